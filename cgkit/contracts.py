@@ -1,0 +1,237 @@
+"""What the engine expects of each kind of component.
+
+A component is any callable (a class, usually) that is built with the positional arguments that its kind names in
+`KINDS`, plus its options: its keyword-only parameters. What comes back is used as the protocol of its kind says.
+
+Images are float tensors in NCHW layout. Networks see them in [-1, 1]; sources, augmentations, reconstruction metrics
+and files have them in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One slot that plugins fill.
+
+    Attributes:
+        name: the registry's name, plural: `adversarial_losses`.
+        table: what the spec calls one of them: `adversarial_loss`.
+        given: the positional arguments that the engine supplies when it builds one.
+        summary: one sentence on what such a component is for.
+    """
+
+    name: str
+    table: str
+    given: tuple[str, ...]
+    summary: str
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("generators", "generator", ("in_channels", "out_channels"), "Networks that translate an image."),
+    Kind("discriminators", "discriminator", ("in_channels",), "Networks that tell real images from made ones."),
+    Kind("adversarial_losses", "adversarial_loss", (), "How a discriminator's logits become losses."),
+    Kind("reconstruction_losses", "reconstruction_loss", (), "Distances for the cycle and identity terms."),
+    Kind("augmentations", "augmentation", (), "Random changes to training images."),
+    Kind("sources", "source", ("size",), "Where images come from."),
+    Kind("schedules", "schedule", (), "How the learning rate changes over a run."),
+    Kind("metrics", "metric", (), "Numbers that say how good translations are."),
+    Kind("trackers", "tracker", ("folder",), "Where a run's numbers are written."),
+)
+
+
+class Generator(Protocol):
+    """An `nn.Module` built as `(in_channels, out_channels, *, options)`.
+
+    Called with `(N, in_channels, H, W)` in [-1, 1]; returns `(N, out_channels, H, W)` in [-1, 1], same H and W.
+
+    Optional attributes:
+        stride: H and W are multiples of it (default 1); the caller pads and crops.
+
+    Optional static method:
+        recommended(size): options that suit images of that `(height, width)`, used where the spec is silent.
+    """
+
+    def __call__(self, images: Tensor, /) -> Tensor:
+        """Translate a batch of images."""
+
+
+class Discriminator(Protocol):
+    """An `nn.Module` built as `(in_channels, *, options)`.
+
+    Called with `(N, in_channels, H, W)` in [-1, 1]; returns logits `(N, 1, h, w)` (no sigmoid), or a list of such
+    tensors, one for each scale.
+    """
+
+    def __call__(self, images: Tensor, /) -> Tensor | list[Tensor]:
+        """Judge a batch of images: a high logit means real."""
+
+
+@runtime_checkable
+class AdversarialLoss(Protocol):
+    """Built as `(*, options)`. Logits are float32 (or float64) tensors of any shape; the results are scalars.
+
+    Optional method:
+        penalty(discriminator, real, fake): a scalar added to the discriminator's loss, on image batches of equal
+        shape, in float32; `discriminator` may be called any number of times and differentiated twice.
+    """
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Return what the discriminator minimises (already halved where the method halves it)."""
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        """Return what the generator minimises."""
+
+
+class ReconstructionLoss(Protocol):
+    """Built as `(*, options)`: a distance between two image batches of equal shape in [-1, 1]."""
+
+    def __call__(self, reconstruction: Tensor, target: Tensor, /) -> Tensor:
+        """Return the distance as a scalar, zero for equal batches."""
+
+
+Role = Literal["data", "adversarial", "framing"]
+
+
+class Augmentation(Protocol):
+    """An `nn.Module` built as `(*, options)`, drawing randomness from torch's global generator alone.
+
+    `role` says where it is used:
+
+    - `"data"`: called with one training image `(1, C, H, W)` in [0, 1]; returns the same shape and range.
+    - `"adversarial"`: called with what a discriminator is about to see, `(N, C, H, W)` in [0, 1]; returns the same
+      shape, differentiable. Real and made images get the same draw.
+    - `"framing"`: called as `(image, size)` with one image `(1, C, H, W)` of any size; returns `(1, C, *size)`.
+      At most one in a spec; without one, images are scaled to cover the size and cropped at the centre.
+      A method `smallest(size)` may say the least `(height, width)` that an image must have.
+    """
+
+    role: Role
+
+    def __call__(self, images: Tensor, *size: Size) -> Tensor:
+        """Return the images, changed at random."""
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image of a domain, not yet read.
+
+    Exactly one of `path` (a file, read by the toolkit through its one admission function) and `render` (a function
+    that returns float32 CHW in [0, 1]) is set. `name` is unique within its domain and names the translation.
+    """
+
+    name: str
+    path: Path | None = None
+    render: Callable[[], NDArray[np.float32]] | None = None
+
+
+class Domain(Protocol):
+    """The images of one side, by index; cheap to ask, picklable."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> ImageRecord: ...
+
+    def fingerprint(self) -> str:
+        """Return a text that differs where the images differ: a resumed run must see the same data."""
+
+
+class Source(Protocol):
+    """Built as `(size, *, options)`, `size` being the `(height, width)` that will be trained on.
+
+    `aligned` says whether the test split is aligned: `test()[0][i]` and `test()[1][i]` show the same scene, so that
+    a translation can be scored against the truth. The training split never is.
+    """
+
+    aligned: bool
+
+    def train(self) -> tuple[Domain, Domain]:
+        """Return the training images of domain a and of domain b."""
+
+    def test(self) -> tuple[Domain, Domain]:
+        """Return the test images of domain a and of domain b."""
+
+
+class Schedule(Protocol):
+    """Built as `(*, options)`: what the learning rate is multiplied by."""
+
+    def __call__(self, step: int, steps: int, epoch_steps: int, /) -> float:
+        """Return the factor for the 0-based `step` of `steps`; an epoch has `epoch_steps` of them."""
+
+
+class Metric(Protocol):
+    """Built as `(*, options)`. `needs_reference` says whether it wants the aligned truth."""
+
+    needs_reference: bool
+
+    def __call__(self, translations: Tensor, references: Tensor, /) -> Tensor:
+        """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
+
+
+class Tracker(Protocol):
+    """Built as `(folder, *, options)`; `folder` is the run folder, a `pathlib.Path`."""
+
+    def record(self, step: int, values: Mapping[str, float]) -> None:
+        """Write named numbers of a step."""
+
+    def rewind(self, step: int) -> None:
+        """Forget everything after `step`: the run continues from a checkpoint of that step."""
+
+    def close(self) -> None:
+        """Flush and release what is held."""
+
+
+Options = Mapping[str, Any]
+"""A component's options as a spec gives them."""
+
+
+def kind_named(name: str) -> Kind:
+    """Return the kind whose registry or table has that name.
+
+    Raises:
+        KeyError: no kind is called so.
+    """
+    for kind in KINDS:
+        if name in (kind.name, kind.table):
+            return kind
+    raise KeyError(name)
+
+
+def kind_names() -> Sequence[str]:
+    """Return the registries' names in order."""
+    return tuple(kind.name for kind in KINDS)
+
+
+__all__ = [
+    "KINDS",
+    "AdversarialLoss",
+    "Augmentation",
+    "Discriminator",
+    "Domain",
+    "Generator",
+    "ImageRecord",
+    "Kind",
+    "Metric",
+    "Options",
+    "ReconstructionLoss",
+    "Role",
+    "Schedule",
+    "Size",
+    "Source",
+    "Tracker",
+    "kind_named",
+    "kind_names",
+]

@@ -1,0 +1,102 @@
+"""The few exceptions that a user can meet, each with its exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class CgkitError(Exception):
+    """Something that the user can mend: what is wrong, and what to do about it.
+
+    Every subclass has the exit code with which the command line ends. Any other exception is a bug of ours
+    and keeps its traceback.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a spec: where, what, and what to do.
+
+    `path` is the dotted place in the spec (`train.steps`); `file` and `line` say where that stands, where known.
+    """
+
+    path: str
+    message: str
+    hint: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        parts = [part for part in (place, self.path, self.message) if part]
+        return ": ".join(parts) + (f"; {self.hint}" if self.hint else "")
+
+
+class SpecError(CgkitError):
+    """A spec that cannot be used. Carries every problem found, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UsageError(CgkitError):
+    """A command or a call with arguments that do not fit."""
+
+    exit_code = 2
+
+
+class DataError(CgkitError):
+    """An image or a folder of images that cannot be used."""
+
+    exit_code = 3
+
+
+class PluginError(CgkitError):
+    """A plugin, or a component of one, that cannot be used."""
+
+    exit_code = 4
+
+
+class CheckpointError(CgkitError):
+    """A checkpoint that is damaged, missing or refused."""
+
+    exit_code = 5
+
+
+class DivergedError(CgkitError):
+    """A loss or a gradient that is no longer finite."""
+
+    exit_code = 6
+
+
+class ResourceError(CgkitError):
+    """Not enough disk or memory."""
+
+    exit_code = 7
+
+
+class RunFolderInUseError(CgkitError):
+    """Another process is training in the same run folder."""
+
+    exit_code = 8
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return `did you mean "..."?` for the closest known name, or None where nothing is close."""
+    matches = difflib.get_close_matches(name, list(known), n=1)
+    return f'did you mean "{matches[0]}"?' if matches else None
