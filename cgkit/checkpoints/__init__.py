@@ -1,0 +1,1 @@
+"""Writing and reading a run's whole state."""

@@ -1,0 +1,1 @@
+"""The built-in plugin: every component that ships with cgkit, registered like a stranger's."""

@@ -1,0 +1,1 @@
+"""How a discriminator's logits become losses."""

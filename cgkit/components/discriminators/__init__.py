@@ -1,0 +1,1 @@
+"""Networks that tell real images from made ones."""

@@ -1,0 +1,1 @@
+"""Distances for the cycle-consistency and identity terms."""

@@ -1,0 +1,1 @@
+"""Reading images safely; which images meet at which step."""

@@ -1,0 +1,1 @@
+"""Assembling a CycleGAN from a spec and training it."""

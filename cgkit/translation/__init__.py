@@ -1,0 +1,1 @@
+"""Applying what was trained to images."""
