@@ -1,3 +1,31 @@
 """cgkit: CycleGAN assembled from plugins by a declarative spec."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from cgkit.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from cgkit.engine.run import run
+    from cgkit.plugins import load_plugins
+    from cgkit.spec import load_spec
+    from cgkit.translation.translator import Translator
+
 __version__ = "0.1.0"
+__all__ = ["Translator", "hookimpl", "load_plugins", "load_spec", "run"]
+
+_LAZY = {
+    "Translator": "cgkit.translation.translator",
+    "load_plugins": "cgkit.plugins",
+    "load_spec": "cgkit.spec",
+    "run": "cgkit.engine.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that `import cgkit` costs a plugin nothing."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'cgkit' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)

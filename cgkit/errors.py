@@ -37,6 +37,7 @@ class Problem:
     hint: str | None = None
     file: str | None = None
     line: int | None = None
+    exit_code: int = 2
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
@@ -45,12 +46,14 @@ class Problem:
 
 
 class SpecError(CgkitError):
-    """A spec that cannot be used. Carries every problem found, not only the first."""
+    """A spec that cannot be used. Carries every problem found, not only the first.
 
-    exit_code = 2
+    The exit code is that of the worst problem: 4 where a plugin is to blame, else 2.
+    """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
+        self.exit_code = max((problem.exit_code for problem in self.problems), default=2)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
@@ -58,6 +61,10 @@ class UsageError(CgkitError):
     """A command or a call with arguments that do not fit."""
 
     exit_code = 2
+
+
+class UnknownComponentError(UsageError):
+    """A name that no plugin registered."""
 
 
 class DataError(CgkitError):

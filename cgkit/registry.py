@@ -1,0 +1,183 @@
+"""Registries: named components of each kind, and who provides them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cgkit.contracts import KINDS, Kind
+from cgkit.errors import CgkitError, PluginError, UnknownComponentError, did_you_mean
+
+BUILT_IN = "cgkit"
+"""The provider of the components that ship with the toolkit."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_REFERENCE = re.compile(r"[\w.]+:\w+")
+
+
+@dataclass(frozen=True)
+class Component:
+    """A registered component: what it is called, who provides it, and how to get hold of it.
+
+    Attributes:
+        kind: the slot it fills.
+        name: what a spec calls it.
+        provider: the distribution that registered it.
+        target: the callable itself, or `"module:attribute"`, imported on first use.
+        summary: one sentence for listings.
+        default: whether a spec that names none gets this one.
+    """
+
+    kind: Kind
+    name: str
+    provider: str
+    target: Callable[..., Any] | str
+    summary: str
+    default: bool = False
+
+    @property
+    def qualified_name(self) -> str:
+        """The name that is unique among all providers: `provider/name`."""
+        return f"{self.provider}/{self.name}"
+
+    def __str__(self) -> str:
+        return f'{self.kind.table.replace("_", " ")} "{self.name}" of {self.provider}'
+
+    def load(self) -> Callable[..., Any]:
+        """Return the callable that builds the component.
+
+        Raises:
+            PluginError: it cannot be imported, or is not callable.
+        """
+        if not isinstance(self.target, str):
+            return self.target
+        module_name, _, attribute = self.target.partition(":")
+        try:
+            target = getattr(importlib.import_module(module_name), attribute)
+        except CgkitError:
+            raise
+        except (Exception, SystemExit) as error:  # a stranger's module may raise anything
+            raise PluginError(f"{self} cannot be loaded: {describe_exception(error)}") from error
+        if not callable(target):
+            raise PluginError(f"{self} cannot be used: {self.target} is not callable")
+        return target  # type: ignore[no-any-return]
+
+
+class Registry:
+    """The components of one kind, by name."""
+
+    def __init__(self, kind: Kind, provider: str) -> None:
+        self.kind = kind
+        self._provider = provider
+        self._components: dict[str, list[Component]] = {}
+
+    def add(
+        self,
+        name: str,
+        target: Callable[..., Any] | str,
+        *,
+        summary: str | None = None,
+        default: bool = False,
+    ) -> None:
+        """Register a component.
+
+        Args:
+            name: what a spec calls it: lower-case letters, digits and hyphens.
+            target: a class or function, or `"module:attribute"`, which is imported on first use only.
+            summary: one sentence for listings; without it, the first line of the target's docstring.
+            default: take this one where a spec names none.
+
+        Raises:
+            PluginError: the name or the target is malformed, or this plugin already registered the name.
+        """
+        if not _NAME.fullmatch(name):
+            raise PluginError(f"{name!r} is no component name: use lower-case letters, digits and hyphens")
+        if isinstance(target, str) and not _REFERENCE.fullmatch(target):
+            raise PluginError(f'{target!r} does not name a component: write "module:attribute"')
+        if not isinstance(target, str) and not callable(target):
+            raise PluginError(f"the target of {name!r} is neither callable nor a string")
+        if name in self._components:
+            raise PluginError(f"{self.kind.table} {name!r} is registered twice by {self._provider}")
+        if summary is None:
+            summary = "" if isinstance(target, str) else (inspect.getdoc(target) or "").partition("\n")[0]
+        component = Component(self.kind, name, self._provider, target, summary, default)
+        self._components[name] = [component]
+
+    def merge(self, other: Registry) -> None:
+        """Take over what another registry of the same kind holds; one name may then have several providers."""
+        for name, components in other._components.items():
+            self._components.setdefault(name, []).extend(components)
+
+    def __getitem__(self, name: str) -> Component:
+        """Return the component called `name` or `provider/name`.
+
+        Raises:
+            UnknownComponentError: nothing is called so.
+            PluginError: several distributions provide the name.
+        """
+        provider, _, bare = name.rpartition("/")
+        providers = self._components.get(bare, [])
+        found = [component for component in providers if provider in ("", component.provider)]
+        if not found:
+            raise UnknownComponentError(
+                f'no {self.kind.table.replace("_", " ")} is called "{name}"',
+                hint=did_you_mean(name, self._components) or f"there are: {', '.join(sorted(self._components))}",
+            )
+        if len(found) > 1:
+            choices = " or ".join(f'"{component.qualified_name}"' for component in found)
+            raise PluginError(
+                f'{self.kind.table.replace("_", " ")} "{name}" is provided by several packages',
+                hint=f"write {choices}",
+            )
+        return found[0]
+
+    def __iter__(self) -> Iterator[Component]:
+        """Yield every component, sorted by name and provider."""
+        for name in sorted(self._components):
+            yield from sorted(self._components[name], key=lambda component: component.provider)
+
+    def __len__(self) -> int:
+        return sum(len(components) for components in self._components.values())
+
+    def defaults(self) -> tuple[Component, ...]:
+        """Return the components that a spec gets where it names none, in order of registration."""
+        return tuple(
+            component for components in self._components.values() for component in components if component.default
+        )
+
+
+class Registries:
+    """One registry for each kind, named in the plural: what `cgkit_register` receives."""
+
+    def __init__(self, provider: str = BUILT_IN) -> None:
+        self._registries = {kind.name: Registry(kind, provider) for kind in KINDS}
+        self.generators = self._registries["generators"]
+        self.discriminators = self._registries["discriminators"]
+        self.adversarial_losses = self._registries["adversarial_losses"]
+        self.reconstruction_losses = self._registries["reconstruction_losses"]
+        self.augmentations = self._registries["augmentations"]
+        self.sources = self._registries["sources"]
+        self.schedules = self._registries["schedules"]
+        self.metrics = self._registries["metrics"]
+        self.trackers = self._registries["trackers"]
+
+    def __getitem__(self, kind: str) -> Registry:
+        return self._registries[kind]
+
+    def __iter__(self) -> Iterator[Registry]:
+        return iter(self._registries.values())
+
+    def merge(self, other: Registries) -> None:
+        """Take over what other registries hold."""
+        for registry in self:
+            registry.merge(other[registry.kind.name])
+
+
+def describe_exception(error: BaseException) -> str:
+    """Return one line that says what was raised."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
