@@ -1,0 +1,8 @@
+"""What a spec may say; reading it; errors with file and line."""
+
+from __future__ import annotations
+
+from cgkit.spec.loading import load_spec, resolve_spec
+from cgkit.spec.model import Spec, Use
+
+__all__ = ["Spec", "Use", "load_spec", "resolve_spec"]

@@ -1,0 +1,219 @@
+"""The structure of a spec: its tables, keys, types, bounds and defaults.
+
+The same model reads what a user wrote and the resolved form, in which every component is named with all its options.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+Steps = Annotated[int, Field(ge=1, le=100_000_000)]
+Pixels = Annotated[int, Field(ge=1, le=16_384)]
+Channels = Annotated[int, Field(ge=1, le=1024)]
+
+
+class Table(BaseModel):
+    """A table of the spec: unknown keys, wrong types and non-finite numbers are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class OpenTable(Table):
+    """A table that holds a component's options beside its own keys."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The component's options: the keys that are not the table's own."""
+        return dict(self.model_extra or {})
+
+
+class Use(OpenTable):
+    """A component by name, with its options; no name means the default one of its kind."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+
+
+class Data(OpenTable):
+    """Where images come from, and how they are read. Further keys are the source's options."""
+
+    source: str | None = Field(default=None, description="The source component.")
+    size: tuple[Pixels, Pixels] = Field(default=(256, 256), description="Trained size: one number, or [height, width].")
+    channels: tuple[Channels, Channels] = Field(
+        default=(3, 3), description="Channels of both domains: one number, or { a = 3, b = 1 }."
+    )
+    background: tuple[int, int, int] = Field(
+        default=(255, 255, 255), description="The colour, 0 to 255, that shows through transparent pixels."
+    )
+    workers: int | Literal["auto"] = Field(
+        default="auto", description="Processes that read images; auto is 0 for generated data, else 2."
+    )
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _square(cls, value: Any) -> Any:
+        return [value, value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _per_domain(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return [value, value]
+        if isinstance(value, dict) and set(value) == {"a", "b"}:
+            return [value["a"], value["b"]]
+        return value
+
+    @field_validator("workers")
+    @classmethod
+    def _bounded(cls, value: Any) -> Any:
+        if value != "auto" and not 0 <= value <= 64:
+            raise ValueError('should be "auto" or from 0 to 64')
+        return value
+
+    @field_validator("background")
+    @classmethod
+    def _levels(cls, value: tuple[int, int, int]) -> tuple[int, int, int]:
+        if not all(0 <= level <= 255 for level in value):
+            raise ValueError("should be three numbers from 0 to 255")
+        return value
+
+
+class GeneratorTable(Use):
+    """The generators; `a2b` and `b2a` may differ from what the table says for both."""
+
+    a2b: Use | None = None
+    b2a: Use | None = None
+
+
+class DiscriminatorTable(Use):
+    """The discriminators; `a` and `b` (the domain that each judges) may differ from what the table says for both."""
+
+    a: Use | None = None
+    b: Use | None = None
+
+
+class AdversarialWeights(Table):
+    """The weight of the adversarial loss of each direction."""
+
+    a2b: Weight = 1.0
+    b2a: Weight = 1.0
+
+
+class CycleWeights(Table):
+    """The weights of both cycles: forward is a to b to a, backward is b to a to b."""
+
+    forward: Weight = 10.0
+    backward: Weight = 10.0
+
+
+class IdentityWeights(Table):
+    """The weights of the identity loss on images of each domain: of b, the a2b generator should change nothing."""
+
+    a: Weight = 5.0
+    b: Weight = 5.0
+
+
+class Objective(Table):
+    """The weights of the loss terms; one number stands for both directions. A pass of weight zero is not computed."""
+
+    adversarial: AdversarialWeights = AdversarialWeights()
+    cycle: CycleWeights = CycleWeights()
+    identity: IdentityWeights = IdentityWeights()
+
+    @field_validator("adversarial", "cycle", "identity", mode="before")
+    @classmethod
+    def _both(cls, value: Any, info: Any) -> Any:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return dict.fromkeys(cls.model_fields[info.field_name].default.model_dump(), value)
+        return value
+
+
+class Train(Table):
+    """The length of a run and how it optimises. Either steps or epochs; without both, 200 epochs."""
+
+    steps: Steps | None = Field(default=None, description="Optimiser steps.")
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Passes over the larger domain, turned into steps."
+    )
+    batch: int = Field(default=1, ge=1, le=65_536, description="Images of each domain a step.")
+    accumulate: int = Field(default=1, ge=1, le=4096, description="Batches whose gradients make up one step.")
+    learning_rate: float = Field(default=2e-4, gt=0, le=10)
+    discriminator_learning_rate: float | None = Field(
+        default=None, gt=0, le=10, description="Where it differs from learning_rate."
+    )
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    image_pool: int = Field(
+        default=50, ge=0, le=100_000, description="Made images kept to show the discriminators (0: none)."
+    )
+    ema: float | None = Field(
+        default=None, ge=0, lt=1, description="Decay of a moving average of the generators' weights."
+    )
+    clip_gradients: float | None = Field(default=None, gt=0, le=1e9, description="Largest norm of a step's gradient.")
+    precision: Literal["auto", "fp64", "fp32", "bf16"] = Field(
+        default="auto", description="bf16 where the hardware multiplies it natively, with auto; else fp32."
+    )
+    initialisation: float = Field(default=0.02, gt=0, le=10, description="Standard deviation of the initial weights.")
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Train:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("should give steps or epochs, not both")
+        return self
+
+
+class Checkpoint(Table):
+    """When the whole state is saved."""
+
+    every: Steps = Field(default=1000, description="Steps between checkpoints; the end always has one.")
+    keep: int = Field(default=3, ge=1, le=10_000, description="How many of the newest to keep.")
+
+
+class Samples(Table):
+    """When a sheet of test images is drawn."""
+
+    every: Steps = Field(default=500, description="Steps between sheets; the end always has one.")
+    count: int = Field(default=4, ge=1, le=64, description="Test images of each domain on a sheet.")
+
+
+class Log(Table):
+    """When losses are recorded."""
+
+    every: Steps = Field(default=10, description="Steps between records of the losses' means.")
+
+
+class Evaluation(Table):
+    """When translations of the test images are scored."""
+
+    every: Steps | None = Field(default=None, description="Steps between scores; without it, at the end only.")
+    count: int = Field(default=64, ge=1, le=1_000_000, description="How many test images are scored.")
+
+
+class Spec(Table):
+    """A whole spec."""
+
+    name: str = Field(default="run", pattern=r"^[\w][\w. -]{0,99}$", description="What the run is called.")
+    seed: int = Field(default=0, ge=0, le=2**53, description="What all randomness derives from.")
+    data: Data = Data()
+    generator: GeneratorTable = GeneratorTable()
+    discriminator: DiscriminatorTable = DiscriminatorTable()
+    adversarial_loss: Use = Use()
+    cycle_loss: Use = Use()
+    identity_loss: Use = Use()
+    objective: Objective = Objective()
+    augmentation: tuple[Use, ...] | None = Field(default=None, description="Applied in order; [] for none.")
+    train: Train = Train()
+    schedule: Use = Use()
+    checkpoint: Checkpoint = Checkpoint()
+    samples: Samples = Samples()
+    log: Log = Log()
+    evaluation: Evaluation = Evaluation()
+    metric: tuple[Use, ...] | None = None
+    tracker: tuple[Use, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the spec as JSON values, in the shape in which it is written."""
+        return self.model_dump(mode="json", exclude_none=True)
