@@ -1,1 +1,20 @@
 """Writing and reading a run's whole state."""
+
+from cgkit.checkpoints.layout import Checkpoint, list_checkpoints
+from cgkit.checkpoints.loading import load_strictly
+from cgkit.checkpoints.manifest import DamagedCheckpointError
+from cgkit.checkpoints.optimizers import load_optimizer, optimizer_tensors
+from cgkit.checkpoints.reading import read_checkpoint, read_latest
+from cgkit.checkpoints.writing import write_checkpoint
+
+__all__ = [
+    "Checkpoint",
+    "DamagedCheckpointError",
+    "list_checkpoints",
+    "load_optimizer",
+    "load_strictly",
+    "optimizer_tensors",
+    "read_checkpoint",
+    "read_latest",
+    "write_checkpoint",
+]

@@ -1,0 +1,94 @@
+"""Reading checkpoints: nothing is given out that is not, bit for bit, what was written."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cgkit.checkpoints import strict_json, tensor_files
+from cgkit.checkpoints.layout import Checkpoint, aside_step, finished_step, list_checkpoints
+from cgkit.checkpoints.manifest import LARGEST_STATE, STATE, DamagedCheckpointError, read_manifest, verify_files
+from cgkit.errors import CheckpointError
+
+_ATTEMPTS = 5  # how often a writer may change the folder while we read in it
+_DAMAGE = (errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.EISDIR, errno.ESTALE)
+T = TypeVar("T")
+
+
+def read_latest(folder: Path, *, report: Callable[[str], None]) -> Checkpoint | None:
+    """Return the newest good checkpoint of a run, by step; None where the run has no checkpoint at all.
+
+    Args:
+        folder: The run's `checkpoints` folder, which need not exist.
+        report: Called with one line about each damaged checkpoint that was passed over.
+
+    Raises:
+        CheckpointError: There are checkpoints and none is good; or the newest was made by a newer version of cgkit
+            or may not be read, in which case an older one is no substitute.
+    """
+    for _ in range(_ATTEMPTS):
+        candidates = list_checkpoints(folder)
+        damages: list[DamagedCheckpointError] = []
+        for path in reversed(candidates):
+            try:
+                checkpoint = read_checkpoint(path)
+            except DamagedCheckpointError as damage:
+                damages.append(damage)
+                continue
+            for passed_over in damages:
+                report(f"passed over a damaged checkpoint: {passed_over}")
+            return checkpoint
+        if list_checkpoints(folder) == candidates:  # else the run went on, and pruned what we were reading
+            break
+    if not damages:
+        return None
+    raise CheckpointError(
+        "no checkpoint is good: " + "; ".join(map(str, damages)),
+        hint=f"remove {folder} to start again",
+    )
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Return one checkpoint, verified.
+
+    Raises:
+        DamagedCheckpointError: It is not what was written; the message names the bad file.
+        CheckpointError: It was made by a newer version of cgkit, or may not be read.
+    """
+    with _reading(path):
+        manifest = read_manifest(path)
+        named = finished_step(path.name) if aside_step(path.name) is None else aside_step(path.name)
+        if named is not None and named != manifest.step:
+            raise DamagedCheckpointError(f"{path}: it is the checkpoint of step {manifest.step}")
+        verify_files(path, manifest)
+        files = [path / name for name in manifest.files if name != STATE]
+        tensors = {file.stem: _parse(file, tensor_files.read) for file in files}
+        return Checkpoint(manifest.step, tensors, _parse(path / STATE, _read_state))
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > LARGEST_STATE:
+        raise ValueError("too large")
+    state = strict_json.decode(path.read_bytes())
+    if not isinstance(state, dict):
+        raise ValueError("not a table")
+    return state
+
+
+def _parse(path: Path, parse: Callable[[Path], T]) -> T:
+    try:
+        return parse(path)
+    except ValueError as error:
+        raise DamagedCheckpointError(f"{path.parent}: {path.name}: {error}") from error
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = DamagedCheckpointError if error.errno in _DAMAGE else CheckpointError
+        raise kind(f"{path} cannot be read: {error.strerror or error}") from error
