@@ -1,0 +1,171 @@
+"""Reading, framing and augmenting images into batches, in this process or in workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from cgkit.contracts import Domain, ImageRecord, Size
+from cgkit.data.framing import cover
+from cgkit.data.images import read_image
+from cgkit.data.randomness import derive_seed, seeded
+from cgkit.data.sampling import ShuffledOrder, StepBatches
+from cgkit.errors import DataError, PluginError
+
+WORKER_TIMEOUT = 600
+"""Seconds after which a silent worker is an error instead of a run that hangs for ever."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of both domains, `(N, C, H, W)` in [-1, 1], and what they are called."""
+
+    real_a: Tensor
+    real_b: Tensor
+    names_a: tuple[str, ...]
+    names_b: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How an image becomes something to train on.
+
+    Attributes:
+        size: the trained height and width.
+        background: the colour behind transparent pixels.
+        framing: the framing augmentation, or None to cover the size and crop the centre.
+        augmentations: those of role `"data"`, in order.
+    """
+
+    size: Size
+    background: tuple[int, int, int] = (255, 255, 255)
+    framing: nn.Module | None = None
+    augmentations: tuple[nn.Module, ...] = ()
+
+    def load(self, record: ImageRecord, channels: int) -> Tensor:
+        """Return an image as float32 `(C, H, W)` in [0, 1], in its own size."""
+        if record.render is not None:
+            return torch.from_numpy(record.render())
+        if record.path is None:
+            raise PluginError(f"image {record.name!r} of the source has neither a path nor a render function")
+        return read_image(record.path, channels=channels, background=self.background)
+
+    def for_testing(self, record: ImageRecord, channels: int) -> Tensor:
+        """Return an image at the trained size, without any randomness."""
+        return cover(self.load(record, channels), self.size)
+
+    def for_training(self, record: ImageRecord, channels: int, seed: int) -> Tensor:
+        """Return an image framed and augmented with the draws of `seed`."""
+        with seeded(seed):
+            image = self.load(record, channels)[None]
+            if self.framing is None:
+                image = cover(image[0], self.size)[None]
+            else:
+                image = _frame(self.framing, image, self.size, record.name)
+            for augmentation in self.augmentations:
+                image = augmentation(image)
+        if image.shape != (1, channels, *self.size):
+            raise PluginError(f"the augmentations turned {record.name} into shape {tuple(image.shape)}")
+        return image[0]
+
+
+class UnpairedImages(Dataset[tuple[Tensor, Tensor, str, str]]):
+    """Pairs of unrelated images by position: any position can be asked for, in any process, in any order."""
+
+    def __init__(
+        self,
+        domains: tuple[Domain, Domain],
+        channels: tuple[int, int],
+        preparation: Preparation,
+        seed: int,
+    ) -> None:
+        self._domains = domains
+        self._channels = channels
+        self._preparation = preparation
+        self._seed = seed
+        self._orders = tuple(
+            ShuffledOrder(len(domain), seed, f"order-{side}") for domain, side in zip(domains, "ab", strict=True)
+        )
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor, str, str]:
+        """Return the images of a and b that meet at a position, in [-1, 1], and their names."""
+        (image_a, name_a), (image_b, name_b) = (self._image(side, position) for side in (0, 1))
+        return image_a, image_b, name_a, name_b
+
+    def _image(self, side: int, position: int) -> tuple[Tensor, str]:
+        record = self._domains[side][self._orders[side][position]]
+        seed = derive_seed(self._seed, f"augmentation-{'ab'[side]}", position)
+        image = self._preparation.for_training(record, self._channels[side], seed)
+        return image * 2 - 1, record.name
+
+
+def training_batches(
+    images: UnpairedImages, batches: StepBatches, *, workers: int, pin_memory: bool = False
+) -> Iterator[Batch]:
+    """Yield the batches in order, read by `workers` processes (0: by this one).
+
+    Raises:
+        DataError: an image cannot be read, or a worker died.
+    """
+    loader = DataLoader(
+        images,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=pin_memory,
+        timeout=WORKER_TIMEOUT if workers else 0,
+        prefetch_factor=4 if workers else None,
+    )
+    iterator = iter(loader)
+    while True:
+        try:
+            # Workers compute with one thread; so does this process, lest the sums differ in the last bit.
+            with _one_thread(workers == 0):
+                batch = next(iterator)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if "DataLoader" not in str(error):
+                raise
+            raise DataError(
+                f"reading images failed: {str(error).splitlines()[0]}",
+                hint="a worker process died or hung; with data.workers = 0 the cause is shown",
+            ) from error
+        yield batch
+
+
+def batch_of_tests(domain: Domain, channels: int, preparation: Preparation, count: int) -> tuple[Tensor, list[str]]:
+    """Return the first `count` test images as `(N, C, H, W)` in [0, 1], and their names."""
+    records = [domain[index] for index in range(min(count, len(domain)))]
+    return torch.stack([preparation.for_testing(record, channels) for record in records]), [r.name for r in records]
+
+
+def _frame(framing: nn.Module, image: Tensor, size: Size, name: str) -> Tensor:
+    try:
+        framed: Tensor = framing(image, size)
+    except ValueError as error:
+        raise DataError(f"{name}: {error}") from error
+    return framed
+
+
+def _collate(items: Sequence[tuple[Tensor, Tensor, str, str]]) -> Batch:
+    images_a, images_b, names_a, names_b = zip(*items, strict=True)
+    return Batch(torch.stack(images_a), torch.stack(images_b), names_a, names_b)
+
+
+@contextmanager
+def _one_thread(wanted: bool) -> Iterator[None]:
+    threads = torch.get_num_threads()
+    if not wanted or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

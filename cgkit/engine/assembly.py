@@ -1,0 +1,166 @@
+"""From a resolved spec to objects: the only place where names become components."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from cgkit.contracts import Metric, Schedule, Source
+from cgkit.data.loading import Preparation
+from cgkit.data.randomness import derive_seed, seeded
+from cgkit.engine.cyclegan import CycleGAN
+from cgkit.engine.objective import Objective
+from cgkit.errors import CgkitError, PluginError, Problem, SpecError
+from cgkit.options import build
+from cgkit.plugins import Plugins
+from cgkit.spec import Spec, Use
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The objects that a spec names, built."""
+
+    model: CycleGAN
+    objective: Objective
+    schedule: Schedule
+    source: Source
+    preparation: Preparation
+    metrics: dict[str, Metric]
+
+
+def assemble(spec: Spec, plugins: Plugins) -> Assembly:
+    """Build everything that a resolved spec names.
+
+    The networks' initial weights are a function of the spec's seed.
+
+    Raises:
+        SpecError: options of a component do not fit together.
+        DataError: the source cannot be used.
+        PluginError: a component cannot be built.
+    """
+    builder = _Builder(spec, plugins)
+    framing, data, adversarial = builder.augmentations()
+    objective = Objective(
+        spec.objective,
+        adversarial_loss=builder.component("adversarial_losses", "adversarial_loss", spec.adversarial_loss),
+        cycle_loss=builder.component("reconstruction_losses", "cycle_loss", spec.cycle_loss),
+        identity_loss=builder.component("reconstruction_losses", "identity_loss", spec.identity_loss),
+        augmentations=adversarial,
+    )
+    return Assembly(
+        model=builder.model(),
+        objective=objective,
+        schedule=builder.component("schedules", "schedule", spec.schedule),
+        source=builder.source(),
+        preparation=Preparation(spec.data.size, spec.data.background, framing, data),
+        metrics=builder.metrics(),
+    )
+
+
+def build_generator(spec: Spec, plugins: Plugins, direction: str) -> nn.Module:
+    """Build the generator of one direction, `a2b` or `b2a`, with initial weights."""
+    return _Builder(spec, plugins).generator(direction)
+
+
+def initialise(network: nn.Module, standard_deviation: float) -> None:
+    """Draw a network's convolutions from N(0, standard deviation) and its norms' scales from N(1, the same).
+
+    As published (section 4 of the paper, 0.02). A network that declares `initialises_itself = True` is left alone.
+    """
+    if getattr(network, "initialises_itself", False):
+        return
+    for module in network.modules():
+        if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
+            nn.init.normal_(_stored_weight(module), 0.0, standard_deviation)
+        elif isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.GroupNorm)) and module.weight is not None:
+            nn.init.normal_(module.weight, 1.0, standard_deviation)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+class _Builder:
+    def __init__(self, spec: Spec, plugins: Plugins) -> None:
+        self._spec = spec
+        self._registries = plugins.registries
+
+    def model(self) -> CycleGAN:
+        return CycleGAN(
+            self.generator("a2b"), self.generator("b2a"), self._discriminator("a"), self._discriminator("b")
+        )
+
+    def generator(self, direction: str) -> nn.Module:
+        channels = self._spec.data.channels
+        given = channels if direction == "a2b" else channels[::-1]
+        use = self._spec.generator.a2b if direction == "a2b" else self._spec.generator.b2a
+        return self._network("generators", f"generator.{direction}", use or Use(), *given)
+
+    def _discriminator(self, domain: str) -> nn.Module:
+        table = self._spec.discriminator
+        use, channels = (
+            (table.a, self._spec.data.channels[0]) if domain == "a" else (table.b, self._spec.data.channels[1])
+        )
+        return self._network("discriminators", f"discriminator.{domain}", use or Use(), channels)
+
+    def source(self) -> Source:
+        data = self._spec.data
+        source: Source = self.component("sources", "data", Use(name=data.source, **data.options), data.size)
+        return source
+
+    def metrics(self) -> dict[str, Metric]:
+        uses = self._spec.metric or ()
+        return {str(use.name): self.component("metrics", f"metric.{n}", use) for n, use in enumerate(uses)}
+
+    def augmentations(self) -> tuple[nn.Module | None, tuple[nn.Module, ...], tuple[nn.Module, ...]]:
+        """Return the framing, those for training images, and those for what a discriminator sees."""
+        by_role: dict[str, list[nn.Module]] = {"framing": [], "data": [], "adversarial": []}
+        for number, use in enumerate(self._spec.augmentation or ()):
+            place = f"augmentation.{number}"
+            augmentation = self.component("augmentations", place, use)
+            role = getattr(augmentation, "role", None)
+            if role not in by_role:
+                raise PluginError(f'augmentation "{use.name}" has role {role!r}, not one of {", ".join(by_role)}')
+            by_role[role].append(augmentation)
+            if len(by_role["framing"]) > 1:
+                raise SpecError([Problem(place, f'"{use.name}" is a second framing, one is all there can be')])
+        framing = by_role["framing"][0] if by_role["framing"] else None
+        return framing, tuple(by_role["data"]), tuple(by_role["adversarial"])
+
+    def component(self, kind: str, place: str, use: Use, *given: Any) -> Any:
+        with _options_that_fit(place):
+            return build(self._registries[kind][use.name or ""], *given, options=use.options)
+
+    def _network(self, kind: str, place: str, use: Use, *given: Any) -> nn.Module:
+        # Every network has a stream of its own: two of one architecture must not start alike.
+        with seeded(derive_seed(self._spec.seed, f"weights-{place}")):
+            network = self.component(kind, place, use, *given)
+            if not isinstance(network, nn.Module):
+                raise PluginError(f'{place} "{use.name}" is a {type(network).__name__}, not an nn.Module')
+            initialise(network, self._spec.train.initialisation)
+        return network
+
+
+@contextmanager
+def _options_that_fit(place: str) -> Iterator[None]:
+    try:
+        yield
+    except CgkitError:
+        raise
+    except ValueError as error:
+        raise SpecError([Problem(place, str(error))]) from error
+
+
+def _stored_weight(module: nn.Module) -> torch.Tensor:
+    """Return the parameter behind a weight that may be parametrised (spectral norm)."""
+    if parametrize.is_parametrized(module, "weight"):
+        original: torch.Tensor = module.parametrizations.weight.original  # type: ignore[union-attr, assignment]
+        return original
+    weight: torch.Tensor = module.weight  # type: ignore[assignment]
+    return weight

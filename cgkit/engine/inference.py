@@ -1,0 +1,44 @@
+"""Applying a generator to images of any size, in [0, 1]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cgkit.engine.precision import Precision
+from cgkit.evaluation.scoring import Translate
+
+
+def translation_by(generator: nn.Module, precision: Precision) -> Translate:
+    """Return a function from images `(N, C, H, W)` in [0, 1] to their translations, float32 on the CPU.
+
+    Height and width need not be multiples of the generator's stride: images are padded (mirrored, or with their edge
+    repeated where they are smaller than the padding) and cropped back. The generator runs in evaluation mode.
+    """
+    stride = int(getattr(generator, "stride", 1))
+
+    @torch.inference_mode()
+    def translate(images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        below, right = -height % stride, -width % stride
+        padding = "reflect" if below < height and right < width else "replicate"
+        inputs = images.to(precision.device, precision.dtype) * 2 - 1
+        if below or right:
+            inputs = F.pad(inputs, (0, right, 0, below), mode=padding)
+        was_training = generator.training
+        generator.eval()
+        try:
+            with precision.autocast():
+                outputs = generator(inputs)
+        finally:
+            generator.train(was_training)
+        cropped: Tensor = outputs[..., :height, :width]
+        return ((cropped.float() + 1) / 2).clamp(0, 1).cpu()
+
+    return translate
+
+
+def translations_by(generators: nn.ModuleDict, precision: Precision) -> dict[str, Translate]:
+    """Return the translation of each direction by name."""
+    return {direction: translation_by(generator, precision) for direction, generator in generators.items()}

@@ -1,0 +1,107 @@
+"""The model folder of a run: everything that a translation needs, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from cgkit.atomic import replace_text, replacing
+from cgkit.checkpoints import load_strictly
+from cgkit.engine.assembly import build_generator
+from cgkit.errors import CheckpointError
+from cgkit.plugins import Plugins
+from cgkit.spec import Spec, resolve_spec
+
+FORMAT = 1
+DIRECTIONS = ("a2b", "b2a")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model is: its resolved spec, the step that it was saved at, and whether it is a moving average."""
+
+    spec: Spec
+    step: int
+    averaged: bool
+
+
+def write_model(folder: Path, generators: nn.ModuleDict, info: ModelInfo, providers: dict[str, str]) -> None:
+    """Write both generators in float32, their configuration and a model card; each file is replaced all or nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for direction, generator in generators.items():
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+        with replacing(folder / f"generator_{direction}.safetensors") as temporary:
+            temporary.write_bytes(safetensors.torch.save(tensors, metadata={"format": "pt"}))
+    config = {
+        "format": FORMAT,
+        "library_name": "cgkit",
+        "step": info.step,
+        "averaged": info.averaged,
+        "providers": providers,
+        "spec": info.spec.to_json(),
+    }
+    replace_text(folder / "README.md", _model_card(info))
+    replace_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+
+
+def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
+    """Read a model's configuration.
+
+    Raises:
+        CheckpointError: there is none, or it was made by a newer version.
+        SpecError: it needs a component that no plugin provides.
+    """
+    file = folder / "config.json"
+    try:
+        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        written_by, step, averaged, values = (config[key] for key in ("format", "step", "averaged", "spec"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} holds no model: there is no config.json") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error!r}") from error
+    if written_by != FORMAT:
+        raise CheckpointError(f"{file} has format {written_by}, this version reads {FORMAT}", hint="upgrade cgkit")
+    return ModelInfo(resolve_spec(values, plugins), int(step), bool(averaged))
+
+
+def load_generator(folder: Path, info: ModelInfo, direction: str, plugins: Plugins) -> nn.Module:
+    """Build the generator of one direction and load its weights.
+
+    Raises:
+        CheckpointError: the weights are missing, damaged, or those of another network.
+    """
+    file = folder / f"generator_{direction}.safetensors"
+    generator = build_generator(info.spec, plugins, direction)
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load_file(file)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from error
+    load_strictly(generator, tensors, what=os.fspath(file))
+    return generator.eval()
+
+
+def _model_card(info: ModelInfo) -> str:
+    spec = info.spec
+    generator = spec.generator.a2b.name if spec.generator.a2b else "unknown"
+    height, width = spec.data.size
+    return f"""---
+library_name: cgkit
+pipeline_tag: image-to-image
+---
+# {spec.name}
+
+Translates images between two domains, both ways (CycleGAN, Zhu et al., ICCV 2017).
+
+- generator: {generator}, {"moving average of the weights" if info.averaged else "weights as trained"}
+- trained for {info.step} steps on {width}x{height} pixels, seed {spec.seed}
+- channels: {spec.data.channels[0]} in domain a, {spec.data.channels[1]} in domain b
+
+`cgkit translate THIS_FOLDER IMAGES --output FOLDER --direction a2b`
+"""

@@ -1,0 +1,30 @@
+"""An exponential moving average of the generators' weights."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+class MovingAverage:
+    """A copy of some networks whose weights follow the trained ones slowly.
+
+    In the first steps the decay is smaller, `(1 + t) / (10 + t)`, so that the initial weights are soon forgotten.
+    """
+
+    def __init__(self, networks: nn.Module, decay: float) -> None:
+        self.networks = copy.deepcopy(networks).requires_grad_(False)
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, networks: nn.Module) -> None:
+        """Move the averages towards the current weights; buffers are copied."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        averages = list(self.networks.parameters())
+        torch._foreach_lerp_(averages, list(networks.parameters()), 1 - decay)
+        for average, current in zip(self.networks.buffers(), networks.buffers(), strict=True):
+            average.copy_(current)

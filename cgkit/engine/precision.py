@@ -1,0 +1,67 @@
+"""Which number format a run computes in, on which device."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from cgkit.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A number format: `fp64`, `fp32` or `bf16`.
+
+    With bf16 the parameters, the losses and the optimiser stay in float32; only the networks' multiplications are
+    done in bfloat16.
+    """
+
+    name: str
+    device: torch.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of parameters and images."""
+        return torch.float64 if self.name == "fp64" else torch.float32
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context in which networks run."""
+        if self.name != "bf16":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """Return the device called `name`; without a name, CUDA where there is one, else the CPU.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f'there is no device "{name}": {reason}', hint="use cpu, cuda or cuda:N") from None
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """Return the precision that a spec asks for; `auto` is bf16 where the hardware multiplies it natively."""
+    if name == "auto":
+        name = "bf16" if multiplies_bf16(device) else "fp32"
+    return Precision(name, device)
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Return whether a device has bf16 multiplications of its own: AMX or AVX512-BF16, or an sm80 GPU and later."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        probes = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+        return any(probe() for probe in probes if probe is not None)
+    return False

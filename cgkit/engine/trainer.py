@@ -1,0 +1,214 @@
+"""The optimisers, the schedule, the image pools and the moving average of a run: one step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cgkit.checkpoints import load_optimizer, load_strictly, optimizer_tensors
+from cgkit.contracts import Schedule
+from cgkit.data.loading import Batch
+from cgkit.data.randomness import derive_seed, generator
+from cgkit.engine.cyclegan import CycleGAN, CyclePass
+from cgkit.engine.image_pool import ImagePool
+from cgkit.engine.moving_average import MovingAverage
+from cgkit.engine.objective import Fakes, Objective, Terms
+from cgkit.engine.precision import Precision
+from cgkit.errors import CheckpointError, DivergedError
+from cgkit.spec import model as spec
+
+
+class Trainer:
+    """Trains a CycleGAN as published: both generators jointly, then both discriminators.
+
+    All that changes from step to step is here, and in `tensors()` and `state()`.
+    """
+
+    def __init__(
+        self,
+        model: CycleGAN,
+        objective: Objective,
+        schedule: Schedule,
+        settings: spec.Train,
+        *,
+        steps: int,
+        epoch_steps: int,
+        seed: int,
+        precision: Precision,
+    ) -> None:
+        self.model = model.to(precision.device, precision.dtype)
+        self.objective = objective
+        self.precision = precision
+        self.step_number = 0
+        """How many steps are done."""
+        self.steps = steps
+        self._epoch_steps = epoch_steps
+        self._schedule = schedule
+        self._settings = settings
+        self._seed = seed
+        discriminator_rate = settings.discriminator_learning_rate or settings.learning_rate
+        self.generator_optimizer = self._adam(model.generators, settings.learning_rate)
+        self.discriminator_optimizer = self._adam(model.discriminators, discriminator_rate)
+        self.image_pools = {domain: ImagePool(settings.image_pool) for domain in ("a", "b")}
+        self.moving_average = None if settings.ema is None else MovingAverage(model.generators, settings.ema)
+
+    @property
+    def best_generators(self) -> nn.ModuleDict:
+        """The generators to translate with: their moving average where there is one."""
+        return self.moving_average.networks if self.moving_average else self.model.generators  # type: ignore[return-value]
+
+    def step(self, batches: Sequence[Batch]) -> Terms:
+        """Do one step on one batch, or on several whose gradients are averaged; return the loss terms.
+
+        The terms are scalars on the device, with their weights applied.
+
+        Raises:
+            DivergedError: a term or a gradient is not finite; nothing was changed.
+        """
+        self._seed_draws()
+        self._set_learning_rates()
+        losses: Terms = {}
+        cycles: list[CyclePass] = []
+        with _frozen(self.model.discriminators):
+            for batch in batches:
+                with self.precision.autocast():
+                    cycle = self.model(self._placed(batch.real_a), self._placed(batch.real_b), self.objective.passes)
+                    terms = self.objective.generators(self.model, cycle)
+                self._backward(terms, losses, share=1 / len(batches))
+                cycles.append(cycle.detached())
+        for number, cycle in enumerate(cycles):
+            fakes = self._exchange(self.objective.fakes(cycle), number)
+            with self.precision.autocast():
+                terms = self.objective.discriminators(self.model, cycle, fakes)
+            self._backward(terms, losses, share=1 / len(batches))
+        # The discriminators learn from images made before the generators' update, so both updates can wait until
+        # it is known that every gradient is finite.
+        self._update(losses)
+        self.step_number += 1
+        return losses
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """Return everything that a resumed run needs, by file."""
+        files: dict[str, dict[str, Tensor]] = {"model": dict(self.model.state_dict())}
+        files["optimizer"] = {
+            f"{name}.{key}": tensor
+            for name, optimizer in self._optimizers().items()
+            for key, tensor in optimizer_tensors(optimizer)[0].items()
+        }
+        files["pool"] = {domain: pool.images for domain, pool in self.image_pools.items() if pool.images is not None}
+        if self.moving_average:
+            files["ema"] = dict(self.moving_average.networks.state_dict())
+        return files
+
+    def state(self) -> dict[str, Any]:
+        """Return the JSON values that go with `tensors()`."""
+        return {
+            "optimizers": {name: optimizer_tensors(optimizer)[1] for name, optimizer in self._optimizers().items()},
+            "ema_updates": self.moving_average.updates if self.moving_average else None,
+        }
+
+    def load(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
+        """Become what was saved after `step` steps.
+
+        Raises:
+            CheckpointError: it is the state of something else.
+        """
+        load_strictly(self.model, tensors.get("model", {}), what="model")
+        if self.moving_average:
+            load_strictly(self.moving_average.networks, tensors.get("ema", {}), what="ema")
+            self.moving_average.updates = int(state["ema_updates"])
+        for name, optimizer in self._optimizers().items():
+            prefix = f"{name}."
+            own = {k.removeprefix(prefix): t for k, t in tensors.get("optimizer", {}).items() if k.startswith(prefix)}
+            load_optimizer(optimizer, own, state["optimizers"][name])
+        for domain, pool in self.image_pools.items():
+            images = tensors.get("pool", {}).get(domain)
+            if images is not None and len(images) > pool.capacity:
+                raise CheckpointError(f"the image pool holds {len(images)} images, more than {pool.capacity}")
+            pool.images = None if images is None else images.to(self.precision.device)
+        self.step_number = step
+
+    def _update(self, losses: Terms) -> None:
+        norms = [self._gradient_norm(optimizer) for optimizer in self._optimizers().values()]
+        if not bool(torch.isfinite(torch.stack([*losses.values(), *norms])).all()):
+            for optimizer in self._optimizers().values():
+                optimizer.zero_grad(set_to_none=True)
+            raise self._diverged(losses)
+        for optimizer, norm in zip(self._optimizers().values(), norms, strict=True):
+            if self._settings.clip_gradients is not None:
+                parameters = list(_parameters(optimizer))
+                nn.utils.clip_grads_with_norm_(parameters, self._settings.clip_gradients, norm)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if self.moving_average:
+            self.moving_average.update(self.model.generators)
+
+    def _gradient_norm(self, optimizer: torch.optim.Optimizer) -> Tensor:
+        gradients = [parameter.grad for parameter in _parameters(optimizer) if parameter.grad is not None]
+        if not gradients:
+            return torch.zeros((), dtype=self.precision.dtype, device=self.precision.device)
+        return nn.utils.get_total_norm(gradients)
+
+    def _diverged(self, losses: Terms) -> DivergedError:
+        bad = [f"{name} = {float(term)}" for name, term in losses.items() if not torch.isfinite(term)]
+        what = ", ".join(bad) or "a gradient (every loss is finite)"
+        return DivergedError(
+            f"not finite at step {self.step_number + 1}: {what}; the step was not applied",
+            hint='a lower learning_rate, clip_gradients or precision = "fp32" may help',
+        )
+
+    def _backward(self, terms: Terms, losses: Terms, share: float) -> None:
+        """Add the terms' gradients to the parameters', and their values to the losses."""
+        if terms:
+            (torch.stack(list(terms.values())).sum() * share).backward()
+        for name, term in terms.items():
+            losses[name] = losses.get(name, torch.zeros_like(term)) + term.detach() * share
+
+    def _exchange(self, fakes: Fakes, number: int) -> Fakes:
+        images = {"a": fakes.a, "b": fakes.b}
+        for domain, made in images.items():
+            if made is not None:
+                draws = generator(self._seed, f"image-pool-{domain}", self.step_number, number)
+                images[domain] = self.image_pools[domain].exchange(made, draws)
+        return Fakes(**images)
+
+    def _seed_draws(self) -> None:
+        """Dropout, penalties and the discriminators' augmentations draw from torch's own generators."""
+        torch.manual_seed(derive_seed(self._seed, "step", self.step_number))
+
+    def _set_learning_rates(self) -> None:
+        factor = self._schedule(self.step_number, self.steps, self._epoch_steps)
+        for optimizer in self._optimizers().values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+
+    def _placed(self, images: Tensor) -> Tensor:
+        return images.to(self.precision.device, self.precision.dtype, non_blocking=True)
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"generators": self.generator_optimizer, "discriminators": self.discriminator_optimizer}
+
+    def _adam(self, networks: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+        group = {"params": list(networks.parameters()), "lr": learning_rate, "initial_lr": learning_rate}
+        return torch.optim.Adam([group], lr=learning_rate, betas=self._settings.betas, fused=True)
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
+    return (parameter for group in optimizer.param_groups for parameter in group["params"])
+
+
+@contextmanager
+def _frozen(networks: nn.Module) -> Iterator[None]:
+    """Let gradients pass through networks without reaching their parameters."""
+    trained = [parameter for parameter in networks.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
