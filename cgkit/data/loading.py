@@ -139,10 +139,10 @@ def training_batches(
         yield batch
 
 
-def batch_of_tests(domain: Domain, channels: int, preparation: Preparation, count: int) -> tuple[Tensor, list[str]]:
-    """Return the first `count` test images as `(N, C, H, W)` in [0, 1], and their names."""
+def batch_of_tests(domain: Domain, channels: int, preparation: Preparation, count: int) -> Tensor:
+    """Return the first `count` test images, or all where there are fewer, as `(N, C, H, W)` in [0, 1]."""
     records = [domain[index] for index in range(min(count, len(domain)))]
-    return torch.stack([preparation.for_testing(record, channels) for record in records]), [r.name for r in records]
+    return torch.stack([preparation.for_testing(record, channels) for record in records])
 
 
 def _frame(framing: nn.Module, image: Tensor, size: Size, name: str) -> Tensor:

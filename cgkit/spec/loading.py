@@ -31,11 +31,20 @@ def load_spec(file: Path | str, plugins: Plugins, overrides: Sequence[str] = ())
     Raises:
         SpecError: with every problem that was found.
     """
-    layers = [*_files(Path(file)), *(read_override(text) for text in overrides)]
+    layers = read_layers(Path(file), overrides)
     values: dict[str, Any] = {}
     for layer in layers:
         values = merge(values, place_relative_paths(layer.values, layer.folder, plugins))
     return resolve_spec(values, plugins, layers)
+
+
+def read_layers(file: Path, overrides: Sequence[str] = ()) -> list[Layer]:
+    """Read a file, the one that it extends, and overrides; later layers win.
+
+    Raises:
+        SpecError: one of them cannot be read.
+    """
+    return [*_files(file), *(read_override(text) for text in overrides)]
 
 
 def resolve_spec(values: Mapping[str, Any], plugins: Plugins, layers: Sequence[Layer] = ()) -> Spec:

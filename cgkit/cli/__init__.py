@@ -1,0 +1,77 @@
+"""The command line: one file a command; each parses, calls one function, renders."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from cgkit import __version__
+from cgkit.cli import console
+from cgkit.errors import CgkitError
+
+COMMANDS = ("run", "check", "init", "translate", "list-components")
+"""The built-in commands. Each is the function `command` of the module of that name."""
+
+
+class Commands(click.Group):
+    """The built-in commands, each imported when it is asked for, and those of plugins."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return every command's name: the built-in ones first."""
+        return [*COMMANDS, *sorted(self._of_plugins(context))]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Return a command; plugins are only asked where the name is not built in."""
+        if name in COMMANDS:
+            module = importlib.import_module(f"cgkit.cli.{name.replace('-', '_')}")
+            command: click.Command = module.command
+            return command
+        return self._of_plugins(context).get(name)
+
+    def _of_plugins(self, context: click.Context) -> dict[str, click.Command]:
+        group = click.Group()
+        console.plugins(context).manager.hook.cgkit_commands(cli=group)
+        return {name: command for name, command in group.commands.items() if name not in COMMANDS}
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cgkit")
+@click.option("--no-plugins", is_flag=True, help="Load no installed plugin, only what is built in.")
+@click.pass_context
+def cli(context: click.Context, no_plugins: bool) -> None:
+    """Translate images between two domains without paired examples (CycleGAN).
+
+    Exit codes: 0 ok, 1 a bug, 2 usage or spec, 3 data, 4 plugin, 5 checkpoint damaged or refused, 6 diverged,
+    7 out of disk or memory, 8 run folder in use, 75 stopped and saved (run again to continue).
+    """
+    context.obj = {"no_plugins": no_plugins}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with the documented code."""
+    try:
+        code = cli.main(arguments, prog_name="cgkit", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        console.error("interrupted")
+        code = 130
+    except BrokenPipeError:
+        # Whoever read our output has gone (`cgkit list-components | head`); that is no failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except CgkitError as problem:
+        console.error(str(problem))
+        code = problem.exit_code
+    sys.exit(_as_code(code))
+
+
+def _as_code(result: Any) -> int:
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,65 @@
+"""`cgkit list-components`: what a spec may name."""
+
+from __future__ import annotations
+
+import click
+
+from cgkit.cli import console
+from cgkit.contracts import KINDS, kind_named
+from cgkit.plugins import Plugins
+from cgkit.registry import Component
+
+
+@click.command("list-components")
+@click.option("--kind", metavar="KIND", help="Only this kind, such as generators or adversarial_losses.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(context: click.Context, kind: str | None, as_json: bool) -> None:
+    """List what a spec may name: generators, discriminators, losses and more, of every installed plugin."""
+    plugins = console.plugins(context)
+    components = [component for registry in plugins.registries for component in registry]
+    if kind is not None:
+        wanted = _kind(kind)
+        components = [component for component in components if component.kind.name == wanted]
+    if as_json:
+        console.print_json({"schema": 1, "components": [_as_json(component, plugins) for component in components]})
+    else:
+        _print_table(components, plugins)
+
+
+def _kind(name: str) -> str:
+    try:
+        return kind_named(name.replace("-", "_")).name
+    except KeyError:
+        known = ", ".join(kind.name for kind in KINDS)
+        raise click.BadParameter(f"there is no kind {name!r}; there are: {known}", param_hint="--kind") from None
+
+
+def _as_json(component: Component, plugins: Plugins) -> dict[str, object]:
+    return {
+        "kind": component.kind.name,
+        "name": component.name,
+        "provider": component.provider,
+        "version": plugins.version_of(component.provider),
+        "default": component.default,
+        "summary": component.summary,
+    }
+
+
+def _print_table(components: list[Component], plugins: Plugins) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("kind", "name", "provider", "summary"):
+        table.add_column(heading, overflow="fold", no_wrap=heading != "summary")
+    previous = ""
+    for component in components:
+        kind = component.kind.name if component.kind.name != previous else ""
+        previous = component.kind.name
+        name = f"{component.name}*" if component.default else component.name
+        provider = f"{component.provider} {plugins.version_of(component.provider)}"
+        table.add_row(*(Text(console.clean(cell)) for cell in (kind, name, provider, component.summary)))
+    out = console.stdout()
+    out.print(table)
+    out.print("\n* used where a spec names none")

@@ -1,0 +1,76 @@
+"""Showing a run in the terminal: one line that moves, or a line now and then where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import Progress as Bar
+
+from cgkit.cli import console
+
+if TYPE_CHECKING:
+    from cgkit.engine.progress import Progress
+
+LINE_INTERVAL = 20.0
+"""Seconds between lines where the output is no terminal, so that a log stays readable."""
+
+_SHORT = {"adversarial": "adv", "cycle": "cycle", "identity": "idt", "discriminator": "disc", "penalty": "pen"}
+
+
+class RichReporter:
+    """Shows a run on stderr."""
+
+    def __init__(self) -> None:
+        self._console = console.stderr()
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
+        self._last_line = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def progress(self, progress: Progress) -> None:
+        """Show how the run stands."""
+        if self._console.is_terminal:
+            self._move_bar(progress)
+        elif time.monotonic() - self._last_line > LINE_INTERVAL or progress.step == progress.steps:
+            self._last_line = time.monotonic()
+            console.message(f"step {progress.step}/{progress.steps}  {describe(progress)}")
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(console.clean(text))
+
+    def warning(self, text: str) -> None:
+        """Print a warning."""
+        self._console.print(f"warning: {console.clean(text)}", style="yellow")
+
+    def _move_bar(self, progress: Progress) -> None:
+        if self._bar is None:
+            columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
+            self._bar = Bar(*columns, console=self._console)
+            self._task = self._bar.add_task("", total=progress.steps)
+            self._bar.start()
+        self._bar.update(self._task, completed=progress.step, description=describe(progress))
+
+
+def describe(progress: Progress) -> str:
+    """Return the losses (both directions summed), the speed, the time left and the share of waiting as one line."""
+    sums: dict[str, float] = {}
+    for name, value in progress.losses.items():
+        short = _SHORT.get(name.split("_", maxsplit=1)[0], name)
+        sums[short] = sums.get(short, 0.0) + value
+    losses = " ".join(f"{name} {value:.3f}" for name, value in sums.items())
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    return f"{losses}  {progress.images_per_second:.1f} images/s  {left} left  waiting {progress.waiting:.0%}"

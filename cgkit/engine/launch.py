@@ -1,0 +1,109 @@
+"""From a spec's file to a finished run: what `cgkit run` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cgkit.contracts import Source
+from cgkit.data.inspection import check_images
+from cgkit.engine.assembly import Assembly, assemble
+from cgkit.engine.precision import choose_device
+from cgkit.engine.progress import Reporter, Silence
+from cgkit.engine.run import Outcome, Run
+from cgkit.engine.run_folder import RunFolder
+from cgkit.errors import DataError, Problem, SpecError
+from cgkit.plugins import Plugins, load_plugins
+from cgkit.spec import Spec, load_spec
+from cgkit.spec.loading import located, read_layers
+from cgkit.spec.reading import Layer
+
+SHOWN_PROBLEMS = 10
+"""How many bad images a message lists before it only counts them."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A spec that is valid, with components that could be built and images that can be read."""
+
+    spec: Spec
+    assembly: Assembly
+    layers: tuple[Layer, ...]
+    device: torch.device
+
+
+def run(
+    spec: Path | str,
+    *,
+    overrides: Sequence[str] = (),
+    output: Path | str | None = None,
+    device: str | None = None,
+    plugins: Plugins | None = None,
+    reporter: Reporter | None = None,
+) -> Outcome:
+    """Train what a spec describes, or continue doing so.
+
+    Args:
+        spec: the spec's TOML file.
+        overrides: `path=value` texts that win over the file.
+        output: the run folder; by default `runs/` and the spec's name.
+        device: `cpu`, `cuda` or `cuda:N`; by default CUDA where there is one.
+        plugins: the loaded plugins; by default all that are installed.
+        reporter: what shows the run to a person; by default nothing does.
+
+    Raises:
+        CgkitError: see its subclasses; nothing that was there before is lost.
+    """
+    plugins = plugins or load_plugins()
+    prepared = prepare(Path(spec), plugins, overrides, device)
+    folder = RunFolder(Path(output) if output is not None else Path("runs") / prepared.spec.name)
+    training = Run(
+        prepared.spec, prepared.assembly, folder, plugins, prepared.device, reporter or Silence()
+    )
+    return training.train(prepared.layers, Path(spec))
+
+
+def prepare(file: Path, plugins: Plugins, overrides: Sequence[str] = (), device: str | None = None) -> Prepared:
+    """Read a spec, build what it names and look at its images; write nothing.
+
+    Raises:
+        SpecError: with every problem of the spec.
+        DataError: with every image that cannot be used.
+        PluginError: a component cannot be built.
+        UsageError: there is no such device.
+    """
+    layers = read_layers(file, overrides)
+    spec = load_spec(file, plugins, overrides)
+    chosen = choose_device(device)
+    assembly = assemble(spec, plugins)
+    _check_size(spec, assembly, layers)
+    _check_images(spec, assembly)
+    return Prepared(spec, assembly, tuple(layers), chosen)
+
+
+def _check_size(spec: Spec, assembly: Assembly, layers: Sequence[Layer]) -> None:
+    for direction, generator in assembly.model.generators.items():
+        stride = int(getattr(generator, "stride", 1))
+        if any(side % stride for side in spec.data.size):
+            height, width = spec.data.size
+            problem = Problem("data.size", f"{height}x{width} is not a multiple of {stride}, the stride of {direction}")
+            raise SpecError(located([problem], layers))
+
+
+def _check_images(spec: Spec, assembly: Assembly) -> None:
+    """Read the header of every image, so that a bad one is known now and not in two hours."""
+    framing = assembly.preparation.framing
+    smallest = framing.smallest(spec.data.size) if framing is not None and hasattr(framing, "smallest") else (1, 1)
+    problems: list[DataError] = []
+    for domains, at_least in ((assembly.source.train(), smallest), (assembly.source.test(), (1, 1))):
+        for domain, channels in zip(domains, spec.data.channels, strict=True):
+            records = (domain[index] for index in range(len(domain)))
+            problems += check_images(records, channels=channels, at_least=at_least).problems
+    if problems:
+        lines = [str(problem) for problem in problems[:SHOWN_PROBLEMS]]
+        if len(problems) > SHOWN_PROBLEMS:
+            lines.append(f"and {len(problems) - SHOWN_PROBLEMS} more")
+        raise DataError("\n".join(lines))

@@ -1,0 +1,267 @@
+"""A run: the folder, the order of data, the loop, and when to sample, save and score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from cgkit.checkpoints import Checkpoint, read_latest, write_checkpoint
+from cgkit.contracts import Tracker
+from cgkit.data.loading import Batch, UnpairedImages, training_batches
+from cgkit.data.sampling import StepBatches
+from cgkit.engine.assembly import Assembly
+from cgkit.engine.continuation import refuse_other_data, refuse_other_spec
+from cgkit.engine.examination import Examination
+from cgkit.engine.memory import memory_errors_explained
+from cgkit.engine.model_folder import ModelInfo, write_model
+from cgkit.engine.observers import Observers
+from cgkit.engine.precision import choose_precision
+from cgkit.engine.progress import Reporter, Stopwatch
+from cgkit.engine.run_folder import RunFolder
+from cgkit.engine.signals import StopRequest
+from cgkit.engine.trainer import Trainer
+from cgkit.errors import CgkitError, DivergedError, ResourceError
+from cgkit.evaluation.scoring import Score
+from cgkit.options import build
+from cgkit.plugins import Plugins
+from cgkit.registry import describe_exception
+from cgkit.spec import Spec
+from cgkit.spec.reading import Layer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `finished`, or `stopped` and saved, to be continued by running it again."""
+
+    state: Literal["finished", "stopped"]
+    folder: Path
+    step: int
+    scores: tuple[Score, ...] = ()
+
+
+class Run:
+    """One training run in its folder. What the plugins' run hooks receive."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        assembly: Assembly,
+        folder: RunFolder,
+        plugins: Plugins,
+        device: torch.device,
+        reporter: Reporter,
+    ) -> None:
+        self.spec = spec
+        self.folder = folder
+        self._assembly = assembly
+        self._plugins = plugins
+        self._device = device
+        self._reporter = reporter
+        self._domains = assembly.source.train()
+        batch = spec.train.batch * spec.train.accumulate
+        epoch_steps = -(-max(map(len, self._domains)) // batch)
+        self.steps = spec.train.steps or (spec.train.epochs or 200) * epoch_steps
+        self.trainer = Trainer(
+            assembly.model,
+            assembly.objective,
+            assembly.schedule,
+            spec.train,
+            steps=self.steps,
+            epoch_steps=epoch_steps,
+            seed=spec.seed,
+            precision=choose_precision(spec.train.precision, device),
+        )
+        self._unrecorded: list[Mapping[str, Tensor | float]] = []
+        self._stopwatch = Stopwatch()
+        self._examination = Examination(
+            spec, assembly, self.trainer.best_generators, self.trainer.precision
+        )
+
+    def train(self, layers: Sequence[Layer] = (), source: Path | None = None) -> Outcome:
+        """Begin, or continue where the folder's newest good checkpoint is, until the end or a request to stop.
+
+        Args:
+            layers: where the spec's values stand, for the message where they do not fit the folder.
+            source: the file that the user wrote, kept in the folder.
+
+        Raises:
+            CgkitError: see its subclasses; what was reached is saved where it can be.
+        """
+        with self.folder.locked(), StopRequest() as stop:
+            self._open(layers, source)
+            observers = Observers(self._plugins, self._trackers(), self._reporter.warning)
+            try:
+                return self._observed(observers, stop)
+            finally:
+                observers.close()
+
+    def _observed(self, observers: Observers, stop: StopRequest) -> Outcome:
+        error: BaseException | None = None
+        try:
+            self._resume(observers)
+            observers.notify("cgkit_run_started", run=self)
+            self._status("running")
+            with self._saved_on_error(observers), memory_errors_explained():
+                stopped = self._loop(observers, stop)
+                outcome = self._stop() if stopped else self._finish(observers)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            observers.notify("cgkit_run_finished", run=self, error=error)
+        return outcome
+
+    def _loop(self, observers: Observers, stop: StopRequest) -> bool:
+        """Train until the end, or until a stop is requested; return whether it was."""
+        trainer, settings = self.trainer, self.spec
+        self._stopwatch.pause()
+        for batches in self._batches():
+            self._stopwatch.images_arrived()
+            losses = self._step(batches)
+            self._stopwatch.step_finished()
+            step = trainer.step_number
+            self._unrecorded.append(losses)
+            observers.notify("cgkit_step_finished", run=self, step=step, losses=losses)
+            if step % settings.log.every == 0 or step == trainer.steps:
+                self._record(observers)
+            if stop.requested or step % settings.checkpoint.every == 0 or step == trainer.steps:
+                self._save(observers)
+            if step % settings.samples.every == 0 or step == trainer.steps:
+                self._sample()
+            if settings.evaluation.every and step % settings.evaluation.every == 0 and step < trainer.steps:
+                self._record_scores(observers)
+            self._stopwatch.pause()
+            if stop.requested and step < trainer.steps:
+                return True
+        return False
+
+    def _step(self, batches: list[Batch]) -> dict[str, Tensor]:
+        try:
+            return self.trainer.step(batches)
+        except DivergedError as error:
+            names = ", ".join(name for batch in batches for name in (*batch.names_a, *batch.names_b))
+            raise DivergedError(f"{error.message}; the images were {names}", hint=error.hint) from error
+
+    def _batches(self) -> Iterator[list[Batch]]:
+        """Yield the batches of each step that is still to do."""
+        spec = self.spec
+        images = UnpairedImages(self._domains, spec.data.channels, self._assembly.preparation, spec.seed)
+        accumulate = spec.train.accumulate
+        order = StepBatches(self.trainer.step_number, self.steps, spec.train.batch, accumulate)
+        loaded = training_batches(images, order, workers=self._workers(), pin_memory=self._device.type == "cuda")
+        while batches := [batch for batch, _ in zip(loaded, range(accumulate), strict=False)]:
+            yield batches
+
+    def _workers(self) -> int:
+        if self.spec.data.workers != "auto":
+            return int(self.spec.data.workers)
+        return 0 if self._domains[0][0].render is not None else 2
+
+    def _open(self, layers: Sequence[Layer], source: Path | None) -> None:
+        remembered = self.folder.remembered_spec()
+        if remembered is not None:
+            refuse_other_spec(remembered, self.spec, self.folder.path, layers)
+        self.folder.remember_spec(self.spec, source)
+        self.folder.remember_environment(self._plugins, self._device)
+
+    def _resume(self, observers: Observers) -> None:
+        checkpoint = read_latest(self.folder.checkpoints, report=self._reporter.warning)
+        if checkpoint is None:
+            observers.rewind(0)
+            return
+        refuse_other_data(checkpoint.state["data"], self._fingerprints())
+        self.trainer.load(checkpoint.step, checkpoint.tensors, checkpoint.state["trainer"])
+        self._unrecorded = list(checkpoint.state["unrecorded"])
+        observers.rewind(checkpoint.step)
+        self._reporter.message(f"continuing {self.folder.path} at step {checkpoint.step} of {self.steps}")
+
+    def _save(self, observers: Observers) -> None:
+        step = self.trainer.step_number
+        state = {
+            "trainer": self.trainer.state(),
+            "unrecorded": [{name: float(loss) for name, loss in losses.items()} for losses in self._unrecorded],
+            "data": self._fingerprints(),
+            "spec": self.spec.to_json(),
+            "plugins": {plugin.distribution: plugin.version for plugin in self._plugins.statuses},
+        }
+        checkpoint = Checkpoint(step, self.trainer.tensors(), state)
+        folder = write_checkpoint(self.folder.checkpoints, checkpoint, keep=self.spec.checkpoint.keep)
+        observers.notify("cgkit_checkpoint_saved", run=self, step=step, folder=folder)
+
+    def _record(self, observers: Observers) -> None:
+        """Give the trackers the mean losses since the last record, and show how the run stands."""
+        names = self._unrecorded[-1].keys()
+        losses = {name: fmean(float(one[name]) for one in self._unrecorded) for name in names}
+        self._unrecorded.clear()
+        trainer = self.trainer
+        images = 2 * self.spec.train.batch * self.spec.train.accumulate
+        progress = self._stopwatch.progress(trainer.step_number, self.steps, images, losses)
+        rate = trainer.generator_optimizer.param_groups[0]["lr"]
+        speed = {"images_per_second": progress.images_per_second, "waiting": progress.waiting}
+        observers.record(trainer.step_number, {**losses, "learning_rate": rate, **speed})
+        self._reporter.progress(progress)
+
+    def _sample(self) -> None:
+        try:
+            self.folder.write_sample(self.trainer.step_number, self._examination.sheet())
+        except OSError as error:
+            self._reporter.warning(f"the samples of step {self.trainer.step_number} are not kept: {error}")
+
+    def _record_scores(self, observers: Observers) -> tuple[Score, ...]:
+        scores = self._examination.scores()
+        if scores:
+            observers.record(self.trainer.step_number, {f"{s.metric}_{s.direction}": s.value for s in scores})
+        return scores
+
+    def _finish(self, observers: Observers) -> Outcome:
+        trainer = self.trainer
+        scores = self._record_scores(observers)
+        info = ModelInfo(self.spec, trainer.step_number, averaged=trainer.moving_average is not None)
+        providers = {plugin.distribution: plugin.version for plugin in self._plugins.statuses}
+        write_model(self.folder.model, trainer.best_generators, info, providers)
+        self._status("finished", scores=[asdict(one) for one in scores])
+        return Outcome("finished", self.folder.path, trainer.step_number, scores)
+
+    def _stop(self) -> Outcome:
+        self._status("stopped", exit_code=75)
+        return Outcome("stopped", self.folder.path, self.trainer.step_number)
+
+    @contextmanager
+    def _saved_on_error(self, observers: Observers) -> Iterator[None]:
+        """Save what was reached when something goes wrong between two steps: the trainer is whole there."""
+        try:
+            yield
+        except CgkitError as error:
+            if not isinstance(error, ResourceError):
+                self._save(observers)
+            state = "diverged" if isinstance(error, DivergedError) else "failed"
+            self._status(state, exit_code=error.exit_code, error=str(error))
+            raise
+        except Exception as error:
+            self._status("failed", exit_code=1, error=describe_exception(error))
+            raise
+
+    def _status(self, state: str, exit_code: int = 0, **more: Any) -> None:
+        try:
+            self.folder.write_status(
+                state=state, exit_code=exit_code, step=self.trainer.step_number, steps=self.steps, **more
+            )
+        except OSError as error:
+            self._reporter.warning(f"status.json cannot be written: {error}")
+
+    def _trackers(self) -> dict[str, Tracker]:
+        registry = self._plugins.registries.trackers
+        return {
+            str(use.name): build(registry[str(use.name)], self.folder.path, options=use.options)
+            for use in self.spec.tracker or ()
+        }
+
+    def _fingerprints(self) -> dict[str, str]:
+        return {side: domain.fingerprint() for side, domain in zip("ab", self._domains, strict=True)}
