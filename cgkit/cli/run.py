@@ -25,7 +25,12 @@ STOPPED = 75
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_context
 def command(
-    context: click.Context, spec: Path, overrides: tuple[str, ...], output: Path | None, device: str | None, as_json: bool
+    context: click.Context,
+    spec: Path,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    device: str | None,
+    as_json: bool,
 ) -> int:
     """Train what SPEC describes. On an existing run folder, continue where it stopped."""
     from cgkit.cli.progress import RichReporter
@@ -35,9 +40,7 @@ def command(
         reporter.message("loading torch ...")
         from cgkit.engine.launch import run
 
-        outcome = run(
-            spec, overrides=overrides, output=output, device=device, plugins=plugins, reporter=reporter
-        )
+        outcome = run(spec, overrides=overrides, output=output, device=device, plugins=plugins, reporter=reporter)
     _render(outcome, as_json)
     return STOPPED if outcome.state == "stopped" else 0
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgkit.errors import DataError, Problem, SpecError
 from cgkit.engine.run_folder import difference
+from cgkit.errors import DataError, Problem, SpecError
 from cgkit.spec import Spec
 from cgkit.spec.loading import located
 from cgkit.spec.reading import Layer

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from cgkit.contracts import Source
 from cgkit.data.inspection import check_images
 from cgkit.engine.assembly import Assembly, assemble
 from cgkit.engine.precision import choose_device
@@ -60,9 +59,7 @@ def run(
     plugins = plugins or load_plugins()
     prepared = prepare(Path(spec), plugins, overrides, device)
     folder = RunFolder(Path(output) if output is not None else Path("runs") / prepared.spec.name)
-    training = Run(
-        prepared.spec, prepared.assembly, folder, plugins, prepared.device, reporter or Silence()
-    )
+    training = Run(prepared.spec, prepared.assembly, folder, plugins, prepared.device, reporter or Silence())
     return training.train(prepared.layers, Path(spec))
 
 

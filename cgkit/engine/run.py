@@ -80,9 +80,7 @@ class Run:
         )
         self._unrecorded: list[Mapping[str, Tensor | float]] = []
         self._stopwatch = Stopwatch()
-        self._examination = Examination(
-            spec, assembly, self.trainer.best_generators, self.trainer.precision
-        )
+        self._examination = Examination(spec, assembly, self.trainer.best_generators, self.trainer.precision)
 
     def train(self, layers: Sequence[Layer] = (), source: Path | None = None) -> Outcome:
         """Begin, or continue where the folder's newest good checkpoint is, until the end or a request to stop.
@@ -122,7 +120,7 @@ class Run:
         """Train until the end, or until a stop is requested; return whether it was."""
         trainer, settings = self.trainer, self.spec
         self._stopwatch.pause()
-        for batches in self._batches():
+        for batches in self.batches():
             self._stopwatch.images_arrived()
             losses = self._step(batches)
             self._stopwatch.step_finished()
@@ -149,7 +147,7 @@ class Run:
             names = ", ".join(name for batch in batches for name in (*batch.names_a, *batch.names_b))
             raise DivergedError(f"{error.message}; the images were {names}", hint=error.hint) from error
 
-    def _batches(self) -> Iterator[list[Batch]]:
+    def batches(self) -> Iterator[list[Batch]]:
         """Yield the batches of each step that is still to do."""
         spec = self.spec
         images = UnpairedImages(self._domains, spec.data.channels, self._assembly.preparation, spec.seed)

@@ -1,0 +1,51 @@
+"""`cgkit check`: everything that could go wrong with a spec, found before training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cgkit.cli import console
+
+if TYPE_CHECKING:
+    from cgkit.engine.rehearsal import Rehearsal
+
+
+@click.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change one value, as train.batch=4.")
+@click.option("--device", help="cpu, cuda or cuda:N. [default: cuda where there is one]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(context: click.Context, spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bool) -> None:
+    """Validate SPEC, read every image's header and do one real step. Trains nothing and writes nothing."""
+    plugins = console.plugins(context)
+    from cgkit.engine.rehearsal import rehearse
+
+    rehearsal = rehearse(spec, plugins, overrides=overrides, device=device)
+    if as_json:
+        console.print_json({"schema": 1, **asdict(rehearsal)})
+    else:
+        _print(rehearsal)
+
+
+def _print(rehearsal: Rehearsal) -> None:
+    out = console.stdout()
+    for domain, images in rehearsal.images.items():
+        out.print(f"domain {domain}: {images.train} training images, {images.test} test images, {images.sizes}")
+    for network, count in rehearsal.parameters.items():
+        out.print(f"{network}: {count / 1e6:.3f} M parameters")
+    out.print(f"steps: {rehearsal.steps}, {rehearsal.precision} on {rehearsal.device}")
+    out.print(f"one step: {rehearsal.seconds_a_step:.2f} s, so {_duration(rehearsal.seconds_in_all)} in all")
+    out.print(f"peak memory: {rehearsal.peak_memory / 1e9:.2f} GB")
+    losses = ", ".join(f"{name} {value:.3f}" for name, value in rehearsal.losses.items())
+    out.print(f"losses of the first step: {losses}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,31 @@
+"""`cgkit init`: a commented spec to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cgkit.cli import console
+from cgkit.errors import UsageError
+
+
+@click.command()
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), default=Path("spec.toml"), show_default=True)
+@click.option("--force", is_flag=True, help="Replace the file where it exists.")
+def command(folders: tuple[Path, ...], output: Path, force: bool) -> None:
+    """Write a commented spec. Given two FOLDERS of images, look at them and fill in sizes and channels."""
+    if len(folders) not in (0, 2):
+        raise UsageError("give two folders, one for each domain, or none")
+    if output.exists() and not force:
+        raise UsageError(f"{output} exists already", hint="choose another --output, or replace it with --force")
+    from cgkit.atomic import replace_text
+    from cgkit.engine.starter import starter_spec
+
+    text, remarks = starter_spec(folders, relative_to=output.parent)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(output, text)
+    for remark in remarks:
+        console.message(remark)
+    console.message(f"wrote {output}; next: cgkit check {output}, then cgkit run {output}")

@@ -1,0 +1,102 @@
+"""One real step without consequences: what `cgkit check` measures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from cgkit.contracts import Domain
+from cgkit.data.loading import Batch
+from cgkit.engine.launch import prepare
+from cgkit.engine.memory import memory_errors_explained, peak_memory
+from cgkit.engine.progress import Silence
+from cgkit.engine.run import Run
+from cgkit.engine.run_folder import RunFolder
+from cgkit.plugins import Plugins
+
+
+@dataclass(frozen=True)
+class DomainImages:
+    """How many images a domain has, and of which sizes."""
+
+    train: int
+    test: int
+    sizes: str
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What one step showed.
+
+    Attributes:
+        images: the images of domain a and b.
+        parameters: how many parameters each network has.
+        steps: how many steps the spec asks for.
+        precision: the number format, after `auto` was decided.
+        device: where it ran.
+        seconds_a_step: the time of a step once warmed up.
+        seconds_in_all: that time for all steps.
+        peak_memory: bytes of the GPU, or of this process on a CPU, after the step.
+        losses: the loss terms of the first step.
+    """
+
+    images: dict[str, DomainImages]
+    parameters: dict[str, int]
+    steps: int
+    precision: str
+    device: str
+    seconds_a_step: float
+    seconds_in_all: float
+    peak_memory: int
+    losses: dict[str, float]
+
+
+def rehearse(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), device: str | None = None) -> Rehearsal:
+    """Validate a spec and everything that it names, do a step on its first images, and write nothing.
+
+    Raises:
+        CgkitError: as a run would.
+    """
+    prepared = prepare(file, plugins, overrides, device)
+    spec, assembly = prepared.spec, prepared.assembly
+    run = Run(spec, assembly, RunFolder(Path()), plugins, prepared.device, Silence())
+    with memory_errors_explained():
+        batches = next(run.batches())
+        losses = {name: float(loss) for name, loss in run.trainer.step(batches).items()}
+        seconds = _timed_step(run, batches)
+    model = run.trainer.model
+    networks = {**{f"generator {n}": m for n, m in model.generators.items()}}
+    networks |= {f"discriminator {n}": m for n, m in model.discriminators.items()}
+    return Rehearsal(
+        images={
+            side: DomainImages(len(train), len(test), _sizes(train, prepared.image_sizes.get(side)))
+            for side, train, test in zip("ab", assembly.source.train(), assembly.source.test(), strict=True)
+        },
+        parameters={name: _count(network) for name, network in networks.items()},
+        steps=run.steps,
+        precision=run.trainer.precision.name,
+        device=str(prepared.device),
+        seconds_a_step=seconds,
+        seconds_in_all=seconds * run.steps,
+        peak_memory=peak_memory(prepared.device),
+        losses=losses,
+    )
+
+
+def _timed_step(run: Run, batches: list[Batch]) -> float:
+    start = time.perf_counter()
+    losses = run.trainer.step(batches)
+    sum(float(loss) for loss in losses.values())  # waits for the device
+    return time.perf_counter() - start
+
+
+def _count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _sizes(domain: Domain, found: str | None) -> str:
+    return found if found else "generated" if domain[0].render is not None else "unread"
