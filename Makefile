@@ -1,0 +1,28 @@
+# One idea a recipe. `make` lists them.
+.DEFAULT_GOAL := help
+
+help:  ## list the recipes
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+install:  ## install for development
+	pip install -e ".[dev]"
+
+test:  ## run the tests on two cores
+	pytest -n 2
+
+lint:  ## style and types
+	ruff check . && ruff format --check . && mypy
+
+format:  ## mend the style
+	ruff check --fix . ; ruff format .
+
+layers:  ## check that imports point one way
+	lint-imports
+
+demo:  ## train on the built-in data
+	cgkit run examples/seasons.toml
+
+picture:  ## make README's picture again
+	python docs/make_picture.py
+
+.PHONY: help install test lint format layers demo picture
