@@ -1,0 +1,34 @@
+"""Turn images by multiples of 90 degrees."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from cgkit.components.augmentations.draws import Probability, happens
+from cgkit.contracts import Role
+
+
+class RightAngleRotation(nn.Module):
+    """Turn images by multiples of 90 degrees.
+
+    Square images are turned by 0, 90, 180 or 270 degrees, each as likely; others by 0 or 180, which keeps their shape.
+
+    Args:
+        p: how often an angle is drawn; otherwise the image stays as it is.
+    """
+
+    role: Role = "data"
+
+    def __init__(self, *, p: Probability = 1.0) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return `(N, C, H, W)`, turned."""
+        if not happens(self.p):
+            return image
+        quarters = int(torch.randint(4, (), device="cpu"))
+        if image.shape[-2] != image.shape[-1]:
+            quarters = quarters // 2 * 2
+        return torch.rot90(image, quarters, (-2, -1))
