@@ -1,0 +1,22 @@
+"""The peak signal-to-noise ratio to the truth."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+_LEAST_ERROR = 1e-10
+"""The mean squared error of 100 dB."""
+
+
+class Psnr:
+    """Peak signal-to-noise ratio to the truth, in dB.
+
+    The peak is 1. Equal images would have an infinite ratio; 100 dB is the most that is reported.
+    """
+
+    needs_reference = True
+
+    def __call__(self, translations: Tensor, references: Tensor, /) -> Tensor:
+        """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
+        error = (translations - references).square().mean((1, 2, 3))
+        return -10 * error.clamp(min=_LEAST_ERROR).log10()
