@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -154,7 +155,7 @@ class Run:
         accumulate = spec.train.accumulate
         order = StepBatches(self.trainer.step_number, self.steps, spec.train.batch, accumulate)
         loaded = training_batches(images, order, workers=self._workers(), pin_memory=self._device.type == "cuda")
-        while batches := [batch for batch, _ in zip(loaded, range(accumulate), strict=False)]:
+        while batches := list(islice(loaded, accumulate)):
             yield batches
 
     def _workers(self) -> int:
