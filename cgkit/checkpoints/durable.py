@@ -53,8 +53,8 @@ def read_content(path: Path) -> Content:
 def make_folder(path: Path) -> None:
     """Make a folder and those above it that are missing, and wait until they are on the disk."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
     for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
 
 

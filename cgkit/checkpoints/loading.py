@@ -44,7 +44,7 @@ def _check(own: Mapping[str, Tensor], saved: Mapping[str, Tensor], what: str) ->
 
 
 def _differences(own: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> list[str]:
-    shared = [name for name in own if name in saved]
+    shared = [name for name in own if name in saved and isinstance(own[name], Tensor)]
     shapes = [
         f"{name} is {_shape(saved[name])} in the checkpoint, {_shape(own[name])} here"
         for name in shared
@@ -58,6 +58,7 @@ def _differences(own: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> list
     kinds = {
         "missing in the checkpoint": [name for name in own if name not in saved],
         "unknown here": [name for name in saved if name not in own],
+        "not tensors here": [name for name in own if not isinstance(own[name], Tensor)],
         "of another shape": shapes,
         "of another dtype": dtypes,
     }

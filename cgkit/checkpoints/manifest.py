@@ -66,7 +66,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return _parse(strict_json.decode(path.read_bytes()), folder)
     except ValueError as error:
-        raise DamagedCheckpointError(f"{folder}: {MANIFEST}: {error}") from error
+        raise DamagedCheckpointError(f"{folder}: {MANIFEST}: {str(error)[:200]}") from error
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:

@@ -58,6 +58,7 @@ def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], state: M
             entries.setdefault(number, {})[entry] = _placed(tensor, parameters[number], name)
     merged = [_merged(own, saved) for own, saved in zip(own_groups, groups, strict=True)]
     optimizer.load_state_dict({"state": entries, "param_groups": merged})
+    _undo_casts(optimizer, parameters, entries)
 
 
 def _split(entries: Mapping[str, Any], tensors: dict[str, Tensor], prefix: str) -> dict[str, Any]:
@@ -94,6 +95,15 @@ def _placed(tensor: Tensor, parameter: Tensor, name: str) -> Tensor:
             f"its parameter {parameter.dtype} of shape {tuple(parameter.shape)}"
         )
     return torch.empty_like(parameter, requires_grad=False).copy_(tensor)
+
+
+def _undo_casts(optimizer: Optimizer, parameters: list[Tensor], entries: dict[int, dict[str, Any]]) -> None:
+    """Put back the numbers (NAdam's `mu_product`) that torch has cast to their parameter's dtype."""
+    for number, saved in entries.items():
+        loaded = optimizer.state[parameters[number]]
+        for name, value in saved.items():
+            if name != "step" and isinstance(value, Tensor) and value.dtype != loaded[name].dtype:
+                loaded[name] = value.to(loaded[name].device)
 
 
 def _merged(own: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:

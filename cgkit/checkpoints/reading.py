@@ -13,6 +13,7 @@ from cgkit.checkpoints.layout import Checkpoint, aside_step, finished_step, list
 from cgkit.checkpoints.manifest import LARGEST_STATE, STATE, DamagedCheckpointError, read_manifest, verify_files
 from cgkit.errors import CheckpointError
 
+_LONGEST_REASON = 200  # characters
 _ATTEMPTS = 5  # how often a writer may change the folder while we read in it
 _DAMAGE = (errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.EISDIR, errno.ESTALE)
 T = TypeVar("T")
@@ -30,7 +31,7 @@ def read_latest(folder: Path, *, report: Callable[[str], None]) -> Checkpoint | 
             or may not be read, in which case an older one is no substitute.
     """
     for _ in range(_ATTEMPTS):
-        candidates = list_checkpoints(folder)
+        candidates = _list(folder)
         damages: list[DamagedCheckpointError] = []
         for path in reversed(candidates):
             try:
@@ -41,7 +42,7 @@ def read_latest(folder: Path, *, report: Callable[[str], None]) -> Checkpoint | 
             for passed_over in damages:
                 report(f"passed over a damaged checkpoint: {passed_over}")
             return checkpoint
-        if list_checkpoints(folder) == candidates:  # else the run went on, and pruned what we were reading
+        if _list(folder) == candidates:  # else the run went on, and pruned what we were reading
             break
     if not damages:
         return None
@@ -82,7 +83,14 @@ def _parse(path: Path, parse: Callable[[Path], T]) -> T:
     try:
         return parse(path)
     except ValueError as error:
-        raise DamagedCheckpointError(f"{path.parent}: {path.name}: {error}") from error
+        # A hostile file has a say in this text, and torch appends its own stack.
+        reason = (str(error).splitlines() or ["unreadable"])[0][:_LONGEST_REASON]
+        raise DamagedCheckpointError(f"{path.parent}: {path.name}: {reason}") from error
+
+
+def _list(folder: Path) -> list[Path]:
+    with _reading(folder):
+        return list_checkpoints(folder)
 
 
 @contextmanager

@@ -73,7 +73,8 @@ def encode(tensors: Mapping[str, Tensor]) -> Iterator[memoryview | bytes]:
     for name in _file_order(tensors):
         # A plain contiguous copy on the CPU; no copy at all where it is one already.
         plain = tensors[name].detach().resolve_conj().resolve_neg().cpu().contiguous()
-        yield plain.reshape(-1).view(torch.uint8).numpy().data
+        # Not `reshape(-1)`: a tensor of one number or none is contiguous with any stride, and then keeps it.
+        yield plain.as_strided((plain.numel(),), (1,)).view(torch.uint8).numpy().data
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -90,7 +91,7 @@ def read(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, RuntimeError, TypeError, OverflowError) as error:
         raise ValueError(f"not a safetensors file ({error})") from error
     if name := first_non_finite(tensors):
-        raise ValueError(f"{name} has values that are not finite")
+        raise ValueError(f"{name!r} has values that are not finite")
     return tensors
 
 
@@ -105,7 +106,7 @@ def _check_header(path: Path) -> None:
         raise ValueError("the header is not a table")
     for name, entry in header.items():
         if name != _METADATA and not (isinstance(entry, dict) and entry.get("dtype") in _NAMES):
-            raise ValueError(f"{name} has no dtype that is known here")
+            raise ValueError(f"{name!r} has no dtype that is known here")
 
 
 def _header(tensors: Mapping[str, Tensor]) -> bytes:

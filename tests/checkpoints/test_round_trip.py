@@ -1,0 +1,132 @@
+"""What is written comes back, bit for bit."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given, settings
+from safetensors.torch import load_file
+
+from cgkit.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from cgkit.errors import CheckpointError, DivergedError
+
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64]
+DTYPES += [torch.int64, torch.int32, torch.int16, torch.int8]
+DTYPES += [torch.uint64, torch.uint32, torch.uint16, torch.uint8, torch.bool]
+LAYOUTS = {
+    "plain": lambda tensor: tensor,
+    "reversed": lambda tensor: tensor.permute(tuple(reversed(range(tensor.ndim)))),
+    "channels_last": lambda tensor: (
+        tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+    ),
+    "every other": lambda tensor: tensor[::2] if tensor.ndim else tensor,
+    "repeated": lambda tensor: tensor.expand(3, *tensor.shape),
+    "with a gradient": lambda tensor: tensor.requires_grad_() if tensor.is_floating_point() else tensor,
+}
+
+
+@st.composite
+def tensors(draw):
+    shape = draw(st.lists(st.integers(0, 4), max_size=4))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 1000)))
+    tensor = (torch.randn(shape, generator=generator) * 50).to(draw(st.sampled_from(DTYPES)))
+    return LAYOUTS[draw(st.sampled_from(sorted(LAYOUTS)))](tensor)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+stems = st.from_regex(r"[a-z][a-z0-9_-]{0,7}", fullmatch=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    step=st.integers(0, 10**12),
+    files=st.dictionaries(stems, st.dictionaries(names, tensors(), max_size=4), max_size=2),
+    state=st.dictionaries(st.text(), values, max_size=3),
+)
+def test_any_tensors_and_any_json_come_back_in_every_bit(same, step, files, state):
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Checkpoint(step, files, state)
+        path = write_checkpoint(Path(folder), checkpoint, keep=1)
+        assert same(read_checkpoint(path), checkpoint)
+        for stem, contents in files.items():  # and others can read it too
+            assert load_file(path / f"{stem}.safetensors").keys() == contents.keys()
+
+
+def test_tensors_that_share_memory_come_back_apart(folder):
+    whole = torch.arange(6.0)
+    files = {"model": {"whole": whole, "again": whole, "part": whole[2:4]}}
+    found = read_checkpoint(write_checkpoint(folder, Checkpoint(1, files, {}), keep=1)).tensors["model"]
+    assert found["part"].tolist() == [2, 3]
+    found["whole"].zero_()
+    assert found["again"].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_was_read_does_not_hang_on_the_files(folder, small):
+    path = write_checkpoint(folder, small(1), keep=1)
+    found = read_checkpoint(path).tensors["model"]["weight"]
+    (path / "model.safetensors").write_bytes(bytes((path / "model.safetensors").stat().st_size))
+    assert found.tolist() == small(1).tensors["model"]["weight"].tolist()
+
+
+def test_a_tuple_comes_back_as_a_list(folder):
+    path = write_checkpoint(folder, Checkpoint(1, {}, {"betas": (0.5, 0.999)}), keep=1)
+    assert read_checkpoint(path).state == {"betas": [0.5, 0.999]}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_tensor_that_is_not_finite_is_not_saved_and_the_one_before_stays(folder, small, same, value):
+    before = write_checkpoint(folder, small(1), keep=1)
+    with pytest.raises(DivergedError, match="model: weight is no longer finite"):
+        write_checkpoint(folder, small(2, value=value), keep=1)
+    assert same(read_checkpoint(before), small(1))
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"a": [1, {"b": float("nan")}]}, r"state\.a\[1\]\.b is nan"),
+        ({"a": {3: 1}}, r"state\.a has the key 3"),
+        ({"a": torch.zeros(1)}, r"state\.a is a Tensor"),
+        ({"a": {1, 2}}, r"state\.a is a set"),
+    ],
+)
+def test_a_state_that_would_come_back_as_something_else_is_refused(folder, state, message):
+    with pytest.raises(CheckpointError, match=message):
+        write_checkpoint(folder, Checkpoint(1, {}, state), keep=1)
+    assert not folder.exists()
+
+
+def test_a_state_nested_without_end_is_refused(folder):
+    state: dict[str, object] = {}
+    state["again"] = state
+    with pytest.raises(CheckpointError, match="nested too deeply"):
+        write_checkpoint(folder, Checkpoint(1, {}, state), keep=1)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"a": torch.zeros(2).to_sparse()}, "a tensor like a"),
+        ({"a": [1.0]}, "a is a list, not a tensor"),
+        ({"__metadata__": torch.zeros(2)}, "cannot be the name"),
+        ({"\ud800": torch.zeros(2)}, "cannot be the name"),
+    ],
+)
+def test_what_the_format_cannot_hold_is_refused(folder, tensors, message):
+    with pytest.raises(CheckpointError, match=message):
+        write_checkpoint(folder, Checkpoint(1, {"model": tensors}, {}), keep=1)
+
+
+@pytest.mark.parametrize("stem", ["", "../model", "Model", "a/b", ".hidden", "x" * 65])
+def test_a_file_must_have_a_plain_name(folder, stem):
+    with pytest.raises(ValueError, match="cannot be the name of a file"):
+        write_checkpoint(folder, Checkpoint(1, {stem: {}}, {}), keep=1)
