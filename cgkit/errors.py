@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -29,7 +31,8 @@ class CgkitError(Exception):
 class Problem:
     """One thing that is wrong with a spec: where, what, and what to do.
 
-    `path` is the dotted place in the spec (`train.steps`); `file` and `line` say where that stands, where known.
+    `path` is the place in the spec as `dotted` writes it (`train.steps`); `file` and `line` say where that stands,
+    where known.
     """
 
     path: str
@@ -103,7 +106,17 @@ class RunFolderInUseError(CgkitError):
     exit_code = 8
 
 
+def dotted(place: Iterable[str | int]) -> str:
+    """Return the keys and indices that lead to a value as a spec's author would write them: `augmentation.0.name`."""
+    return ".".join(_quoted(str(part)) for part in place)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return `did you mean "..."?` for the closest known name, or None where nothing is close."""
     matches = difflib.get_close_matches(name, list(known), n=1)
     return f'did you mean "{matches[0]}"?' if matches else None
+
+
+def _quoted(key: str) -> str:
+    key = key if len(key) <= 60 else f"{key[:57]}..."
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)

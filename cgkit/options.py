@@ -5,18 +5,24 @@ Nothing is declared twice: types and bounds are the annotations, meanings are th
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import re
-from collections.abc import Mapping
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import PydanticSerializationError
 
-from cgkit.errors import CgkitError, PluginError, Problem, did_you_mean
+from cgkit.contracts import Size
+from cgkit.errors import CgkitError, PluginError, Problem
 from cgkit.registry import Component, describe_exception
+from cgkit.validation import problems_from
 
 REQUIRED = inspect.Parameter.empty
 """The default of an option that a spec must give."""
@@ -39,55 +45,76 @@ def options_of(component: Component) -> dict[str, Option]:
         PluginError: the component cannot be imported, or its signature does not follow the contract.
     """
     target = component.load()
+    function = target.__init__ if inspect.isclass(target) else target
     try:
-        signature = inspect.signature(target)
-        function = target.__init__ if inspect.isclass(target) else target
+        parameters = inspect.signature(target).parameters.values()
         hints = get_type_hints(function, include_extras=True)
-    except (TypeError, ValueError, NameError) as error:
+    except Exception as error:  # an annotation is an expression, which may raise anything
         raise PluginError(f"the signature of {component} cannot be read: {describe_exception(error)}") from error
-    meanings = _argument_docs(inspect.getdoc(target) or "")
+    _check_signature(component, parameters)
+    meanings = {**_argument_docs(function.__doc__), **_argument_docs(target.__doc__)}
     options: dict[str, Option] = {}
-    positional = 0
-    for parameter in signature.parameters.values():
+    for parameter in parameters:
+        name = parameter.name
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            if parameter.name not in hints:
-                raise PluginError(f"{component}: option {parameter.name!r} has no type")
-            options[parameter.name] = Option(
-                parameter.name, hints[parameter.name], parameter.default, meanings.get(parameter.name, "")
-            )
-        elif parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
-            raise PluginError(f"{component}: takes {parameter}; name each option instead")
-        else:
-            positional += 1
-    given = component.kind.given
-    if positional != len(given):
-        raise PluginError(
-            f"{component}: takes {positional} positional arguments, but a {component.kind.table} is built with"
-            f" ({', '.join(given)})",
-            hint="put a * before the options",
-        )
+            if name not in hints:
+                raise PluginError(f"{component}: option {name!r} has no type")
+            options[name] = Option(name, hints[name], parameter.default, meanings.get(name, ""))
     return options
 
 
-def check_options(component: Component, values: Mapping[str, Any], path: str) -> tuple[dict[str, Any], list[Problem]]:
+def check_options(
+    component: Component,
+    values: Mapping[str, Any],
+    *,
+    suggested: Mapping[str, Any] | None = None,
+    beside: Iterable[str] = (),
+) -> tuple[dict[str, Any], list[Problem]]:
     """Validate what a spec says about a component.
 
     Args:
         component: the component that the spec names.
         values: its options as JSON values.
-        path: the dotted place of the component in the spec, for the problems.
+        suggested: options that the component itself suggests, where the spec is silent.
+        beside: the keys that a spec has beside the options in the same table, and that no option may be called.
 
     Returns:
-        Every option with its value (defaults filled in) as JSON values, and the problems found.
+        Every option with its value (defaults filled in) as JSON values, and the problems found, with paths that begin
+        at the component's table.
+
+    Raises:
+        PluginError: the component, not the spec, is to blame.
     """
     options = options_of(component)
+    clashes = sorted(options.keys() & set(beside))
+    if clashes:
+        raise PluginError(f"{component}: an option cannot be called {clashes[0]!r}, a spec has that key already")
+    together = {**(suggested or {}), **values}
     try:
-        valid = _model(options, component).model_validate_json(json.dumps(values))
+        return _model(options, component).model_validate_json(json.dumps(together)).model_dump(
+            mode="json", by_alias=True
+        ), []
     except ValidationError as error:
-        return dict(values), [
-            problem_from(detail, f"{path}." if path else "", options) for detail in error.errors(include_url=False)
-        ]
-    return valid.model_dump(mode="json", by_alias=True), []
+        problems = problems_from(error, together, lambda place: (*beside, *options) if len(place) == 1 else ())
+    except PydanticSerializationError as error:
+        raise PluginError(f"{component}: an option's value is no JSON value: {describe_exception(error)}") from error
+    for place, problem in problems.items():
+        if place and place[0] not in values and problem.message != "is required":
+            raise PluginError(f"{component}: its own value of option {problem.path} {problem.message}")
+    return dict(together), list(problems.values())
+
+
+def recommended_options(component: Component, size: Size) -> dict[str, Any]:
+    """Return the options that a component suggests for images of that size, where it has an opinion.
+
+    Raises:
+        PluginError: asking for it failed.
+    """
+    recommended = getattr(component.load(), "recommended", None)
+    try:
+        return dict(recommended(size)) if recommended is not None else {}
+    except Exception as error:  # a stranger's function may raise anything
+        raise PluginError(f"{component} cannot recommend options: {describe_exception(error)}") from error
 
 
 def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
@@ -101,7 +128,9 @@ def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
     valid = _model(known, component).model_validate_json(json.dumps(dict(options)))
     values = {name: getattr(valid, _field(name)) for name in known}
     try:
-        return component.load()(*given, **values)
+        # What a component prints must not end up in a command's output.
+        with contextlib.redirect_stdout(sys.stderr):
+            return component.load()(*given, **values)
     except (CgkitError, ValueError, MemoryError):
         raise
     except (Exception, SystemExit) as error:  # a stranger's component may raise anything
@@ -110,32 +139,29 @@ def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
 
 def paths_among(component: Component) -> set[str]:
     """Return the names of the options that are file system paths."""
-    return {
-        name
-        for name, option in options_of(component).items()
-        if option.annotation is Path or Path in getattr(option.annotation, "__args__", ())
-    }
+    return {name for name, option in options_of(component).items() if _mentions_path(option.annotation)}
 
 
-def problem_from(detail: Mapping[str, Any], prefix: str, known: Mapping[str, Any]) -> Problem:
-    """Return a problem for one detail of a pydantic validation error.
+def _mentions_path(annotation: Any) -> bool:
+    return annotation is Path or any(_mentions_path(argument) for argument in get_args(annotation))
 
-    Args:
-        detail: an element of `ValidationError.errors()`.
-        prefix: what goes before the detail's own path.
-        known: the names that would have been right at the place of an unknown one.
-    """
-    path = prefix + ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        hint = did_you_mean(str(detail["loc"][-1]), known) or (
-            f"there are: {', '.join(known)}" if known else "there are no options"
+
+def _check_signature(component: Component, parameters: Iterable[inspect.Parameter]) -> None:
+    positional = 0
+    for parameter in parameters:
+        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            raise PluginError(
+                f"{component}: takes {str(parameter).partition(':')[0]}",
+                hint="give it an __init__ that names each option",
+            )
+        positional += parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+    given = component.kind.given
+    if positional != len(given):
+        raise PluginError(
+            f"{component}: takes {positional} positional arguments, but a {component.kind.table} is built with"
+            f" ({', '.join(given)})",
+            hint="put a * before the options",
         )
-        return Problem(path, "unknown key", hint)
-    if detail["type"] == "missing":
-        return Problem(path, "is required")
-    message = re.sub("^Input should", "should", str(detail["msg"])).removeprefix("Value error, ")
-    given = repr(detail["input"])
-    return Problem(path, f"{message}, got {given if len(given) <= 60 else given[:57] + '...'}")
 
 
 def _model(options: Mapping[str, Option], component: Component) -> type[BaseModel]:
@@ -143,7 +169,7 @@ def _model(options: Mapping[str, Option], component: Component) -> type[BaseMode
     for option in options.values():
         default = ... if option.default is REQUIRED else option.default
         fields[_field(option.name)] = (option.annotation, Field(default, alias=option.name))
-    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=False)
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
     try:
         return create_model("Options", __config__=config, **fields)
     except Exception as error:  # pydantic raises many kinds for a type that it cannot check
@@ -155,12 +181,18 @@ def _field(option: str) -> str:
     return f"option_{option}"
 
 
-def _argument_docs(docstring: str) -> dict[str, str]:
+def _argument_docs(docstring: str | None) -> dict[str, str]:
     """Return the sentences of a Google-style `Args:` section by argument name."""
-    section = re.search(r"^(?:Args|Arguments|Options):\n((?:[ \t]+.*\n?|\n)+)", docstring, re.MULTILINE)
-    if not section:
-        return {}
-    entries = re.findall(
-        r"^[ \t]+(\w+)(?: \([^)]*\))?:((?:.*\n?(?![ \t]+\w+(?: \([^)]*\))?:))*.*)", section[1], re.MULTILINE
+    section = re.search(
+        r"^(?:Args|Arguments):[ \t]*\n((?:[ \t]+.*\n|[ \t]*\n)+)", inspect.cleandoc(docstring or "") + "\n", re.M
     )
-    return {name: " ".join(text.split()) for name, text in entries}
+    meanings: dict[str, list[str]] = {}
+    name = ""
+    for line in textwrap.dedent(section[1]).splitlines() if section else ():
+        entry = re.match(r"(\w+)(?: \([^)]*\))?:(.*)", line)
+        if entry:
+            name = entry[1]
+            meanings[name] = []
+        if name:
+            meanings[name] += (entry[2] if entry else line).split()
+    return {name: " ".join(words) for name, words in meanings.items()}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
+from dataclasses import dataclass, field, replace
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any, Literal
 
 import pluggy
@@ -27,6 +27,8 @@ GROUP = "cgkit"
 API = 1
 """The plugin contract's version. A plugin may declare `cgkit_api = 1`; one built for another is not loaded."""
 
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("cgkit_"))
+
 
 @dataclass(frozen=True)
 class PluginStatus:
@@ -34,7 +36,7 @@ class PluginStatus:
 
     Attributes:
         name: the entry point's name.
-        distribution: the installed package that brought it.
+        distribution: the installed package that brought it, spelt as on PyPI: lower case, with hyphens.
         version: that package's version.
         state: `ok`, `failed` or `blocked`.
         reason: why it is not `ok`.
@@ -60,6 +62,11 @@ class Plugins:
         """The plugins that could not be loaded."""
         return [status for status in self.statuses if status.state == "failed"]
 
+    @property
+    def blocked(self) -> list[PluginStatus]:
+        """The plugins that the user did not want loaded."""
+        return [status for status in self.statuses if status.state == "blocked"]
+
     def version_of(self, provider: str) -> str:
         """Return the version of the distribution that provides components under that name."""
         return next((status.version for status in self.statuses if status.distribution == provider), "")
@@ -78,13 +85,26 @@ def load_plugins(*, installed: bool = True) -> Plugins:
     plugins.registries.merge(_register(plugins.manager, components.plugin(), built_in))
     plugins.statuses.append(built_in)
     if installed:
-        allowed = _allow_list()
-        for entry_point, status in _installed():
-            if allowed is not None and status.distribution not in allowed:
-                plugins.statuses.append(_because(status, "blocked", "not among CGKIT_PLUGINS"))
-            else:
-                plugins.statuses.append(_load(plugins, entry_point, status))
+        plugins.statuses.extend(_load_installed(plugins))
     return plugins
+
+
+def _load_installed(plugins: Plugins) -> Iterator[PluginStatus]:
+    allowed = _allow_list()
+    absent = set(allowed or ())
+    try:
+        found = _installed()
+    except Exception as error:  # noqa: BLE001 - one package with broken metadata makes all of them unreadable
+        yield PluginStatus("", "(all)", "", "failed", f"entry points cannot be read: {describe_exception(error)}")
+        return
+    for entry_point, status in found:
+        absent.discard(status.distribution)
+        if allowed is not None and status.distribution not in allowed:
+            yield replace(status, state="blocked", reason="not among CGKIT_PLUGINS")
+        else:
+            yield _load(plugins, entry_point, status)
+    for name in sorted(absent):
+        yield PluginStatus("", name, "", "failed", "named in CGKIT_PLUGINS, but no such plugin is installed")
 
 
 def _new_manager() -> pluggy.PluginManager:
@@ -95,55 +115,72 @@ def _new_manager() -> pluggy.PluginManager:
 
 def _allow_list() -> set[str] | None:
     names = os.environ.get("CGKIT_PLUGINS")
-    return None if names is None else {name.strip() for name in names.split(",") if name.strip()}
+    return None if names is None else {_canonical(name.strip()) for name in names.split(",") if name.strip()}
 
 
-def _installed() -> Iterator[tuple[EntryPoint, PluginStatus]]:
-    """Yield the entry points of the group with their distributions, sorted, so that order never surprises."""
-    found = []
+def _installed() -> list[tuple[EntryPoint, PluginStatus]]:
+    """Return the entry points of the group with their distributions, sorted, so that order never surprises."""
+    found = {}
     for entry_point in entry_points(group=GROUP):
-        distribution = entry_point.dist
-        name = distribution.name if distribution else "unknown"
-        version = distribution.version if distribution else ""
-        found.append((entry_point, PluginStatus(entry_point.name, name, version)))
-    yield from sorted(found, key=lambda pair: (pair[1].distribution, pair[1].name))
+        status = PluginStatus(entry_point.name, *_provider(entry_point.dist))
+        found[status.distribution, status.name] = (entry_point, status)
+    return [found[key] for key in sorted(found)]
+
+
+def _provider(distribution: Distribution | None) -> tuple[str, str]:
+    try:
+        return (_canonical(distribution.name), distribution.version) if distribution else ("unknown", "")
+    except Exception:  # noqa: BLE001 - a package may be installed without any metadata
+        return "unknown", ""
+
+
+def _canonical(distribution: str) -> str:
+    """Return a distribution's name as PyPI spells it (PEP 503): `Cgkit_Hinge` is `cgkit-hinge`."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _load(plugins: Plugins, entry_point: EntryPoint, status: PluginStatus) -> PluginStatus:
-    module = None
+    plugin = None
     try:
         # What a plugin prints while it loads must not end up in a command's output.
         with contextlib.redirect_stdout(sys.stderr):
-            module = entry_point.load()
-            staged = _register(plugins.manager, module, status)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others go on
-        if module is not None and plugins.manager.is_registered(module):
-            plugins.manager.unregister(module)
-        return _because(status, "failed", describe_exception(error))
+            plugin = entry_point.load()
+            if plugins.manager.is_registered(plugin):
+                return replace(status, state="failed", reason=f"{entry_point.value} is loaded already")
+            staged = _register(plugins.manager, plugin, status)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a plugin does, the others go on
+        if plugin is not None and plugins.manager.is_registered(plugin):
+            plugins.manager.unregister(plugin)
+        return replace(status, state="failed", reason=describe_exception(error))
     plugins.registries.merge(staged)
     return status
 
 
-def _register(manager: pluggy.PluginManager, module: ModuleType, status: PluginStatus) -> Registries:
+def _register(manager: pluggy.PluginManager, plugin: Any, status: PluginStatus) -> Registries:
     """Register one plugin's hooks; return the registries that it filled, not yet merged with the others'."""
-    api = getattr(module, "cgkit_api", API)
+    api = getattr(plugin, "cgkit_api", API)
     if api != API:
         raise RuntimeError(f"built for version {api} of the plugin contract, this is version {API}")
-    manager.register(module, name=f"{status.distribution}:{status.name}")
-    _refuse_unknown_hooks(manager, module)
+    manager.register(plugin, name=f"{status.distribution}:{status.name}")
+    _refuse_unheard_hooks(manager, plugin)
     staged = Registries(status.distribution)
-    others = [plugin for plugin in manager.get_plugins() if plugin is not module]
+    others = [other for other in manager.get_plugins() if other is not plugin]
     manager.subset_hook_caller("cgkit_register", remove_plugins=others)(registries=staged)
     return staged
 
 
-def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: Any) -> None:
-    for caller in manager.get_hookcallers(module) or []:
+def _refuse_unheard_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """Refuse what pluggy takes in silence: a hook that there is not, and one that is not marked as such."""
+    callers = manager.get_hookcallers(plugin) or []
+    for caller in callers:
         if not caller.has_spec():
-            known = [name for name in vars(hookspecs) if name.startswith("cgkit_")]
-            hint = did_you_mean(caller.name, known) or f"there are: {', '.join(known)}"
+            hint = did_you_mean(caller.name, HOOKS) or f"there are: {', '.join(HOOKS)}"
             raise AttributeError(f"there is no hook {caller.name!r}; {hint}")
-
-
-def _because(status: PluginStatus, state: Literal["failed", "blocked"], reason: str) -> PluginStatus:
-    return PluginStatus(status.name, status.distribution, status.version, state, reason)
+    heard = {caller.name for caller in callers}
+    for name in HOOKS:
+        if hasattr(plugin, name) and name not in heard:
+            raise TypeError(f"{name} is not a function marked with @cgkit.hookimpl")
+    if not heard:
+        raise AttributeError(f"implements no hook; there are: {', '.join(HOOKS)}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import re
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +48,7 @@ class Component:
         return f"{self.provider}/{self.name}"
 
     def __str__(self) -> str:
-        return f'{self.kind.table.replace("_", " ")} "{self.name}" of {self.provider}'
+        return f'{_noun(self.kind)} "{self.name}" of {self.provider}'
 
     def load(self) -> Callable[..., Any]:
         """Return the callable that builds the component.
@@ -57,7 +60,9 @@ class Component:
             return self.target
         module_name, _, attribute = self.target.partition(":")
         try:
-            target = getattr(importlib.import_module(module_name), attribute)
+            # What a module prints must not end up in a command's output.
+            with contextlib.redirect_stdout(sys.stderr):
+                target = getattr(importlib.import_module(module_name), attribute)
         except CgkitError:
             raise
         except (Exception, SystemExit) as error:  # a stranger's module may raise anything
@@ -89,21 +94,26 @@ class Registry:
             name: what a spec calls it: lower-case letters, digits and hyphens.
             target: a class or function, or `"module:attribute"`, which is imported on first use only.
             summary: one sentence for listings; without it, the first line of the target's docstring.
-            default: take this one where a spec names none.
+            default: take this one where a spec names none; only what is built in can be, because a spec must mean
+                the same whatever is installed.
 
         Raises:
             PluginError: the name or the target is malformed, or this plugin already registered the name.
         """
-        if not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise PluginError(f"{name!r} is no component name: use lower-case letters, digits and hyphens")
         if isinstance(target, str) and not _REFERENCE.fullmatch(target):
             raise PluginError(f'{target!r} does not name a component: write "module:attribute"')
         if not isinstance(target, str) and not callable(target):
             raise PluginError(f"the target of {name!r} is neither callable nor a string")
+        if default and self._provider != BUILT_IN:
+            raise PluginError(f"{name!r} cannot be a default: a spec must mean the same whatever is installed")
         if name in self._components:
-            raise PluginError(f"{self.kind.table} {name!r} is registered twice by {self._provider}")
+            raise PluginError(f"{_noun(self.kind)} {name!r} is registered twice by {self._provider}")
         if summary is None:
-            summary = "" if isinstance(target, str) else (inspect.getdoc(target) or "").partition("\n")[0]
+            # Not inspect.getdoc, which would take a base class's docstring.
+            documented = None if isinstance(target, str) else target.__doc__
+            summary = inspect.cleandoc(documented or "").partition("\n")[0]
         component = Component(self.kind, name, self._provider, target, summary, default)
         self._components[name] = [component]
 
@@ -124,16 +134,30 @@ class Registry:
         found = [component for component in providers if provider in ("", component.provider)]
         if not found:
             raise UnknownComponentError(
-                f'no {self.kind.table.replace("_", " ")} is called "{name}"',
+                f'no {_noun(self.kind)} is called "{name}"',
                 hint=did_you_mean(name, self._components) or f"there are: {', '.join(sorted(self._components))}",
             )
         if len(found) > 1:
             choices = " or ".join(f'"{component.qualified_name}"' for component in found)
             raise PluginError(
-                f'{self.kind.table.replace("_", " ")} "{name}" is provided by several packages',
+                f'{_noun(self.kind)} "{name}" is provided by several packages',
                 hint=f"write {choices}",
             )
         return found[0]
+
+    def choose(self, name: str | None) -> Component:
+        """Return the component of that name; the first default where there is no name.
+
+        Raises:
+            UnknownComponentError: nothing is called so.
+            PluginError: several distributions provide the name.
+        """
+        defaults = self.defaults()
+        return defaults[0] if name is None and defaults else self[name or ""]
+
+    def reference(self, component: Component) -> str:
+        """Return the shortest name that means that component and no other."""
+        return component.name if len(self._components[component.name]) == 1 else component.qualified_name
 
     def __iter__(self) -> Iterator[Component]:
         """Yield every component, sorted by name and provider."""
@@ -179,5 +203,12 @@ class Registries:
 
 def describe_exception(error: BaseException) -> str:
     """Return one line that says what was raised."""
-    text = " ".join(str(error).split())
+    try:
+        text = textwrap.shorten(str(error), 500, placeholder=" ...")
+    except Exception:  # noqa: BLE001 - a stranger's exception may fail at that too
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _noun(kind: Kind) -> str:
+    return kind.table.replace("_", " ")

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from cgkit.errors import CgkitError, Problem, SpecError
-from cgkit.options import problem_from
+from cgkit.errors import Problem, SpecError, dotted
 from cgkit.plugins import Plugins
+from cgkit.spec.merging import combine
 from cgkit.spec.model import Spec
-from cgkit.spec.reading import Layer, Path_, read_layer, read_override
-from cgkit.spec.resolution import place_relative_paths, resolve
+from cgkit.spec.positions import MAX_DEPTH
+from cgkit.spec.reading import Layer, read_layer, read_override
+from cgkit.spec.resolution import contradictions, resolve
+from cgkit.validation import MAX_PROBLEMS, Place, problems_from
+
+MAX_INTEGER = 2**53
+"""Beyond this a JSON reader may round: no number in a spec has any business there."""
+
+_UNFIT_TEXT = re.compile(r"[\0\ud800-\udfff]")
 
 
 def load_spec(file: Path | str, plugins: Plugins, overrides: Sequence[str] = ()) -> Spec:
@@ -32,10 +43,7 @@ def load_spec(file: Path | str, plugins: Plugins, overrides: Sequence[str] = ())
         SpecError: with every problem that was found.
     """
     layers = read_layers(Path(file), overrides)
-    values: dict[str, Any] = {}
-    for layer in layers:
-        values = merge(values, place_relative_paths(layer.values, layer.folder, plugins))
-    return resolve_spec(values, plugins, layers)
+    return resolve_spec(combine(layers, plugins.registries), plugins, layers)
 
 
 def read_layers(file: Path, overrides: Sequence[str] = ()) -> list[Layer]:
@@ -55,106 +63,109 @@ def resolve_spec(values: Mapping[str, Any], plugins: Plugins, layers: Sequence[L
     Raises:
         SpecError: with every problem that was found.
     """
-    try:
-        spec = Spec.model_validate_json(json.dumps(values))
-    except ValidationError as error:
-        problems = [_structural_problem(detail) for detail in error.errors(include_url=False)]
-        raise SpecError(located(_without_echoes(problems), layers)) from None
-    try:
-        resolved, problems = resolve(spec, plugins)
-    except CgkitError as error:
-        raise SpecError([Problem("", error.message, error.hint, exit_code=error.exit_code)]) from error
-    if problems:
-        raise SpecError(located(problems, layers))
+    if not isinstance(values, Mapping):
+        raise SpecError(located([Problem("", "should be a table")], layers))
+    spec, problems = _sound_part(values)
+    resolved, found = resolve(spec, plugins)
+    if not problems:
+        found += contradictions(spec)
+    if problems or found:
+        raise SpecError(located([*problems, *found], layers))
     return resolved
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with what `over` says: tables are merged, everything else replaced.
-
-    Where `over` names another component than `base`, the options of the old one go with it.
-    """
-    merged = dict(base)
-    for key in ("name", "source"):
-        replaced = key in over and key in base and over[key] != base[key]
-        if replaced and not _is_whole_spec(base):
-            kept = _DATA_KEYS if key == "source" else ()
-            merged = {name: value for name, value in base.items() if name in kept}
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def located(problems: Iterable[Problem], layers: Sequence[Layer]) -> list[Problem]:
     """Return the problems with the file and line that each stands on, in reading order."""
+    if not layers:
+        return list(problems)
+    main = max(index for index, layer in enumerate(layers) if layer.is_file)
     placed = []
     for problem in problems:
-        path: Path_ = tuple(int(part) if part.isdigit() else part for part in problem.path.split("."))
-        found = next((place for layer in reversed(layers) if (place := layer.place(path))), None)
-        if found is None and layers:
-            found = (layers[0].label, None)
-        file, line = found or (None, None)
-        placed.append(Problem(problem.path, problem.message, problem.hint, file, line, problem.exit_code))
-    return sorted(placed, key=lambda problem: (problem.file or "", problem.line or 0))
-
-
-_DATA_KEYS = ("size", "channels", "background", "workers")
-
-
-def _is_whole_spec(values: Mapping[str, Any]) -> bool:
-    """The top level has a `name` too; it names the run, not a component."""
-    return bool({"data", "train", "generator", "seed", "extends"} & set(values))
+        nearest = [layer.nearest(problem.path) for layer in layers]
+        # The layer that says most about the place; the last one of several, because that is the one that counts.
+        index = max(range(len(layers)), key=lambda number: (len(nearest[number]), number)) if any(nearest) else main
+        line = layers[index].lines.get(nearest[index])
+        placed.append((index, line or 0, replace(problem, file=layers[index].label, line=line)))
+    return [problem for _, _, problem in sorted(placed, key=lambda entry: entry[:2])]
 
 
 def _files(file: Path) -> list[Layer]:
     layer = read_layer(file)
     if "extends" not in layer.values:
         return [layer]
-    extended = layer.values.pop("extends")
-    line = layer.lines.get(("extends",))
-    if not isinstance(extended, str):
-        raise SpecError([Problem("extends", "should be the name of a file", None, layer.label, line)])
-    base = read_layer(layer.folder / extended)
+    extended = layer.values["extends"]
+    values = {key: value for key, value in layer.values.items() if key != "extends"}
+
+    def refuse(message: str, hint: str | None = None) -> SpecError:
+        return SpecError([Problem("extends", message, hint, layer.label, layer.lines["extends"])])
+
+    if not isinstance(extended, str) or "\0" in extended:
+        raise refuse("should be the name of a file")
+    if not (file.parent / extended).is_file():
+        raise refuse(f"there is no file {file.parent / extended}")
+    base = read_layer(file.parent / extended)
     if "extends" in base.values:
-        raise SpecError(
-            [
-                Problem(
-                    "extends",
-                    f"{extended} itself extends another file",
-                    "one level is all there is",
-                    layer.label,
-                    line,
-                )
-            ]
-        )
-    return [base, layer]
+        raise refuse(f"{base.label} itself extends another file", "one level is all there is")
+    return [base, replace(layer, values=values)]
 
 
-def _structural_problem(detail: Mapping[str, Any]) -> Problem:
-    return problem_from(detail, "", _known_keys(detail["loc"]))
+def _sound_part(values: Mapping[str, Any]) -> tuple[Spec, list[Problem]]:
+    """Return a spec of everything that is well-formed, and a problem for everything that is not.
+
+    So that what is wrong with a component's options is told together with what is wrong elsewhere.
+    """
+    unfit = dict(islice(_unfit_values(values, ()), MAX_PROBLEMS))
+    problems = [Problem(dotted(place), message) for place, message in unfit.items()]
+    values = _without(values, unfit)
+    while len(problems) < MAX_PROBLEMS:
+        try:
+            return Spec.model_validate_json(json.dumps(values)), problems
+        except ValidationError as error:
+            found = problems_from(error, values, _keys_at)
+            problems += found.values()
+            values = _without(values, found)
+    return Spec(), problems
 
 
-def _known_keys(location: Sequence[str | int]) -> dict[str, Any]:
-    """Return the keys that a table has, for a did-you-mean, given where the unknown one stands."""
+def _unfit_values(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    """Yield what TOML or JSON can say and no spec does: dates, infinities, integers beyond 2**53."""
+    if len(place) > MAX_DEPTH:
+        yield place, "is nested too deeply"
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if _UNFIT_TEXT.search(key):
+                yield (*place, key), "is no key: it holds NUL or undecodable bytes"
+            yield from _unfit_values(inner, (*place, key))
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _unfit_values(inner, (*place, index))
+    elif isinstance(value, str):
+        if _UNFIT_TEXT.search(value):
+            yield place, "should be text without NUL and undecodable bytes"
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield place, "should be a finite number"
+    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+        yield place, f"is out of range: numbers go up to {MAX_INTEGER}"
+    elif value is not None and not isinstance(value, (int, float)):
+        yield place, "should be a string, a number, true or false, an array or a table"
+
+
+def _without(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
+    """Return the values without what stands at some places, and without any table whose component cannot be told."""
+    pruned: dict[str, Any] = dict(values)
+    for place in places:
+        table = pruned.get(str(place[0])) if place else None
+        names_component = place[-1:] in (("name",), ("source",)) and len(place) > 1
+        if len(place) > 1 and isinstance(table, Mapping) and not names_component:
+            pruned[str(place[0])] = _without(table, [place[1:]])
+        elif place:
+            pruned.pop(str(place[0]), None)
+    return pruned
+
+
+def _keys_at(place: Place) -> Iterable[str]:
+    """Return the keys of the table in which a place lies."""
     model: Any = Spec
-    for part in location[:-1]:
-        field = model.model_fields.get(str(part)) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        if field is not None:
-            model = field.annotation
-    return dict(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else {}
-
-
-def _without_echoes(problems: Sequence[Problem]) -> list[Problem]:
-    """Drop what pydantic says once for each member of a union: the first message about a value is enough."""
-    unique: dict[str, Problem] = {}
-    for problem in problems:
-        shortened = problem.path.split(".")
-        while shortened and shortened[-1] in _UNION_MEMBERS:
-            shortened.pop()
-        path = ".".join(shortened)
-        unique.setdefault(path, Problem(path, problem.message, problem.hint))
-    return list(unique.values())
-
-
-_UNION_MEMBERS = {"int", "str", "constrained-int", "literal['auto']"}
+    for part in place[:-1]:
+        model = model.model_fields[str(part)].annotation
+    return model.model_fields if issubclass(model, BaseModel) else ()

@@ -7,12 +7,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 Steps = Annotated[int, Field(ge=1, le=100_000_000)]
 Pixels = Annotated[int, Field(ge=1, le=16_384)]
 Channels = Annotated[int, Field(ge=1, le=1024)]
+
+COMPONENT_TABLES = {
+    "data": "sources",
+    "generator": "generators",
+    "discriminator": "discriminators",
+    "adversarial_loss": "adversarial_losses",
+    "cycle_loss": "reconstruction_losses",
+    "identity_loss": "reconstruction_losses",
+    "schedule": "schedules",
+}
+"""The tables that each name one component, and the registry in which to look it up."""
+
+SIDES = {"generator": ("a2b", "b2a"), "discriminator": ("a", "b")}
+"""The tables within those that each say something about one of two networks."""
 
 
 class Table(BaseModel):
@@ -41,7 +55,7 @@ class Use(OpenTable):
 class Data(OpenTable):
     """Where images come from, and how they are read. Further keys are the source's options."""
 
-    source: str | None = Field(default=None, description="The source component.")
+    source: str | None = Field(default=None, min_length=1, max_length=200, description="The source component.")
     size: tuple[Pixels, Pixels] = Field(default=(256, 256), description="Trained size: one number, or [height, width].")
     channels: tuple[Channels, Channels] = Field(
         default=(3, 3), description="Channels of both domains: one number, or { a = 3, b = 1 }."
@@ -53,19 +67,15 @@ class Data(OpenTable):
         default="auto", description="Processes that read images; auto is 0 for generated data, else 2."
     )
 
-    @field_validator("size", mode="before")
+    @field_validator("size", "channels", mode="before")
     @classmethod
-    def _square(cls, value: Any) -> Any:
-        return [value, value] if isinstance(value, int) and not isinstance(value, bool) else value
-
-    @field_validator("channels", mode="before")
-    @classmethod
-    def _per_domain(cls, value: Any) -> Any:
+    def _both(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
-            return [value, value]
-        if isinstance(value, dict) and set(value) == {"a", "b"}:
-            return [value["a"], value["b"]]
-        return value
+            return (value, value)
+        if info.field_name == "channels" and isinstance(value, dict) and set(value) == {"a", "b"}:
+            return (value["a"], value["b"])
+        # An array of JSON passes for a strict tuple, but a list of Python does not.
+        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("workers")
     @classmethod
@@ -126,9 +136,9 @@ class Objective(Table):
 
     @field_validator("adversarial", "cycle", "identity", mode="before")
     @classmethod
-    def _both(cls, value: Any, info: Any) -> Any:
+    def _both(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return dict.fromkeys(cls.model_fields[info.field_name].default.model_dump(), value)
+            return dict.fromkeys(cls.model_fields[str(info.field_name)].default.model_dump(), value)
         return value
 
 
@@ -192,6 +202,9 @@ class Evaluation(Table):
     count: int = Field(default=64, ge=1, le=1_000_000, description="How many test images are scored.")
 
 
+Uses = Annotated[tuple[Use, ...], Field(max_length=100)]
+
+
 class Spec(Table):
     """A whole spec."""
 
@@ -204,15 +217,15 @@ class Spec(Table):
     cycle_loss: Use = Use()
     identity_loss: Use = Use()
     objective: Objective = Objective()
-    augmentation: tuple[Use, ...] | None = Field(default=None, description="Applied in order; [] for none.")
+    augmentation: Uses | None = Field(default=None, description="Applied in order; [] for none.")
     train: Train = Train()
     schedule: Use = Use()
     checkpoint: Checkpoint = Checkpoint()
     samples: Samples = Samples()
     log: Log = Log()
     evaluation: Evaluation = Evaluation()
-    metric: tuple[Use, ...] | None = None
-    tracker: tuple[Use, ...] | None = None
+    metric: Uses | None = None
+    tracker: Uses | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as JSON values, in the shape in which it is written."""

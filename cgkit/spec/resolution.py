@@ -2,58 +2,49 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from cgkit.contracts import Size
 from cgkit.errors import CgkitError, PluginError, Problem, UnknownComponentError
-from cgkit.options import check_options, paths_among
+from cgkit.options import check_options, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import Component
-from cgkit.spec.model import OpenTable, Spec, Use
+from cgkit.spec.model import COMPONENT_TABLES, SIDES, OpenTable, Spec, Use
 
 
 def resolve(spec: Spec, plugins: Plugins) -> tuple[Spec, list[Problem]]:
     """Return the spec with every component named and its options complete, and every problem found on the way."""
     resolver = _Resolver(plugins, spec.data.size)
     values = spec.to_json()
-    values["data"] = resolver.data(spec)
-    values["generator"] = resolver.pair(spec.generator, "generators", "generator", ("a2b", "b2a"))
-    values["discriminator"] = resolver.pair(spec.discriminator, "discriminators", "discriminator", ("a", "b"))
-    values["adversarial_loss"] = resolver.one(spec.adversarial_loss, "adversarial_losses", "adversarial_loss")
-    values["cycle_loss"] = resolver.one(spec.cycle_loss, "reconstruction_losses", "cycle_loss")
-    values["identity_loss"] = resolver.one(spec.identity_loss, "reconstruction_losses", "identity_loss")
-    values["schedule"] = resolver.one(spec.schedule, "schedules", "schedule")
+    for table, kind in COMPONENT_TABLES.items():
+        use = getattr(spec, table)
+        if table in SIDES:
+            values[table] = resolver.pair(use, kind, table)
+        else:
+            values[table] = resolver.one(use, kind, table)
     values["augmentation"] = resolver.several(spec.augmentation, "augmentations", "augmentation")
-    values["metric"] = resolver.several(spec.metric, "metrics", "metric")
-    values["tracker"] = resolver.several(spec.tracker, "trackers", "tracker", always=True)
-    resolver.problems.extend(_contradictions(spec))
-    if resolver.problems:
-        return spec, resolver.problems
-    return Spec.model_validate(values, strict=False), []
+    values["metric"] = resolver.several(spec.metric, "metrics", "metric", unique=True)
+    values["tracker"] = resolver.several(spec.tracker, "trackers", "tracker", unique=True, always=True)
+    # Both networks of a pair may have had the same to say about their table.
+    problems = list(dict.fromkeys(resolver.problems))
+    return (spec, problems) if problems else (Spec.model_validate_json(json.dumps(values)), [])
 
 
-def place_relative_paths(values: Mapping[str, Any], folder: Path, plugins: Plugins) -> dict[str, Any]:
-    """Return the values with the source's relative paths made absolute, as seen from `folder`."""
-    data = values.get("data")
-    if not isinstance(data, dict):
-        return dict(values)
-    # An override may give a path without naming the source, so every source's path options count.
-    path_options: set[str] = set()
-    for component in plugins.registries.sources:
-        if data.get("source") in (None, component.name, component.qualified_name):
-            try:
-                path_options |= paths_among(component)
-            except PluginError:
-                continue  # a broken source is reported where a spec uses it
-    placed = {
-        key: str((folder / Path(value).expanduser()).resolve())
-        if key in path_options and isinstance(value, str)
-        else value
-        for key, value in data.items()
-    }
-    return {**values, "data": placed}
+def contradictions(spec: Spec) -> Iterator[Problem]:
+    """Yield what is wrong with a spec although each of its values is right."""
+    objective = spec.objective
+    channels_a, channels_b = spec.data.channels
+    if channels_a != channels_b and (objective.identity.a or objective.identity.b):
+        yield Problem(
+            "data.channels",
+            f"the identity loss needs equal channels in both domains, but a has {channels_a} and b has {channels_b}",
+            "set objective.identity = 0",
+        )
+    tables = (objective.adversarial, objective.cycle, objective.identity)
+    if not any(weight for table in tables for weight in table.model_dump().values()):
+        yield Problem("objective", "every weight is zero, so there is nothing to learn")
 
 
 class _Resolver:
@@ -64,112 +55,108 @@ class _Resolver:
         self._plugins = plugins
         self._size = size
 
-    def one(self, use: Use, kind: str, path: str) -> dict[str, Any]:
-        component = self._find(use.name, kind, path)
+    def one(self, table: OpenTable, kind: str, path: str) -> dict[str, Any]:
+        """Resolve a table that says everything about one component."""
+        key = "source" if path == "data" else "name"
+        own = table.model_dump(mode="json", include=set(type(table).model_fields))
+        component = self._find(own[key], kind, f"{path}.{key}")
         if component is None:
-            return {}
-        return {"name": _reference(component, use.name), **self._options(component, use.options, path)}
+            return own
+        return {
+            **own,
+            key: self._reference(component, own[key]),
+            **self._options(component, table, table.options, dict.fromkeys(table.options, path), path),
+        }
 
-    def pair(self, table: Use, kind: str, path: str, sides: tuple[str, str]) -> dict[str, Any]:
+    def pair(self, table: Use, kind: str, path: str) -> dict[str, Any]:
+        """Resolve a table about two networks, each of which may have a table of its own inside."""
+        shared = self._find(table.name, kind, f"{path}.name")
+        inherited = False
         resolved = {}
-        for side in sides:
-            use: Use | None = getattr(table, side)
-            inherited = use is None or use.name in (None, table.name)
-            options = {**(table.options if inherited else {}), **(use.options if use else {})}
-            name = (use.name if use else None) or table.name
-            before = len(self.problems)
-            resolved[side] = self.one(Use(name=name, **options), kind, path)
-            if use is not None:
-                self._point_into(before, path, side, use)
-        self.problems = list(dict.fromkeys(self.problems))
+        for side in SIDES[path]:
+            use: Use = getattr(table, side) or Use()
+            inside = f"{path}.{side}"
+            component = self._find(use.name, kind, f"{inside}.name") if use.name else shared
+            if component is None:
+                inherited = True  # whose options these are cannot be known
+                continue
+            options, places = dict(use.options), dict.fromkeys(use.options, inside)
+            if component is shared:
+                inherited = True
+                options = {**table.options, **options}
+                places = {**dict.fromkeys(table.options, path), **places}
+            name = self._reference(component, use.name or table.name)
+            home = inside if use.name else path
+            resolved[side] = {"name": name, **self._options(component, table, options, places, home)}
+        if not inherited:
+            for option in table.options:
+                names = " nor ".join(f"{path}.{side}" for side in SIDES[path])
+                self.problems.append(Problem(f"{path}.{option}", f"is used by neither {names}"))
         return resolved
 
     def several(
-        self, uses: tuple[Use, ...] | None, kind: str, path: str, *, always: bool = False
+        self, uses: tuple[Use, ...] | None, kind: str, path: str, *, unique: bool = False, always: bool = False
     ) -> list[dict[str, Any]]:
-        defaults = [Use(name=component.name) for component in self._plugins.registries[kind].defaults()]
-        if uses is None:
-            uses = tuple(defaults)
-        elif always:
-            named = {use.name for use in uses}
-            uses = (*(use for use in defaults if use.name not in named), *uses)
-        return [self.one(use, kind, f"{path}.{index}") for index, use in enumerate(uses)]
-
-    def data(self, spec: Spec) -> dict[str, Any]:
-        own = spec.data.model_dump(mode="json", exclude=set(spec.data.options))
-        component = self._find(spec.data.source, "sources", "data", key="source")
-        if component is None:
-            return own
-        reference = _reference(component, spec.data.source)
-        return {**own, "source": reference, **self._options(component, spec.data.options, "data", OpenTable)}
-
-    def _find(self, name: str | None, kind: str, path: str, key: str = "name") -> Component | None:
+        """Resolve an array of tables; without one, the defaults are used, and with `always` they are used besides."""
         registry = self._plugins.registries[kind]
-        defaults = registry.defaults()
-        if name is None and defaults:
-            return defaults[0]
+        resolved = []
+        found: list[Component | None] = []
+        for index, use in enumerate(uses or ()):
+            if use.name is None:
+                self.problems.append(Problem(f"{path}.{index}.name", "is required"))
+                continue
+            component = self._find(use.name, kind, f"{path}.{index}.name")
+            if unique and component is not None and component in found:
+                self.problems.append(Problem(f"{path}.{index}", f'"{component.name}" is there twice'))
+            found.append(component)
+            resolved.append(self.one(use, kind, f"{path}.{index}") if component is not None else {})
+        if uses is None or always:
+            missing = [component for component in registry.defaults() if component not in found]
+            resolved += [self.one(Use(name=registry.reference(component)), kind, path) for component in missing]
+        return resolved
+
+    def _find(self, name: str | None, kind: str, path: str) -> Component | None:
         try:
-            return registry[name or ""]
+            return self._plugins.registries[kind].choose(name)
         except UnknownComponentError as error:
-            self.problems.append(self._blame_failed_plugins(f"{path}.{key}", error))
+            self.problems.append(self._blame_absent_plugins(path, error))
         except PluginError as error:
-            self.problems.append(Problem(f"{path}.{key}", error.message, error.hint, exit_code=error.exit_code))
+            self.problems.append(_problem(path, error))
         return None
 
-    def _blame_failed_plugins(self, path: str, error: UnknownComponentError) -> Problem:
-        failed = self._plugins.failed
-        likely_typo = "did you mean" in (error.hint or "")
-        if not failed or likely_typo:
-            return Problem(path, error.message, error.hint)
-        reasons = "; ".join(f"{plugin.distribution} could not be loaded: {plugin.reason}" for plugin in failed)
-        return Problem(path, error.message, reasons, exit_code=PluginError.exit_code)
+    def _blame_absent_plugins(self, path: str, error: UnknownComponentError) -> Problem:
+        """Name the plugins that are not there: nobody knows what they would have provided."""
+        absent = [f"{plugin.distribution} could not be loaded: {plugin.reason}" for plugin in self._plugins.failed]
+        absent += [f"{plugin.distribution} is blocked: {plugin.reason}" for plugin in self._plugins.blocked]
+        hint = "; ".join([*absent, *([error.hint] if error.hint else [])])
+        return Problem(path, error.message, hint, exit_code=PluginError.exit_code if absent else error.exit_code)
+
+    def _reference(self, component: Component, written: str | None) -> str:
+        """Keep the provider in the name where the user wrote it."""
+        if written and "/" in written:
+            return component.qualified_name
+        return self._plugins.registries[component.kind.name].reference(component)
 
     def _options(
-        self, component: Component, options: Mapping[str, Any], path: str, table: type[OpenTable] = Use
+        self, component: Component, table: OpenTable, options: Mapping[str, Any], places: Mapping[str, str], home: str
     ) -> dict[str, Any]:
+        """Return a component's options, complete; `places` says in which table each stands, if not in `home`."""
         try:
             suggested = recommended_options(component, self._size)
-            values, problems = check_options(component, {**suggested, **options}, path)
+            keys = type(table).model_fields
+            values, problems = check_options(component, options, suggested=suggested, beside=keys)
         except CgkitError as error:
-            self.problems.append(Problem(path, error.message, error.hint, exit_code=error.exit_code))
+            self.problems.append(_problem(home, error))
             return dict(options)
-        self.problems.extend(problems)
+        for problem in problems:
+            place = next((places[option] for option in places if _is_within(problem.path, option)), home)
+            self.problems.append(Problem(f"{place}.{problem.path}".rstrip("."), problem.message, problem.hint))
         return values
 
-    def _point_into(self, before: int, path: str, side: str, use: Use) -> None:
-        """Let the problems that come from a side's own table point there."""
-        own = {f"{path}.{key}" for key in ("name", *use.options)}
-        for index in range(before, len(self.problems)):
-            problem = self.problems[index]
-            if problem.path in own:
-                inside = f"{path}.{side}.{problem.path.removeprefix(path + '.')}"
-                self.problems[index] = Problem(inside, problem.message, problem.hint, exit_code=problem.exit_code)
+
+def _is_within(path: str, option: str) -> bool:
+    return path == option or path.startswith(f"{option}.")
 
 
-def recommended_options(component: Component, size: Size) -> dict[str, Any]:
-    """Return the options that a component suggests for images of that size, where it has an opinion."""
-    recommended = getattr(component.load(), "recommended", None)
-    return dict(recommended(size)) if recommended is not None else {}
-
-
-def _reference(component: Component, written: str | None) -> str:
-    """Keep the provider in the name where the user had to write it."""
-    return component.qualified_name if written and "/" in written else component.name
-
-
-def _contradictions(spec: Spec) -> Iterator[Problem]:
-    channels_a, channels_b = spec.data.channels
-    identity = spec.objective.identity
-    if channels_a != channels_b and (identity.a or identity.b):
-        yield Problem(
-            "objective.identity",
-            f"the identity loss needs equal channels in both domains, but a has {channels_a} and b has {channels_b}",
-            "set identity = 0",
-        )
-    objective = spec.objective
-    if not any((*_values(objective.adversarial), *_values(objective.cycle), *_values(identity))):
-        yield Problem("objective", "every weight is zero, so there is nothing to learn")
-
-
-def _values(table: Any) -> tuple[float, ...]:
-    return tuple(table.model_dump().values())
+def _problem(path: str, error: CgkitError) -> Problem:
+    return Problem(path, error.message, error.hint, exit_code=error.exit_code)
