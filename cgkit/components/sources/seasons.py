@@ -1,0 +1,103 @@
+"""Painted landscapes, with the truth known: every scene exists in summer and in winter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Ge, Le
+from numpy.typing import NDArray
+
+from cgkit.components.sources.landscape.palette import Season
+from cgkit.components.sources.landscape.scene import Scene
+from cgkit.contracts import ImageRecord, Size
+
+EDITION = 1
+"""Goes up when the same scene comes out as another picture."""
+
+MEMORY = 256 * 2**20
+"""Bytes of finished pictures that a domain keeps: all of them at the sizes that one trains on."""
+
+SPLITS = 3
+"""Scenes are dealt out in turn to training a, training b and the test: more of one changes nothing in another."""
+
+Images = Annotated[int, Ge(1), Le(300_000)]
+Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
+
+
+class Seasons:
+    """Painted landscapes from summer (a) to winter (b), no download, with a hidden truth to score against.
+
+    Args:
+        train: training images of each domain; no scene is in both.
+        test: test images; each scene is in both domains.
+        seed: the world that the scenes are drawn from, whatever the run's own seed.
+    """
+
+    aligned = True
+
+    def __init__(self, size: Size, *, train: Images = 600, test: Images = 64, seed: Seed = 0) -> None:
+        self._train = Scenes("summer", size, seed, 0, train), Scenes("winter", size, seed, 1, train)
+        self._test = Scenes("summer", size, seed, 2, test), Scenes("winter", size, seed, 2, test)
+
+    def train(self) -> tuple[Scenes, Scenes]:
+        """Return summer scenes, and winter scenes of other places."""
+        return self._train
+
+    def test(self) -> tuple[Scenes, Scenes]:
+        """Return unseen scenes in summer, and the same ones in winter."""
+        return self._test
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """The scenes of one split, in one season.
+
+    Attributes:
+        season: the season that they are painted in.
+        size: height and width in pixels.
+        seed: the world that they are drawn from.
+        split: 0 for training a, 1 for training b, 2 for the test.
+        count: how many there are.
+    """
+
+    season: Season
+    size: Size
+    seed: int
+    split: int
+    count: int
+    _painted: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int, /) -> ImageRecord:
+        if not 0 <= index < self.count:
+            raise IndexError(f"there are {self.count} scenes, there is no number {index}")
+        number = SPLITS * index + self.split
+        return ImageRecord(f"scene-{number:06}", render=partial(self.paint, number))
+
+    def fingerprint(self) -> str:
+        """Return what determines the pictures."""
+        height, width = self.size
+        return f"seasons-{EDITION} {self.season} {height}x{width} seed={self.seed} split={self.split} n={self.count}"
+
+    def paint(self, number: int) -> NDArray[np.float32]:
+        """Return a scene as float32 `(3, height, width)` in [0, 1], in steps of 1/255."""
+        # The first reading goes through uint8 as well, so that all are equal.
+        pixels = self._painted.get(number)
+        if pixels is None:
+            picture = Scene.draw(self.seed, number).paint(self.size, self.season)
+            pixels = (picture * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+            if (len(self._painted) + 1) * pixels.nbytes <= MEMORY:
+                self._painted[number] = pixels
+        return pixels.astype(np.float32) / np.float32(255)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Worker processes paint for themselves.
+        return {**self.__dict__, "_painted": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)

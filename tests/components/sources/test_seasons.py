@@ -1,0 +1,94 @@
+"""Painted landscapes: a world that is the same for everyone."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from cgkit.components.sources.seasons import Seasons
+
+SMALL = (24, 32)
+
+
+def rendered(domain, index):
+    return domain[index].render()
+
+
+def test_the_same_options_give_the_same_pictures():
+    for first, second in zip(Seasons(SMALL, seed=5).train(), Seasons(SMALL, seed=5, train=700).train(), strict=True):
+        assert (rendered(first, 3) == rendered(second, 3)).all()
+        assert first[3].name == second[3].name
+
+
+def test_reading_again_gives_the_same_picture_in_memory_of_its_own():
+    domain, _ = Seasons(SMALL).train()
+    once = rendered(domain, 0)
+    kept = once.copy()
+    once[:] = 0
+    assert (rendered(domain, 0) == kept).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 7), (16, 16), (64, 64), (40, 100), (100, 40), (256, 256)])
+def test_pictures_are_float32_in_range_and_of_the_size_asked_for(size):
+    for domain in Seasons(size).test():
+        picture = rendered(domain, 0)
+        assert picture.shape == (3, *size)
+        assert picture.dtype == np.float32
+        assert 0 <= picture.min() <= picture.max() <= 1
+
+
+def test_test_images_are_aligned():
+    summer, winter = Seasons(SMALL, test=5).test()
+    assert Seasons.aligned
+    assert [summer[n].name for n in range(5)] == [winter[n].name for n in range(5)]
+
+
+def test_no_scene_is_in_two_splits():
+    source = Seasons(SMALL, train=20, test=20)
+    names = [
+        record.name for domain in (*source.train(), source.test()[0]) for record in map(domain.__getitem__, range(20))
+    ]
+    assert len(set(names)) == 60
+
+
+def test_pickled_domains_give_the_same_pictures_without_carrying_them():
+    domain, _ = Seasons(SMALL).train()
+    light = len(pickle.dumps(domain))
+    picture = rendered(domain, 7)
+    assert len(pickle.dumps(domain)) == light
+    assert (rendered(pickle.loads(pickle.dumps(domain)), 7) == picture).all()
+    assert (pickle.loads(pickle.dumps(domain[7])).render() == picture).all()
+
+
+def test_fingerprints_tell_domains_apart():
+    source = Seasons(SMALL)
+    others = [Seasons((32, 24)), Seasons(SMALL, seed=1), Seasons(SMALL, train=10)]
+    domains = [*source.train(), *source.test(), *(other.train()[0] for other in others)]
+    assert len({domain.fingerprint() for domain in domains}) == len(domains)
+    assert Seasons(SMALL, test=9).train()[0].fingerprint() == source.train()[0].fingerprint()
+
+
+@pytest.mark.parametrize("index", [-1, 3])
+def test_there_is_nothing_beyond_the_end(index):
+    domain = Seasons(SMALL, test=3).test()[0]
+    assert len(domain) == 3
+    with pytest.raises(IndexError, match="3 scenes"):
+        domain[index]
+
+
+def test_the_seasons_are_far_apart():
+    summer, winter = Seasons((64, 64)).test()
+    distances = [-10 * np.log10(np.square(rendered(summer, n) - rendered(winter, n)).mean()) for n in range(32)]
+    assert 8.5 < np.mean(distances) < 10
+    assert min(distances) > 7.5
+    assert max(distances) < 11.5
+
+
+@pytest.mark.parametrize("season", [0, 1])
+def test_a_scene_looks_the_same_at_every_size(season):
+    for index in range(4):
+        small = rendered(Seasons((64, 64)).test()[season], index)
+        large = rendered(Seasons((192, 192)).test()[season], index).reshape(3, 64, 3, 64, 3).mean((2, 4))
+        assert -10 * np.log10(np.square(small - large).mean()) > 25
