@@ -90,6 +90,18 @@ def test_a_tensor_that_is_not_finite_is_not_saved_and_the_one_before_stays(folde
     assert same(read_checkpoint(before), small(1))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_numbers_whose_sum_is_too_large_are_finite_all_the_same(folder, same, dtype):
+    checkpoint = Checkpoint(1, {"model": {"weight": torch.full((9,), torch.finfo(dtype).max, dtype=dtype)}}, {})
+    assert same(read_checkpoint(write_checkpoint(folder, checkpoint, keep=1)), checkpoint)
+
+
+def test_infinities_that_cancel_out_are_not_finite(folder):
+    tensors = {"weight": torch.tensor([float("inf"), float("-inf"), 1])}
+    with pytest.raises(DivergedError, match="weight"):
+        write_checkpoint(folder, Checkpoint(1, {"model": tensors}, {}), keep=1)
+
+
 @pytest.mark.parametrize(
     ("state", "message"),
     [
