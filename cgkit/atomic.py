@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zlib import crc32
 
 
 @contextmanager
@@ -14,7 +15,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     When the block raises, the temporary file goes and `path` stays as it was.
     """
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}"[:255])
+    # No part of the name but its checksum, because names may be as long as the file system allows.
+    temporary = path.with_name(f".tmp-{os.getpid()}-{crc32(os.fsencode(path.name)):08x}")
     try:
         yield temporary
         temporary.replace(path)

@@ -27,6 +27,9 @@ from cgkit.validation import problems_from
 REQUIRED = inspect.Parameter.empty
 """The default of an option that a spec must give."""
 
+_PREFIX = "option_"
+"""Pydantic reserves some field names (`schema`, `copy`); a prefix leaves every option name free."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -91,17 +94,19 @@ def check_options(
         raise PluginError(f"{component}: an option cannot be called {clashes[0]!r}, a spec has that key already")
     together = {**(suggested or {}), **values}
     try:
-        return _model(options, component).model_validate_json(json.dumps(together)).model_dump(
-            mode="json", by_alias=True
-        ), []
-    except ValidationError as error:
-        problems = problems_from(error, together, lambda place: (*beside, *options) if len(place) == 1 else ())
+        valid = _model(options, component).model_validate_json(json.dumps(together))
+        return valid.model_dump(mode="json", by_alias=True), []
     except PydanticSerializationError as error:
         raise PluginError(f"{component}: an option's value is no JSON value: {describe_exception(error)}") from error
+    except ValidationError as error:
+        # Of an option that the spec gives pydantic tells the alias, of a default it tells the field.
+        everything = {**{_field(option.name): option.default for option in options.values()}, **together}
+        problems = problems_from(error, everything, lambda place: (*beside, *options) if len(place) == 1 else ())
     for place, problem in problems.items():
         if place and place[0] not in values and problem.message != "is required":
-            raise PluginError(f"{component}: its own value of option {problem.path} {problem.message}")
-    return dict(together), list(problems.values())
+            name = problem.path.removeprefix(_PREFIX)
+            raise PluginError(f"{component}: its own value of option {name} {problem.message}")
+    return together, list(problems.values())
 
 
 def recommended_options(component: Component, size: Size) -> dict[str, Any]:
@@ -177,8 +182,7 @@ def _model(options: Mapping[str, Option], component: Component) -> type[BaseMode
 
 
 def _field(option: str) -> str:
-    """Pydantic reserves some field names (`schema`, `copy`); a prefix leaves every option name free."""
-    return f"option_{option}"
+    return f"{_PREFIX}{option}"
 
 
 def _argument_docs(docstring: str | None) -> dict[str, str]:

@@ -10,9 +10,9 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any, Literal
 
 import pluggy
@@ -92,15 +92,12 @@ def load_plugins(*, installed: bool = True) -> Plugins:
 def _load_installed(plugins: Plugins) -> Iterator[PluginStatus]:
     allowed = _allow_list()
     absent = set(allowed or ())
-    try:
-        found = _installed()
-    except Exception as error:  # noqa: BLE001 - one package with broken metadata makes all of them unreadable
-        yield PluginStatus("", "(all)", "", "failed", f"entry points cannot be read: {describe_exception(error)}")
-        return
-    for entry_point, status in found:
+    for status, entry_point in _installed():
         absent.discard(status.distribution)
         if allowed is not None and status.distribution not in allowed:
             yield replace(status, state="blocked", reason="not among CGKIT_PLUGINS")
+        elif entry_point is None:
+            yield replace(status, state="failed", reason="its entry_points.txt is malformed")
         else:
             yield _load(plugins, entry_point, status)
     for name in sorted(absent):
@@ -118,18 +115,35 @@ def _allow_list() -> set[str] | None:
     return None if names is None else {_canonical(name.strip()) for name in names.split(",") if name.strip()}
 
 
-def _installed() -> list[tuple[EntryPoint, PluginStatus]]:
-    """Return the entry points of the group with their distributions, sorted, so that order never surprises."""
-    found = {}
-    for entry_point in entry_points(group=GROUP):
-        status = PluginStatus(entry_point.name, *_provider(entry_point.dist))
-        found[status.distribution, status.name] = (entry_point, status)
+def _installed() -> list[tuple[PluginStatus, EntryPoint | None]]:
+    """Return the entry points of the group, sorted, so that order never surprises; None stands for malformed ones.
+
+    (`importlib.metadata.entry_points` would fail as a whole on the malformed file of any one package.)
+    """
+    found: dict[tuple[str, str], tuple[PluginStatus, EntryPoint | None]] = {}
+    for distribution in distributions():
+        for entry_point in _entry_points(distribution):
+            status = PluginStatus(entry_point.name if entry_point else "", *_provider(distribution))
+            # A package that lies on the path twice is imported from where it lies first.
+            found.setdefault((status.distribution, status.name), (status, entry_point))
     return [found[key] for key in sorted(found)]
 
 
-def _provider(distribution: Distribution | None) -> tuple[str, str]:
+def _entry_points(distribution: Distribution) -> Sequence[EntryPoint | None]:
     try:
-        return (_canonical(distribution.name), distribution.version) if distribution else ("unknown", "")
+        if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
+            return ()
+    except ValueError:  # not even text
+        return ()
+    try:
+        return tuple(distribution.entry_points.select(group=GROUP))
+    except Exception:  # noqa: BLE001 - the standard library trips over a malformed file in many ways
+        return (None,)
+
+
+def _provider(distribution: Distribution) -> tuple[str, str]:
+    try:
+        return _canonical(distribution.name), distribution.version
     except Exception:  # noqa: BLE001 - a package may be installed without any metadata
         return "unknown", ""
 

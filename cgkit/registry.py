@@ -133,9 +133,10 @@ class Registry:
         providers = self._components.get(bare, [])
         found = [component for component in providers if provider in ("", component.provider)]
         if not found:
+            known = sorted({component.qualified_name if provider else component.name for component in self})
             raise UnknownComponentError(
                 f'no {_noun(self.kind)} is called "{name}"',
-                hint=did_you_mean(name, self._components) or f"there are: {', '.join(sorted(self._components))}",
+                hint=did_you_mean(name, known) or f"there are: {', '.join(known)}",
             )
         if len(found) > 1:
             choices = " or ".join(f'"{component.qualified_name}"' for component in found)

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 
 from cgkit.contracts import Size
 from cgkit.errors import SpecError
-from cgkit.plugins import Plugins
+from cgkit.plugins import Plugins, load_plugins
 from cgkit.registry import Registries
 from cgkit.spec import Spec, load_spec
 
@@ -151,3 +151,8 @@ def problems(load: Callable[..., Spec]) -> Callable[..., list[str]]:
         return str(caught.value).split("\n")
 
     return problems
+
+
+@pytest.fixture
+def plugins_built_in() -> Plugins:
+    return load_plugins(installed=False)

@@ -1,0 +1,373 @@
+"""A component's options are its keyword-only parameters: types, bounds, defaults and meanings."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+
+import pytest
+from annotated_types import Ge, Le, MinLen
+
+from cgkit.contracts import kind_named
+from cgkit.errors import DataError, PluginError
+from cgkit.options import REQUIRED, build, check_options, options_of, paths_among
+from cgkit.registry import Component
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+def component(target: Any, kind: str = "metric") -> Component:
+    return Component(kind_named(kind), "odd", "cgkit-x", target, "")
+
+
+def checked(target: Any, **values: Any) -> dict[str, Any]:
+    valid, problems = check_options(component(target), values)
+    assert problems == []
+    return valid
+
+
+def refused(target: Any, **values: Any) -> list[str]:
+    _, problems = check_options(component(target), values)
+    return [str(problem) for problem in problems]
+
+
+class Many:
+    def __init__(
+        self,
+        *,
+        whole: Annotated[int, Ge(1), Le(9)] = 3,
+        real: Annotated[float, Ge(0)] = 0.5,
+        switch: bool = False,
+        text: str = "x",
+        choice: Literal["a", "b", 3] = "a",
+        pair: tuple[int, int] = (1, 2),
+        several: tuple[float, ...] = (),
+        listed: list[str] | None = None,
+        mapped: dict[str, float] | None = None,
+        path: Path | None = None,
+        perhaps: Optional[int] = None,  # noqa: UP045 - the older spelling works too
+        either: int | Literal["auto"] = "auto",
+        name_: Annotated[str, MinLen(2)] = "ab",
+    ) -> None:
+        self.values = {name: value for name, value in locals().items() if name != "self"}
+
+
+DEFAULTS = {
+    "whole": 3,
+    "real": 0.5,
+    "switch": False,
+    "text": "x",
+    "choice": "a",
+    "pair": [1, 2],
+    "several": [],
+    "listed": None,
+    "mapped": None,
+    "path": None,
+    "perhaps": None,
+    "either": "auto",
+    "name_": "ab",
+}
+
+
+def test_every_option_is_spelt_out():
+    assert checked(Many) == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("whole", 9),
+        ("real", 2),
+        ("switch", True),
+        ("choice", 3),
+        ("pair", [5, 6]),
+        ("several", [1, 2.5]),
+        ("listed", ["a"]),
+        ("mapped", {"a": 1}),
+        ("path", "/somewhere"),
+        ("perhaps", 5),
+        ("either", 5),
+    ],
+)
+def test_a_value_of_the_right_type_is_taken(name, value):
+    assert checked(Many, **{name: value}) == {**DEFAULTS, name: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("whole", 0, "whole: should be greater than or equal to 1, got 0"),
+        ("whole", 10, "whole: should be less than or equal to 9, got 10"),
+        ("whole", True, "whole: should be a valid integer, got true"),
+        ("whole", 1.0, "whole: should be a valid integer, got 1.0"),
+        ("whole", "1", 'whole: should be a valid integer, got "1"'),
+        ("real", "1", 'real: should be a valid number, got "1"'),
+        ("real", True, "real: should be a valid number, got true"),
+        ("switch", 1, "switch: should be a valid boolean, got 1"),
+        ("text", 1, "text: should be a valid string, got 1"),
+        ("choice", "c", "choice: should be 'a', 'b' or 3, got \"c\""),
+        ("pair", [1], "pair.1: is required"),
+        ("pair", [1, 2, 3], "pair: should have at most 2 items, not 3, got [1, 2, 3]"),
+        ("pair", [1, "x"], 'pair.1: should be a valid integer, got "x"'),
+        ("pair", 5, "pair: should be a valid array, got 5"),
+        ("listed", "a", 'listed: should be a valid array, got "a"'),
+        ("mapped", [], "mapped: should be a table, got []"),
+        ("mapped", {"a.b": "x"}, 'mapped."a.b": should be a valid number, got "x"'),
+        ("path", 5, "path: should be a valid string, got 5"),
+        ("either", "x", "either: should be a valid integer or 'auto', got \"x\""),
+        ("name_", "a", 'name_: should have at least 2 characters, got "a"'),
+        ("hole", 1, 'hole: unknown key; did you mean "whole"?'),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_a_problem(name, value, problem):
+    assert refused(Many, **{name: value}) == [problem]
+
+
+def test_every_problem_is_told():
+    assert len(refused(Many, whole=0, real="x", hole=1)) == 3
+
+
+def test_what_is_not_finite_is_refused():
+    assert refused(Many, real=float("nan"))
+    assert refused(Many, real=float("inf"))
+
+
+def test_a_component_without_options_says_so():
+    class Plain:
+        def __init__(self) -> None:
+            pass
+
+    assert refused(Plain, x=1) == ["x: unknown key; there are none"]
+    assert checked(Plain) == checked(type("Bare", (), {})) == {}
+
+
+def test_the_keys_beside_the_options_are_proposed_and_reserved():
+    def metric(*, width: int = 1) -> None:
+        pass
+
+    _, (problem,) = check_options(component(metric), {"nam": 1}, beside=["name"])
+    assert problem.hint == 'did you mean "name"?'
+    with pytest.raises(PluginError, match="an option cannot be called 'width', a spec has that key already"):
+        check_options(component(metric), {}, beside=["width"])
+
+
+def test_a_required_option_must_be_given():
+    def metric(*, rank: int) -> None:
+        pass
+
+    assert options_of(component(metric))["rank"].default is REQUIRED
+    assert refused(metric) == ["rank: is required"]
+    assert checked(metric, rank=1) == {"rank": 1}
+
+
+def test_options_may_have_the_names_that_pydantic_uses():
+    def metric(
+        *,
+        schema: int = 1,
+        copy: int = 2,
+        json: int = 3,
+        dict: int = 4,
+        model_config: int = 5,
+        model_fields: int = 6,
+        model_dump: int = 7,
+        validate: int = 8,
+        construct: int = 9,
+        fields: int = 10,
+        self: int = 11,
+        cls: int = 12,
+        name: int = 13,
+        __x: int = 14,
+    ) -> dict[str, int]:
+        return locals()
+
+    valid = checked(metric, schema=0, model_config=0)
+    assert build(component(metric), options=valid) == valid
+    assert (valid["schema"], valid["copy"], valid["model_config"]) == (0, 2, 0)
+
+
+class TestASignature:
+    """A component whose signature breaks the contract is refused, by name."""
+
+    def refusal(self, target: Any, kind: str = "metric") -> str:
+        with pytest.raises(PluginError) as caught:
+            options_of(component(target, kind))
+        assert f'{kind} "odd" of cgkit-x' in str(caught.value)
+        return str(caught.value)
+
+    def test_needs_a_type_for_each_option(self):
+        def metric(*, width=3):
+            pass
+
+        assert "option 'width' has no type" in self.refusal(metric)
+
+    def test_names_each_option(self):
+        def metric(**options: int) -> None:
+            pass
+
+        def another(*layers: int) -> None:
+            pass
+
+        assert "takes **options; give it an __init__ that names each option" in self.refusal(metric)
+        assert "takes *layers" in self.refusal(another)
+
+    @pytest.mark.parametrize("count", [0, 1, 3])
+    def test_has_the_positional_parameters_of_its_kind(self, count):
+        namespace: dict[str, Any] = {}
+        exec(f"def generator({', '.join(f'x{n}' for n in range(count))}): pass", namespace)
+        assert self.refusal(namespace["generator"], "generator").endswith(
+            f"takes {count} positional arguments, but a generator is built with (in_channels, out_channels);"
+            " put a * before the options"
+        )
+
+    def test_has_types_that_can_be_looked_up(self):
+        def metric(*, width: Decimal = 3) -> None:  # type: ignore[assignment]
+            pass
+
+        def another(*, width: Ge.missing = 3) -> None:  # type: ignore[name-defined]
+            pass
+
+        assert "cannot be read: NameError: name 'Decimal' is not defined" in self.refusal(metric)
+        assert "cannot be read: AttributeError" in self.refusal(another)
+
+    def test_has_types_that_can_be_checked(self):
+        class Custom:
+            pass
+
+        def metric(*, custom: Any = None) -> None:
+            pass
+
+        metric.__annotations__["custom"] = Custom
+        with pytest.raises(PluginError, match='metric "odd" of cgkit-x: an option\'s type cannot be checked'):
+            check_options(component(metric), {})
+
+    @pytest.mark.parametrize("default", [None, "x", 2.5, 10, object()])
+    def test_has_defaults_of_the_right_type(self, default):
+        def metric(*, width: Annotated[int, Le(9)] = default) -> None:
+            pass
+
+        with pytest.raises(PluginError, match='metric "odd" of cgkit-x: its own value of option width should be'):
+            check_options(component(metric), {})
+        assert checked(metric, width=3) == {"width": 3}
+
+    def test_has_defaults_that_can_be_written_down(self):
+        def metric(*, width: Any = object()) -> None:  # noqa: B008
+            pass
+
+        with pytest.raises(PluginError, match="an option's value is no JSON value"):
+            check_options(component(metric), {})
+
+    def test_may_be_a_dataclass(self):
+        @dataclasses.dataclass(kw_only=True)
+        class Metric:
+            width: int = 3
+
+        assert checked(Metric) == {"width": 3}
+
+
+class TestMeanings:
+    def meanings(self, target: Any) -> dict[str, str]:
+        return {name: option.meaning for name, option in options_of(component(target)).items()}
+
+    def test_are_the_sentences_of_the_docstring(self):
+        class Metric:
+            """A metric.
+
+            More about it: with a colon.
+
+            Args:
+                width: channels of the
+                    first layer: doubled at each
+                    step.
+                depth (int): how many layers.
+
+                    A second paragraph.
+                rate:
+                    on a line of its own.
+
+            Raises:
+                other: is no option.
+            """
+
+            def __init__(self, *, width: int = 1, depth: int = 2, rate: float = 1.0, other: int = 1) -> None:
+                pass
+
+        assert self.meanings(Metric) == {
+            "width": "channels of the first layer: doubled at each step.",
+            "depth": "how many layers. A second paragraph.",
+            "rate": "on a line of its own.",
+            "other": "",
+        }
+
+    def test_may_be_those_of_the_initialiser(self):
+        class Metric:
+            """A metric."""
+
+            def __init__(self, *, width: int = 1) -> None:
+                """Make one.
+
+                Args:
+                    width: channels.
+                """
+
+        assert self.meanings(Metric) == {"width": "channels."}
+
+    def test_are_empty_without_a_docstring(self):
+        def metric(*, width: int = 1) -> None:
+            pass
+
+        assert self.meanings(metric) == {"width": ""}
+
+
+def test_paths_are_found_wherever_they_are():
+    def metric(
+        *,
+        plain: Path,
+        optional: Path | None = None,
+        annotated: Annotated[Path | None, "x"] = None,
+        several: tuple[Path, ...] = (),
+        text: str = "",
+    ) -> None:
+        pass
+
+    assert paths_among(component(metric)) == {"plain", "optional", "annotated", "several"}
+
+
+class TestBuilding:
+    def test_gives_values_of_the_annotated_types(self):
+        values = build(component(Many), options=checked(Many, path="/x", pair=[3, 4], real=1)).values
+        assert values["path"] == Path("/x")
+        assert values["pair"] == (3, 4)
+        assert (values["real"], type(values["real"])) == (1.0, float)
+
+    def test_gives_what_the_engine_supplies_by_position(self):
+        def generator(in_channels: int, out_channels: int, *, width: int = 2) -> tuple[int, int, int]:
+            return in_channels, out_channels, width
+
+        assert build(component(generator, "generator"), 3, 1, options={}) == (3, 1, 2)
+
+    @pytest.mark.parametrize("error", [ValueError("too small"), DataError("no images"), MemoryError()])
+    def test_lets_through_what_is_for_the_user(self, error):
+        def metric() -> None:
+            raise error
+
+        with pytest.raises(type(error)) as caught:
+            build(component(metric), options={})
+        assert caught.value is error
+
+    @pytest.mark.parametrize("error", [TypeError("oops"), ZeroDivisionError(), SystemExit(3), ImportError("no lpips")])
+    def test_blames_the_component_for_anything_else(self, error):
+        def metric() -> None:
+            raise error
+
+        with pytest.raises(PluginError, match=f'metric "odd" of cgkit-x cannot be built: {type(error).__name__}'):
+            build(component(metric), options={})
+
+    def test_leaves_stdout_to_the_data(self, capsys):
+        def metric() -> None:
+            sys.stdout.write("loading weights")
+
+        build(component(metric), options={})
+        assert capsys.readouterr() == ("", "loading weights")

@@ -1,0 +1,188 @@
+"""Components are found by name, never shadowed in silence, and imported on first use only."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from cgkit.contracts import KINDS
+from cgkit.errors import PluginError, UnknownComponentError
+from cgkit.registry import Registries, describe_exception
+
+
+class Plain:
+    """A plain one.
+
+    With more to say.
+    """
+
+
+@pytest.fixture
+def registries() -> Registries:
+    return Registries()
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write a module that can be imported in this test."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(source: str, name: str = "cgkit_component_of_a_test") -> str:
+        (tmp_path / f"{name}.py").write_text(source)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return name
+
+    yield write
+    for name in [
+        name for name, loaded in sys.modules.items() if str(tmp_path) in (getattr(loaded, "__file__", "") or "")
+    ]:
+        del sys.modules[name]
+
+
+def test_there_is_one_registry_for_each_kind(registries):
+    assert [registry.kind for registry in registries] == list(KINDS)
+    for kind in KINDS:
+        assert getattr(registries, kind.name) is registries[kind.name]
+
+
+def test_a_component_is_found_by_its_name_alone_and_with_its_provider(registries):
+    registries.metrics.add("plain", Plain)
+    component = registries.metrics["plain"]
+    assert component is registries.metrics["cgkit/plain"]
+    assert (component.name, component.provider, component.qualified_name) == ("plain", "cgkit", "cgkit/plain")
+    assert component.load() is Plain
+    assert str(component) == 'metric "plain" of cgkit'
+
+
+def test_a_summary_is_the_first_line_of_the_docstring_but_not_a_base_classes(registries):
+    class Derived(Plain):
+        pass
+
+    registries.metrics.add("plain", Plain)
+    registries.metrics.add("derived", Derived)
+    registries.metrics.add("said", Plain, summary="Said.")
+    assert [component.summary for component in registries.metrics] == ["", "A plain one.", "Said."]
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "under_score", "a/b", "-a", "a b", "ä", "a\n", 5])
+def test_a_malformed_name_is_refused(registries, name):
+    with pytest.raises(PluginError, match="is no component name"):
+        registries.metrics.add(name, Plain)
+
+
+@pytest.mark.parametrize(
+    "target", ["module", "module:", ":attribute", "module:a.b", "a b:c", "os:system('x')", "", 5, None]
+)
+def test_a_malformed_target_is_refused(registries, target):
+    with pytest.raises(PluginError):
+        registries.metrics.add("plain", target)
+
+
+def test_a_name_is_registered_once_by_each_provider(registries):
+    registries.metrics.add("plain", Plain)
+    with pytest.raises(PluginError, match="metric 'plain' is registered twice by cgkit"):
+        registries.metrics.add("plain", Plain)
+    registries.trackers.add("plain", Plain)
+
+
+def test_only_what_is_built_in_can_be_a_default(registries):
+    registries.metrics.add("plain", Plain, default=True)
+    assert registries.metrics.choose(None).name == "plain"
+    with pytest.raises(PluginError, match="a spec must mean the same whatever is installed"):
+        Registries("cgkit-x").metrics.add("plain", Plain, default=True)
+
+
+def test_two_providers_of_one_name_must_be_told_apart(registries):
+    registries.adversarial_losses.add("plain", Plain)
+    for provider in ("cgkit-x", "cgkit-y"):
+        other = Registries(provider)
+        other.adversarial_losses.add("plain", Plain)
+        registries.merge(other)
+    with pytest.raises(PluginError) as caught:
+        registries.adversarial_losses["plain"]
+    assert str(caught.value) == (
+        'adversarial loss "plain" is provided by several packages;'
+        ' write "cgkit/plain" or "cgkit-x/plain" or "cgkit-y/plain"'
+    )
+    component = registries.adversarial_losses["cgkit-x/plain"]
+    assert component.provider == "cgkit-x"
+    assert registries.adversarial_losses.reference(component) == "cgkit-x/plain"
+    assert [found.provider for found in registries.adversarial_losses] == ["cgkit", "cgkit-x", "cgkit-y"]
+    assert len(registries.adversarial_losses) == 3
+
+
+def test_an_unknown_name_is_told_with_what_may_be_meant(registries):
+    registries.metrics.add("plain", Plain)
+    for name, hint in (
+        ("plan", 'did you mean "plain"?'),
+        ("x", "there are: plain"),
+        ("x/plain", 'did you mean "cgkit/plain"?'),
+    ):
+        with pytest.raises(UnknownComponentError) as caught:
+            registries.metrics[name]
+        assert str(caught.value) == f'no metric is called "{name}"; {hint}'
+
+
+def test_what_is_added_after_a_merge_is_not_taken_over(registries):
+    late = Registries("cgkit-x")
+    registries.merge(late)
+    late.metrics.add("late", Plain)
+    assert len(registries.metrics) == 0
+
+
+class TestLoading:
+    def test_imports_on_first_use(self, registries, module):
+        name = module("class Found:\n    pass")
+        registries.metrics.add("found", f"{name}:Found")
+        assert name not in sys.modules
+        assert registries.metrics["found"].load().__name__ == "Found"
+
+    @pytest.mark.parametrize(
+        ("source", "reason"),
+        [
+            ("", "cannot be loaded: AttributeError: module 'cgkit_component_of_a_test' has no attribute 'Found'"),
+            ("Found = 5", "cannot be used: cgkit_component_of_a_test:Found is not callable"),
+            (
+                "import cgkit_missing_package",
+                "cannot be loaded: ModuleNotFoundError: No module named 'cgkit_missing_package'",
+            ),
+            ("def", "cannot be loaded: SyntaxError: invalid syntax"),
+            ("1 / 0", "cannot be loaded: ZeroDivisionError: division by zero"),
+            ("import sys; sys.exit(3)", "cannot be loaded: SystemExit: 3"),
+        ],
+    )
+    def test_tells_in_one_line_what_went_wrong(self, registries, module, source, reason):
+        registries.metrics.add("found", f"{module(source)}:Found")
+        with pytest.raises(PluginError) as caught:
+            registries.metrics["found"].load()
+        assert str(caught.value).startswith(f'metric "found" of cgkit {reason}')
+        assert "\n" not in str(caught.value)
+        assert caught.value.exit_code == 4
+
+    def test_of_a_module_that_there_is_not_names_it(self, registries):
+        registries.metrics.add("found", "cgkit_missing_package.deeper:Found")
+        with pytest.raises(PluginError, match="No module named 'cgkit_missing_package'"):
+            registries.metrics["found"].load()
+
+    def test_leaves_stdout_to_the_data(self, registries, module, capsys):
+        registries.metrics.add("found", module("print(1234)\nFound = dict") + ":Found")
+        assert registries.metrics["found"].load() is dict
+        captured = capsys.readouterr()
+        assert (captured.out, captured.err) == ("", "1234\n")
+
+    def test_lets_an_interruption_through(self, registries, module):
+        registries.metrics.add("found", module("raise KeyboardInterrupt") + ":Found")
+        with pytest.raises(KeyboardInterrupt):
+            registries.metrics["found"].load()
+
+
+def test_an_exception_is_described_in_one_line():
+    class MuteError(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    assert describe_exception(ValueError("a\n  b")) == "ValueError: a b"
+    assert describe_exception(ValueError()) == "ValueError"
+    assert describe_exception(MuteError()) == "MuteError"
+    assert len(describe_exception(ValueError("word " * 1000))) < 600
