@@ -75,7 +75,10 @@ def prepare(file: Path, plugins: Plugins, overrides: Sequence[str] = (), device:
     layers = read_layers(file, overrides)
     spec = load_spec(file, plugins, overrides)
     chosen = choose_device(device)
-    assembly = assemble(spec, plugins)
+    try:
+        assembly = assemble(spec, plugins)
+    except SpecError as error:
+        raise SpecError(located(error.problems, layers)) from error
     _check_size(spec, assembly, layers)
     _check_images(spec, assembly)
     return Prepared(spec, assembly, tuple(layers), chosen)

@@ -64,8 +64,8 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
         written_by, step, averaged, values = (config[key] for key in ("format", "step", "averaged", "spec"))
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no model: there is no config.json") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error!r}") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{file} is not a model's configuration: {error!r}") from error
     if written_by != FORMAT:
         raise CheckpointError(f"{file} has format {written_by}, this version reads {FORMAT}", hint="upgrade cgkit")
     return ModelInfo(resolve_spec(values, plugins), int(step), bool(averaged))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from torch import Tensor
+
 from cgkit.data.images import read_image, write_image
 from cgkit.errors import DataError, UsageError
 from cgkit.listing import list_images
@@ -25,7 +27,7 @@ def translate_files(translator: Translator, inputs: Sequence[Path], output: Path
     for source, target in targets:
         try:
             image = read_image(source, channels=translator.in_channels, background=background)
-            translated = translator(image)
+            translated = _translated(translator, image, source)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_image(translated, target)
         except DataError as error:
@@ -49,3 +51,10 @@ def _targets(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
                 raise UsageError(f"{source} would be overwritten", hint="choose another --output")
             targets[target] = source
     return [(source, target) for target, source in targets.items()]
+
+
+def _translated(translator: Translator, image: Tensor, source: Path) -> Tensor:
+    try:
+        return translator(image)
+    except ValueError as error:  # what a generator raises where an image is too small for it
+        raise DataError(f"{source}: {error}") from error

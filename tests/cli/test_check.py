@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.conftest import Result
+
+
+def test_check_reports_what_a_run_would_take_and_writes_nothing(
+    cgkit: Callable[..., Result], tiny_spec: Path, tmp_path: Path
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    found = cgkit("check", tiny_spec, "--json").json
+    assert found["images"]["a"] == {"train": 12, "test": 4, "sizes": "generated"}
+    assert found["steps"] == 4
+    assert found["precision"] == "fp32"
+    assert found["parameters"]["generator a2b"] > 1000
+    assert found["seconds_a_step"] > 0
+    assert found["seconds_in_all"] == 4 * found["seconds_a_step"]
+    assert found["peak_memory"] > 1e7
+    assert set(found["losses"]) >= {"adversarial_a2b", "cycle_forward", "discriminator_a"}
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_check_is_readable(cgkit: Callable[..., Result], tiny_spec: Path, image_folder: Callable[..., Path]) -> None:
+    a, b = image_folder("a", 5, (30, 20)), image_folder("b", 6, (18, 40))
+    data = f'[data]\nsource = "folder"\na = "{a}"\nb = "{b}"\nheld_out = 0.2'
+    text = tiny_spec.read_text().replace('[data]\nsource = "seasons"', data).replace("train = 12\ntest = 4\n", "")
+    tiny_spec.write_text(text)
+    result = cgkit("check", tiny_spec)
+    assert result.code == 0
+    assert "domain a: 4 training images, 1 test images, 30x20" in result.out
+    assert "M parameters" in result.out
+    assert "peak memory" in result.out
+
+
+def test_check_finds_what_a_run_would_find(
+    cgkit: Callable[..., Result], tiny_spec: Path, image_folder: Callable[..., Path]
+) -> None:
+    a = image_folder("a")
+    (a / "bad.png").write_text("text")
+    data = f'[data]\nsource = "folder"\na = "{a}"\nb = "{image_folder("b")}"'
+    text = tiny_spec.read_text().replace('[data]\nsource = "seasons"', data).replace("train = 12\ntest = 4\n", "")
+    tiny_spec.write_text(text)
+    result = cgkit("check", tiny_spec)
+    assert result.code == 3
+    assert "bad.png" in result.err
+
+
+def test_a_size_that_the_generator_cannot_work_on(cgkit: Callable[..., Result], tiny_spec: Path) -> None:
+    result = cgkit("check", tiny_spec, "--set", "data.size=18")
+    assert result.code == 2
+    assert "18x18 is not a multiple of 4" in result.err

@@ -1,0 +1,150 @@
+"""What most tests need: tiny specs, real image files, and the command line in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cgkit.cli import main
+from cgkit.engine.launch import run
+from cgkit.plugins import Plugins, load_plugins
+
+TINY = """
+name = "tiny"
+seed = 3
+
+[data]
+source = "seasons"
+size = 16
+train = 12
+test = 4
+workers = 0
+
+[generator]
+name = "resnet"
+width = 4
+blocks = 1
+
+[discriminator]
+name = "patch"
+width = 4
+layers = 1
+
+[train]
+steps = 4
+batch = 2
+precision = "fp32"
+
+[checkpoint]
+every = 2
+
+[samples]
+every = 4
+count = 2
+
+[evaluation]
+count = 4
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did: its exit code, and what it wrote to stdout and stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def plugins() -> Plugins:
+    """The built-in plugin alone."""
+    return load_plugins(installed=False)
+
+
+@pytest.fixture
+def tiny_spec(tmp_path: Path) -> Path:
+    """A spec that trains for four steps in well under a second."""
+    file = tmp_path / "spec.toml"
+    file.write_text(TINY)
+    return file
+
+
+@pytest.fixture
+def cgkit(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """The command line, in this process: `cgkit("run", spec)` returns its exit code and output."""
+
+    def call(*arguments: object) -> Result:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(int(stop.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def cgkit_process() -> Callable[..., subprocess.Popen[str]]:
+    """The command line in a process of its own, for what only a real process shows."""
+
+    def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "cgkit", *map(str, arguments)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+    return start
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder of small random images."""
+
+    def make(name: str, count: int = 4, size: tuple[int, int] = (24, 20), mode: str = "RGB", seed: int = 0) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        random = np.random.default_rng([seed, *name.encode()])
+        shape = (size[1], size[0], 3) if mode == "RGB" else (size[1], size[0])
+        for number in range(count):
+            pixels = random.integers(0, 256, shape, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"image-{number}.png")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def forked_run() -> Callable[..., int]:
+    """Starts a run in a forked process, which spares it the import of torch; returns its process id."""
+
+    def start(spec: Path, output: Path) -> int:
+        child = os.fork()
+        if child:
+            return child
+        code = 1
+        try:
+            run(spec, output=output)
+            code = 0
+        finally:
+            os._exit(code)
+
+    return start

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from cgkit.data.loading import Batch
+from cgkit.engine.assembly import assemble
+from cgkit.engine.precision import Precision
+from cgkit.engine.trainer import Trainer
+from cgkit.errors import CheckpointError, DivergedError
+from cgkit.plugins import Plugins
+from cgkit.spec import resolve_spec
+
+Make = Callable[..., Trainer]
+
+
+@pytest.fixture
+def make_trainer(plugins: Plugins) -> Make:
+    def make(precision: str = "fp64", tables: dict[str, Any] | None = None, **train: Any) -> Trainer:
+        values = {
+            "data": {"source": "seasons", "size": 16},
+            "generator": {"name": "resnet", "width": 4, "blocks": 1},
+            "discriminator": {"name": "patch", "width": 4, "layers": 1},
+            "schedule": {"name": "constant"},
+            "train": {"image_pool": 0, **train},
+            **(tables or {}),
+        }
+        spec = resolve_spec(values, plugins)
+        assembly = assemble(spec, plugins)
+        return Trainer(
+            assembly.model,
+            assembly.objective,
+            assembly.schedule,
+            spec.train,
+            steps=100,
+            epoch_steps=10,
+            seed=spec.seed,
+            precision=Precision(precision, torch.device("cpu")),
+        )
+
+    return make
+
+
+def batch(seed: int, count: int = 2) -> Batch:
+    draws = torch.Generator().manual_seed(seed)
+    real_a, real_b = torch.rand(2, count, 3, 16, 16, generator=draws, dtype=torch.float64) * 2 - 1
+    return Batch(real_a, real_b, ("a",) * count, ("b",) * count)
+
+
+def parameters(trainer: Trainer) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in trainer.model.parameters()]
+
+
+def halves(whole: Batch) -> list[Batch]:
+    return [Batch(whole.real_a[i : i + 1], whole.real_b[i : i + 1], ("a",), ("b",)) for i in range(2)]
+
+
+def test_accumulated_gradients_equal_those_of_one_larger_batch(make_trainer: Make) -> None:
+    whole, parts = make_trainer(), make_trainer()
+    losses = whole.step([batch(1)])
+    accumulated = parts.step(halves(batch(1)))
+    for name, loss in losses.items():
+        assert float(accumulated[name]) == pytest.approx(float(loss), rel=1e-12)
+    for one, other in zip(parameters(whole), parameters(parts), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_both_generators_learn_jointly_and_discriminators_from_images_made_before(make_trainer: Make) -> None:
+    trainer = make_trainer()
+    before = copy.deepcopy(trainer.model)
+    trainer.step([batch(1)])
+    # The step by hand, in the published order.
+    adam = {"lr": 2e-4, "betas": (0.5, 0.999)}
+    generators = torch.optim.Adam(before.generators.parameters(), **adam)
+    discriminators = torch.optim.Adam(before.discriminators.parameters(), **adam)
+    images = batch(1)
+    cycle = before(images.real_a, images.real_b)
+    terms = trainer.objective.generators(before, cycle)
+    sum(terms.values()).backward()
+    discriminators.zero_grad()
+    generators.step()
+    detached = cycle.detached()
+    terms = trainer.objective.discriminators(before, detached, trainer.objective.fakes(detached))
+    sum(terms.values()).backward()
+    discriminators.step()
+    for ours, by_hand in zip(trainer.model.parameters(), before.parameters(), strict=True):
+        torch.testing.assert_close(ours, by_hand, rtol=1e-9, atol=1e-12)
+
+
+def test_a_gradient_longer_than_the_limit_is_shortened_to_it(make_trainer: Make) -> None:
+    lengths: list[float] = []
+    trainer = make_trainer(clip_gradients=0.001)
+    optimizer = trainer.generator_optimizer
+    step = optimizer.step
+
+    def measured() -> None:
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        lengths.append(float(torch.nn.utils.get_total_norm(gradients)))
+        step()
+
+    optimizer.step = measured  # type: ignore[method-assign]
+    trainer.step([batch(1)])
+    assert lengths == [pytest.approx(0.001, rel=1e-3)]
+
+
+def test_a_step_that_is_not_finite_changes_nothing(make_trainer: Make) -> None:
+    trainer = make_trainer(ema=0.9)
+    trainer.step([batch(1)])
+    before, state = parameters(trainer), copy.deepcopy(trainer.tensors()["optimizer"])
+    poisoned = batch(2)
+    poisoned.real_a[0, 0, 0, 0] = float("nan")
+    with pytest.raises(DivergedError, match=r"not finite at step 2: .*cycle_forward = nan"):
+        trainer.step([poisoned])
+    assert trainer.step_number == 1
+    assert all(torch.equal(*pair) for pair in zip(before, parameters(trainer), strict=True))
+    assert all(torch.equal(state[name], tensor) for name, tensor in trainer.tensors()["optimizer"].items())
+    trainer.step([batch(3)])
+    assert all(tensor.isfinite().all() for tensor in parameters(trainer))
+
+
+def test_a_schedule_moves_both_learning_rates(make_trainer: Make) -> None:
+    trainer = make_trainer(
+        tables={"schedule": {"name": "constant-then-linear", "constant": 0.0}}, discriminator_learning_rate=1e-4
+    )
+    rates = []
+    for number in range(3):
+        trainer.step([batch(number)])
+        rates.append(
+            [
+                optimizer.param_groups[0]["lr"]
+                for optimizer in (trainer.generator_optimizer, trainer.discriminator_optimizer)
+            ]
+        )
+    for number, (generators, discriminators) in enumerate(rates):
+        factor = 1 - (number + 1) / 101
+        assert generators == pytest.approx(2e-4 * factor)
+        assert discriminators == pytest.approx(1e-4 * factor)
+
+
+def test_the_moving_average_follows_the_weights_slowly(make_trainer: Make) -> None:
+    trainer = make_trainer(ema=0.9)
+    start = [p.detach().clone() for p in trainer.model.generators.parameters()]
+    trainer.step([batch(1)])
+    decay = 2 / 11
+    for first, average, now in zip(
+        start, trainer.best_generators.parameters(), trainer.model.generators.parameters(), strict=True
+    ):
+        torch.testing.assert_close(average, first * decay + now * (1 - decay))
+
+
+def test_a_loaded_state_continues_bit_for_bit(make_trainer: Make) -> None:
+    options = {"ema": 0.9, "image_pool": 3, "tables": {"generator": {"name": "resnet", "width": 4, "dropout": 0.5}}}
+    straight, first, second = (make_trainer(**options) for _ in range(3))
+    for number in range(6):
+        straight.step([batch(number)])
+    for number in range(3):
+        first.step([batch(number)])
+    second.load(3, first.tensors(), first.state())
+    for number in range(3, 6):
+        second.step([batch(number)])
+    for file, tensors in straight.tensors().items():
+        assert all(torch.equal(tensor, second.tensors()[file][name]) for name, tensor in tensors.items())
+    assert straight.state() == second.state()
+
+
+def test_the_state_of_another_architecture_is_refused(make_trainer: Make) -> None:
+    other = make_trainer(tables={"generator": {"name": "resnet", "width": 8}})
+    trainer = make_trainer()
+    with pytest.raises(CheckpointError, match="model"):
+        trainer.load(1, other.tensors(), other.state())
+
+
+def test_bf16_keeps_parameters_losses_and_optimizer_in_float32(make_trainer: Make) -> None:
+    trainer = make_trainer(precision="bf16")
+    losses = trainer.step([batch(1)])
+    assert {loss.dtype for loss in losses.values()} == {torch.float32}
+    floats = [tensor for file in trainer.tensors().values() for tensor in file.values() if tensor.is_floating_point()]
+    assert {tensor.dtype for tensor in floats} == {torch.float32}
+
+
+def test_bf16_learns_as_float32_does(make_trainer: Make) -> None:
+    final = {}
+    for precision in ("fp32", "bf16"):
+        trainer = make_trainer(precision=precision)
+        for _ in range(30):
+            losses = trainer.step([batch(1)])
+        final[precision] = sum(float(losses[name]) for name in ("cycle_forward", "identity_b"))
+    assert final["bf16"] == pytest.approx(final["fp32"], rel=0.05)
