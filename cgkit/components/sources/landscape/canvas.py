@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cgkit.components.sources.landscape.noise import Field, clamp
 
@@ -63,10 +64,13 @@ class Canvas:
         self.view = view
         self.pixels = np.zeros((3, view.y.size, view.x.size), np.float32)
 
-    def lay(self, colours: Field, cover: Field, rows: slice) -> None:
-        """Lay colours `(3, n, columns)` on rows, where the cover is 1."""
-        below = self.pixels[:, rows]
+    def lay(self, colours: Field, cover: Field, rows: slice, columns: NDArray[np.intp] | None = None) -> None:
+        """Lay colours `(3, n, m)` on rows, and on all columns or those given, as far as the cover `(n, m)` is 1."""
+        band = self.pixels[:, rows]
+        below = band if columns is None else band[:, :, columns]
         below += (colours - below) * cover
+        if columns is not None:
+            band[:, :, columns] = below
 
     def picture(self) -> Field:
         """Return the finished picture `(3, height, width)` in [0, 1]."""

@@ -8,8 +8,11 @@ import numpy as np
 from numpy.random import Generator
 
 from cgkit.components.sources.landscape.canvas import Canvas, View
-from cgkit.components.sources.landscape.noise import Field, Noise, bend, between, clamp, smooth
+from cgkit.components.sources.landscape.noise import Field, Noise, bend, between, clamp, slope, smooth
 from cgkit.components.sources.landscape.palette import Palette, mixed, shaded
+
+MARGIN = 0.3
+"""How far beyond the picture's sides a range is computed: its spurs come down into the picture."""
 
 
 @dataclass(frozen=True)
@@ -20,58 +23,69 @@ class Mountains:
         foot: y of the range's foot.
         height: how far peaks rise above it.
         haze: how much of it the distance hides.
-        profile: the ridge.
-        relief: the shape of the faces.
+        massif: its peaks and passes.
+        crags: the finer shape of the ridge.
+        relief: how irregular the faces are.
+        spurs: what runs down them to the left, and to the right.
     """
 
     foot: float
     height: float
     haze: float
-    profile: Noise
+    massif: Noise
+    crags: Noise
     relief: Noise
+    spurs: tuple[Noise, Noise]
 
     @classmethod
     def draw(cls, rng: Generator, foot: float, height: float, haze: float) -> Mountains:
         """Draw a range."""
         height *= between(rng, 0.75, 1.15)
-        profile = Noise.draw(rng, (1.0, between(rng, 0.28, 0.4)), octaves=6, fade=0.45)
-        return cls(foot, height, haze, profile, Noise.draw(rng, (0.12, 0.07), octaves=4, fade=0.55))
+        massif = Noise.draw(rng, (1.0, between(rng, 0.4, 0.6)), octaves=2)
+        crags = Noise.draw(rng, (1.0, 0.2), octaves=6, fade=0.55)
+        relief = Noise.draw(rng, (0.08, 0.1), octaves=5, fade=0.58)
+        spurs = Noise.draw(rng, (1.0, 0.2), octaves=5), Noise.draw(rng, (1.0, 0.2), octaves=5)
+        return cls(foot, height, haze, massif, crags, relief, spurs)
 
     def ridge(self, x: Field, grain: float) -> Field:
         """Return y of the ridge."""
-        rise = 1 - np.abs(self.profile.along(x, grain))
-        ridge: Field = self.foot - self.height * clamp(rise, 0.05, 1) * rise
+        massif, crags = (1 - np.abs(field.along(x, grain)) for field in (self.massif, self.crags))
+        ridge: Field = self.foot - self.height * (clamp(massif) * (0.62 + 0.28 * crags) + 0.1 * crags)
         return ridge
 
     def paint(self, canvas: Canvas, palette: Palette, sunward: float) -> None:
         """Paint the range; the sun is to the right where `sunward` is positive."""
         view = canvas.view
-        ridge = self.ridge(view.x, view.grain)
+        margin = round(MARGIN / view.pitch)
+        line = (np.arange(-margin, view.x.size + margin) * view.pitch + view.x[0]).astype(np.float32)
+        heights = self.ridge(line, view.grain)
+        ridge = heights[margin:-margin]
         rows = view.rows(float(ridge.min()), self.foot)
         y = view.y[rows]
         depth = y[:, None] - ridge
         relief = self.relief.on_grid(y, view.x, view.grain)
-        light = self._light(view, depth, relief, sunward)
+        light = clamp(0.5 + sunward * self._facing(view, line, heights, depth, relief) + 0.1 * relief)
 
         # Snow slides off the steep and shaded places, which are the same in every season.
         steep = smooth((0.42 - light) * 3 + relief * 0.5)
-        snow = smooth((1 - y[:, None] - palette.snow_line + relief * 0.05) * 14)
-        snow *= 1 - 0.8 * steep
+        snow = smooth((1 - palette.snow_line - y[:, None] + relief * 0.05) * 14) * (1 - 0.8 * steep)
         colours = mixed(shaded(palette.rock, light), shaded(palette.snow, light), snow)
-        mist = self.haze + (0.75 - self.haze) * smooth(depth / (self.height * 1.1))
+        mist = self.haze + (0.75 - self.haze) * smooth(depth * (0.9 / self.height))
         canvas.lay(mixed(colours, palette.haze, mist), view.inside(depth), rows)
 
-    def _light(self, view: View, depth: Field, relief: Field, sunward: float) -> Field:
-        """Return how lit the faces are, 0 to 1: crests run down from the peaks and part light from shadow."""
-        margin = 0.25
-        step = max(view.pitch, 0.004)
-        line = np.arange(-margin + view.x[0], view.x[-1] + margin, step, dtype=np.float32)
-        heights = self.ridge(line, 0.03)
-        slope = bend(np.gradient(heights, step).astype(np.float32) * (2 * sunward))
-        wander = relief * (0.02 + 0.16 * clamp(depth, 0, 0.4))
-        place = (view.x - line[0] + wander) * (1 / step)
-        faces = slope[clamp(place, 0, line.size - 1).astype(np.intp)]
-        return clamp(0.5 + 0.42 * faces + 0.22 * relief)
+    def _facing(self, view: View, line: Field, heights: Field, depth: Field, relief: Field) -> Field:
+        """Return how much the faces look to the right (positive) or the left: crests and spurs part them."""
+        reach = max(round(0.012 / view.pitch), 1)
+        falls = np.zeros_like(line)
+        falls[reach:-reach] = (heights[2 * reach :] - heights[: -2 * reach]) * (0.5 / reach / view.pitch)
+        left, right = (-0.06 * slope(spurs.along(line, view.grain), view.pitch) for spurs in self.spurs)
+        columns = (np.arange(view.x.size) + (line.size - view.x.size) // 2).astype(np.float32)
+        place = columns + relief * ((0.006 + 0.05 * clamp(depth)) / view.pitch)
+        lean = depth * (0.55 / view.pitch)
+        facing = np.zeros_like(depth)
+        for fall, where, share in ((falls, place, 0.3), (left, place + lean, 0.26), (right, place - lean, 0.26)):
+            facing += (bend(fall * 2) * share)[clamp(where, 0, line.size - 1).astype(np.intp)]
+        return facing
 
 
 @dataclass(frozen=True)
@@ -82,34 +96,41 @@ class Foothills:
         top: y around which their ridge runs.
         swing: how far it goes up and down.
         haze: how much of them the distance hides.
+        tree: the height of a tree.
         profile: the ridge.
-        trees: the texture of the woods.
-        folds: the larger shape of the slopes.
+        folds: the shape of the slopes.
+        crowns: how trees differ.
     """
 
     top: float
     swing: float
     haze: float
+    tree: float
     profile: Noise
-    trees: Noise
     folds: Noise
+    crowns: Noise
 
     @classmethod
-    def draw(cls, rng: Generator, top: float, swing: float, haze: float) -> Foothills:
+    def draw(cls, rng: Generator, top: float, swing: float, haze: float, tree: float) -> Foothills:
         """Draw hills."""
         profile = Noise.draw(rng, (1.0, 0.45), octaves=6, fade=0.42)
-        trees = Noise.draw(rng, (0.022, 0.012), octaves=2, fade=0.6)
-        return cls(top, swing, haze, profile, trees, Noise.draw(rng, (0.07, 0.16), octaves=2))
+        folds = Noise.draw(rng, (0.05, 0.12), octaves=4, fade=0.55)
+        return cls(top, swing, haze, tree, profile, folds, Noise.draw(rng, (1.0, tree * 0.4), octaves=1))
 
-    def paint(self, canvas: Canvas, palette: Palette, sunward: float, bottom: float) -> None:
+    def paint(self, canvas: Canvas, palette: Palette, bottom: float) -> None:
         """Paint the hills down to `bottom`."""
         view = canvas.view
         ridge = self.top - self.swing * self.profile.along(view.x, view.grain)
-        rows = view.rows(float(ridge.min()) - 0.02, bottom)
+        rows = view.rows(float(ridge.min()) - self.tree, bottom)
         y = view.y[rows]
-        trees = self.trees.on_grid(y, view.x, view.grain)
-        depth = y[:, None] - ridge + trees * 0.006
-        folds = self.folds.on_grid(y, view.x, view.grain)
-        light = clamp(0.45 + 0.25 * folds + 0.3 * trees)
+        fold = self.folds.on_grid(y, view.x, view.grain)
+        # Tree stands behind tree: teeth along x, in steps along y, both bent by the folds.
+        across = view.x * (2 / self.tree) + fold * 1.5
+        tip = np.abs(across - np.floor(across) - 0.5)
+        depth = y[:, None] - ridge - self.tree * (tip - 0.2)
+        step = depth * (1.2 / self.tree) + fold + 0.5 * self.crowns.along(view.x, view.grain)
+        step -= np.floor(step)
+        clear = min(max(self.tree / view.grain - 0.8, 0), 1)
+        light = clamp(0.48 + 0.3 * fold + clear * 0.6 * (0.5 - step) * (1.2 - tip))
         mist = self.haze + 0.25 * smooth(depth * 5)
         canvas.lay(mixed(shaded(palette.woods, light), palette.haze, mist), view.inside(depth), rows)

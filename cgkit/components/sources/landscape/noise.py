@@ -1,4 +1,4 @@
-"""Smooth random fields: sums of spline noise, as functions of the place."""
+"""Smooth random fields: sums of spline noise, as functions of the place; and the arithmetic of fields."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator
+from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
 Field = NDArray[np.floating[Any]]
 """Numbers (float32) by place: along a line, or on a grid of rows and columns."""
 
-PERIOD = 32
-"""Lattice points after which a field repeats."""
+PERIOD = 64
+"""Lattice points after which an octave repeats."""
 
-GAIN = 2.2
-"""Brings the sum of smoothed uniform numbers to about [-1, 1]."""
+LATTICES: Field = Generator(PCG64(0)).random((8, PERIOD, PERIOD), dtype=np.float32) * 2 - 1
+"""The random numbers that all fields are made of, by octave: a field is an excerpt."""
+
+GAIN = 3.5
+"""Brings sums of smoothed numbers to about [-1, 1]: quadratic splines leave a third of a lattice's deviation."""
 
 
 def between(rng: Generator, low: float, high: float) -> float:
@@ -26,7 +29,7 @@ def between(rng: Generator, low: float, high: float) -> float:
 
 def clamp(values: Field, low: float = 0, high: float = 1) -> Field:
     """Return the values, none below or above the bounds."""
-    clamped: Field = np.clip(values, low, high)
+    clamped: Field = np.minimum(np.maximum(values, low), high)
     return clamped
 
 
@@ -42,56 +45,81 @@ def bend(values: Field) -> Field:
     return bent
 
 
+def slope(values: Field, step: float) -> Field:
+    """Return the derivative along a line whose places are a step apart."""
+    rise = np.empty_like(values)
+    rise[1:] = (values[1:] - values[:-1]) * (1 / step)
+    rise[0] = rise[1]
+    return rise
+
+
+Spline = tuple[NDArray[np.intp], NDArray[np.intp], tuple[Field, Field, Field]]
+"""By octave: the first lattice point; from there, the first that matters at each place; weights of it and the next two."""
+
+
 @dataclass(frozen=True)
 class Noise:
     """A smooth random function of the plane with values of about [-1, 1].
 
-    Quadratic splines over a random lattice, summed over octaves: each has half the cell and `fade` times the height of
+    Quadratic splines over random lattices, summed over octaves: each has half the cell and `fade` times the height of
     the one before.
 
     Attributes:
-        lattice: `(octaves, PERIOD, PERIOD)` numbers in [-1, 1].
+        origin: `(2, octaves)`: y and x on each octave's lattice where the plane has its origin.
         cell: height and width of a cell of the first octave.
         fade: the height of an octave relative to the one before.
     """
 
-    lattice: Field
+    origin: Field
     cell: tuple[float, float]
-    fade: float = 0.5
+    fade: float
 
     @classmethod
     def draw(cls, rng: Generator, cell: tuple[float, float], octaves: int = 4, fade: float = 0.5) -> Noise:
         """Draw a field."""
-        lattice = rng.random((octaves, PERIOD, PERIOD), dtype=np.float32) * 2 - 1
-        return cls(lattice, cell, fade)
+        return cls(rng.random((2, octaves), dtype=np.float32) * PERIOD, cell, fade)
 
     def on_grid(self, y: Field, x: Field, grain: float) -> Field:
-        """Return the field on the grid of rows `y` and columns `x`, without details finer than `grain`."""
+        """Return the field on the grid of rows `y` and columns `x`; details finer than `grain` fade out."""
         total = np.zeros((y.size, x.size), np.float32)
-        for height, lattice, (cell_y, cell_x) in self._octaves(grain):
-            down, along = _spline(y / np.float32(cell_y)), _spline(x / np.float32(cell_x))
-            # Columns first, on the small lattice: what is left to do for every pixel are operations on whole rows.
-            lines = sum(lattice[:, index] * (weight * height) for index, weight in along)
-            for index, weight in down:
-                total += np.take(lines, index, axis=0) * weight[:, None]
+        heights = self._heights(min(self.cell) / grain)
+        down, along = self._spline(0, y, len(heights)), self._spline(1, x, len(heights))
+        for octave, height in enumerate(heights):
+            first, rows, left, columns = down[0][octave], down[1][octave], along[0][octave], along[1][octave]
+            # Columns first, on the few lattice rows that matter: what is left for every pixel are whole-row operations.
+            band = LATTICES[octave].take(np.arange(first, first + rows.max() + 3), 0, mode="wrap")
+            lines = np.zeros((len(band), x.size), np.float32)
+            for tap in range(3):
+                lines += band.take(columns + (left + tap), 1, mode="wrap") * (along[2][tap][octave] * height)
+            for tap in range(3):
+                total += lines.take(rows + tap, 0) * down[2][tap][octave][:, None]
         return total
 
     def along(self, x: Field, grain: float) -> Field:
-        """Return the field along the line y = 0."""
-        return self.on_grid(np.zeros(1, np.float32), x.ravel(), grain).reshape(x.shape)
+        """Return the field along a line."""
+        heights = np.asarray(self._heights(self.cell[1] / grain), np.float32)
+        octaves = len(heights)
+        first, index, weights = self._spline(1, x, octaves)
+        index += first[:, None]
+        lines = LATTICES[np.arange(octaves), self.origin[0, :octaves].astype(np.intp)].ravel()
+        start = np.arange(octaves)[:, None] * PERIOD
+        taps = (lines.take((index + tap) % PERIOD + start) * weights[tap] for tap in range(3))
+        total: Field = (sum(taps) * heights[:, None]).sum(axis=0, dtype=np.float32)
+        return total
 
-    def _octaves(self, grain: float) -> list[tuple[np.float32, Field, tuple[float, float]]]:
-        octaves = []
-        for octave, lattice in enumerate(self.lattice):
-            cell = self.cell[0] / 2**octave, self.cell[1] / 2**octave
-            if octave == 0 or min(cell) >= grain:
-                octaves.append((np.float32(GAIN * (1 - self.fade) * self.fade**octave * 1.6), lattice, cell))
-        return octaves
+    def _heights(self, grains: float) -> list[float]:
+        """Return the height of each octave that is visible, the first cell being so many grains wide."""
+        unit = GAIN * (1 - self.fade)
+        heights = (unit * self.fade**octave * min(grains / 2**octave - 1, 1) for octave in range(self.origin.shape[1]))
+        return [height for height in heights if height > 0]
 
-
-def _spline(places: Field) -> list[tuple[NDArray[np.intp], Field]]:
-    """Return the three lattice points that matter at each place, and their weights."""
-    floor = np.floor(places)
-    index, t = floor.astype(np.intp), places - floor
-    weights = 0.5 * (1 - t) * (1 - t), 0.75 - (t - 0.5) * (t - 0.5), 0.5 * t * t
-    return [((index + offset) % PERIOD, weight) for offset, weight in enumerate(weights)]
+    def _spline(self, axis: int, places: Field, octaves: int) -> Spline:
+        """Return the lattice points that matter at each place, and how much."""
+        scale = np.asarray([2**octave / self.cell[axis] for octave in range(octaves)], np.float32)
+        places = places * scale[:, None] + self.origin[axis, :octaves, None]
+        floor = np.floor(places)
+        index, t = floor.astype(np.intp), places - floor
+        first = index.min(axis=1)
+        index -= first[:, None]
+        rest = 1 - t
+        return first, index, (0.5 * rest * rest, 0.5 + t * rest, 0.5 * t * t)

@@ -21,14 +21,17 @@ class Palette:
 
     Attributes:
         sky: at the horizon and overhead.
-        cloud, rock, snow, woods, meadow, straw, needles, leaves, bark, roof, wall: the surfaces.
+        cloud, rock, snow, woods, meadow, straw, needles, leaves, bark, roof, wall, path: the surfaces.
+        stalk: flowers, or what is left of them.
+        window: of the cottage.
+        shadow: what shade on the ground is mixed with.
         glow: the light around the sun.
+        sun: its disc.
         haze: what distance fades into.
         water: what is mixed into the reflection.
         reflection: how clear that is.
         snow_line: the height on the mountains from which snow lies, 0 the bottom of the picture, 1 its top.
         snowed: how much snow lies on trees and woods.
-        stalks: how strongly single flowers and stalks stand out of the meadow.
     """
 
     sky: Ramp
@@ -43,8 +46,12 @@ class Palette:
     bark: Ramp
     roof: Ramp
     wall: Ramp
-    flower: Colour
+    path: Ramp
+    stalk: Colour
+    window: Colour
+    shadow: Colour
     glow: Colour
+    sun: Colour
     haze: Colour
     water: Colour
     reflection: float
@@ -66,12 +73,16 @@ PALETTES: dict[Season, Palette] = {
         bark=((0.13, 0.09, 0.07), (0.38, 0.28, 0.20)),
         roof=((0.22, 0.15, 0.13), (0.42, 0.29, 0.23)),
         wall=((0.36, 0.09, 0.07), (0.68, 0.20, 0.14)),
-        flower=(0.98, 0.90, 0.45),
+        path=((0.42, 0.34, 0.22), (0.82, 0.72, 0.54)),
+        stalk=(0.99, 0.93, 0.62),
+        window=(0.98, 0.88, 0.60),
+        shadow=(0.02, 0.11, 0.06),
         glow=(1.0, 0.93, 0.74),
+        sun=(1.0, 0.98, 0.86),
         haze=(0.60, 0.75, 0.90),
         water=(0.05, 0.24, 0.36),
         reflection=0.62,
-        snow_line=0.74,
+        snow_line=0.68,
         snowed=0.0,
     ),
     "winter": Palette(
@@ -79,16 +90,20 @@ PALETTES: dict[Season, Palette] = {
         cloud=((0.72, 0.76, 0.84), (0.98, 0.97, 0.97)),
         rock=((0.24, 0.26, 0.34), (0.60, 0.58, 0.58)),
         snow=((0.60, 0.70, 0.86), (1.0, 0.99, 0.98)),
-        woods=((0.24, 0.32, 0.40), (0.84, 0.89, 0.94)),
-        meadow=((0.70, 0.79, 0.92), (1.0, 0.99, 0.98)),
-        straw=((0.70, 0.73, 0.80), (0.99, 0.96, 0.91)),
+        woods=((0.15, 0.24, 0.28), (0.82, 0.88, 0.94)),
+        meadow=((0.60, 0.71, 0.89), (1.0, 0.99, 0.98)),
+        straw=((0.66, 0.71, 0.83), (1.0, 0.97, 0.92)),
         needles=((0.03, 0.10, 0.11), (0.15, 0.29, 0.24)),
-        leaves=((0.40, 0.35, 0.36), (0.90, 0.87, 0.88)),
+        leaves=((0.44, 0.42, 0.48), (0.96, 0.95, 0.97)),
         bark=((0.13, 0.09, 0.07), (0.38, 0.29, 0.23)),
-        roof=((0.78, 0.85, 0.95), (1.0, 0.99, 0.98)),
+        roof=((0.58, 0.69, 0.88), (0.96, 0.97, 1.0)),
         wall=((0.34, 0.09, 0.08), (0.64, 0.20, 0.15)),
-        flower=(0.62, 0.52, 0.42),
+        path=((0.50, 0.54, 0.66), (0.86, 0.85, 0.86)),
+        stalk=(0.76, 0.71, 0.66),
+        window=(1.0, 0.86, 0.52),
+        shadow=(0.46, 0.56, 0.80),
         glow=(1.0, 0.90, 0.80),
+        sun=(1.0, 0.97, 0.91),
         haze=(0.82, 0.87, 0.93),
         water=(0.72, 0.84, 0.90),
         reflection=0.30,
@@ -105,8 +120,12 @@ def shaded(ramp: Ramp, light: Field) -> Field:
 
 def mixed(first: Colour | Field, second: Colour | Field, share: Field | float) -> Field:
     """Return colours on the way from the first (share 0) to the second (share 1)."""
-    start, end = (
-        np.asarray(colour, np.float32).reshape(3, 1, 1) if isinstance(colour, tuple) else colour
-        for colour in (first, second)
-    )
-    return start + (end - start) * np.float32(share)
+    start, end = (flat(colour) if isinstance(colour, tuple) else colour for colour in (first, second))
+    colours = (end - start) * np.float32(share)
+    colours += start
+    return colours
+
+
+def flat(colour: Colour) -> Field:
+    """Return a colour as `(3, 1, 1)`."""
+    return np.asarray(colour, np.float32).reshape(3, 1, 1)

@@ -45,6 +45,9 @@ class Sky:
         glow = 0.03 / (0.03 + distance)
         colours = mixed(colours, palette.glow, glow * 0.75)
 
+        disc = smooth(1.5 - distance * 1200)
+        colours = mixed(colours, palette.sun, disc * 0.8)
+
         density = self.clouds.on_grid(y, x, view.grain)
         cover = smooth((density + self.cover - 0.05) * 1.6)
         # Clouds are lit from above: their lower parts, where the field grows upwards, lie in shadow.

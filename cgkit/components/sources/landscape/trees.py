@@ -1,120 +1,53 @@
-"""Trees, in ranks: each stands in a cell of its own along a line over the ground, and all are painted at once."""
+"""Trees: conifers, which stay green under the snow, and broad-leaved ones, which do not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
-from numpy.random import Generator
 
-from cgkit.components.sources.landscape.canvas import Canvas, View
-from cgkit.components.sources.landscape.noise import Field, Noise, clamp, smooth
+from cgkit.components.sources.landscape.noise import Field, clamp, smooth
 from cgkit.components.sources.landscape.palette import Palette, mixed, shaded
+from cgkit.components.sources.landscape.ranks import Kind, Standing
 
-Ground = Callable[[Field], Field]
-Kind = Literal["conifer", "broadleaf"]
-
-CELLS = 64
-"""Cells after which a rank repeats."""
+LOBES = ((0.0, 0.76, 0.23), (-0.19, 0.60, 0.22), (0.20, 0.58, 0.21), (0.02, 0.50, 0.24))
+"""The clumps of a crown, from the back to the front: across, up and radius, in heights of the tree."""
 
 
-@dataclass(frozen=True)
-class Rank:
-    """A rank of trees of one kind.
-
-    Attributes:
-        kind: what grows.
-        height: of the tallest tree.
-        spacing: width of a cell.
-        offset: how far below the ground's ridge the trunks stand.
-        haze: how much the distance hides.
-        present: by cell, whether a tree stands there.
-        size: by cell, relative height.
-        shift: by cell, how far from the middle of the cell, in cells.
-        tone: by cell, brightness.
-        foliage: the texture.
-    """
-
-    kind: Kind
-    height: float
-    spacing: float
-    offset: float
-    haze: float
-    present: Field
-    size: Field
-    shift: Field
-    tone: Field
-    foliage: Noise
-
-    @classmethod
-    def draw(
-        cls, rng: Generator, kind: Kind, height: float, offset: float, haze: float, density: Callable[[Field], Field]
-    ) -> Rank:
-        """Draw a rank; `density` says by x how likely a tree is."""
-        spacing = height * (0.5 if kind == "conifer" else 0.8)
-        draws = rng.random((4, CELLS), dtype=np.float32)
-        middle = (np.arange(CELLS, dtype=np.float32) - CELLS // 2 + 0.5) * spacing
-        present = (draws[0] < density(middle)).astype(np.float32)
-        if kind == "conifer":
-            foliage = Noise.draw(rng, (height * 0.06, height * 0.05), octaves=2, fade=0.6)
-        else:
-            foliage = Noise.draw(rng, (height * 0.18, height * 0.2), octaves=4, fade=0.62)
-        size = 0.6 + 0.4 * draws[1]
-        return cls(kind, height, spacing, offset, haze, present, size, draws[2] * 0.3 - 0.15, draws[3], foliage)
-
-    def paint(self, canvas: Canvas, palette: Palette, sunward: float, ground: Ground) -> None:
-        """Paint the rank on the ground."""
-        view = canvas.view
-        cell = np.floor(view.x / self.spacing)
-        index = (cell.astype(np.intp) + CELLS // 2) % CELLS
-        if not self.present[index].any():
-            return
-        centre = (cell + 0.5 + self.shift[index]) * self.spacing
-        height = self.size[index] * self.height
-        foot = ground(centre) + self.offset
-        rows = view.rows(float((foot - height).min()), float(foot.max()))
-        y = view.y[rows]
-        if not y.size:
-            return
-        across, up = (view.x - centre) / height, (foot - y[:, None]) / height
-        texture = self.foliage.on_grid(y, view.x, view.grain)
-        paint = _conifers if self.kind == "conifer" else _broadleaves
-        colours, cover = paint(view, palette, across, up, height, texture, self.tone[index], sunward)
-        colours = mixed(colours, palette.haze, self.haze)
-        canvas.lay(colours, cover * self.present[index], rows)
-
-
-def _conifers(
-    view: View, palette: Palette, across: Field, up: Field, height: Field, texture: Field, tone: Field, sunward: float
-) -> tuple[Field, Field]:
+def paint_conifers(palette: Palette, at: Standing) -> tuple[Field, Field]:
     """Return colours and cover of conifers: tiers of drooping branches, on which snow stays."""
-    tiers = up * 6.5 + np.abs(across) * 4 + tone
+    aside = np.abs(at.across)
+    tiers = at.up * 6.5 + aside * 4 + at.tone
     tier = tiers - np.floor(tiers)  # 0 at a tier's hem, 1 under the next
-    width = 0.24 * (1.02 - up) * (1.12 - 0.38 * tier) + texture * 0.015
-    crown = view.inside((width - np.abs(across)) * height) * view.inside((up - 0.1) * height)
-    trunk = view.inside((0.03 - np.abs(across)) * height) * view.inside((0.14 - up) * height) * view.inside(up * height)
-    side = across / np.maximum(width, 0.02) * sunward
-    light = clamp(0.42 + 0.34 * side - 0.35 * (tier - 0.5) + 0.22 * texture + 0.2 * (tone - 0.5))
-    snow = palette.snowed * smooth((light - 0.38) * 2.6) * 0.85
+    width = 0.22 * (1.02 - at.up) * (1.12 - 0.38 * tier) + at.texture * 0.012
+    crown = at.inside(width - aside) * at.inside(at.up - 0.1)
+    trunk = at.inside(0.028 - aside) * at.inside(0.14 - at.up) * at.inside(at.up)
+    side = at.across / np.maximum(width, 0.02) * at.sunward
+    light = clamp(0.42 + 0.34 * side - 0.35 * (tier - 0.5) + 0.22 * at.texture + 0.2 * (at.tone - 0.5))
+    snow = smooth((light - 0.36) * 2.6) * (0.88 * palette.snowed)
     colours = mixed(shaded(palette.needles, light), shaded(palette.snow, light), snow)
     return mixed(shaded(palette.bark, light), colours, crown), np.maximum(crown, trunk)
 
 
-def _broadleaves(
-    view: View, palette: Palette, across: Field, up: Field, height: Field, texture: Field, tone: Field, sunward: float
-) -> tuple[Field, Field]:
-    """Return colours and cover of broad-leaved trees: round crowns of leaves, or of rimy twigs."""
-    right, over = across / 0.4, (up - 0.62) / 0.38
-    radius = np.sqrt(right * right + over * over)
-    crown = view.inside((0.92 - radius + 0.16 * texture) * height * 0.38)
-    trunk = view.inside((0.035 + 0.05 * (0.3 - up) * (0.3 - up) - np.abs(across)) * height)
-    trunk *= view.inside((0.5 - up) * height) * view.inside(up * height)
-    light = clamp(0.45 + 0.26 * (right * sunward + over) + 0.36 * texture + 0.2 * (tone - 0.5))
-    fan = across / np.maximum(up - 0.12, 0.05) * 4.5 + texture * 0.5
-    fan = np.abs(fan - np.floor(fan) - 0.5)
-    branches = smooth((0.16 - fan) * 9) * clamp(1.25 - radius)
-    colours = shaded(palette.leaves, light)
-    colours = mixed(colours, shaded(palette.bark, light), branches * (0.25 + 0.35 * palette.snowed))
+def paint_broadleaves(palette: Palette, at: Standing) -> tuple[Field, Field]:
+    """Return colours and cover of broad-leaved trees: clumps of leaves, or of rimy twigs."""
+    inside, light = np.full_like(at.up, -1), np.zeros_like(at.up)
+    for n, (right, over, radius) in enumerate(LOBES):
+        wobble = at.tone * (n + 2.3)
+        wobble = (wobble - np.floor(wobble) - 0.5) * 0.12
+        across, up = (at.across - (right + wobble)) * (1 / radius), (at.up - (over - wobble)) * (1 / radius)
+        depth = 1 - np.sqrt(across * across + up * up)
+        front = depth + 0.12 * n > inside
+        light = np.where(front, across * at.sunward * 0.7 + up, light)
+        inside = np.where(front, depth + 0.12 * n, inside)
+    crown = at.inside((inside - 0.16 + 0.28 * at.texture) * 0.22)
+    aside = np.abs(at.across)
+    trunk = at.inside(0.026 + 0.14 * clamp(0.2 - at.up) * clamp(0.2 - at.up) * 4 - aside)
+    trunk *= at.inside(0.5 - at.up) * at.inside(at.up)
+    light = clamp(0.46 + 0.3 * light + 0.3 * at.texture + 0.2 * (at.tone - 0.5))
+    fan = at.across / np.maximum(at.up - 0.12, 0.05) * 5 + at.texture * 0.5
+    branch = smooth((0.2 - np.abs(fan - np.floor(fan) - 0.5)) * 8) * clamp(1.4 - at.up * 1.2)
+    colours = mixed(shaded(palette.leaves, light), shaded(palette.bark, light), branch * (0.15 + 0.35 * palette.snowed))
     return mixed(shaded(palette.bark, light), colours, crown), np.maximum(crown, trunk)
+
+
+CONIFERS = Kind(spacing=0.52, spread=0.25, depth=0.06, grain=(0.06, 0.05), paint=paint_conifers)
+BROADLEAVES = Kind(spacing=1.2, spread=0.54, depth=0.08, grain=(0.13, 0.14), paint=paint_broadleaves)
