@@ -1,0 +1,86 @@
+"""Norms: instance normalisation in every layout, and when a bias before a norm is of use."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from cgkit.components.layers.normalisation import InstanceNorm, Normalisation
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_instance_norm_is_the_published_function(batch, layout):
+    features = torch.randn(batch, 5, 4, 3, dtype=torch.float64).to(memory_format=layout)
+    assert torch.allclose(InstanceNorm(5)(features), F.instance_norm(features.contiguous(), eps=1e-5), atol=1e-14)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("gradient_layout", LAYOUTS)
+def test_its_gradient_is_the_analytic_one_whatever_the_layouts(batch, layout, gradient_layout):
+    torch.manual_seed(0)
+    features = torch.randn(batch, 4, 6, 5, dtype=torch.float64).to(memory_format=layout).requires_grad_()
+    upstream = torch.randn(batch, 4, 6, 5, dtype=torch.float64).to(memory_format=gradient_layout)
+    (gradient,) = torch.autograd.grad(InstanceNorm(4)(features), features, upstream)
+    x = features.detach()
+    deviation = (x.var((2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
+    normal = (x - x.mean((2, 3), keepdim=True)) / deviation
+    means = upstream.mean((2, 3), keepdim=True), (upstream * normal).mean((2, 3), keepdim=True)
+    assert torch.allclose(gradient, (upstream - means[0] - normal * means[1]) / deviation, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_it_can_be_differentiated_twice(affine):
+    norm = InstanceNorm(3, affine=affine).double()
+    features = torch.randn(2, 3, 3, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(norm, features)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_map_of_one_pixel_becomes_zero(batch):
+    features = torch.randn(batch, 3, 1, 1, requires_grad=True)
+    normed = InstanceNorm(3)(features)
+    normed.sum().backward()
+    assert torch.equal(normed, torch.zeros(batch, 3, 1, 1))
+    assert torch.equal(features.grad, torch.zeros(batch, 3, 1, 1))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_it_follows_bfloat16_under_autocast_with_scales_in_float32(layout):
+    features = torch.randn(1, 4, 8, 8).bfloat16().to(memory_format=layout)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        normed = InstanceNorm(4, affine=True)(features)
+    assert torch.allclose(normed.float(), F.instance_norm(features.float()), atol=0.02)
+
+
+def test_it_has_scales_and_shifts_only_where_asked():
+    assert not list(InstanceNorm(4).state_dict())
+    assert {name: len(value) for name, value in InstanceNorm(4, affine=True).state_dict().items()} == {
+        "weight": 4,
+        "bias": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "affine", "layer", "keeps_bias"),
+    [
+        ("instance", False, InstanceNorm, False),
+        ("instance", True, InstanceNorm, False),
+        ("batch", False, nn.BatchNorm2d, False),
+        ("batch", True, nn.BatchNorm2d, False),
+        ("none", True, nn.Identity, True),
+    ],
+)
+def test_a_bias_is_kept_exactly_where_the_norm_lets_it_through(kind, affine, layer, keeps_bias):
+    norms = Normalisation(kind, affine)
+    norm = norms(4).double()
+    features = torch.randn(2, 4, 3, 3, dtype=torch.float64)
+    assert type(norm) is layer
+    assert bool(list(norm.parameters())) is (affine and kind != "none")
+    assert norms.keeps_bias is keeps_bias
+    assert torch.allclose(norm(features + 0.7), norm(features)) is not keeps_bias
