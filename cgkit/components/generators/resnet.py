@@ -1,0 +1,106 @@
+"""The residual generator of CycleGAN."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le, Lt
+from torch import Tensor, nn
+
+from cgkit.components.layers.normalisation import Norm, Normalisation
+from cgkit.components.layers.padding import ReflectionPadding
+from cgkit.components.layers.sizes import check_size
+from cgkit.contracts import Size
+
+
+class ResnetGenerator(nn.Module):
+    """Residual blocks between two down- and two up-samplings (Johnson et al., 2016).
+
+    As published with CycleGAN (Zhu et al., 2017, and its PyTorch code); in the paper's notation
+    `c7s1-64, d128, d256, R256 (9 times), u128, u64, c7s1-3`. Padding is by reflection around the 7x7 convolutions and
+    in the blocks, by zeros elsewhere; no ReLU follows a block's sum and no norm comes before the final tanh.
+
+    Height and width must be multiples of `stride` and at least 4 pixels; with blocks, at least twice `stride`.
+
+    Args:
+        width: channels after the first layer; every down-sampling doubles them.
+        blocks: residual blocks; as published, 9 for images of 256 pixels and more, else 6.
+        dropout: the share of features dropped within each block while training.
+        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not ("none").
+        affine: learn a scale and a shift in each norm.
+        upsample: "transposed" convolutions as published, or "resize": nearest neighbours, then a convolution, which
+            leaves no checkerboard (Odena et al., 2016).
+        downsamplings: how often height and width are halved before the blocks and doubled after them.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        width: Annotated[int, Ge(1), Le(512)] = 64,
+        blocks: Annotated[int, Ge(0), Le(64)] = 9,
+        dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        norm: Norm = "instance",
+        affine: bool = False,
+        upsample: Literal["transposed", "resize"] = "transposed",
+        downsamplings: Annotated[int, Ge(0), Le(5)] = 2,
+    ) -> None:
+        super().__init__()
+        self.stride = 2**downsamplings
+        # Reflection needs one pixel more than it adds: 3 at full size, 1 in the blocks.
+        self._least = max(4, 2 * self.stride if blocks else self.stride)
+        norms = Normalisation(norm, affine)
+        bias = norms.keeps_bias
+        widths = [width * 2**n for n in range(downsamplings + 1)]
+
+        layers = [ReflectionPadding(3), *_activated(nn.Conv2d(in_channels, width, 7, bias=bias), norms)]
+        for narrow, wide in pairwise(widths):
+            layers += _activated(nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=bias), norms)
+        layers += [_ResidualBlock(widths[-1], norms, dropout) for _ in range(blocks)]
+        for wide, narrow in pairwise(reversed(widths)):
+            if upsample == "resize":
+                layers += [nn.Upsample(scale_factor=2), ReflectionPadding(1)]
+                layers += _activated(nn.Conv2d(wide, narrow, 3, bias=bias), norms)
+            else:
+                doubling: dict[str, Any] = {"stride": 2, "padding": 1, "output_padding": 1}
+                layers += _activated(nn.ConvTranspose2d(wide, narrow, 3, **doubling, bias=bias), norms)
+        layers += [ReflectionPadding(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].
+
+        Raises:
+            ValueError: height and width do not fit.
+        """
+        check_size(images, least=self._least, multiple=self.stride)
+        translations: Tensor = self.layers(images)
+        return translations
+
+    @staticmethod
+    def recommended(size: Size) -> dict[str, int]:
+        """Return the published number of blocks for images of that height and width."""
+        return {"blocks": 9 if max(size) >= 256 else 6}
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, channels: int, norms: Normalisation, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            ReflectionPadding(1),
+            *_activated(nn.Conv2d(channels, channels, 3, bias=norms.keeps_bias), norms),
+            nn.Dropout(dropout),
+            ReflectionPadding(1),
+            nn.Conv2d(channels, channels, 3, bias=norms.keeps_bias),
+            norms(channels),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        change: Tensor = self.layers(features)
+        return features + change
+
+
+def _activated(convolution: nn.Conv2d | nn.ConvTranspose2d, norms: Normalisation) -> list[nn.Module]:
+    return [convolution, norms(convolution.out_channels), nn.ReLU(inplace=True)]

@@ -1,0 +1,116 @@
+"""The U-Net generator of pix2pix, which CycleGAN offers too."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import gcd
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le, Lt
+from torch import Tensor, nn
+
+from cgkit.components.layers.normalisation import Norm, Normalisation
+from cgkit.components.layers.sizes import check_size
+from cgkit.contracts import Size
+
+_DEEPEST = 8
+
+
+class UnetGenerator(nn.Module):
+    """Encoder and decoder with skip connections (Isola et al., 2017).
+
+    As published with pix2pix and CycleGAN, whose PyTorch code calls it `unet_128` (depth 7) and `unet_256` (depth 8):
+    `depth` 4x4 convolutions that halve height and width, their channels doubling up to 8 times `width`, and as many
+    transposed ones back up, each but the innermost fed with what went down at its size too. The outermost and the
+    innermost layer down have no norm, nor has the last one up, before its tanh.
+
+    Height and width must be multiples of `stride`.
+
+    Args:
+        width: channels after the first layer.
+        depth: how often height and width are halved; where a spec is silent, as often as its size allows, at most 8.
+        dropout: the share of features dropped while training, in those layers up that keep 8 times the width, save
+            the innermost; pix2pix takes 0.5.
+        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not ("none").
+        affine: learn a scale and a shift in each norm; pix2pix does.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        width: Annotated[int, Ge(1), Le(512)] = 64,
+        depth: Annotated[int, Ge(1), Le(10)] = _DEEPEST,
+        dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        norm: Norm = "instance",
+        affine: bool = False,
+    ) -> None:
+        super().__init__()
+        self.stride = 2**depth
+        norms = Normalisation(norm, affine)
+        widths = [width * min(2**level, 8) for level in range(depth)]
+        self.down = nn.ModuleList(
+            _down(before, after, norms, outermost=level == 0, innermost=level == depth - 1)
+            for level, (before, after) in enumerate(pairwise([in_channels, *widths]))
+        )
+        self.up = nn.ModuleList()
+        incoming = widths[-1]
+        for level in range(depth - 1, 0, -1):
+            after = widths[level - 1]
+            keeps_width = after == widths[level] and level < depth - 1
+            self.up.append(_up(incoming, after, norms, dropout if keeps_width else 0.0))
+            incoming = 2 * after  # with what went down at that size
+        self.up.append(
+            nn.Sequential(nn.ReLU(inplace=True), nn.ConvTranspose2d(incoming, out_channels, 4, 2, 1), nn.Tanh())
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].
+
+        Raises:
+            ValueError: height and width do not fit.
+        """
+        check_size(images, least=self.stride, multiple=self.stride)
+        skips: list[Tensor] = []
+        features = images
+        for layer in self.down:
+            features = layer(features)
+            skips.append(features)
+        skips.pop()
+        for layer in self.up:
+            features = layer(features)
+            if skips:
+                features = torch.cat((skips.pop(), features), 1)
+        return features
+
+    @staticmethod
+    def recommended(size: Size) -> dict[str, int]:
+        """Return the greatest depth that images of that height and width allow; as published, at most 8."""
+        common = gcd(*size)
+        halvings = (common & -common).bit_length() - 1
+        return {"depth": min(max(halvings, 1), _DEEPEST)}
+
+
+def _down(before: int, after: int, norms: Normalisation, *, outermost: bool, innermost: bool) -> nn.Sequential:
+    normed = not (outermost or innermost)
+    # As published: over the batch, the two layers without a norm have no bias either.
+    bias = norms.keeps_bias if normed else norms.kind != "batch"
+    layers: list[nn.Module] = [nn.Conv2d(before, after, 4, 2, 1, bias=bias)]
+    if normed:
+        layers.append(norms(after))
+    if not innermost:
+        # Here, not before the next convolution, so that the skip connection carries activated features: the published
+        # code activates them in place while the skip holds them. The ReLU on the way up makes the two one function.
+        layers.append(nn.LeakyReLU(0.2, inplace=True))
+    return nn.Sequential(*layers)
+
+
+def _up(before: int, after: int, norms: Normalisation, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.ReLU(inplace=True),
+        nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norms.keeps_bias),
+        norms(after),
+        nn.Dropout(dropout),
+    )
