@@ -1,0 +1,67 @@
+"""The discriminator of pix2pixHD: the same judgement at several scales."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cgkit.components.discriminators.patch import PatchDiscriminator
+from cgkit.components.layers.normalisation import Norm
+from cgkit.components.layers.sizes import check_size
+
+
+class MultiscaleDiscriminator(nn.Module):
+    """Patch discriminators on ever smaller copies of the image (Wang et al., 2018).
+
+    As in pix2pixHD (section 3.2 and its PyTorch code), every copy is half as large, by averages over 3x3 pixels, and
+    has a discriminator of its own. These are `PatchDiscriminator`s, padded as in CycleGAN.
+
+    Height and width must be greater than `(3 * 2**layers - 1) * 2**(scales - 1)`: 92 with the defaults.
+
+    Args:
+        scales: how many sizes are judged, the image's own among them.
+        width: channels after the first layer of each discriminator.
+        layers: how often each discriminator halves height and width; with 3 it sees patches of 70 pixels.
+        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not ("none").
+        affine: learn a scale and a shift in each norm.
+        spectral_norm: divide each convolution's weight by its spectral norm (Miyato et al., 2018).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        scales: Annotated[int, Ge(1), Le(6)] = 3,
+        width: Annotated[int, Ge(1), Le(512)] = 64,
+        layers: Annotated[int, Ge(1), Le(6)] = 3,
+        norm: Norm = "instance",
+        affine: bool = False,
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        patches = [
+            PatchDiscriminator(
+                in_channels, width=width, layers=layers, norm=norm, affine=affine, spectral_norm=spectral_norm
+            )
+            for _ in range(scales)
+        ]
+        # Half of an odd side is rounded up.
+        self.least = (patches[0].least - 1) * 2 ** (scales - 1) + 1
+        self.discriminators = nn.ModuleList(patches)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the logits of every scale, the finest first, each `(N, 1, h, w)`, for `(N, in_channels, H, W)`.
+
+        Raises:
+            ValueError: height or width is less than `least`.
+        """
+        check_size(images, least=self.least)
+        logits = []
+        for scale, discriminator in enumerate(self.discriminators):
+            if scale:
+                images = F.avg_pool2d(images, 3, 2, 1, count_include_pad=False)
+            logits.append(discriminator(images))
+        return logits

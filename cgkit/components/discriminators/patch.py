@@ -1,0 +1,80 @@
+"""The PatchGAN discriminator of pix2pix and CycleGAN."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm as spectrally_normalised
+
+from cgkit.components.layers.normalisation import Norm, Normalisation
+from cgkit.components.layers.sizes import check_size
+
+
+class PatchDiscriminator(nn.Module):
+    """PatchGAN: judges overlapping patches, 70x70 pixels with 3 layers (Isola et al., 2017).
+
+    As published with CycleGAN (Zhu et al., 2017, and its PyTorch code): `layers` 4x4 convolutions of stride 2 and two
+    of stride 1, zero padding of 1, channels that double up to 8 times `width`, LeakyReLU with a slope of 0.2, and no
+    norm in the first and the last convolution. The published code takes stride 1 before the last convolution where
+    the paper's text says 2: only so is a patch 70x70.
+
+    Height and width must be at least `3 * 2**layers`.
+
+    Args:
+        width: channels after the first layer.
+        layers: how often height and width are halved; 1, 2, 3 and 4 see patches of 16, 34, 70 and 142 pixels.
+        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not ("none").
+        affine: learn a scale and a shift in each norm.
+        spectral_norm: divide each convolution's weight by its spectral norm (Miyato et al., 2018).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        width: Annotated[int, Ge(1), Le(512)] = 64,
+        layers: Annotated[int, Ge(1), Le(6)] = 3,
+        norm: Norm = "instance",
+        affine: bool = False,
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+
+        def convolution(before: int, after: int, stride: int, *, bias: bool = True) -> nn.Module:
+            layer = nn.Conv2d(before, after, 4, stride, 1, bias=bias)
+            return spectrally_normalised(layer) if spectral_norm else layer
+
+        self.least = 3 * 2**layers
+        norms = Normalisation(norm, affine)
+        widths = [width * min(2**n, 8) for n in range(layers + 1)]
+        modules = [convolution(in_channels, width, 2), nn.LeakyReLU(0.2, inplace=True)]
+        for n, (before, after) in enumerate(pairwise(widths), start=1):
+            modules += [
+                convolution(before, after, 2 if n < layers else 1, bias=norms.keeps_bias),
+                norms(after),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        modules.append(convolution(widths[-1], 1, 1))
+        self.layers = nn.Sequential(*modules)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return one logit a patch, `(N, 1, h, w)`, for `(N, in_channels, H, W)`.
+
+        Raises:
+            ValueError: height or width is less than `least`.
+        """
+        check_size(images, least=self.least)
+        logits: Tensor = self.layers(images)
+        return logits
+
+    @property
+    def receptive_field(self) -> int:
+        """The side in pixels of the patch that one logit judges. The norms let it depend on the rest all the same."""
+        side = 1
+        for layer in reversed(self.layers):
+            if isinstance(layer, nn.Conv2d):
+                side = (side - 1) * layer.stride[0] + layer.kernel_size[0]
+        return side

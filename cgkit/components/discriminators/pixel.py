@@ -1,0 +1,47 @@
+"""The discriminator of pix2pix that sees no structure, only colours."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from torch import Tensor, nn
+
+from cgkit.components.layers.normalisation import Norm, Normalisation
+
+
+class PixelDiscriminator(nn.Module):
+    """Judges every pixel by itself (Isola et al., 2017).
+
+    As published with pix2pix and CycleGAN: three 1x1 convolutions, the second one normed. The norm is the only way in
+    which one pixel's logit depends on others.
+
+    Args:
+        width: channels after the first layer; the second doubles them.
+        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not ("none").
+        affine: learn a scale and a shift in the norm.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        width: Annotated[int, Ge(1), Le(512)] = 64,
+        norm: Norm = "instance",
+        affine: bool = False,
+    ) -> None:
+        super().__init__()
+        norms = Normalisation(norm, affine)
+        self.layers = nn.Sequential(
+            nn.Conv2d(in_channels, width, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(width, 2 * width, 1, bias=norms.keeps_bias),
+            norms(2 * width),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(2 * width, 1, 1),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return one logit a pixel, `(N, 1, H, W)`, for `(N, in_channels, H, W)`."""
+        logits: Tensor = self.layers(images)
+        return logits
