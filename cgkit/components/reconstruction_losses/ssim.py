@@ -1,0 +1,37 @@
+"""A distance of structure rather than of pixels."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from kornia.metrics import ssim
+from torch import Tensor
+
+from cgkit.components.layers.sizes import check_size
+
+
+class SsimLoss:
+    """One minus structural similarity (Wang et al., 2004).
+
+    Images are compared in [0, 1] through a Gaussian window with a standard deviation of 1.5 pixels, at every place
+    where it fits into the image; the mean over places and channels.
+
+    Args:
+        window: the side of the window in pixels, an odd number; 11 in the paper.
+    """
+
+    def __init__(self, *, window: Annotated[int, Ge(3), Le(99)] = 11) -> None:
+        if window % 2 == 0:
+            raise ValueError(f"window = {window} is even; a window has a centre, so its side is odd")
+        self.window = window
+
+    def __call__(self, reconstruction: Tensor, target: Tensor, /) -> Tensor:
+        """Return the distance, between 0 and 2, of two `(N, C, H, W)` batches.
+
+        Raises:
+            ValueError: the images are smaller than the window.
+        """
+        check_size(target, least=self.window)
+        similarity: Tensor = ssim((reconstruction + 1) / 2, (target + 1) / 2, self.window, eps=0.0, padding="valid")
+        return 1 - similarity.mean()
