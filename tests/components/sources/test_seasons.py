@@ -84,11 +84,3 @@ def test_the_seasons_are_far_apart():
     assert 8.5 < np.mean(distances) < 10
     assert min(distances) > 7.5
     assert max(distances) < 11.5
-
-
-@pytest.mark.parametrize("season", [0, 1])
-def test_a_scene_looks_the_same_at_every_size(season):
-    for index in range(4):
-        small = rendered(Seasons((64, 64)).test()[season], index)
-        large = rendered(Seasons((192, 192)).test()[season], index).reshape(3, 64, 3, 64, 3).mean((2, 4))
-        assert -10 * np.log10(np.square(small - large).mean()) > 25

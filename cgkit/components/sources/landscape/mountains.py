@@ -60,7 +60,7 @@ class Mountains:
         line = (np.arange(-margin, view.x.size + margin) * view.pitch + view.x[0]).astype(np.float32)
         heights = self.ridge(line, view.grain)
         ridge = heights[margin:-margin]
-        rows = view.rows(float(ridge.min()), self.foot)
+        rows = view.rows(float(ridge.min()), self.foot + 0.1)  # the hills before it hide its foot
         y = view.y[rows]
         depth = y[:, None] - ridge
         relief = self.relief.on_grid(y, view.x, view.grain)

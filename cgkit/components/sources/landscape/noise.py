@@ -19,7 +19,7 @@ LATTICES: Field = Generator(PCG64(0)).random((8, PERIOD, PERIOD), dtype=np.float
 """The random numbers that all fields are made of, by octave: a field is an excerpt."""
 
 GAIN = 3.5
-"""Brings sums of smoothed numbers to about [-1, 1]: quadratic splines leave a third of a lattice's deviation."""
+"""Brings a sum of octaves to a standard deviation of about 0.6: splines leave a third of that of a lattice."""
 
 
 def between(rng: Generator, low: float, high: float) -> float:
@@ -54,12 +54,12 @@ def slope(values: Field, step: float) -> Field:
 
 
 Spline = tuple[NDArray[np.intp], NDArray[np.intp], tuple[Field, Field, Field]]
-"""By octave: the first lattice point; from there, the first that matters at each place; weights of it and the next two."""
+"""By octave: the first lattice point; the first that matters at each place, from there; the weights of three."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """A smooth random function of the plane with values of about [-1, 1].
+    """A smooth random function of the plane with values mostly in [-1, 1].
 
     Quadratic splines over random lattices, summed over octaves: each has half the cell and `fade` times the height of
     the one before.

@@ -31,7 +31,7 @@ class Palette:
         water: what is mixed into the reflection.
         reflection: how clear that is.
         snow_line: the height on the mountains from which snow lies, 0 the bottom of the picture, 1 its top.
-        snowed: how much snow lies on trees and woods.
+        snowed: how much of a tree's lit side, of a boulder's top and of the ice lies under snow.
     """
 
     sky: Ramp
@@ -64,7 +64,7 @@ PALETTES: dict[Season, Palette] = {
         sky=((0.74, 0.87, 0.97), (0.16, 0.42, 0.84)),
         cloud=((0.70, 0.78, 0.88), (1.0, 0.99, 0.97)),
         rock=((0.22, 0.23, 0.30), (0.66, 0.60, 0.54)),
-        snow=((0.60, 0.70, 0.86), (1.0, 0.99, 0.98)),
+        snow=((0.50, 0.62, 0.82), (1.0, 0.99, 0.98)),
         woods=((0.03, 0.13, 0.11), (0.17, 0.36, 0.17)),
         meadow=((0.08, 0.26, 0.06), (0.50, 0.66, 0.16)),
         straw=((0.24, 0.30, 0.06), (0.74, 0.72, 0.24)),
@@ -88,13 +88,13 @@ PALETTES: dict[Season, Palette] = {
     "winter": Palette(
         sky=((0.95, 0.92, 0.91), (0.50, 0.65, 0.84)),
         cloud=((0.72, 0.76, 0.84), (0.98, 0.97, 0.97)),
-        rock=((0.24, 0.26, 0.34), (0.60, 0.58, 0.58)),
-        snow=((0.60, 0.70, 0.86), (1.0, 0.99, 0.98)),
+        rock=((0.20, 0.22, 0.30), (0.58, 0.56, 0.56)),
+        snow=((0.50, 0.62, 0.82), (1.0, 0.99, 0.98)),
         woods=((0.15, 0.24, 0.28), (0.82, 0.88, 0.94)),
         meadow=((0.60, 0.71, 0.89), (1.0, 0.99, 0.98)),
         straw=((0.66, 0.71, 0.83), (1.0, 0.97, 0.92)),
         needles=((0.03, 0.10, 0.11), (0.15, 0.29, 0.24)),
-        leaves=((0.44, 0.42, 0.48), (0.96, 0.95, 0.97)),
+        leaves=((0.40, 0.37, 0.41), (0.94, 0.94, 0.97)),
         bark=((0.13, 0.09, 0.07), (0.38, 0.29, 0.23)),
         roof=((0.58, 0.69, 0.88), (0.96, 0.97, 1.0)),
         wall=((0.34, 0.09, 0.08), (0.64, 0.20, 0.15)),
@@ -104,7 +104,7 @@ PALETTES: dict[Season, Palette] = {
         shadow=(0.46, 0.56, 0.80),
         glow=(1.0, 0.90, 0.80),
         sun=(1.0, 0.97, 0.91),
-        haze=(0.82, 0.87, 0.93),
+        haze=(0.77, 0.84, 0.92),
         water=(0.72, 0.84, 0.90),
         reflection=0.30,
         snow_line=-0.2,

@@ -16,6 +16,9 @@ from cgkit.components.sources.landscape.palette import Palette, flat, mixed
 Line = Callable[[Field], Field]
 """A function of x: y of the ground, or how densely things stand."""
 
+HAZY = 0.15
+"""From this haze on, shadows are not to be seen."""
+
 CELLS = 64
 """Cells after which a rank repeats."""
 
@@ -25,6 +28,7 @@ class Standing:
     """Where pixels are on the things of a rank; a row of numbers is one by column.
 
     Attributes:
+        view: the window on the scene.
         across: how far right of the middle, in heights; a row.
         up: how far above the foot, in heights; a grid.
         height: in units of the scene; a row.
@@ -96,7 +100,7 @@ class Rank:
         """Draw a rank; `density` says by x how likely each cell is taken."""
         draws = rng.random((4, CELLS), dtype=np.float32)
         middle = (np.arange(CELLS, dtype=np.float32) - CELLS // 2 + 0.5) * (height * kind.spacing)
-        texture = Noise.draw(rng, (height * kind.grain[0], height * kind.grain[1]), octaves=3, fade=0.6)
+        texture = Noise.draw(rng, (height * kind.grain[0], height * kind.grain[1]), octaves=4, fade=0.68)
         size = 0.55 + 0.45 * draws[1]
         shift = (2 * draws[2] - 1) * (0.5 - kind.spread / kind.spacing * size)
         return cls(kind, height, offset, haze, draws[0] < density(middle), size, shift, draws[3], texture)
@@ -125,7 +129,8 @@ class Rank:
             tone=self.tone[index],
             sunward=sunward,
         )
-        self._cast_shadows(canvas, palette, at, rows, columns)
+        if self.haze < HAZY:
+            self._cast_shadows(canvas, palette, at, rows, columns)
         colours, cover = self.kind.paint(palette, at)
         canvas.lay(mixed(colours, palette.haze, self.haze), cover, rows, columns)
 

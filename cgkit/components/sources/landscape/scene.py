@@ -52,39 +52,31 @@ class Scene:
         """Draw the scene of that number in the world of that seed."""
         rng = Generator(PCG64(SeedSequence((seed, number))))
         horizon = between(rng, 0.5, 0.56)
-        lake = Lake.draw(rng, horizon + 0.10) if rng.random() < 0.6 else None
-        far = Meadow.draw(rng, horizon + 0.05, 0.02, 0.25, 0.5)
-        middle = Meadow.draw(rng, 0.74, 0.04, 0.08, 0.8, 0.10 if lake else 0.0)
-        front = Meadow.draw(rng, 0.86, 0.04, 0.0, 1.4, 0.06)
-        cottage = path = None
-        if rng.random() < 0.6:
-            cottage = Cottage(between(rng, -0.34, 0.34), between(rng, 0.11, 0.14), 0.04)
-            path = Path.draw(rng, (cottage.foot(middle.ground), cottage.x))
+        lake = Lake.draw(rng, shore=horizon + 0.1) if rng.random() < 0.6 else None
+        far = Meadow.draw(rng, top=horizon + 0.05, swing=0.02, haze=0.25, near=0.5)
+        middle = Meadow.draw(rng, top=0.74, swing=0.04, haze=0.08, near=0.8, valley=0.1 if lake else 0.0)
+        front = Meadow.draw(rng, top=0.86, swing=0.04, haze=0.0, near=1.4, valley=0.06)
+        cottage = Cottage.draw(rng) if rng.random() < 0.6 else None
         return cls(
             Sky.draw(rng),
-            (Mountains.draw(rng, horizon, 0.34, 0.4), Mountains.draw(rng, horizon + 0.02, 0.24, 0.22)),
             (
-                Foothills.draw(rng, horizon - 0.02, 0.03, 0.3, 0.016),
-                Foothills.draw(rng, horizon + 0.02, 0.02, 0.15, 0.022),
+                Mountains.draw(rng, foot=horizon, height=0.34, haze=0.4),
+                Mountains.draw(rng, foot=horizon + 0.02, height=0.24, haze=0.22),
             ),
-            Hill(far, tuple(Rank.draw(rng, CONIFERS, 0.07, 0.01 * n, 0.2, _groves(rng)) for n in range(3))),
+            (
+                Foothills.draw(rng, top=horizon - 0.02, swing=0.03, haze=0.3, tree=0.016),
+                Foothills.draw(rng, top=horizon + 0.02, swing=0.02, haze=0.15, tree=0.022),
+            ),
+            Hill(far, tuple(Rank.draw(rng, CONIFERS, 0.07, offset, 0.2, _grove(rng)) for offset in (0.0, 0.01, 0.02))),
             lake,
-            Hill(
-                middle,
-                (
-                    Rank.draw(rng, CONIFERS, 0.16, 0.01, 0.08, _groves(rng)),
-                    *([cottage] if cottage else ()),
-                    Rank.draw(rng, BROADLEAVES, 0.15, 0.025, 0.06, _clearing(cottage, _groves(rng))),
-                    Rank.draw(rng, CONIFERS, 0.17, 0.03, 0.05, _clearing(cottage, _groves(rng))),
-                ),
-            ),
-            path,
+            Hill(middle, _trees_around(cottage, rng)),
+            Path.draw(rng, (cottage.foot(middle.ground), cottage.x)) if cottage else None,
             Hill(
                 front,
                 (
                     Rank.draw(rng, BOULDERS, 0.05, 0.03, 0.0, lambda x: np.full_like(x, 0.3)),
-                    Rank.draw(rng, CONIFERS, 0.42, 0.03, 0.0, _sides(0.55)),
-                    Rank.draw(rng, BROADLEAVES, 0.36, 0.06, 0.0, _sides(0.4)),
+                    Rank.draw(rng, CONIFERS, 0.42, 0.03, 0.0, _clearing(cottage, _sides(0.55))),
+                    Rank.draw(rng, BROADLEAVES, 0.36, 0.06, 0.0, _clearing(cottage, _sides(0.4))),
                 ),
             ),
         )
@@ -107,17 +99,29 @@ class Scene:
         return canvas.picture()
 
 
-def _groves(rng: Generator) -> Line:
+def _trees_around(cottage: Cottage | None, rng: Generator) -> tuple[Rank | Cottage, ...]:
+    """Draw the trees of the middle hill; those behind the cottage come first."""
+    behind = Rank.draw(rng, CONIFERS, 0.16, 0.01, 0.08, _grove(rng))
+    before = (
+        Rank.draw(rng, BROADLEAVES, 0.15, 0.025, 0.06, _clearing(cottage, _grove(rng))),
+        Rank.draw(rng, CONIFERS, 0.17, 0.03, 0.05, _clearing(cottage, _grove(rng))),
+    )
+    return (behind, cottage, *before) if cottage else (behind, *before)
+
+
+def _grove(rng: Generator) -> Line:
+    """Draw a density of trees: they crowd around one place, and are few elsewhere."""
     middle, reach = between(rng, -0.6, 0.6), between(rng, 0.1, 0.5)
     return lambda x: clamp(1.2 - np.abs(x - middle) / reach, 0.08, 0.9)
 
 
 def _sides(most: float) -> Line:
+    """Return a density of trees that leaves the middle of the picture open."""
     return lambda x: clamp((np.abs(x) - 0.15) * 2.5, 0, most)
 
 
 def _clearing(cottage: Cottage | None, density: Line) -> Line:
-    """Keep trees from standing before the cottage."""
+    """Return a density of trees, none of them before the cottage."""
     if cottage is None:
         return density
-    return lambda x: density(x) * (np.abs(x - cottage.x) > 0.14)
+    return lambda x: density(x) * (np.abs(x - cottage.x) > 0.15)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 
 from cgkit.components.sources.landscape.canvas import Canvas
-from cgkit.components.sources.landscape.noise import Field, bend, clamp, smooth
+from cgkit.components.sources.landscape.noise import Field, bend, between, clamp, smooth
 from cgkit.components.sources.landscape.palette import Colour, Palette, flat, mixed, shaded
 from cgkit.components.sources.landscape.ranks import Kind, Line, Standing
 
@@ -40,6 +41,11 @@ class Cottage:
     width: float
     below: float
 
+    @classmethod
+    def draw(cls, rng: Generator) -> Cottage:
+        """Draw a cottage."""
+        return cls(x=between(rng, -0.34, 0.34), width=between(rng, 0.11, 0.14), below=0.04)
+
     def foot(self, ground: Line) -> float:
         """Return y of the foot."""
         return float(ground(np.full(1, self.x, np.float32))[0]) + self.below
@@ -69,7 +75,7 @@ class Cottage:
             v - 0.36,
             u + 0.38 + lean,
             0.3 + lean - u,
-            gable - v + 0.6 * clamp(0.3 - u) * 9,
+            gable - v + 5.4 * clamp(0.3 - u),
             colours=shaded(palette.roof, 1.6 * v - 0.5),
         )
         lay(gable + 0.05 - v, v - gable + 0.03, 0.25 - np.abs(u - 0.3), colours=shaded(palette.roof, v))

@@ -38,16 +38,17 @@ def paint_broadleaves(palette: Palette, at: Standing) -> tuple[Field, Field]:
         front = depth + 0.12 * n > inside
         light = np.where(front, across * at.sunward * 0.7 + up, light)
         inside = np.where(front, depth + 0.12 * n, inside)
-    crown = at.inside((inside - 0.16 + 0.28 * at.texture) * 0.22)
+    crown = at.inside((inside - 0.16 + 0.26 * at.texture) * 0.22)
     aside = np.abs(at.across)
-    trunk = at.inside(0.026 + 0.14 * clamp(0.2 - at.up) * clamp(0.2 - at.up) * 4 - aside)
+    flare = clamp(0.2 - at.up)
+    trunk = at.inside(0.026 + 0.56 * flare * flare - aside)
     trunk *= at.inside(0.5 - at.up) * at.inside(at.up)
-    light = clamp(0.46 + 0.3 * light + 0.3 * at.texture + 0.2 * (at.tone - 0.5))
-    fan = at.across / np.maximum(at.up - 0.12, 0.05) * 5 + at.texture * 0.5
-    branch = smooth((0.2 - np.abs(fan - np.floor(fan) - 0.5)) * 8) * clamp(1.4 - at.up * 1.2)
+    light = clamp(0.46 + 0.26 * light + 0.42 * at.texture + 0.2 * (at.tone - 0.5))
+    fan = at.across / np.maximum(at.up - 0.12, 0.05) * 4 + at.texture * 0.25
+    branch = smooth((0.17 - np.abs(fan - np.floor(fan) - 0.5)) * 8) * clamp(1.7 - at.up * 2.2)
     colours = mixed(shaded(palette.leaves, light), shaded(palette.bark, light), branch * (0.15 + 0.35 * palette.snowed))
     return mixed(shaded(palette.bark, light), colours, crown), np.maximum(crown, trunk)
 
 
 CONIFERS = Kind(spacing=0.52, spread=0.25, depth=0.06, grain=(0.06, 0.05), paint=paint_conifers)
-BROADLEAVES = Kind(spacing=1.2, spread=0.54, depth=0.08, grain=(0.13, 0.14), paint=paint_broadleaves)
+BROADLEAVES = Kind(spacing=1.2, spread=0.54, depth=0.08, grain=(0.12, 0.13), paint=paint_broadleaves)
