@@ -33,7 +33,7 @@ CASES = [("lsgan_resnet9_ngf8", "least-squares", 9), ("bce_resnet6_ngf8", "bce",
 
 
 def _trainer(
-    plugins: Plugins, name: str, loss: str, blocks: int, precision: str
+    plugins: Plugins, tensors: dict[str, torch.Tensor], loss: str, blocks: int, precision: str
 ) -> tuple[Trainer, dict[str, torch.Tensor]]:
     values = {
         "data": {"source": "seasons", "size": 64},
