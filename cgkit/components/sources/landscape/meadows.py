@@ -104,10 +104,13 @@ class Meadow:
         light = clamp(0.5 + 0.34 * self.folds.on_grid(distance, x, grain) + 0.2 * grass + tilt + 0.28 * crown)
         dryness = smooth(dry * 1.2 + 0.2 * grass + 0.25)
         colours = mixed(shaded(palette.meadow, light), shaded(palette.straw, light), dryness)
-        stalks = smooth((self.stalks.on_grid(distance, x, grain) - 0.8) * 5) * smooth(0.7 - dry * 1.4)
-        colours = mixed(colours, palette.stalk, stalks * 0.75)
+        stalks = smooth((self.stalks.on_grid(distance, x, grain) - 0.8) * 5)
+        if stalks.any():  # in small pictures there are none
+            colours = mixed(colours, palette.stalk, stalks * smooth(0.7 - dry * 1.4) * 0.75)
         if path:
-            colours = mixed(colours, shaded(palette.path, light), path.cover(y, x, grain))
+            cover = path.cover(y, x, grain)
+            along = np.flatnonzero(cover.any(axis=0))
+            colours[:, :, along] = mixed(colours[:, :, along], shaded(palette.path, light[:, along]), cover[:, along])
         if self.haze:
             colours = mixed(colours, palette.haze, self.haze * (1 - smooth(depth * 4) * 0.5))
         canvas.lay(colours, view.inside(depth), rows)
