@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -50,8 +50,10 @@ class CyclePass:
 
     def detached(self) -> CyclePass:
         """Return the same images without their history."""
-        images = {field.name: getattr(self, field.name) for field in fields(self)}
-        return CyclePass(**{name: image if image is None else image.detach() for name, image in images.items()})
+        made = {
+            field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name) is not None
+        }
+        return replace(self, **{name: image.detach() for name, image in made.items()})
 
 
 class CycleGAN(nn.Module):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from cgkit.data.inspection import check_images
+from cgkit.contracts import Domain, ImageRecord, Size
+from cgkit.data.inspection import Inspection, check_images
 from cgkit.engine.assembly import Assembly, assemble
 from cgkit.engine.precision import choose_device
 from cgkit.engine.progress import Reporter, Silence
@@ -32,6 +33,7 @@ class Prepared:
     assembly: Assembly
     layers: tuple[Layer, ...]
     device: torch.device
+    images: dict[str, Inspection]
 
 
 def run(
@@ -80,8 +82,7 @@ def prepare(file: Path, plugins: Plugins, overrides: Sequence[str] = (), device:
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
     _check_size(spec, assembly, layers)
-    _check_images(spec, assembly)
-    return Prepared(spec, assembly, tuple(layers), chosen)
+    return Prepared(spec, assembly, tuple(layers), chosen, _inspect(spec, assembly))
 
 
 def _check_size(spec: Spec, assembly: Assembly, layers: Sequence[Layer]) -> None:
@@ -93,17 +94,19 @@ def _check_size(spec: Spec, assembly: Assembly, layers: Sequence[Layer]) -> None
             raise SpecError(located([problem], layers))
 
 
-def _check_images(spec: Spec, assembly: Assembly) -> None:
+def _inspect(spec: Spec, assembly: Assembly) -> dict[str, Inspection]:
     """Read the header of every image, so that a bad one is known now and not in two hours."""
     framing = assembly.preparation.framing
-    smallest = framing.smallest(spec.data.size) if framing is not None and hasattr(framing, "smallest") else (1, 1)
-    problems: list[DataError] = []
-    for domains, at_least in ((assembly.source.train(), smallest), (assembly.source.test(), (1, 1))):
-        for domain, channels in zip(domains, spec.data.channels, strict=True):
-            records = (domain[index] for index in range(len(domain)))
-            problems += check_images(records, channels=channels, at_least=at_least).problems
+    least_of = getattr(framing, "smallest", None)
+    smallest: Size = least_of(spec.data.size) if least_of is not None else (1, 1)
+    train = [check_images(_records(domain), at_least=smallest) for domain in assembly.source.train()]
+    test = [check_images(_records(domain)) for domain in assembly.source.test()]
+    problems = list(dict.fromkeys(str(problem) for found in (*train, *test) for problem in found.problems))
     if problems:
-        lines = [str(problem) for problem in problems[:SHOWN_PROBLEMS]]
-        if len(problems) > SHOWN_PROBLEMS:
-            lines.append(f"and {len(problems) - SHOWN_PROBLEMS} more")
-        raise DataError("\n".join(lines))
+        more = [f"and {len(problems) - SHOWN_PROBLEMS} more"] if len(problems) > SHOWN_PROBLEMS else []
+        raise DataError("\n".join([*problems[:SHOWN_PROBLEMS], *more]))
+    return dict(zip("ab", train, strict=True))
+
+
+def _records(domain: Domain) -> Iterator[ImageRecord]:
+    return (domain[index] for index in range(len(domain)))

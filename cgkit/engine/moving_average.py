@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class MovingAverage:
@@ -24,7 +24,7 @@ class MovingAverage:
         """Move the averages towards the current weights; buffers are copied."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        averages = list(self.networks.parameters())
-        torch._foreach_lerp_(averages, list(networks.parameters()), 1 - decay)
+        averages: list[Tensor] = list(self.networks.parameters())
+        torch._foreach_lerp_(averages, [*networks.parameters()], 1 - decay)
         for average, current in zip(self.networks.buffers(), networks.buffers(), strict=True):
             average.copy_(current)

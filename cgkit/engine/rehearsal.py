@@ -9,7 +9,6 @@ from pathlib import Path
 
 from torch import nn
 
-from cgkit.contracts import Domain
 from cgkit.data.loading import Batch
 from cgkit.engine.launch import prepare
 from cgkit.engine.memory import memory_errors_explained, peak_memory
@@ -69,11 +68,11 @@ def rehearse(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), dev
         losses = {name: float(loss) for name, loss in run.trainer.step(batches).items()}
         seconds = _timed_step(run, batches)
     model = run.trainer.model
-    networks = {**{f"generator {n}": m for n, m in model.generators.items()}}
+    networks = {f"generator {n}": m for n, m in model.generators.items()}
     networks |= {f"discriminator {n}": m for n, m in model.discriminators.items()}
     return Rehearsal(
         images={
-            side: DomainImages(len(train), len(test), _sizes(train, prepared.image_sizes.get(side)))
+            side: DomainImages(len(train), len(test), prepared.images[side].describe())
             for side, train, test in zip("ab", assembly.source.train(), assembly.source.test(), strict=True)
         },
         parameters={name: _count(network) for name, network in networks.items()},
@@ -96,7 +95,3 @@ def _timed_step(run: Run, batches: list[Batch]) -> float:
 
 def _count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def _sizes(domain: Domain, found: str | None) -> str:
-    return found if found else "generated" if domain[0].render is not None else "unread"

@@ -143,5 +143,5 @@ def _pretty(values: Mapping[str, Any]) -> str:
 
 
 def _processor() -> str:
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return str(capabilities.get("cpu_name", platform.machine()))

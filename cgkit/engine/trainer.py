@@ -164,7 +164,7 @@ class Trainer:
     def _backward(self, terms: Terms, losses: Terms, share: float) -> None:
         """Add the terms' gradients to the parameters', and their values to the losses."""
         if terms:
-            (torch.stack(list(terms.values())).sum() * share).backward()
+            torch.autograd.backward(torch.stack(list(terms.values())).sum() * share)
         for name, term in terms.items():
             losses[name] = losses.get(name, torch.zeros_like(term)) + term.detach() * share
 

@@ -42,7 +42,7 @@ def score(
     images_a, images_b = tests
     scores = []
     for direction, sources, references in (("a2b", images_a, images_b), ("b2a", images_b, images_a)):
-        translations = torch.cat([translate[direction](part) for part in sources.split(batch)])
+        translations = torch.cat([translate[direction](part) for part in torch.split(sources, batch)])
         for name, metric in metrics.items():
             comparable = sources.shape == references.shape
             untranslated = float(metric(sources, references).mean()) if comparable else None

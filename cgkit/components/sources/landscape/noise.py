@@ -53,8 +53,8 @@ def slope(values: Field, step: float) -> Field:
     return rise
 
 
-Spline = tuple[NDArray[np.intp], NDArray[np.intp], tuple[Field, Field, Field]]
-"""By octave: the first lattice point; the first that matters at each place, from there; the weights of three."""
+Spline = tuple[NDArray[np.intp], tuple[Field, Field, Field]]
+"""By octave: the first lattice point that matters at each place, and the weights of it and the next two."""
 
 
 @dataclass(frozen=True)
@@ -83,24 +83,25 @@ class Noise:
         """Return the field on the grid of rows `y` and columns `x`; details finer than `grain` fade out."""
         total = np.zeros((y.size, x.size), np.float32)
         heights = self._heights(min(self.cell) / grain)
-        down, along = self._spline(0, y, len(heights)), self._spline(1, x, len(heights))
+        (down, down_weights), (along, along_weights) = (
+            self._spline(axis, places, len(heights)) for axis, places in enumerate((y, x))
+        )
         for octave, height in enumerate(heights):
-            first, rows, left, columns = down[0][octave], down[1][octave], along[0][octave], along[1][octave]
+            first, rows, columns = down[octave].min(), down[octave], along[octave]
             # Columns first, on the few lattice rows that matter: what is left for every pixel are whole-row operations.
-            band = LATTICES[octave].take(np.arange(first, first + rows.max() + 3), 0, mode="wrap")
+            band = LATTICES[octave].take(np.arange(first, rows.max() + 3), 0, mode="wrap")
             lines = np.zeros((len(band), x.size), np.float32)
             for tap in range(3):
-                lines += band.take(columns + (left + tap), 1, mode="wrap") * (along[2][tap][octave] * height)
+                lines += band.take(columns + tap, 1, mode="wrap") * (along_weights[tap][octave] * height)
             for tap in range(3):
-                total += lines.take(rows + tap, 0) * down[2][tap][octave][:, None]
+                total += lines.take(rows + (tap - first), 0) * down_weights[tap][octave][:, None]
         return total
 
     def along(self, x: Field, grain: float) -> Field:
         """Return the field along a line."""
         heights = np.asarray(self._heights(self.cell[1] / grain), np.float32)
         octaves = len(heights)
-        first, index, weights = self._spline(1, x, octaves)
-        index += first[:, None]
+        index, weights = self._spline(1, x, octaves)
         lines = LATTICES[np.arange(octaves), self.origin[0, :octaves].astype(np.intp)].ravel()
         start = np.arange(octaves)[:, None] * PERIOD
         taps = (lines.take((index + tap) % PERIOD + start) * weights[tap] for tap in range(3))
@@ -118,8 +119,6 @@ class Noise:
         scale = np.asarray([2**octave / self.cell[axis] for octave in range(octaves)], np.float32)
         places = places * scale[:, None] + self.origin[axis, :octaves, None]
         floor = np.floor(places)
-        index, t = floor.astype(np.intp), places - floor
-        first = index.min(axis=1)
-        index -= first[:, None]
+        t = places - floor
         rest = 1 - t
-        return first, index, (0.5 * rest * rest, 0.5 + t * rest, 0.5 * t * t)
+        return floor.astype(np.intp), (0.5 * rest * rest, 0.5 + t * rest, 0.5 * t * t)

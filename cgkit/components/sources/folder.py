@@ -1,0 +1,136 @@
+"""Images in two folders."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Lt
+
+from cgkit.contracts import ImageRecord, Size
+from cgkit.errors import DataError
+from cgkit.listing import list_images
+
+SHOWN = 3
+"""How many unmatched names a message lists."""
+
+
+class Folder:
+    """Two folders of images, whatever they are called.
+
+    Args:
+        a: the folder of domain a's images.
+        b: the folder of domain b's images.
+        test_a: the folder of domain a's test images; without one, a share of the images is held out.
+        test_b: the folder of domain b's test images.
+        held_out: the share of each folder's images that is kept for testing where there are no test folders; 0 tests
+            on the training images.
+        aligned: whether test images of one name show the same scene, so that translations can be scored.
+        recursive: whether folders in the folders are searched too.
+    """
+
+    def __init__(
+        self,
+        size: Size,
+        *,
+        a: Path,
+        b: Path,
+        test_a: Path | None = None,
+        test_b: Path | None = None,
+        held_out: Annotated[float, Ge(0), Lt(1)] = 0.1,
+        aligned: bool = False,
+        recursive: bool = True,
+    ) -> None:
+        if (test_a is None) != (test_b is None):
+            raise ValueError("test_a and test_b belong together: give both, or neither")
+        if a.resolve() == b.resolve():
+            raise DataError(f"{a} is given for both domains")
+        self.aligned = aligned
+        if test_a is not None and test_b is not None:
+            self._train = ImageFiles.of(a, recursive), ImageFiles.of(b, recursive)
+            self._test = ImageFiles.of(test_a, recursive), ImageFiles.of(test_b, recursive)
+        else:
+            split_a, split_b = (ImageFiles.of(folder, recursive).split(held_out) for folder in (a, b))
+            self._train = split_a[0], split_b[0]
+            self._test = split_a[1], split_b[1]
+        if aligned:
+            self._test = _aligned(*self._test)
+
+    def train(self) -> tuple[ImageFiles, ImageFiles]:
+        """Return the training images of both domains."""
+        return self._train
+
+    def test(self) -> tuple[ImageFiles, ImageFiles]:
+        """Return the test images of both domains."""
+        return self._test
+
+
+class ImageFiles:
+    """The image files of one domain, in the order of their names."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self.folder = folder
+        self.names = tuple(names)
+
+    @classmethod
+    def of(cls, folder: Path, recursive: bool) -> ImageFiles:
+        """Find a folder's images.
+
+        Raises:
+            DataError: there are none.
+        """
+        return cls(folder, [file.relative_to(folder).as_posix() for file in list_images(folder, recursive=recursive)])
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> ImageRecord:
+        return ImageRecord(self.names[index], path=self.folder / self.names[index])
+
+    def fingerprint(self) -> str:
+        """Return a digest of the names and sizes in bytes."""
+        digest = hashlib.sha256()
+        for name in self.names:
+            digest.update(f"{name}\0{(self.folder / name).stat().st_size}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+    def split(self, share: float) -> tuple[ImageFiles, ImageFiles]:
+        """Return what is trained on and what is held out, chosen by the names' digests.
+
+        So an image that is added later moves few others from one side to the other. At least one image stays on
+        either side; a single image is on both.
+        """
+        count = min(round(share * len(self)) or 1, len(self) - 1) if share else 0
+        if count == 0:
+            return self, self
+        by_digest = sorted(
+            self.names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+        )
+        held_out = set(by_digest[:count])
+        return (
+            ImageFiles(self.folder, [name for name in self.names if name not in held_out]),
+            ImageFiles(self.folder, [name for name in self.names if name in held_out]),
+        )
+
+
+def _aligned(test_a: ImageFiles, test_b: ImageFiles) -> tuple[ImageFiles, ImageFiles]:
+    """Return the test images in the order of their common names, without suffix.
+
+    Raises:
+        DataError: a name stands on one side only.
+    """
+    by_stem_a, by_stem_b = ({name.rpartition(".")[0]: name for name in files.names} for files in (test_a, test_b))
+    if lonely := sorted(by_stem_a.keys() ^ by_stem_b.keys()):
+        more = f" and {len(lonely) - SHOWN} more" if len(lonely) > SHOWN else ""
+        raise DataError(
+            f"aligned test images have the same names in both folders, but these stand in one only: "
+            f"{', '.join(lonely[:SHOWN])}{more}",
+            hint="set aligned = false, or add test_a and test_b",
+        )
+    stems = sorted(by_stem_a)
+    return (
+        ImageFiles(test_a.folder, [by_stem_a[stem] for stem in stems]),
+        ImageFiles(test_b.folder, [by_stem_b[stem] for stem in stems]),
+    )
