@@ -6,6 +6,7 @@ import os
 import resource
 import struct
 import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -210,7 +211,7 @@ def test_out_of_memory(tiny_spec: Path, tmp_path: Path) -> None:
     if not child:
         code = 1
         try:
-            os.dup2(os.open(messages, os.O_WRONLY | os.O_CREAT), 2)
+            sys.stderr = messages.open("w", buffering=1)
             in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (in_use + 400_000_000, resource.RLIM_INFINITY))
             main(
