@@ -53,10 +53,6 @@ def slope(values: Field, step: float) -> Field:
     return rise
 
 
-Spline = tuple[NDArray[np.intp], tuple[Field, Field, Field]]
-"""By octave: the first lattice point that matters at each place, and the weights of it and the next two."""
-
-
 @dataclass(frozen=True)
 class Noise:
     """A smooth random function of the plane with values mostly in [-1, 1].
@@ -83,42 +79,41 @@ class Noise:
         """Return the field on the grid of rows `y` and columns `x`; details finer than `grain` fade out."""
         total = np.zeros((y.size, x.size), np.float32)
         heights = self._heights(min(self.cell) / grain)
-        (down, down_weights), (along, along_weights) = (
-            self._spline(axis, places, len(heights)) for axis, places in enumerate((y, x))
-        )
-        for octave, height in enumerate(heights):
-            first, rows, columns = down[octave].min(), down[octave], along[octave]
+        rows, row_weights = self._spline(0, y, heights)
+        columns, column_weights = self._spline(1, x, np.ones_like(heights))
+        for octave, lattice in enumerate(LATTICES[: heights.size]):
             # Columns first, on the few lattice rows that matter: what is left for every pixel are whole-row operations.
-            band = LATTICES[octave].take(np.arange(first, rows.max() + 3), 0, mode="wrap")
-            lines = np.zeros((len(band), x.size), np.float32)
-            for tap in range(3):
-                lines += band.take(columns + tap, 1, mode="wrap") * (along_weights[tap][octave] * height)
-            for tap in range(3):
-                total += lines.take(rows + (tap - first), 0) * down_weights[tap][octave][:, None]
+            first, last = rows[octave, 0].min(), rows[octave, 2].max()
+            band = lattice.take(np.arange(first, last + 1), 0, mode="wrap")
+            lines = (band.take(columns[octave], 1, mode="wrap") * column_weights[octave]).sum(axis=1)
+            for row, weight in zip(rows[octave] - first, row_weights[octave, :, :, None], strict=True):
+                total += lines.take(row, 0) * weight
         return total
 
     def along(self, x: Field, grain: float) -> Field:
         """Return the field along a line."""
-        heights = np.asarray(self._heights(self.cell[1] / grain), np.float32)
-        octaves = len(heights)
-        index, weights = self._spline(1, x, octaves)
-        lines = LATTICES[np.arange(octaves), self.origin[0, :octaves].astype(np.intp)].ravel()
-        start = np.arange(octaves)[:, None] * PERIOD
-        taps = (lines.take((index + tap) % PERIOD + start) * weights[tap] for tap in range(3))
-        total: Field = (sum(taps) * heights[:, None]).sum(axis=0, dtype=np.float32)
-        return total
+        heights = self._heights(self.cell[1] / grain)
+        index, weights = self._spline(1, x, heights)
+        octave = np.arange(heights.size)
+        lines = LATTICES[octave, self.origin[0, : heights.size].astype(np.intp)]
+        values: Field = (lines.take(index % PERIOD + (octave * PERIOD)[:, None, None]) * weights).sum(axis=(0, 1))
+        return values
 
-    def _heights(self, grains: float) -> list[float]:
+    def _heights(self, grains: float) -> Field:
         """Return the height of each octave that is visible, the first cell being so many grains wide."""
         unit = GAIN * (1 - self.fade)
         heights = (unit * self.fade**octave * min(grains / 2**octave - 1, 1) for octave in range(self.origin.shape[1]))
-        return [height for height in heights if height > 0]
+        return np.asarray([height for height in heights if height > 0], np.float32)
 
-    def _spline(self, axis: int, places: Field, octaves: int) -> Spline:
-        """Return the lattice points that matter at each place, and how much."""
+    def _spline(self, axis: int, places: Field, heights: Field) -> tuple[NDArray[np.intp], Field]:
+        """Return, `(octave, 3, place)`, the lattice points that matter, and how much."""
+        octaves = heights.size
         scale = np.asarray([2**octave / self.cell[axis] for octave in range(octaves)], np.float32)
         places = places * scale[:, None] + self.origin[axis, :octaves, None]
         floor = np.floor(places)
         t = places - floor
         rest = 1 - t
-        return floor.astype(np.intp), (0.5 * rest * rest, 0.5 + t * rest, 0.5 * t * t)
+        weights = np.empty((octaves, 3, places.shape[1]), np.float32)
+        weights[:, 0], weights[:, 1], weights[:, 2] = 0.5 * rest * rest, 0.5 + t * rest, 0.5 * t * t
+        weights *= heights[:, None, None]
+        return floor.astype(np.intp)[:, None] + np.arange(3)[:, None], weights
