@@ -37,7 +37,8 @@ def stdout() -> Console:
     """Return the console for data."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    # What is piped on is not folded at 80 columns.
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
 
 
 def stderr() -> Console:

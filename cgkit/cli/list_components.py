@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import click
 
 from cgkit.cli import console
@@ -50,16 +52,17 @@ def _print_table(components: list[Component], plugins: Plugins) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in ("kind", "name", "provider", "summary"):
-        table.add_column(heading, overflow="fold", no_wrap=heading != "summary")
-    previous = ""
-    for component in components:
-        kind = component.kind.name if component.kind.name != previous else ""
-        previous = component.kind.name
-        name = f"{component.name}*" if component.default else component.name
-        provider = f"{component.provider} {plugins.version_of(component.provider)}"
-        table.add_row(*(Text(console.clean(cell)) for cell in (kind, name, provider, component.summary)))
     out = console.stdout()
-    out.print(table)
-    out.print("\n* used where a spec names none")
+    width = max((len(component.name) for component in components), default=0) + 1
+    for kind, of_kind in itertools.groupby(components, key=lambda component: component.kind):
+        out.print(Text(kind.name, style="bold"))
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        table.add_column(no_wrap=True, min_width=width)
+        table.add_column(no_wrap=True)
+        table.add_column()
+        for component in of_kind:
+            name = f"{component.name}*" if component.default else component.name
+            provider = f"{component.provider} {plugins.version_of(component.provider)}"
+            table.add_row(*(Text(console.clean(cell)) for cell in (name, provider, component.summary)))
+        out.print(table)
+    out.print("* used where a spec names none")

@@ -258,7 +258,8 @@ class TestAComponentThatIsNotThere:
             'spec.toml:2: data.source: no source is called "video"; there are: folder, seasons'
         ]
         assert problems('[adversarial_loss]\nname = "cgkit-x/hinge"') == [
-            'spec.toml:2: adversarial_loss.name: no adversarial loss is called "cgkit-x/hinge"; did you mean "cgkit/hinge"?'
+            'spec.toml:2: adversarial_loss.name: no adversarial loss is called "cgkit-x/hinge";'
+            ' did you mean "cgkit/hinge"?'
         ]
 
     def test_may_be_a_failed_plugins(self, plugins, problems, load):

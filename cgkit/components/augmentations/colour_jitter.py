@@ -6,7 +6,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 from torch import Tensor, nn
-from torchvision.transforms import v2  # type: ignore[import-untyped]
+from torchvision.transforms import v2
 
 from cgkit.components.augmentations.draws import Probability, happens
 from cgkit.contracts import Role

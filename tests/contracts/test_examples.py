@@ -1,0 +1,35 @@
+"""Every example is a valid spec, and those that need no data train as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cgkit.engine.launch import run
+from cgkit.plugins import Plugins
+from cgkit.spec import load_spec
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ALL = sorted(EXAMPLES.rglob("*.toml"))
+SELF_CONTAINED = [file for file in ALL if file.parent.name == "ablation" or file.stem == "seasons"]
+
+
+@pytest.mark.parametrize("file", ALL, ids=lambda file: str(file.relative_to(EXAMPLES)))
+def test_every_example_is_valid(file: Path, plugins: Plugins) -> None:
+    load_spec(file, plugins)
+
+
+@pytest.mark.parametrize("file", SELF_CONTAINED, ids=lambda file: file.stem)
+def test_every_example_that_needs_no_data_trains(file: Path, plugins: Plugins, tmp_path: Path) -> None:
+    smaller = ["train.steps=1", "data.train=4", "data.test=2", "generator.width=2", "discriminator.width=2"]
+    assert run(file, overrides=smaller, output=tmp_path / "run", plugins=plugins).step == 1
+
+
+def test_the_papers_settings_are_the_published_ones(plugins: Plugins) -> None:
+    spec = load_spec(EXAMPLES / "horse2zebra.toml", plugins)
+    defaults = load_spec(EXAMPLES / "horse2zebra.toml", plugins, ["train.precision=auto", "schedule.by=step"])
+    assert spec.generator.a2b is not None
+    assert spec.generator.a2b.options["blocks"] == 9
+    assert spec.objective == defaults.objective
+    assert (spec.train.learning_rate, spec.train.betas, spec.train.image_pool) == (2e-4, (0.5, 0.999), 50)
