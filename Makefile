@@ -23,6 +23,6 @@ demo:  ## train on the built-in data
 	cgkit run examples/seasons.toml
 
 picture:  ## make README's picture again
-	python docs/make_picture.py
+	cgkit run examples/seasons.toml && python docs/make_picture.py
 
 .PHONY: help install test lint format layers demo picture
