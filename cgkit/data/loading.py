@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from cgkit.data.framing import cover
 from cgkit.data.images import read_image
 from cgkit.data.randomness import derive_seed, seeded
 from cgkit.data.sampling import ShuffledOrder, StepBatches
-from cgkit.errors import DataError, PluginError
+from cgkit.errors import CgkitError, DataError, PluginError
 
 WORKER_TIMEOUT = 600
 """Seconds after which a silent worker is an error instead of a run that hangs for ever."""
@@ -74,7 +75,11 @@ class Preparation:
         return image[0]
 
 
-class UnpairedImages(Dataset[tuple[Tensor, Tensor, str, str]]):
+Item = tuple[Tensor, Tensor, str, str]
+"""An image of a, an image of b, and their names."""
+
+
+class UnpairedImages(Dataset[Item]):
     """Pairs of unrelated images by position: any position can be asked for, in any process, in any order."""
 
     def __init__(
@@ -92,7 +97,7 @@ class UnpairedImages(Dataset[tuple[Tensor, Tensor, str, str]]):
             ShuffledOrder(len(domain), seed, f"order-{side}") for domain, side in zip(domains, "ab", strict=True)
         )
 
-    def __getitem__(self, position: int) -> tuple[Tensor, Tensor, str, str]:
+    def __getitem__(self, position: int) -> Item:
         """Return the images of a and b that meet at a position, in [-1, 1], and their names."""
         (image_a, name_a), (image_b, name_b) = (self._image(side, position) for side in (0, 1))
         return image_a, image_b, name_a, name_b
@@ -113,12 +118,13 @@ def training_batches(
         DataError: an image cannot be read, or a worker died.
     """
     loader = DataLoader(
-        images,
+        _ErrorsAsItems(images),
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=pin_memory,
         timeout=WORKER_TIMEOUT if workers else 0,
+        worker_init_fn=_leave_signals_to_the_parent,
         prefetch_factor=4 if workers else None,
     )
     iterator = iter(loader)
@@ -136,6 +142,8 @@ def training_batches(
                 f"reading images failed: {str(error).splitlines()[0]}",
                 hint="a worker process died or hung; with data.workers = 0 the cause is shown",
             ) from error
+        if isinstance(batch, CgkitError):
+            raise batch
         yield batch
 
 
@@ -153,9 +161,30 @@ def _frame(framing: nn.Module, image: Tensor, size: Size, name: str) -> Tensor:
     return framed
 
 
-def _collate(items: Sequence[tuple[Tensor, Tensor, str, str]]) -> Batch:
+class _ErrorsAsItems(Dataset[Item | CgkitError]):
+    """Hands errors through a worker as they are: raised in one, they would arrive as a traceback in words."""
+
+    def __init__(self, images: UnpairedImages) -> None:
+        self._images = images
+
+    def __getitem__(self, position: int) -> Item | CgkitError:
+        try:
+            return self._images[position]
+        except CgkitError as error:
+            return error
+
+
+def _collate(items: Sequence[Item | CgkitError]) -> Batch | CgkitError:
+    if error := next((item for item in items if isinstance(item, CgkitError)), None):
+        return error
     images_a, images_b, names_a, names_b = zip(*items, strict=True)
     return Batch(torch.stack(images_a), torch.stack(images_b), names_a, names_b)
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Ctrl-C reaches every process of the terminal; the run decides when its workers end, by SIGTERM."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

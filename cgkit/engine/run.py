@@ -80,6 +80,7 @@ class Run:
             precision=choose_precision(spec.train.precision, device),
         )
         self._unrecorded: list[Mapping[str, Tensor | float]] = []
+        self._saved_step = 0
         self._stopwatch = Stopwatch()
         self._examination = Examination(spec, assembly, self.trainer.best_generators, self.trainer.precision)
 
@@ -177,6 +178,7 @@ class Run:
             return
         refuse_other_data(checkpoint.state["data"], self._fingerprints())
         self.trainer.load(checkpoint.step, checkpoint.tensors, checkpoint.state["trainer"])
+        self._saved_step = checkpoint.step
         self._unrecorded = list(checkpoint.state["unrecorded"])
         observers.rewind(checkpoint.step)
         self._reporter.message(f"continuing {self.folder.path} at step {checkpoint.step} of {self.steps}")
@@ -192,6 +194,7 @@ class Run:
         }
         checkpoint = Checkpoint(step, self.trainer.tensors(), state)
         folder = write_checkpoint(self.folder.checkpoints, checkpoint, keep=self.spec.checkpoint.keep)
+        self._saved_step = step
         observers.notify("cgkit_checkpoint_saved", run=self, step=step, folder=folder)
 
     def _record(self, observers: Observers) -> None:
@@ -238,7 +241,7 @@ class Run:
         try:
             yield
         except CgkitError as error:
-            if not isinstance(error, ResourceError):
+            if not isinstance(error, ResourceError) and self.trainer.step_number > self._saved_step:
                 self._save(observers)
             state = "diverged" if isinstance(error, DivergedError) else "failed"
             self._status(state, exit_code=error.exit_code, error=str(error))

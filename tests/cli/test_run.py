@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import struct
@@ -110,8 +111,9 @@ def text_called_png(path: Path) -> None:
 
 
 def truncated_jpeg(path: Path) -> None:
+    """A JPEG whose header is whole: that it is cut short shows only when its pixels are read."""
     Image.effect_noise((64, 64), 50).convert("RGB").save(path, format="JPEG")
-    path.write_bytes(path.read_bytes()[:200])
+    path.write_bytes(path.read_bytes()[:-300])
 
 
 def bomb(path: Path) -> None:
@@ -148,10 +150,15 @@ def test_a_truncated_image_is_named_and_what_was_reached_is_saved(
 ) -> None:
     a = image_folder("a", 2)
     truncated_jpeg(a / "cut.jpg")
-    spec = folder_spec(tiny_spec, a, image_folder("b"), held_out=0).read_text().replace("workers = 0", "")
-    tiny_spec.write_text(spec)
-    result = cgkit("run", tiny_spec, "--output", tmp_path / "run", "--set", f"data.workers={workers}")
-    assert_one_error(result, 3, "cut.jpg")
+    # Of three images, in batches of one, the bad one comes first, second or third: whatever was reached is kept.
+    spec = folder_spec(tiny_spec, a, image_folder("b"), held_out=0)
+    overrides = ["--set", f"data.workers={workers}", "--set", "train.batch=1", "--set", "seed=0"]
+    result = cgkit("run", spec, "--output", tmp_path / "run", *overrides)
+    assert_one_error(result, 3, "cut.jpg: damaged or cut short")
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (status["state"], status["exit_code"]) == ("failed", 3)
+    saved = [path.name for path in list_checkpoints(tmp_path / "run" / "checkpoints")]
+    assert saved == ([f"step-{status['step']:09d}"] if status["step"] else [])
 
 
 def test_an_image_smaller_than_the_crop(

@@ -68,6 +68,25 @@ def test_grey_images_are_translated_by_a_colour_model(
     assert Image.open(tmp_path / "out" / "image-0.png").mode == "RGB"
 
 
+def test_a_grey_model_writes_grey_images(cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    a, b = image_folder("a", mode="L"), image_folder("b", mode="L", seed=1)
+    data = f'[data]\nsource = "folder"\na = "{a}"\nb = "{b}"\nchannels = 1'
+    spec = TINY.replace('[data]\nsource = "seasons"', data).replace("train = 12\ntest = 4\n", "")
+    (tmp_path / "spec.toml").write_text(spec)
+    assert cgkit("run", tmp_path / "spec.toml", "--output", tmp_path / "run").code == 0
+    assert cgkit("translate", tmp_path / "run", a, "--output", tmp_path / "out").code == 0
+    assert {Image.open(path).mode for path in (tmp_path / "out").iterdir()} == {"L"}
+
+
+def test_an_image_too_small_for_the_generator_is_reported(cgkit: Cli, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (3, 3)).save(tmp_path / "in" / "tiny.png")
+    result = cgkit("translate", trained, tmp_path / "in", "--output", tmp_path / "out")
+    assert result.code == 3
+    assert "tiny.png" in result.err
+    assert "Traceback" not in result.err
+
+
 def test_one_bad_file_is_reported_and_the_rest_goes_on(
     cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
 ) -> None:

@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from cgkit.checkpoints import list_checkpoints
@@ -109,11 +111,20 @@ def assert_same_run(folder: Path, reference: Path) -> None:
     assert recorded(folder) == recorded(reference)
 
 
-@pytest.fixture(scope="module")
-def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("eventful") / "spec.toml"
-    file.write_text(EVENTFUL.format(data=SEASONS))
-    return file
+@pytest.fixture(scope="module", params=["no workers", "two workers"])
+def eventful(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An eventful spec on rendered images without workers, or on image files with two."""
+    folder = tmp_path_factory.mktemp("eventful")
+    data = SEASONS
+    if request.param == "two workers":
+        data = 'source = "folder"\na = "a"\nb = "b"\naligned = true\ntest_a = "a"\ntest_b = "a2"\nworkers = 2'
+        for name, count in (("a", 5), ("b", 7), ("a2", 5)):
+            (folder / name).mkdir()
+            for number in range(count):
+                pixels = np.random.default_rng([number, *name.encode()]).integers(0, 256, (20, 24, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    (folder / "spec.toml").write_text(EVENTFUL.format(data=data))
+    return folder / "spec.toml"
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +192,7 @@ def test_workers_may_change_on_resume(tmp_path: Path, image_folder: Callable[...
     assert all(torch.equal(tensors[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_finishes_the_step_saves_and_exits_with_75(
     eventful: Path,
     uninterrupted: Path,
@@ -190,14 +201,17 @@ def test_a_signal_finishes_the_step_saves_and_exits_with_75(
     cgkit_process: Callable[..., subprocess.Popen[str]],
 ) -> None:
     folder = tmp_path / "run"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = cgkit_process("run", eventful, "--output", folder, "--set", "train.steps=100000", env=environment)
+    steps = ["--set", "train.steps=100000"]
+    process = cgkit_process("run", eventful, "--output", folder, *steps, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list_checkpoints(folder / "checkpoints"):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(number)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does: Ctrl-C reaches the loader's workers too
+    else:
+        process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 75
     assert "run the same command again to continue" in errors
