@@ -128,23 +128,26 @@ def training_batches(
         prefetch_factor=4 if workers else None,
     )
     iterator = iter(loader)
-    while True:
-        try:
-            # Workers compute with one thread; so does this process, lest the sums differ in the last bit.
-            with _one_thread(workers == 0):
-                batch = next(iterator)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            if "DataLoader" not in str(error):
-                raise
-            raise DataError(
-                f"reading images failed: {str(error).splitlines()[0]}",
-                hint="a worker process died or hung; with data.workers = 0 the cause is shown",
-            ) from error
-        if isinstance(batch, CgkitError):
-            raise batch
-        yield batch
+    try:
+        while True:
+            try:
+                # Workers compute with one thread; so does this process, lest the sums differ in the last bit.
+                with _one_thread(workers == 0):
+                    batch = next(iterator)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                if "DataLoader" not in str(error):
+                    raise
+                raise DataError(
+                    f"reading images failed: {str(error).splitlines()[0]}",
+                    hint="a worker process died or hung; with data.workers = 0 the cause is shown",
+                ) from error
+            if isinstance(batch, CgkitError):
+                raise batch
+            yield batch
+    finally:
+        del iterator  # ends the workers now, whoever still holds this frame
 
 
 def batch_of_tests(domain: Domain, channels: int, preparation: Preparation, count: int) -> Tensor:
@@ -182,9 +185,10 @@ def _collate(items: Sequence[Item | CgkitError]) -> Batch | CgkitError:
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C reaches every process of the terminal; the run decides when its workers end, by SIGTERM."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Terminals and schedulers signal every process of a run; the run decides when its workers end."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # not every system has all three
+            signal.signal(signal.Signals[name], signal.SIG_IGN)
 
 
 @contextmanager

@@ -25,9 +25,7 @@ def broken_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("broken_plugin")
 class TestAFailingPlugin:
-    def test_is_reported_in_one_line_and_the_others_go_on(
-        self, cgkit: Cli, tiny_spec: Path, tmp_path: Path
-    ) -> None:
+    def test_is_reported_in_one_line_and_the_others_go_on(self, cgkit: Cli, tiny_spec: Path, tmp_path: Path) -> None:
         for arguments in (["list-components"], ["run", tiny_spec, "--output", tmp_path / "run"]):
             result = cgkit(*arguments)
             assert result.code == 0
