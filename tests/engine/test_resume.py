@@ -111,12 +111,15 @@ def assert_same_run(folder: Path, reference: Path) -> None:
     assert recorded(folder) == recorded(reference)
 
 
-@pytest.fixture(scope="module", params=["no workers", "two workers"])
+BOTH = pytest.mark.parametrize("eventful", ["no workers", "two workers"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def eventful(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An eventful spec on rendered images without workers, or on image files with two."""
     folder = tmp_path_factory.mktemp("eventful")
     data = SEASONS
-    if request.param == "two workers":
+    if getattr(request, "param", "") == "two workers":
         data = 'source = "folder"\na = "a"\nb = "b"\naligned = true\ntest_a = "a"\ntest_b = "a2"\nworkers = 2'
         for name, count in (("a", 5), ("b", 7), ("a2", 5)):
             (folder / name).mkdir()
@@ -133,6 +136,7 @@ def uninterrupted(eventful: Path) -> Path:
     return run(eventful, output=eventful.parent / "uninterrupted").folder
 
 
+@BOTH
 @pytest.mark.parametrize("seed", range(3))
 def test_a_run_killed_at_a_random_moment_continues_bit_for_bit(
     eventful: Path, uninterrupted: Path, tmp_path: Path, seed: int, forked_run: Callable[..., int]
@@ -192,10 +196,10 @@ def test_workers_may_change_on_resume(tmp_path: Path, image_folder: Callable[...
     assert all(torch.equal(tensors[name], expected[name]) for name in expected)
 
 
+@BOTH
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_finishes_the_step_saves_and_exits_with_75(
     eventful: Path,
-    uninterrupted: Path,
     tmp_path: Path,
     number: signal.Signals,
     cgkit_process: Callable[..., subprocess.Popen[str]],
