@@ -66,6 +66,8 @@ class Run:
         self._device = device
         self._reporter = reporter
         self._domains = assembly.source.train()
+        # Taken once, before anything can happen to the files.
+        self._fingerprints = {side: domain.fingerprint() for side, domain in zip("ab", self._domains, strict=True)}
         batch = spec.train.batch * spec.train.accumulate
         epoch_steps = -(-max(map(len, self._domains)) // batch)
         self.steps = spec.train.steps or (spec.train.epochs or 200) * epoch_steps
@@ -176,7 +178,7 @@ class Run:
         if checkpoint is None:
             observers.rewind(0)
             return
-        refuse_other_data(checkpoint.state["data"], self._fingerprints())
+        refuse_other_data(checkpoint.state["data"], self._fingerprints)
         self.trainer.load(checkpoint.step, checkpoint.tensors, checkpoint.state["trainer"])
         self._saved_step = checkpoint.step
         self._unrecorded = list(checkpoint.state["unrecorded"])
@@ -188,7 +190,7 @@ class Run:
         state = {
             "trainer": self.trainer.state(),
             "unrecorded": [{name: float(loss) for name, loss in losses.items()} for losses in self._unrecorded],
-            "data": self._fingerprints(),
+            "data": self._fingerprints,
             "spec": self.spec.to_json(),
             "plugins": {plugin.distribution: plugin.version for plugin in self._plugins.statuses},
         }
@@ -264,6 +266,3 @@ class Run:
             str(use.name): build(registry[str(use.name)], self.folder.path, options=use.options)
             for use in self.spec.tracker or ()
         }
-
-    def _fingerprints(self) -> dict[str, str]:
-        return {side: domain.fingerprint() for side, domain in zip("ab", self._domains, strict=True)}
