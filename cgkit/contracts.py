@@ -2,9 +2,14 @@
 
 A component is any callable (a class, usually) that is built with the positional arguments that its kind names in
 `KINDS`, plus its options: its keyword-only parameters. What comes back is used as the protocol of its kind says.
+A component raises `ValueError` where its options do not fit together, or where an image cannot be worked on; its
+message is shown to the user.
 
-Images are float tensors in NCHW layout. Networks see them in [-1, 1]; sources, augmentations, reconstruction metrics
-and files have them in [0, 1].
+Any component may have a static method `recommended(size)`: options that suit images of that `(height, width)`, used
+where the spec is silent.
+
+Images are float tensors in NCHW layout. Networks and reconstruction losses see them in [-1, 1]; sources,
+augmentations, metrics and files have them in [0, 1]. Where the precision is bf16, networks run under autocast.
 """
 
 from __future__ import annotations
@@ -60,9 +65,10 @@ class Generator(Protocol):
 
     Optional attributes:
         stride: H and W are multiples of it (default 1); the caller pads and crops.
-
-    Optional static method:
-        recommended(size): options that suit images of that `(height, width)`, used where the spec is silent.
+        mixes_samples: true where the translation of one image depends on the others of its batch, other than through
+            batch norm, which is recognised.
+        initialises_itself: true where the network's own initial weights are to be kept; otherwise its convolutions
+            and linear layers are drawn from N(0, 0.02), as published.
     """
 
     def __call__(self, images: Tensor, /) -> Tensor:
@@ -74,6 +80,8 @@ class Discriminator(Protocol):
 
     Called with `(N, in_channels, H, W)` in [-1, 1]; returns logits `(N, 1, h, w)` (no sigmoid), or a list of such
     tensors, one for each scale.
+
+    Optional attributes: `mixes_samples` and `initialises_itself`, as for a generator.
     """
 
     def __call__(self, images: Tensor, /) -> Tensor | list[Tensor]:
