@@ -11,7 +11,9 @@ import torch
 from cgkit.contracts import Domain, ImageRecord, Size
 from cgkit.data.inspection import Inspection, check_images
 from cgkit.engine.assembly import Assembly, assemble
+from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.precision import choose_device
+from cgkit.engine.probing import unfit_components
 from cgkit.engine.progress import Reporter, Silence
 from cgkit.engine.run import Outcome, Run
 from cgkit.engine.run_folder import RunFolder
@@ -81,17 +83,22 @@ def prepare(file: Path, plugins: Plugins, overrides: Sequence[str] = (), device:
         assembly = assemble(spec, plugins)
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
-    _check_size(spec, assembly, layers)
+    with memory_errors_explained():
+        problems = _unfit_sizes(spec, assembly) or unfit_components(spec, assembly)
+    if problems:
+        raise SpecError(located(problems, layers))
     return Prepared(spec, assembly, tuple(layers), chosen, _inspect(spec, assembly))
 
 
-def _check_size(spec: Spec, assembly: Assembly, layers: Sequence[Layer]) -> None:
-    for direction, generator in assembly.model.generators.items():
-        stride = int(getattr(generator, "stride", 1))
-        if any(side % stride for side in spec.data.size):
-            height, width = spec.data.size
-            problem = Problem("data.size", f"{height}x{width} is not a multiple of {stride}, the stride of {direction}")
-            raise SpecError(located([problem], layers))
+def _unfit_sizes(spec: Spec, assembly: Assembly) -> list[Problem]:
+    """Return a problem for each generator whose stride does not divide the trained size."""
+    height, width = spec.data.size
+    strides = {way: int(getattr(network, "stride", 1)) for way, network in assembly.model.generators.items()}
+    return [
+        Problem("data.size", f"{height}x{width} is not a multiple of {stride}, the stride of generator {way}")
+        for way, stride in strides.items()
+        if height % stride or width % stride
+    ]
 
 
 def _inspect(spec: Spec, assembly: Assembly) -> dict[str, Inspection]:

@@ -40,8 +40,8 @@ class Objective:
     ) -> None:
         self.weights = weights
         self._adversarial_loss = adversarial_loss
-        self._cycle_loss = cycle_loss
-        self._identity_loss = identity_loss
+        self.cycle_loss = cycle_loss
+        self.identity_loss = identity_loss
         self._augmentations = tuple(augmentations)
 
     @property
@@ -66,13 +66,13 @@ class Objective:
         if weights.adversarial.b2a and cycle.fake_a is not None:
             terms["adversarial_b2a"] = weights.adversarial.b2a * self._fooled(model, "a", cycle.fake_a)
         if cycle.cycled_a is not None:
-            terms["cycle_forward"] = weights.cycle.forward * self._cycle_loss(*_wide(cycle.cycled_a, cycle.real_a))
+            terms["cycle_forward"] = weights.cycle.forward * self.cycle_loss(*_wide(cycle.cycled_a, cycle.real_a))
         if cycle.cycled_b is not None:
-            terms["cycle_backward"] = weights.cycle.backward * self._cycle_loss(*_wide(cycle.cycled_b, cycle.real_b))
+            terms["cycle_backward"] = weights.cycle.backward * self.cycle_loss(*_wide(cycle.cycled_b, cycle.real_b))
         if cycle.identity_a is not None:
-            terms["identity_a"] = weights.identity.a * self._identity_loss(*_wide(cycle.identity_a, cycle.real_a))
+            terms["identity_a"] = weights.identity.a * self.identity_loss(*_wide(cycle.identity_a, cycle.real_a))
         if cycle.identity_b is not None:
-            terms["identity_b"] = weights.identity.b * self._identity_loss(*_wide(cycle.identity_b, cycle.real_b))
+            terms["identity_b"] = weights.identity.b * self.identity_loss(*_wide(cycle.identity_b, cycle.real_b))
         return _scalars(terms)
 
     def fakes(self, cycle: CyclePass) -> Fakes:

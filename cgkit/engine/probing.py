@@ -1,0 +1,75 @@
+"""Showing every network one image of the trained size, so that what does not fit is known before training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cgkit.data.randomness import seeded
+from cgkit.engine.assembly import Assembly
+from cgkit.errors import CgkitError, PluginError, Problem
+from cgkit.registry import describe_exception
+from cgkit.spec import Spec
+
+
+def unfit_components(spec: Spec, assembly: Assembly) -> list[Problem]:
+    """Return what the networks and distances refuse about the trained size, and what they return wrongly.
+
+    Nothing is learned or drawn: the networks run once each, without gradients, in evaluation mode.
+    """
+    problems: list[Problem] = []
+    model, objective = assembly.model, assembly.objective
+    image_a, image_b = (torch.zeros(1, channels, *spec.data.size) for channels in spec.data.channels)
+    for place, network, image, expected in (
+        ("generator.a2b", model.generators["a2b"], image_a, image_b.shape),
+        ("generator.b2a", model.generators["b2a"], image_b, image_a.shape),
+        ("discriminator.a", model.discriminators["a"], image_a, None),
+        ("discriminator.b", model.discriminators["b"], image_b, None),
+    ):
+        with _refusals(place, problems):
+            _check(place, _shown(network, image), expected)
+    for place, distance in (("cycle_loss", objective.cycle_loss), ("identity_loss", objective.identity_loss)):
+        with _refusals(place, problems):
+            distance(image_a, image_a)
+    return problems
+
+
+def _shown(network: nn.Module, image: Tensor) -> Any:
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad(), seeded(0):
+            return network(image)
+    finally:
+        network.train(was_training)
+
+
+def _check(place: str, made: Any, expected: torch.Size | None) -> None:
+    scales = made if expected is None and isinstance(made, (list, tuple)) else [made]
+    for scale in scales:
+        if not isinstance(scale, Tensor):
+            raise PluginError(f"{place} returns {type(scale).__name__} in place of a tensor")
+        wrong = scale.shape != expected if expected is not None else scale.ndim != 4 or scale.shape[1] != 1
+        if wrong:
+            wanted = tuple(expected) if expected is not None else "(1, 1, h, w)"
+            raise PluginError(f"{place} returns shape {tuple(scale.shape)}, where {wanted} is expected")
+        if not torch.isfinite(scale).all():
+            raise PluginError(f"{place} returns numbers that are not finite")
+
+
+@contextmanager
+def _refusals(place: str, problems: list[Problem]) -> Iterator[None]:
+    try:
+        yield
+    except CgkitError as error:
+        problems.append(Problem(place, error.message, error.hint, exit_code=error.exit_code))
+    except ValueError as error:  # what a component raises where it cannot work on an image
+        problems.append(Problem(place, str(error), "change data.size, or the component's options"))
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+            raise
+        problems.append(Problem(place, describe_exception(error), exit_code=PluginError.exit_code))
