@@ -19,7 +19,7 @@ from cgkit.spec.positions import lines_of, overload
 from cgkit.spec.reading import MAX_BYTES, read_layer, read_override
 
 LIMIT = 1.0
-"""Seconds within which anything is refused; most take milliseconds."""
+"""Seconds of this process within which anything is refused, whatever else the machine does; most take milliseconds."""
 
 quickly = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -85,10 +85,10 @@ HOSTILE = {
 def test_what_is_no_spec_is_refused_at_once(plugins, content):
     file = Path("spec.toml")
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(SpecError) as caught:
         load_spec(file, plugins)
-    assert time.perf_counter() - began < LIMIT
+    assert time.process_time() - began < LIMIT
     assert caught.value.exit_code == 2
     assert all(line.startswith("spec.toml") and len(line) < 500 for line in str(caught.value).splitlines())
 
@@ -144,10 +144,10 @@ def test_dots_and_brackets_in_a_string_are_text():
 
 class TestAFileThatIsNone:
     def refusal(self, file: str | Path) -> str:
-        began = time.perf_counter()
+        began = time.process_time()
         with pytest.raises(SpecError) as caught:
             read_layer(Path(file))
-        assert time.perf_counter() - began < LIMIT
+        assert time.process_time() - began < LIMIT
         assert caught.value.exit_code == 2
         return str(caught.value)
 
