@@ -6,10 +6,14 @@ A component raises `ValueError` where its options do not fit together, or where 
 message is shown to the user.
 
 Any component may have a static method `recommended(size)`: options that suit images of that `(height, width)`, used
-where the spec is silent.
+where the spec is silent. A component with options that have no default may have a static method `example(folder)`:
+the options of a small example, which may be made in that empty folder; the conformance kit builds it from them.
 
 Images are float tensors in NCHW layout. Networks and reconstruction losses see them in [-1, 1]; sources,
 augmentations, metrics and files have them in [0, 1]. Where the precision is bf16, networks run under autocast.
+
+Losses and adversarial augmentations may be `nn.Module`s too: they are then moved to the run's device, nothing of them
+is trained, and their buffers and parameters are kept in every checkpoint, so that a resumed run goes on exactly.
 """
 
 from __future__ import annotations
@@ -81,7 +85,11 @@ class Discriminator(Protocol):
     Called with `(N, in_channels, H, W)` in [-1, 1]; returns logits `(N, 1, h, w)` (no sigmoid), or a list of such
     tensors, one for each scale.
 
-    Optional attributes: `mixes_samples` and `initialises_itself`, as for a generator.
+    Optional attributes: `mixes_samples` and `initialises_itself`, as for a generator; and
+        remembers_images: true where the network keeps something of the images that it was shown, in buffers. It is
+            then called as `discriminator(images, real=..., learning=...)`: whether the images are real, and whether
+            the discriminator itself learns from them. Where `learning` is false (it teaches a generator, is probed,
+            or a penalty is taken) nothing may be remembered.
     """
 
     def __call__(self, images: Tensor, /) -> Tensor | list[Tensor]:
@@ -94,7 +102,12 @@ class AdversarialLoss(Protocol):
 
     Optional method:
         penalty(discriminator, real, fake): a scalar added to the discriminator's loss, on image batches of equal
-        shape, in float32; `discriminator` may be called any number of times and differentiated twice.
+            shape, in float32; `discriminator` may be called any number of times, with images alone, and
+            differentiated twice.
+
+    Optional attribute:
+        wants_real_logits: true where the generator's loss compares made images with real ones: it is then called as
+            `generator_loss(fake_logits, real_logits)`.
     """
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -119,9 +132,12 @@ class Augmentation(Protocol):
 
     `role` says where it is used:
 
-    - `"data"`: called with one training image `(1, C, H, W)` in [0, 1]; returns the same shape and range.
+    - `"data"`: called with one training image `(1, C, H, W)` in [0, 1]; returns the same shape and range. It runs in
+      several processes at once, so it keeps nothing from one image to the next.
     - `"adversarial"`: called with what a discriminator is about to see, `(N, C, H, W)` in [0, 1]; returns the same
-      shape, differentiable. Real and made images get the same draw.
+      shape, differentiable. Real and made images get the same draw. Each discriminator has its own, which may keep
+      state in buffers. An optional method `observe(real_logits)` is called once after each step with what the
+      discriminator made of the real images: a list of detached logits, `(N, 1, h, w)`, one for each scale.
     - `"framing"`: called as `(image, size)` with one image `(1, C, H, W)` of any size; returns `(1, C, *size)`.
       At most one in a spec; without one, images are scaled to cover the size and cropped at the centre.
       A method `smallest(size)` may say the least `(height, width)` that an image must have.
@@ -137,17 +153,25 @@ class Augmentation(Protocol):
 class ImageRecord:
     """One image of a domain, not yet read.
 
-    Exactly one of `path` (a file, read by the toolkit through its one admission function) and `render` (a function
-    that returns float32 CHW in [0, 1]) is set. `name` is unique within its domain and names the translation.
+    Exactly one of `path` (a file), `encoded` (a function that returns a file's bytes) and `render` (a function that
+    returns float32 CHW in [0, 1]) is set; files and bytes are read by the toolkit through its one admission function.
+    `name` is unique within its domain and names the translation.
     """
 
     name: str
     path: Path | None = None
     render: Callable[[], NDArray[np.float32]] | None = None
+    encoded: Callable[[], bytes] | None = None
 
 
 class Domain(Protocol):
-    """The images of one side, by index; cheap to ask, picklable."""
+    """The images of one side, by index; cheap to ask, picklable.
+
+    Optional method:
+        order(epoch, seed): the indices of every image in the order in which they are shown in that epoch, a function
+            of its arguments alone; for images that lie together and are best read together. Without it, every order
+            is as likely.
+    """
 
     def __len__(self) -> int: ...
 
