@@ -88,8 +88,8 @@ class Discriminator(Protocol):
     Optional attributes: `mixes_samples` and `initialises_itself`, as for a generator; and
         remembers_images: true where the network keeps something of the images that it was shown, in buffers. It is
             then called as `discriminator(images, real=..., learning=...)`: whether the images are real, and whether
-            the discriminator itself learns from them. Where `learning` is false (it teaches a generator, is probed,
-            or a penalty is taken) nothing may be remembered.
+            the discriminator itself learns from them. Both have defaults, `learning`'s is false: it teaches a
+            generator, is probed, or a penalty is taken, and nothing may be remembered.
     """
 
     def __call__(self, images: Tensor, /) -> Tensor | list[Tensor]:

@@ -1,11 +1,12 @@
 """What may be opened as an image: the one door that every file comes through.
 
-A file is looked at before it is decoded: it must be a regular file of a bearable size, in one of a few formats, with
-a bearable number of pixels, not animated, and of 8 bits a channel.
+A file, or the bytes of one, is looked at before it is decoded: it must be a regular file of a bearable size, in one of
+a few formats, with a bearable number of pixels, not animated, and of 8 bits a channel.
 """
 
 from __future__ import annotations
 
+import io
 import stat
 import struct
 import warnings
@@ -48,6 +49,21 @@ class ImageHeader:
     format: str
 
 
+@dataclass(frozen=True)
+class EncodedImage:
+    """The bytes of an image file that lies in no file of its own, and what it is called."""
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+    def open(self) -> io.BytesIO:
+        """Return the bytes as a stream."""
+        return io.BytesIO(self.content)
+
+
 def inspect_image(path: Path) -> ImageHeader:
     """Return what an image's header says, without decoding its pixels.
 
@@ -62,17 +78,21 @@ def inspect_image(path: Path) -> ImageHeader:
 
 
 @contextmanager
-def admitted(path: Path) -> Iterator[Image.Image]:
+def admitted(path: Path | EncodedImage) -> Iterator[Image.Image]:
     """Yield an opened image that passed every check; what goes wrong while it is used is a `DataError` too.
 
     Raises:
         DataError: it may not be opened, or its pixels cannot be decoded.
     """
-    _check_file(path)
+    if isinstance(path, EncodedImage):
+        _check_length(path, len(path.content))
+    else:
+        _check_file(path)
+    opened = path.open() if isinstance(path, EncodedImage) else path
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is stricter
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(opened, formats=FORMATS) as image:
                 _check_header(path, image)
                 yield image
     except UnidentifiedImageError:
@@ -91,17 +111,21 @@ def _check_file(path: Path) -> None:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise DataError(f"{path}: not a regular file")
-        if status.st_size == 0:
-            raise DataError(f"{path}: empty")
-        if status.st_size > MAX_BYTES:
-            raise DataError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB")
+        _check_length(path, status.st_size)
         with path.open("rb"):
             pass
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _check_header(path: Path, image: Image.Image) -> None:
+def _check_length(path: Path | EncodedImage, length: int) -> None:
+    if length == 0:
+        raise DataError(f"{path}: empty")
+    if length > MAX_BYTES:
+        raise DataError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB")
+
+
+def _check_header(path: Path | EncodedImage, image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise DataError(f"{path}: {width}x{height} is more than {MAX_PIXELS // 1_000_000} million pixels")
@@ -116,10 +140,10 @@ def _check_header(path: Path, image: Image.Image) -> None:
         raise DataError(f"{path}: {kind} cannot be read", hint="convert it to 8 bits a channel")
 
 
-def _bits(path: Path, image: Image.Image) -> int:
+def _bits(path: Path | EncodedImage, image: Image.Image) -> int:
     """Return the bits a channel of the file: for 16-bit RGB the mode is that of 8 bits."""
     if image.format == "PNG":
-        with path.open("rb") as stream:
+        with path.open() if isinstance(path, EncodedImage) else path.open("rb") as stream:
             return stream.read(25)[24]  # IHDR: signature 8, length 4, type 4, width 4, height 4, then the depth
     if image.format == "TIFF":
         sizes = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]  # BitsPerSample

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from cgkit.atomic import replacing
-from cgkit.data.admission import ImageHeader, admitted, inspect_image
+from cgkit.data.admission import EncodedImage, ImageHeader, admitted, inspect_image
 from cgkit.errors import DataError, ResourceError, UsageError
 
 Colour = tuple[int, int, int]
@@ -30,14 +30,14 @@ WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
 """By suffix, the format that is written and how."""
 
 
-def read_image(path: Path, *, channels: int = 3, background: Colour = WHITE) -> Tensor:
+def read_image(path: Path | EncodedImage, *, channels: int = 3, background: Colour = WHITE) -> Tensor:
     """Read an 8-bit image.
 
     The orientation that EXIF asks for is applied. Transparency is composited over `background`. Grey is repeated to
     three channels; colour becomes one channel by its luma (ITU-R 601).
 
     Args:
-        path: a file of one of the admitted formats.
+        path: a file of one of the admitted formats, or such a file's bytes.
         channels: 1 or 3.
         background: the colour behind transparent pixels, 0 to 255.
 

@@ -32,7 +32,7 @@ class Inspection:
 
 
 def check_images(records: Iterable[ImageRecord], *, at_least: Size = (1, 1)) -> Inspection:
-    """Read every header; images that are rendered have none and are passed over.
+    """Read every header; images that are no files (rendered, or bytes that a source fetches) are passed over.
 
     Args:
         records: the images of one domain.

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from cgkit.contracts import Domain, ImageRecord, Size
+from cgkit.data.admission import EncodedImage
 from cgkit.data.framing import cover
 from cgkit.data.images import read_image
 from cgkit.data.randomness import derive_seed, seeded
-from cgkit.data.sampling import ShuffledOrder, StepBatches
+from cgkit.data.sampling import EpochOrder, StepBatches
 from cgkit.errors import CgkitError, DataError, PluginError
 
 WORKER_TIMEOUT = 600
@@ -52,8 +53,11 @@ class Preparation:
         """Return an image as float32 `(C, H, W)` in [0, 1], in its own size."""
         if record.render is not None:
             return torch.from_numpy(record.render())
+        if record.encoded is not None:
+            file = EncodedImage(record.name, record.encoded())
+            return read_image(file, channels=channels, background=self.background)
         if record.path is None:
-            raise PluginError(f"image {record.name!r} of the source has neither a path nor a render function")
+            raise PluginError(f"image {record.name!r} of the source has no path, no bytes and no render function")
         return read_image(record.path, channels=channels, background=self.background)
 
     def for_testing(self, record: ImageRecord, channels: int) -> Tensor:
@@ -94,7 +98,7 @@ class UnpairedImages(Dataset[Item]):
         self._preparation = preparation
         self._seed = seed
         self._orders = tuple(
-            ShuffledOrder(len(domain), seed, f"order-{side}") for domain, side in zip(domains, "ab", strict=True)
+            EpochOrder(domain, seed, f"order-{side}") for domain, side in zip(domains, "ab", strict=True)
         )
 
     def __getitem__(self, position: int) -> Item:

@@ -1,35 +1,52 @@
-"""Which images meet at which step: every image of a domain once an epoch, the domains shuffled independently."""
+"""Which images meet at which step: every image of a domain once an epoch, the domains ordered independently."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from cgkit.data.randomness import generator
+from cgkit.contracts import Domain
+from cgkit.data.randomness import derive_seed, generator
+from cgkit.errors import PluginError
 
 
-@dataclass(frozen=True)
-class ShuffledOrder:
+class EpochOrder:
     """The endless order in which the images of one domain are shown.
 
-    Attributes:
-        length: the number of images.
+    A domain may have an order of its own; without one, every order is as likely.
+
+    Args:
+        domain: the images.
         seed: the run's seed.
         stream: the domain's own stream, so that both domains are shuffled independently.
     """
 
-    length: int
-    seed: int
-    stream: str
+    def __init__(self, domain: Domain, seed: int, stream: str) -> None:
+        self._domain = domain
+        self._length = len(domain)
+        self._seed = seed
+        self._stream = stream
+        self._epochs: dict[int, Tensor] = {}
 
     def __getitem__(self, position: int) -> int:
         """Return the index of the image at a position, counted from the run's start."""
-        epoch, place = divmod(position, self.length)
-        return int(_permutation(self.length, self.seed, self.stream, epoch)[place])
+        epoch, place = divmod(position, self._length)
+        if epoch not in self._epochs:
+            # A batch may reach over the end of an epoch, so the one before is kept.
+            self._epochs = {known: order for known, order in self._epochs.items() if abs(known - epoch) == 1}
+            self._epochs[epoch] = self._order(epoch)
+        return int(self._epochs[epoch][place])
+
+    def _order(self, epoch: int) -> Tensor:
+        own = getattr(self._domain, "order", None)
+        if own is None:
+            return torch.randperm(self._length, generator=generator(self._seed, self._stream, epoch))
+        order = torch.as_tensor(own(epoch, derive_seed(self._seed, self._stream)), dtype=torch.int64)
+        if not torch.equal(order.sort().values, torch.arange(self._length)):
+            raise PluginError(f"the source's order of epoch {epoch} is not a permutation of its {self._length} images")
+        return order
 
 
 class StepBatches:
@@ -46,8 +63,3 @@ class StepBatches:
 
     def __len__(self) -> int:
         return max(0, self._last - self._first)
-
-
-@lru_cache(maxsize=8)  # two domains, this epoch and the next
-def _permutation(length: int, seed: int, stream: str, epoch: int) -> Tensor:
-    return torch.randperm(length, generator=generator(seed, stream, epoch))

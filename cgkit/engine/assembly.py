@@ -118,9 +118,10 @@ class _Builder:
         uses = self._spec.metric or ()
         return {str(use.name): self.component("metrics", f"metric.{n}", use) for n, use in enumerate(uses)}
 
-    def augmentations(self) -> tuple[nn.Module | None, tuple[nn.Module, ...], tuple[nn.Module, ...]]:
-        """Return the framing, those for training images, and those for what a discriminator sees."""
+    def augmentations(self) -> tuple[nn.Module | None, tuple[nn.Module, ...], dict[str, list[nn.Module]]]:
+        """Return the framing, those for training images, and those for what each discriminator sees."""
         by_role: dict[str, list[nn.Module]] = {"framing": [], "data": [], "adversarial": []}
+        adversarial: dict[str, list[nn.Module]] = {"a": [], "b": []}
         for number, use in enumerate(self._spec.augmentation or ()):
             place = f"augmentation.{number}"
             augmentation = self.component("augmentations", place, use)
@@ -128,10 +129,14 @@ class _Builder:
             if role not in by_role:
                 raise PluginError(f'augmentation "{use.name}" has role {role!r}, not one of {", ".join(by_role)}')
             by_role[role].append(augmentation)
+            if role == "adversarial":
+                # Each discriminator has its own: what adapts, adapts to the one that it serves.
+                adversarial["a"].append(augmentation)
+                adversarial["b"].append(self.component("augmentations", place, use))
             if len(by_role["framing"]) > 1:
                 raise SpecError([Problem(place, f'"{use.name}" is a second framing, one is all there can be')])
         framing = by_role["framing"][0] if by_role["framing"] else None
-        return framing, tuple(by_role["data"]), tuple(by_role["adversarial"])
+        return framing, tuple(by_role["data"]), adversarial
 
     def component(self, kind: str, place: str, use: Use, *given: Any) -> Any:
         with _options_that_fit(place):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,8 +26,16 @@ class Fakes:
     b: Tensor | None
 
 
+RealLogits = dict[str, list[Tensor]]
+"""What each discriminator made of the real images: detached logits, one tensor for each scale."""
+
+
 class Objective:
-    """Equations 1 to 3 of the paper, the identity loss of its section 5.2, and every variant with other weights."""
+    """Equations 1 to 3 of the paper, the identity loss of its section 5.2, and every variant with other weights.
+
+    `parts` holds those losses and augmentations that are modules, for their state and device; nothing of them is
+    trained.
+    """
 
     def __init__(
         self,
@@ -36,13 +44,18 @@ class Objective:
         adversarial_loss: AdversarialLoss,
         cycle_loss: Callable[[Tensor, Tensor], Tensor],
         identity_loss: Callable[[Tensor, Tensor], Tensor],
-        augmentations: Sequence[nn.Module] = (),
+        augmentations: Mapping[str, Sequence[nn.Module]] | None = None,
     ) -> None:
         self.weights = weights
         self._adversarial_loss = adversarial_loss
         self.cycle_loss = cycle_loss
         self.identity_loss = identity_loss
-        self._augmentations = tuple(augmentations)
+        self._augmentations = {domain: tuple((augmentations or {}).get(domain, ())) for domain in ("a", "b")}
+        losses = {"adversarial_loss": adversarial_loss, "cycle_loss": cycle_loss, "identity_loss": identity_loss}
+        self.parts = nn.ModuleDict({name: loss for name, loss in losses.items() if isinstance(loss, nn.Module)})
+        for domain, modules in self._augmentations.items():
+            self.parts[f"augmentations_{domain}"] = nn.ModuleList(modules)
+        self.parts.requires_grad_(False)
 
     @property
     def passes(self) -> Passes:
@@ -62,9 +75,9 @@ class Objective:
         weights = self.weights
         terms: Terms = {}
         if weights.adversarial.a2b and cycle.fake_b is not None:
-            terms["adversarial_a2b"] = weights.adversarial.a2b * self._fooled(model, "b", cycle.fake_b)
+            terms["adversarial_a2b"] = weights.adversarial.a2b * self._fooled(model, "b", cycle.fake_b, cycle.real_b)
         if weights.adversarial.b2a and cycle.fake_a is not None:
-            terms["adversarial_b2a"] = weights.adversarial.b2a * self._fooled(model, "a", cycle.fake_a)
+            terms["adversarial_b2a"] = weights.adversarial.b2a * self._fooled(model, "a", cycle.fake_a, cycle.real_a)
         if cycle.cycled_a is not None:
             terms["cycle_forward"] = weights.cycle.forward * self.cycle_loss(*_wide(cycle.cycled_a, cycle.real_a))
         if cycle.cycled_b is not None:
@@ -80,15 +93,17 @@ class Objective:
         weights = self.weights.adversarial
         return Fakes(cycle.fake_a if weights.b2a else None, cycle.fake_b if weights.a2b else None)
 
-    def discriminators(self, model: CycleGAN, cycle: CyclePass, fakes: Fakes) -> Terms:
-        """Return the discriminators' terms, on the real images of `cycle` and on `fakes`."""
+    def discriminators(self, model: CycleGAN, cycle: CyclePass, fakes: Fakes) -> tuple[Terms, RealLogits]:
+        """Return the discriminators' terms, on the real images of `cycle` and on `fakes`, and the real logits."""
         terms: Terms = {}
+        observed: RealLogits = {}
         for domain, real, fake in (("a", cycle.real_a, fakes.a), ("b", cycle.real_b, fakes.b)):
             if fake is None:
                 continue
             discriminator = model.discriminators[domain]
-            real, fake = self._augmented(real, fake)
-            real_logits, fake_logits = _judged(discriminator, real, fake)
+            real, fake = self._augmented(domain, real, fake)
+            real_logits, fake_logits = _judged(discriminator, real, fake, learning=True)
+            observed[domain] = [scale.detach() for scale in real_logits]
             losses = [
                 self._adversarial_loss.discriminator_loss(*pair) for pair in zip(real_logits, fake_logits, strict=True)
             ]
@@ -98,34 +113,62 @@ class Objective:
                 with torch.autocast(real.device.type, enabled=False):
                     penalty = self._adversarial_loss.penalty(discriminator, *_wide(real, fake))
                 terms[f"penalty_{domain}"] = penalty
-        return _scalars(terms)
+        return _scalars(terms), observed
 
-    def _fooled(self, model: CycleGAN, domain: str, fake: Tensor) -> Tensor:
-        (shown,) = self._augmented(fake)
-        logits = _logits(model.discriminators[domain](shown))
-        return torch.stack([self._adversarial_loss.generator_loss(scale) for scale in logits]).mean()
+    def observe(self, real_logits: RealLogits) -> None:
+        """Let the augmentations that adapt see what the discriminators made of the real images of a step."""
+        with torch.no_grad():
+            for domain, logits in real_logits.items():
+                for augmentation in self._augmentations[domain]:
+                    observe = getattr(augmentation, "observe", None)
+                    if observe is not None:
+                        observe(logits)
 
-    def _augmented(self, *batches: Tensor) -> tuple[Tensor, ...]:
+    def _fooled(self, model: CycleGAN, domain: str, fake: Tensor, real: Tensor) -> Tensor:
+        discriminator, loss = model.discriminators[domain], self._adversarial_loss
+        if getattr(loss, "wants_real_logits", False):
+            real_logits, fake_logits = _judged(discriminator, *self._augmented(domain, real, fake), learning=False)
+            losses = [loss.generator_loss(*pair) for pair in zip(fake_logits, real_logits, strict=True)]  # type: ignore[call-arg]
+        else:
+            (shown,) = self._augmented(domain, fake)
+            losses = [loss.generator_loss(scale) for scale in _shown(discriminator, shown, real=False, learning=False)]
+        return torch.stack(losses).mean()
+
+    def _augmented(self, domain: str, *batches: Tensor) -> tuple[Tensor, ...]:
         """Return the batches as a discriminator sees them, all changed by the same draw."""
-        if not self._augmentations:
+        augmentations = self._augmentations[domain]
+        if not augmentations:
             return batches
         seed = int(torch.randint(2**62, ()))
-        return tuple(self._augment(batch, seed) for batch in batches)
-
-    def _augment(self, batch: Tensor, seed: int) -> Tensor:
-        images = (batch + 1) / 2
-        with seeded(seed):
-            for augmentation in self._augmentations:
-                images = augmentation(images)
-        return images * 2 - 1
+        return tuple(_augment(batch, augmentations, seed) for batch in batches)
 
 
-def _judged(discriminator: nn.Module, real: Tensor, fake: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+def _augment(batch: Tensor, augmentations: Sequence[nn.Module], seed: int) -> Tensor:
+    images = (batch + 1) / 2
+    with seeded(seed):
+        for augmentation in augmentations:
+            images = augmentation(images)
+    return images * 2 - 1
+
+
+def _judged(
+    discriminator: nn.Module, real: Tensor, fake: Tensor, *, learning: bool
+) -> tuple[list[Tensor], list[Tensor]]:
     """Return the logits of real and of made images, from one call where that gives the same as two."""
-    if mixes_samples(discriminator):
-        return _logits(discriminator(real)), _logits(discriminator(fake))
+    if mixes_samples(discriminator) or getattr(discriminator, "remembers_images", False):
+        real_logits, fake_logits = (
+            _shown(discriminator, images, real=images is real, learning=learning) for images in (real, fake)
+        )
+        return real_logits, fake_logits
     scales = _logits(discriminator(torch.cat([real, fake.to(real.dtype)])))
     return [scale[: len(real)] for scale in scales], [scale[len(real) :] for scale in scales]
+
+
+def _shown(discriminator: nn.Module, images: Tensor, *, real: bool, learning: bool) -> list[Tensor]:
+    """Return the logits of images, telling the discriminator what they are where it wants to know."""
+    if getattr(discriminator, "remembers_images", False):
+        return _logits(discriminator(images, real=real, learning=learning))
+    return _logits(discriminator(images))
 
 
 def _logits(judgement: Tensor | list[Tensor]) -> list[Tensor]:

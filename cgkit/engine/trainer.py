@@ -16,7 +16,7 @@ from cgkit.data.randomness import derive_seed, generator
 from cgkit.engine.cyclegan import CycleGAN, CyclePass
 from cgkit.engine.image_pool import ImagePool
 from cgkit.engine.moving_average import MovingAverage
-from cgkit.engine.objective import Fakes, Objective, Terms
+from cgkit.engine.objective import Fakes, Objective, RealLogits, Terms
 from cgkit.engine.precision import Precision
 from cgkit.errors import CheckpointError, DivergedError
 from cgkit.spec import model as spec
@@ -42,6 +42,7 @@ class Trainer:
     ) -> None:
         self.model = model.to(precision.device, precision.dtype)
         self.objective = objective
+        objective.parts.to(precision.device, precision.dtype)
         self.precision = precision
         self.step_number = 0
         """How many steps are done."""
@@ -80,14 +81,17 @@ class Trainer:
                     terms = self.objective.generators(self.model, cycle)
                 self._backward(terms, losses, share=1 / len(batches))
                 cycles.append(cycle.detached())
+        judged: list[RealLogits] = []
         for number, cycle in enumerate(cycles):
             fakes = self._exchange(self.objective.fakes(cycle), number)
             with self.precision.autocast():
-                terms = self.objective.discriminators(self.model, cycle, fakes)
+                terms, real_logits = self.objective.discriminators(self.model, cycle, fakes)
             self._backward(terms, losses, share=1 / len(batches))
+            judged.append(real_logits)
         # The discriminators learn from images made before the generators' update, so both updates can wait until
         # it is known that every gradient is finite.
         self._update(losses)
+        self.objective.observe(_together(judged))
         self.step_number += 1
         return losses
 
@@ -99,6 +103,7 @@ class Trainer:
             for name, optimizer in self._optimizers().items()
             for key, tensor in optimizer_tensors(optimizer)[0].items()
         }
+        files["components"] = dict(self.objective.parts.state_dict())
         files["pool"] = {domain: pool.images for domain, pool in self.image_pools.items() if pool.images is not None}
         if self.moving_average:
             files["ema"] = dict(self.moving_average.networks.state_dict())
@@ -118,6 +123,7 @@ class Trainer:
             CheckpointError: it is the state of something else.
         """
         load_strictly(self.model, tensors.get("model", {}), what="model")
+        load_strictly(self.objective.parts, tensors.get("components", {}), what="components")
         if self.moving_average:
             load_strictly(self.moving_average.networks, tensors.get("ema", {}), what="ema")
             self.moving_average.updates = int(state["ema_updates"])
@@ -199,6 +205,14 @@ class Trainer:
 
 def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
     return (parameter for group in optimizer.param_groups for parameter in group["params"])
+
+
+def _together(judged: Sequence[RealLogits]) -> RealLogits:
+    """Return the logits of all the batches of a step as those of one."""
+    return {
+        domain: [torch.cat(scales) for scales in zip(*(logits[domain] for logits in judged), strict=True)]
+        for domain in judged[0]
+    }
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def test_both_generators_learn_jointly_and_discriminators_from_images_made_befor
     discriminators.zero_grad()
     generators.step()
     detached = cycle.detached()
-    terms = trainer.objective.discriminators(before, detached, trainer.objective.fakes(detached))
+    terms, _ = trainer.objective.discriminators(before, detached, trainer.objective.fakes(detached))
     sum(terms.values()).backward()
     discriminators.step()
     for ours, by_hand in zip(trainer.model.parameters(), before.parameters(), strict=True):
