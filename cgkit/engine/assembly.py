@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,17 +139,24 @@ class _Builder:
         return framing, tuple(by_role["data"]), adversarial
 
     def component(self, kind: str, place: str, use: Use, *given: Any) -> Any:
-        with _options_that_fit(place):
-            return build(self._registries[kind][use.name or ""], *given, options=use.options)
+        with self._weights_drawn(place):
+            return self._built(kind, place, use, *given)
 
     def _network(self, kind: str, place: str, use: Use, *given: Any) -> nn.Module:
-        # Every network has a stream of its own: two of one architecture must not start alike.
-        with seeded(derive_seed(self._spec.seed, f"weights-{place}")):
-            network = self.component(kind, place, use, *given)
+        with self._weights_drawn(place):
+            network = self._built(kind, place, use, *given)
             if not isinstance(network, nn.Module):
                 raise PluginError(f'{place} "{use.name}" is a {type(network).__name__}, not an nn.Module')
             initialise(network, self._spec.train.initialisation)
         return network
+
+    def _built(self, kind: str, place: str, use: Use, *given: Any) -> Any:
+        with _options_that_fit(place):
+            return build(self._registries[kind][use.name or ""], *given, options=use.options)
+
+    def _weights_drawn(self, place: str) -> AbstractContextManager[None]:
+        """Give every component a stream of its own: two of one architecture must not start alike."""
+        return seeded(derive_seed(self._spec.seed, f"weights-{place}"))
 
 
 @contextmanager
