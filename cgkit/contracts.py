@@ -214,7 +214,11 @@ class Metric(Protocol):
 
 
 class Tracker(Protocol):
-    """Built as `(folder, *, options)`; `folder` is the run folder, a `pathlib.Path`."""
+    """Built as `(folder, *, options)`; `folder` is the run folder, a `pathlib.Path`.
+
+    Called from a thread of its own while the run waits. One that raises, or takes longer than the spec's
+    `log.patience`, is not called again, and the run goes on.
+    """
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
         """Write named numbers of a step."""

@@ -2,6 +2,9 @@
 
 A plugin is a module named by an entry point of the group `cgkit`. It implements any of these functions, marked with
 `@cgkit.hookimpl`, with as few of the arguments as it needs. Hooks only ever gain arguments.
+
+The hooks that observe a run are called from a thread of the plugin's own while the run waits. A plugin that raises in
+one, or takes longer than the spec's `log.patience`, is not called again, and the run goes on.
 """
 
 from __future__ import annotations

@@ -98,7 +98,8 @@ class Run:
         """
         with self.folder.locked(), StopRequest() as stop:
             self._open(layers, source)
-            observers = Observers(self._plugins, self._trackers(), self._reporter.warning)
+            warn, patience = self._reporter.warning, self.spec.log.patience
+            observers = Observers(self._plugins, self._trackers(), warn, patience=patience)
             try:
                 return self._observed(observers, stop)
             finally:

@@ -190,9 +190,12 @@ class Samples(Table):
 
 
 class Log(Table):
-    """When losses are recorded."""
+    """When losses are recorded, and how long whoever records them may take."""
 
     every: Steps = Field(default=10, description="Steps between records of the losses' means.")
+    patience: float = Field(
+        default=30.0, gt=0, le=86_400, description="Seconds that a tracker or a plugin's hook may take at a time."
+    )
 
 
 class Evaluation(Table):
