@@ -1,0 +1,1 @@
+"""Starting a plugin package of one's own."""

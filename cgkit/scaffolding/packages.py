@@ -1,0 +1,125 @@
+"""Starting a package of one's own: `cgkit plugins new` writes it from the templates beside this module."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from cgkit import __version__
+from cgkit.contracts import Kind
+from cgkit.errors import UsageError
+from cgkit.plugins import load_plugins
+
+PREFIX = "cgkit-"
+"""What the name of a package with plugins begins with, so that an index can be searched for them."""
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LONGEST = 30
+
+
+def write_package(name: str, kind: Kind, folder: Path) -> Path:
+    """Write a complete package with one small component that works, its tests and its README.
+
+    Args:
+        name: what the component is called; the package is `cgkit-NAME` (which may be given too).
+        kind: what kind of component it is.
+        folder: where the package's own folder, `cgkit-NAME`, is made; it is made too where it is missing.
+
+    Returns:
+        The package's folder.
+
+    Raises:
+        UsageError: the name cannot be used, something is there already, or the folder cannot be written.
+    """
+    bare = _checked(name.removeprefix(PREFIX), kind)
+    target = folder / f"{PREFIX}{bare}"
+    try:
+        if target.is_dir() and any(target.iterdir()):
+            raise UsageError(f"{target} exists and is not empty", hint="choose another name or another folder")
+        for path, text in _render(bare, kind):
+            file = target / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("x", encoding="utf-8", newline="\n") as new:
+                new.write(text)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def _checked(name: str, kind: Kind) -> str:
+    """Return the name where a component, a package and a class can be called so."""
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
+        raise UsageError(
+            f"{name!r} is no name for a plugin",
+            hint=f"use lower-case letters, digits and hyphens, a letter first, at most {_LONGEST} of them",
+        )
+    if keyword.iskeyword(name) or keyword.iskeyword(name.capitalize()) or keyword.issoftkeyword(name):
+        raise UsageError(f"{name!r} is a word of Python's own", hint="choose another name")
+    if name in {component.name for component in load_plugins(installed=False).registries[kind.name]}:
+        # Two components of one name would make every spec that names either ambiguous.
+        raise UsageError(f"a built-in {_noun(kind)} is called {name!r} already", hint="choose another name")
+    return name
+
+
+def _render(name: str, kind: Kind) -> Iterator[tuple[str, str]]:
+    """Yield every file of the package: its path, and its text."""
+    package = f"{PREFIX}{name}".replace("-", "_")
+    values = {
+        "name": name,
+        "distribution": f"{PREFIX}{name}",
+        "package": package,
+        "registry": kind.name,
+        "table": kind.table,
+        "noun": _noun(kind),
+        "component": _class_name(name, kind),
+    }
+    component = _fill(f"{kind.table}/component.py", values)
+    values["summary"] = _summary(component, values["component"])
+    values["dependencies"] = "\n".join(f'  "{requirement}",' for requirement in _requirements(component))
+    values["spec"] = _fill(f"{kind.table}/spec.toml", values).rstrip()
+    yield "pyproject.toml", _fill("package/pyproject.toml", values)
+    yield "README.md", _fill("package/README.md", values)
+    yield ".gitignore", _fill("package/gitignore", values)
+    yield f"{package}/__init__.py", _fill("package/__init__.py", values)
+    yield f"{package}/{kind.table}.py", component
+    yield f"{package}/py.typed", ""
+    yield f"tests/test_{name.replace('-', '_')}.py", _fill(f"{kind.table}/test.py", values)
+
+
+def _fill(template: str, values: dict[str, str]) -> str:
+    text = files("cgkit.scaffolding").joinpath("templates", f"{template}.template").read_text(encoding="utf-8")
+    return Template(text).substitute(values)
+
+
+def _noun(kind: Kind) -> str:
+    return kind.table.replace("_", " ")
+
+
+def _class_name(name: str, kind: Kind) -> str:
+    """Return `DeepResnetGenerator` for a generator called `deep-resnet`, or `deep-resnet-generator`."""
+    last = kind.table.replace("_", "-")
+    words = f"{name.removesuffix(f'-{last}')}-{last}".split("-")
+    return "".join(word.capitalize() for word in words)
+
+
+def _summary(source: str, component: str) -> str:
+    """Return the first line of a class's docstring."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and node.name == component:
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    raise LookupError(component)
+
+
+def _requirements(source: str) -> list[str]:
+    """Return what a module's imports need, beside cgkit itself."""
+    nodes = list(ast.walk(ast.parse(source)))
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    packages = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"cgkit", "__future__"}
+    return [f"cgkit>={__version__}", *sorted(package.replace("_", "-") for package in packages)]
