@@ -1,0 +1,153 @@
+"""The generator of UVCGAN and UVCGANv2."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le, MaxLen, MinLen
+from torch import Tensor, nn
+
+from cgkit.components.layers.sizes import check_size
+from cgkit_uvcgan.modulation import ModulatedConvolution
+from cgkit_uvcgan.transformer import PixelwiseVisionTransformer
+
+Width = Annotated[int, Ge(1), Le(4096)]
+
+
+class VitUnetGenerator(nn.Module):
+    """U-Net with a pixel-wise vision transformer in its middle (Torbunov et al., 2023).
+
+    As published: a 3x3 convolution to the first width; levels down of two 3x3 convolutions and one of 2x2 that halves
+    height and width; the transformer; levels up of a doubling by nearest neighbours with a 3x3 convolution, and two
+    more that also see what went down at that size; a 1x1 convolution and a tanh. UVCGAN normalises every feature map
+    over one image before each of the two convolutions. UVCGANv2 (`modulated`) has no norms; a token of the transformer
+    describes the image, and modulates the convolutions of every level up.
+
+    The published networks were trained on after self-supervised pre-training. Without norms, and drawn from N(0, 0.02)
+    as published, next to nothing of an image would pass an untrained encoder; a modulated network therefore draws its
+    own initial weights, those of the convolutions as He et al. (2015) do.
+
+    Height and width must be multiples of `stride`.
+
+    Args:
+        features: channels at each level, the widest level last; every level halves height and width.
+        blocks: transformer blocks.
+        heads: attention heads, which divide the transformer's width.
+        width: the transformer's width: numbers in the token of a pixel.
+        positions: numbers that describe a pixel's place to the transformer.
+        feed_forward: the hidden width of the transformer's feed-forward parts.
+        modulated: let the transformer set a style for the way up, in place of norms, as UVCGANv2 does.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        features: Annotated[tuple[Width, ...], MinLen(1), MaxLen(8)] = (48, 96, 192, 384),
+        blocks: Annotated[int, Ge(0), Le(64)] = 12,
+        heads: Annotated[int, Ge(1), Le(256)] = 6,
+        width: Width = 384,
+        positions: Width = 384,
+        feed_forward: Annotated[int, Ge(1), Le(16_384)] = 1536,
+        modulated: bool = False,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"{heads} heads do not divide the width of {width}")
+        self.stride = 2 ** len(features)
+        self.initialises_itself = modulated
+        steps = list(pairwise((features[0], *features)))
+        self.first = nn.Sequential(nn.Conv2d(in_channels, features[0], 3, padding=1), nn.LeakyReLU(0.01, inplace=True))
+        self.down = nn.ModuleList(_Down(before, after, normed=not modulated) for before, after in steps)
+        self.transformer = PixelwiseVisionTransformer(
+            features[-1],
+            width=width,
+            blocks=blocks,
+            heads=heads,
+            feed_forward=feed_forward,
+            positions=positions,
+            styled=modulated,
+        )
+        self.up = nn.ModuleList(
+            _ModulatedUp(wide, narrow, width) if modulated else _Up(wide, narrow) for narrow, wide in reversed(steps)
+        )
+        self.last = nn.Conv2d(features[0], out_channels, 1)
+        if modulated:
+            self._initialise()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].
+
+        Raises:
+            ValueError: height and width do not fit.
+        """
+        check_size(images, least=self.stride, multiple=self.stride)
+        features = self.first(images)
+        skips: list[Tensor] = []
+        for level in self.down:
+            features, skip = level(features)
+            skips.append(skip)
+        features, style = self.transformer(features)
+        for level in self.up:
+            features = level(features, skips.pop(), style)
+        return torch.tanh(self.last(features))
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, a=0.01)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
+class _Down(nn.Module):
+    def __init__(self, before: int, after: int, *, normed: bool) -> None:
+        super().__init__()
+        self.block = nn.Sequential(*_convolution(before, after, normed), *_convolution(after, after, normed))
+        self.halving = nn.Conv2d(after, after, 2, stride=2)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        skip = self.block(features)
+        return self.halving(skip), skip
+
+
+class _Up(nn.Module):
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.doubling = _doubling(before)
+        self.block = nn.Sequential(
+            *_convolution(2 * before, before, normed=True), *_convolution(before, after, normed=True)
+        )
+
+    def forward(self, features: Tensor, skip: Tensor, style: None) -> Tensor:
+        joined: Tensor = self.block(torch.cat((self.doubling(features), skip), 1))
+        return joined
+
+
+class _ModulatedUp(nn.Module):
+    def __init__(self, before: int, after: int, style: int) -> None:
+        super().__init__()
+        self.doubling = _doubling(before)
+        self.convolutions = nn.ModuleList(
+            (ModulatedConvolution(2 * before, before, style), ModulatedConvolution(before, after, style))
+        )
+
+    def forward(self, features: Tensor, skip: Tensor, style: Tensor) -> Tensor:
+        joined = torch.cat((self.doubling(features), skip), 1)
+        for convolution in self.convolutions:
+            joined = nn.functional.leaky_relu(convolution(joined, style), 0.01)
+        return joined
+
+
+def _convolution(before: int, after: int, normed: bool) -> list[nn.Module]:
+    # Group normalisation with one group a channel is instance normalisation; nn.InstanceNorm2d gives wrong gradients
+    # at batch 1 in channels_last.
+    norm = [nn.GroupNorm(before, before, affine=False)] if normed else []
+    return [*norm, nn.Conv2d(before, after, 3, padding=1), nn.LeakyReLU(0.01, inplace=True)]
+
+
+def _doubling(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(channels, channels, 3, padding=1))
