@@ -1,0 +1,216 @@
+"""A package that is written from the templates is complete: it installs, is clean, passes its own tests and trains."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cgkit.contracts import KINDS, Kind, kind_named
+from cgkit.engine.launch import run
+from cgkit.errors import UsageError
+from cgkit.options import options_of
+from cgkit.plugins import Plugins, load_plugins
+from cgkit.scaffolding.packages import write_package
+from cgkit.spec import load_spec
+from tests.conftest import TINY
+
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.table)
+GENERATOR = kind_named("generator")
+
+
+def name_of(kind: Kind) -> str:
+    return f"own-{kind.table.replace('_', '-')}"
+
+
+def tool(*command: str | Path, **environment: str) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, command)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A package of every kind, by the kind's table."""
+    folder = tmp_path_factory.mktemp("packages")
+    return {kind.table: write_package(name_of(kind), kind, folder) for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def site(packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of them, built and installed, without touching the environment."""
+    folder = tmp_path_factory.mktemp("site")
+    offline = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--no-compile")
+    tool("pip", "install", *offline, "--target", folder, *packages.values())
+    return folder
+
+
+@pytest.fixture
+def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("CGKIT_PLUGINS", ",".join(f"cgkit-{name_of(kind)}" for kind in KINDS))
+    return load_plugins()
+
+
+@EVERY_KIND
+def test_what_is_written_is_a_whole_package(packages: dict[str, Path], kind: Kind) -> None:
+    folder = packages[kind.table]
+    package = f"cgkit_{name_of(kind).replace('-', '_')}"
+    assert folder.name == f"cgkit-{name_of(kind)}"
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
+        ".gitignore",
+        "README.md",
+        "pyproject.toml",
+        f"{package}/__init__.py",
+        f"{package}/{kind.table}.py",
+        f"{package}/py.typed",
+        f"tests/test_{name_of(kind).replace('-', '_')}.py",
+    }
+    assert not [path for path in folder.rglob("*") if path.is_file() and "$" in path.read_text()]
+
+
+@EVERY_KIND
+def test_once_installed_its_component_is_listed_with_documented_options(installed: Plugins, kind: Kind) -> None:
+    component = installed.registries[kind.name][name_of(kind)]
+    assert component.provider == f"cgkit-{name_of(kind)}"
+    assert component.summary == (component.load().__doc__ or "").partition("\n")[0]
+    options = options_of(component)
+    assert options
+    assert all(option.meaning for option in options.values())
+
+
+@EVERY_KIND
+def test_the_spec_of_its_readme_is_valid(
+    packages: dict[str, Path], installed: Plugins, kind: Kind, tmp_path: Path
+) -> None:
+    _, _, rest = (packages[kind.table] / "README.md").read_text().partition("```toml\n")
+    spec = tmp_path / "spec.toml"
+    spec.write_text(rest.partition("```")[0])
+    assert name_of(kind) in str(load_spec(spec, installed).to_json())
+
+
+def test_a_spec_may_use_one_of_every_kind_and_trains(installed: Plugins, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.toml"
+    spec.write_text(
+        TINY.replace('"seasons"', '"own-source"')
+        .replace('"resnet"\nwidth = 4\nblocks = 1', '"own-generator"')
+        # Its stripes have no truth to score against, so the metric is built but not asked.
+        .replace('"patch"\nwidth = 4\nlayers = 1', '"own-discriminator"')
+        + "".join(f'\n[{table}]\nname = "{name}"\n' for table, name in OTHERS)
+    )
+    outcome = run(spec, overrides=["train.steps=1"], output=tmp_path / "run", plugins=installed)
+    assert outcome.step == 1
+    assert (tmp_path / "run" / "own-tracker.csv").read_text().startswith("1,")
+    resolved = (tmp_path / "run" / "spec.resolved.json").read_text()
+    assert all(name_of(kind) in resolved for kind in KINDS)
+
+
+OTHERS = (
+    ("adversarial_loss", "own-adversarial-loss"),
+    ("cycle_loss", "own-reconstruction-loss"),
+    ("[augmentation]", "own-augmentation"),
+    ("schedule", "own-schedule"),
+    ("[metric]", "own-metric"),
+    ("[tracker]", "own-tracker"),
+)
+
+
+def test_its_own_tests_pass(packages: dict[str, Path], site: Path, tmp_path: Path) -> None:
+    tests = [folder / "tests" for folder in packages.values()]
+    options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "error::DeprecationWarning")
+    out = tool("pytest", *options, f"--rootdir={tmp_path}", *tests, PYTHONPATH=str(site))
+    assert "passed" in out
+    assert "skipped" not in out
+
+
+def test_it_is_free_of_lint_and_formatted(packages: dict[str, Path]) -> None:
+    folder = next(iter(packages.values())).parent
+    tool("ruff", "check", "--no-cache", "--extend-select", "I,UP,B,C4,SIM,PT,RUF,ANN,PTH,E501", folder)
+    tool("ruff", "format", "--no-cache", "--check", folder)
+
+
+def test_its_types_are_strict(packages: dict[str, Path], site: Path, tmp_path: Path) -> None:
+    tests = [file for folder in packages.values() for file in folder.glob("tests/*.py")]
+    modules = [part for kind in KINDS for part in ("-p", f"cgkit_{name_of(kind).replace('-', '_')}")]
+    assert len(tests) == len(KINDS)
+    settings = ("--strict", "--config-file=", f"--cache-dir={tmp_path}")
+    tool("mypy", *settings, *modules, MYPYPATH=str(site))
+    tool("mypy", *settings, *tests, MYPYPATH=str(site))
+
+
+@pytest.mark.parametrize("name", ["cgkit-halo", "halo"])
+def test_the_prefix_may_be_given_or_left_out(name: str, tmp_path: Path) -> None:
+    assert write_package(name, GENERATOR, tmp_path / "new" / "folder") == tmp_path / "new" / "folder" / "cgkit-halo"
+
+
+def test_a_name_may_have_several_words_and_name_the_kind_itself(tmp_path: Path) -> None:
+    folder = write_package("deep-halo-generator", GENERATOR, tmp_path)
+    assert "class DeepHaloGenerator(" in (folder / "cgkit_deep_halo_generator" / "generator.py").read_text()
+
+
+@pytest.mark.parametrize("length", [1, 30])
+@EVERY_KIND
+def test_names_of_any_length_give_formatted_files(kind: Kind, length: int, tmp_path: Path) -> None:
+    folder = write_package("x" * length, kind, tmp_path)
+    assert max(len(line) for file in folder.rglob("*.py") for line in file.read_text().splitlines()) <= 120
+
+
+ODD = ["", "cgkit-", "-x", "x-", "x--y", "X", "a_b", "a b", "../x", "a/b", "3d", "ümlaut", "x\n", "x" * 31]
+PYTHONS = ["class", "none", "true", "match", "import"]
+
+
+@pytest.mark.parametrize("name", [*ODD, *PYTHONS])
+def test_a_name_that_cannot_be_one_is_refused_and_nothing_written(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no name for a plugin|word of Python's own"):
+        write_package(name, GENERATOR, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_a_built_in_component_of_the_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a built-in generator is called 'resnet' already"):
+        write_package("resnet", GENERATOR, tmp_path)
+    assert write_package("resnet", kind_named("metric"), tmp_path).is_dir()
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "cgkit-halo").mkdir()
+    (tmp_path / "cgkit-halo" / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="exists and is not empty"):
+        write_package("halo", GENERATOR, tmp_path)
+    assert [path.name for path in (tmp_path / "cgkit-halo").iterdir()] == ["mine.txt"]
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "cgkit-halo").mkdir()
+    assert (write_package("halo", GENERATOR, tmp_path) / "pyproject.toml").is_file()
+
+
+def make_file(path: Path) -> None:
+    path.write_text("mine")
+
+
+def make_dangling_link(path: Path) -> None:
+    path.symlink_to("nowhere/at/all")
+
+
+@pytest.mark.parametrize("make", [make_file, make_dangling_link])
+def test_a_folder_that_cannot_be_made_is_told(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "cgkit-halo")
+    with pytest.raises(UsageError, match="cgkit-halo cannot be written"):
+        write_package("halo", GENERATOR, tmp_path)
+
+
+def test_writing_a_package_imports_no_torch(tmp_path: Path) -> None:
+    source = (
+        "import sys; from pathlib import Path; from cgkit.contracts import KINDS;"
+        "from cgkit.scaffolding.packages import write_package;"
+        f"write_package('halo', KINDS[0], Path({str(tmp_path)!r})); assert 'torch' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", source], check=False).returncode == 0
