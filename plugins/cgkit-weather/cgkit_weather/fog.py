@@ -1,0 +1,53 @@
+"""Fog between the camera and the scene."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le
+from kornia.contrib import diamond_square
+from torch import Tensor, nn
+
+from cgkit.components.augmentations.draws import Probability, happens
+from cgkit.contracts import Role
+
+
+class Fog(nn.Module):
+    """Fog of uneven thickness.
+
+    Every pixel is moved towards the light grey of the fog by a share of its own, as in the model of a hazy image
+    (Narasimhan and Nayar, 2002), where that share is drawn as a cloudy pattern (kornia's diamond-square fractal) and
+    does not depend on how far away things are, which nobody knows.
+
+    Args:
+        density: the most that fog hides; an image gets an amount between a half and all of it.
+        roughness: 0 for smooth banks of fog, 1 for ragged ones.
+        lightness: the fog's own grey.
+        p: how often there is fog.
+    """
+
+    role: Role = "data"
+
+    def __init__(
+        self,
+        *,
+        density: Annotated[float, Ge(0), Le(1)] = 0.7,
+        roughness: Annotated[float, Ge(0), Le(1)] = 0.4,
+        lightness: Annotated[float, Ge(0), Le(1)] = 0.85,
+        p: Probability = 0.5,
+    ) -> None:
+        super().__init__()
+        self.density = density
+        self.roughness = roughness
+        self.lightness = lightness
+        self.p = p
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return `(N, C, H, W)` in [0, 1], in fog."""
+        if not happens(self.p):
+            return image
+        amount = self.density * float(1 + torch.rand((), device="cpu")) / 2
+        pattern = diamond_square((1, 1, *image.shape[-2:]), self.roughness, device=torch.device("cpu"))
+        hidden = (amount * pattern).to(image.device, image.dtype)
+        return (image + hidden * (self.lightness - image)).clamp(0, 1)

@@ -1,0 +1,60 @@
+"""Snow that lies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from kornia.augmentation import RandomSnow
+from torch import Tensor, nn
+
+from cgkit.components.augmentations.draws import Probability, happens
+from cgkit.contracts import Role
+
+
+class Snow(nn.Module):
+    """Snow on the ground: what is dark turns light.
+
+    kornia's RandomSnow: the lightness of every pixel that is darker than a threshold is multiplied, to white at most.
+    No flakes fall.
+
+    Args:
+        threshold_min: the least lightness below which there is snow.
+        threshold_max: the greatest one: the more, the more of the image is covered.
+        brightness_min: the least factor of the lightness.
+        brightness_max: the greatest one.
+        p: how often it snows.
+    """
+
+    role: Role = "data"
+
+    def __init__(
+        self,
+        *,
+        threshold_min: Annotated[float, Ge(0), Le(1)] = 0.3,
+        threshold_max: Annotated[float, Ge(0), Le(1)] = 0.6,
+        brightness_min: Annotated[float, Ge(1), Le(10)] = 1.5,
+        brightness_max: Annotated[float, Ge(1), Le(10)] = 2.5,
+        p: Probability = 0.5,
+    ) -> None:
+        super().__init__()
+        if threshold_min > threshold_max:
+            raise ValueError(f"threshold_min = {threshold_min:g} is greater than threshold_max = {threshold_max:g}")
+        if brightness_min > brightness_max:
+            raise ValueError(f"brightness_min = {brightness_min:g} is greater than brightness_max = {brightness_max:g}")
+        self.p = p
+        self._snow = RandomSnow((threshold_min, threshold_max), (brightness_min, brightness_max), p=1.0)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return `(N, C, H, W)` in [0, 1], with snow; grey images stay grey.
+
+        Raises:
+            ValueError: the image has neither 1 nor 3 channels.
+        """
+        channels = image.shape[1]
+        if channels not in (1, 3):
+            raise ValueError(f"snow falls on images with 1 or 3 channels, not {channels}")
+        if not happens(self.p):
+            return image
+        snowy: Tensor = self._snow(image.expand(-1, 3, -1, -1))
+        return snowy[:, :channels].to(image.dtype).clamp(0, 1)
