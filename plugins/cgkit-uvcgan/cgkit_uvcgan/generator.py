@@ -61,7 +61,10 @@ class VitUnetGenerator(nn.Module):
         self.initialises_itself = modulated
         steps = list(pairwise((features[0], *features)))
         self.first = nn.Sequential(nn.Conv2d(in_channels, features[0], 3, padding=1), nn.LeakyReLU(0.01, inplace=True))
-        self.down = nn.ModuleList(_Down(before, after, normed=not modulated) for before, after in steps)
+        self.down = nn.ModuleList(
+            _Down(before, after, normed=not modulated, last=level == len(features))
+            for level, (before, after) in enumerate(steps, start=1)
+        )
         self.transformer = PixelwiseVisionTransformer(
             features[-1],
             width=width,
@@ -104,10 +107,11 @@ class VitUnetGenerator(nn.Module):
 
 
 class _Down(nn.Module):
-    def __init__(self, before: int, after: int, *, normed: bool) -> None:
+    def __init__(self, before: int, after: int, *, normed: bool, last: bool) -> None:
         super().__init__()
         self.block = nn.Sequential(*_convolution(before, after, normed), *_convolution(after, after, normed))
-        self.halving = nn.Conv2d(after, after, 2, stride=2)
+        # A norm that comes next would remove a bias, whose gradient were then rounding noise.
+        self.halving = nn.Conv2d(after, after, 2, stride=2, bias=last or not normed)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         skip = self.block(features)
@@ -117,7 +121,7 @@ class _Down(nn.Module):
 class _Up(nn.Module):
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.doubling = _doubling(before)
+        self.doubling = _doubling(before, bias=False)  # a norm comes next
         self.block = nn.Sequential(
             *_convolution(2 * before, before, normed=True), *_convolution(before, after, normed=True)
         )
@@ -130,7 +134,7 @@ class _Up(nn.Module):
 class _ModulatedUp(nn.Module):
     def __init__(self, before: int, after: int, style: int) -> None:
         super().__init__()
-        self.doubling = _doubling(before)
+        self.doubling = _doubling(before, bias=True)
         self.convolutions = nn.ModuleList(
             (ModulatedConvolution(2 * before, before, style), ModulatedConvolution(before, after, style))
         )
@@ -149,5 +153,5 @@ def _convolution(before: int, after: int, normed: bool) -> list[nn.Module]:
     return [*norm, nn.Conv2d(before, after, 3, padding=1), nn.LeakyReLU(0.01, inplace=True)]
 
 
-def _doubling(channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(channels, channels, 3, padding=1))
+def _doubling(channels: int, *, bias: bool) -> nn.Sequential:
+    return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(channels, channels, 3, padding=1, bias=bias))

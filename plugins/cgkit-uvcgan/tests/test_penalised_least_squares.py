@@ -1,0 +1,103 @@
+"""The adversarial loss: CycleGAN's least squares, and a penalty on the discriminator's gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cgkit_uvcgan.discriminator import BatchHeadPatchDiscriminator
+from cgkit_uvcgan.penalised_least_squares import PenalisedLeastSquaresLoss
+from torch import nn
+
+from cgkit.components.adversarial_losses.least_squares import LeastSquaresLoss
+
+
+class Linear(nn.Module):
+    """A discriminator whose every logit is the same linear function of the image, on a map of 2x3 patches."""
+
+    def __init__(self, *scales):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 4, 5, dtype=torch.float64))
+        self.scales = scales
+
+    def forward(self, images):
+        logit = (images * self.weight).sum((1, 2, 3)).view(-1, 1, 1, 1).expand(-1, 1, 2, 3)
+        return [scale * logit for scale in self.scales] if self.scales else logit
+
+
+def pair(count=2):
+    return torch.rand(2, count, 3, 4, 5, dtype=torch.float64).unbind()
+
+
+def test_the_losses_are_those_of_cyclegan():
+    real, fake = torch.randn(2, 3, 1, 4, 4).unbind()
+    ours, published = PenalisedLeastSquaresLoss(), LeastSquaresLoss()
+    assert torch.equal(ours.discriminator_loss(real, fake), published.discriminator_loss(real, fake))
+    assert torch.equal(ours.generator_loss(fake), published.generator_loss(fake))
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.1])
+def test_around_zero_a_linear_discriminator_is_charged_the_square_of_its_norm(weight):
+    discriminator = Linear()
+    loss = PenalisedLeastSquaresLoss(gradient_penalty=weight)
+    penalty = loss.penalty(discriminator, *pair())
+    assert torch.allclose(penalty, weight * discriminator.weight.square().sum())
+    (gradient,) = torch.autograd.grad(penalty, discriminator.weight)
+    assert torch.allclose(gradient, 2 * weight * discriminator.weight)
+
+
+@pytest.mark.parametrize(("patches", "logits"), [("mean", 1), ("sum", 6)])
+def test_around_another_centre_it_is_charged_the_relative_distance_of_its_norm(patches, logits):
+    discriminator = Linear()
+    loss = PenalisedLeastSquaresLoss(gradient_penalty=0.1, centre=100.0, patches=patches)
+    norm = logits * discriminator.weight.square().sum().sqrt()
+    assert torch.allclose(loss.penalty(discriminator, *pair()), 0.1 * (norm - 100).square() / 100**2)
+
+
+def test_several_scales_are_charged_their_mean():
+    discriminator = Linear(1.0, 3.0)
+    expected = 5 * discriminator.weight.square().sum()
+    assert torch.allclose(PenalisedLeastSquaresLoss().penalty(discriminator, *pair()), expected)
+
+
+def test_the_penalty_is_zero_where_the_discriminator_is_flat_and_pulls_nothing():
+    discriminator = Linear()
+    nn.init.zeros_(discriminator.weight)
+    penalty = PenalisedLeastSquaresLoss().penalty(discriminator, *pair())
+    penalty.backward()
+    assert penalty.item() == 0
+    assert not discriminator.weight.grad.any()
+
+
+def test_the_images_lie_between_the_real_and_the_made_ones():
+    seen = []
+
+    def discriminator(images):
+        seen.append(images.detach())
+        return images.square().sum((1, 2, 3)).view(-1, 1, 1, 1)
+
+    PenalisedLeastSquaresLoss().penalty(discriminator, torch.zeros(64, 3, 4, 5), torch.ones(64, 3, 4, 5))
+    (places,) = seen
+    assert (places.amin((1, 2, 3)) == places.amax((1, 2, 3))).all()
+    assert places.min() >= 0
+    assert places.max() <= 1
+    assert places[:, 0, 0, 0].std() > 0.2
+
+
+def test_a_weight_of_zero_costs_nothing():
+    assert float(PenalisedLeastSquaresLoss(gradient_penalty=0).penalty(None, *pair())) == 0
+
+
+@pytest.mark.parametrize("centre", [0.0, 100.0])
+def test_a_discriminator_that_remembers_can_be_charged_and_remembers_nothing_of_it(centre):
+    discriminator = BatchHeadPatchDiscriminator(3, width=4, layers=2, size=(16, 16))
+    real, fake = (torch.rand(2, 1, 3, 16, 16) * 2 - 1).unbind()
+    discriminator(real, real=True, learning=True)
+    discriminator(fake, real=False, learning=True)
+    held = {kind: memory.features.clone() for kind, memory in discriminator.memories.items()}
+    PenalisedLeastSquaresLoss(centre=centre).penalty(discriminator, real, fake).backward()
+    assert all(torch.equal(memory.features, held[kind]) for kind, memory in discriminator.memories.items())
+    for name, parameter in discriminator.named_parameters():
+        if not name.endswith(("2.bias", "0.bias")):  # an output's constant has no gradient to charge
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+            assert parameter.grad.any(), name
