@@ -1,0 +1,112 @@
+"""The self-similarity distance sees layout and not colour."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.transforms.v2 import functional as T
+
+from cgkit_losses.self_similarity import SelfSimilarityLoss
+
+
+def bent(images: Tensor, amount: float) -> Tensor:
+    """Return images with waves in them, of that amplitude as a share of half the side."""
+    line = torch.linspace(-1, 1, images.shape[-1])
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    grid = torch.stack([x + amount * torch.sin(9 * y), y + amount * torch.sin(9 * x)], -1)
+    return F.grid_sample(images, grid.expand(len(images), -1, -1, -1), padding_mode="reflection", align_corners=True)
+
+
+def recolourings(images: Tensor) -> dict[str, Tensor]:
+    unit = (images + 1) / 2
+    return {
+        "hue": T.adjust_hue(unit, 0.3) * 2 - 1,
+        "grey": images.mean(1, keepdim=True).expand(-1, 3, -1, -1),
+        "tinted": images * torch.tensor([0.9, 0.5, 0.7]).view(3, 1, 1) - 0.1,
+    }
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(16, 16), (17, 33), (64, 64)])
+def test_equal_images_are_at_distance_zero_and_others_are_not(channels: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    one, other = torch.rand(2, 2, channels, *size) * 2 - 1
+    loss = SelfSimilarityLoss()
+    assert loss(one, one.clone()).item() == 0
+    assert 0.01 < loss(one, other).item() <= 1
+    torch.testing.assert_close(loss(one, other), loss(other, one))
+
+
+def test_brightness_contrast_and_inversion_of_the_whole_image_change_nothing(landscapes: Tensor) -> None:
+    loss = SelfSimilarityLoss()
+    for changed in (0.5 * landscapes, 0.6 * landscapes + 0.3, -landscapes, landscapes[:, [2, 0, 1]]):
+        assert loss(changed, landscapes).item() < 1e-3
+
+
+def test_bending_an_image_a_little_changes_more_than_any_recolouring(landscapes: Tensor) -> None:
+    loss = SelfSimilarityLoss()
+    deformed = loss(bent(landscapes, 0.03), landscapes)
+    for recoloured in recolourings(landscapes).values():
+        assert loss(recoloured, landscapes) < 0.6 * deformed
+        # Which pixels see the other way round.
+        assert F.l1_loss(recoloured, landscapes) > 1.5 * F.l1_loss(bent(landscapes, 0.03), landscapes)
+
+
+def test_the_more_an_image_is_bent_the_greater_the_distance(landscapes: Tensor) -> None:
+    loss = SelfSimilarityLoss()
+    distances = [loss(bent(landscapes, amount), landscapes).item() for amount in (0.01, 0.03, 0.1)]
+    assert distances == sorted(distances)
+
+
+def test_descending_the_gradient_takes_a_flat_image_towards_a_layout(landscapes: Tensor) -> None:
+    loss = SelfSimilarityLoss()
+    target = landscapes[:1]
+    torch.manual_seed(0)
+    image = (0.3 * torch.randn_like(target)).requires_grad_()
+    optimizer = torch.optim.Adam([image], lr=0.02)
+    first = loss(image, target).item()
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss(image, target).backward()
+        optimizer.step()
+    assert loss(image, target).item() < 0.7 * first
+
+
+@pytest.mark.parametrize("case", ["equal", "constant", "both constant"])
+def test_gradients_are_finite_where_images_are_equal_or_have_no_edges(case: str, landscapes: Tensor) -> None:
+    flat = torch.full_like(landscapes, 0.25)
+    image = (landscapes if case == "equal" else flat).clone().requires_grad_()
+    target = flat if case == "both constant" else landscapes
+    SelfSimilarityLoss()(image, target).backward()
+    assert image.grad is not None
+    assert image.grad.isfinite().all()
+
+
+def test_gradients_agree_with_finite_differences_in_float64() -> None:
+    torch.manual_seed(0)
+    image, target = torch.rand(2, 1, 1, 9, 9, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda images: SelfSimilarityLoss(reach=1)(images, target), image.requires_grad_())
+
+
+def test_autocast_changes_nothing(landscapes: Tensor) -> None:
+    loss = SelfSimilarityLoss()
+    expected = loss(bent(landscapes, 0.1), landscapes)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        distance = loss(bent(landscapes, 0.1), landscapes)
+    assert distance.dtype == torch.float32
+    assert torch.equal(distance, expected)
+    assert loss(landscapes.bfloat16(), landscapes).isfinite()
+
+
+def test_scales_that_are_too_small_are_left_out_and_smaller_images_refused() -> None:
+    torch.manual_seed(0)
+    one, other = torch.rand(2, 1, 3, 16, 16)
+    assert torch.equal(SelfSimilarityLoss(scales=2)(one, other), SelfSimilarityLoss(scales=6)(one, other))
+    assert not torch.equal(SelfSimilarityLoss(scales=1)(one, other), SelfSimilarityLoss(scales=2)(one, other))
+    with pytest.raises(ValueError, match="7x16 pixels"):
+        SelfSimilarityLoss()(one[..., :7, :], other[..., :7, :])
+    smallest = SelfSimilarityLoss(reach=6)(one[..., :8, :8], other[..., :8, :8])
+    assert smallest.isfinite()
+    assert smallest > 0
