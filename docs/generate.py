@@ -1,0 +1,227 @@
+"""The pages that are written by the code itself: what a spec may say, the commands, the components, the kit's checks.
+
+`python docs/generate.py` writes them; a test fails where they are out of date.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from cgkit.cli import COMMANDS, cli
+from cgkit.contracts import KINDS, Kind
+from cgkit.options import REQUIRED, Option, options_of
+from cgkit.plugins import load_plugins
+from cgkit.registry import Component, Registry
+from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec, Use
+from cgkit.testing import checks_for
+from cgkit.type_names import bounds, type_name
+
+DOCS = Path(__file__).parent
+HEADER = "<!-- Written by docs/generate.py: change the code, not this page. -->\n\n"
+
+
+def pages() -> dict[str, str]:
+    """Return the text of every generated page by its path below `docs/`."""
+    made: dict[str, Callable[[], Iterator[str]]] = {
+        "reference/spec.md": _spec,
+        "reference/cli.md": _commands,
+        "reference/components.md": _components,
+        "plugins/conformance.md": _conformance,
+    }
+    return {path: HEADER + "\n\n".join(page()) + "\n" for path, page in made.items()}
+
+
+def _spec() -> Iterator[str]:
+    yield "# The spec, key by key"
+    yield (
+        "Every table and every key that a spec may have. What a spec leaves out has the value in the column *default*. "
+        "An unknown key is an error. A spec may also begin with `extends = \"other.toml\"`: the file that it changes."
+    )
+    plain = {name: field for name, field in Spec.model_fields.items() if not _model_in(field)}
+    yield "## At the top"
+    yield _table_of_fields(plain)
+    for name, field in Spec.model_fields.items():
+        model = _model_in(field)
+        if model is not None:
+            yield from _spec_table(name, model, several=model is Use and not inspect.isclass(field.annotation))
+
+
+def _spec_table(name: str, model: type[BaseModel], *, several: bool) -> Iterator[str]:
+    yield f"## `[[{name}]]`" if several else f"## `[{name}]`"
+    kind = _kind_of(name)
+    if model is Use:
+        count = "Each such table names" if several else "It names"
+        yield f"{count} a component of the kind [{_words(kind)}](components.md#{_anchor(kind)})."
+    else:
+        yield inspect.cleandoc(model.__doc__ or "")
+    if kind is not None:
+        yield (
+            f"Further keys are the component's options: see [{_words(kind)}](components.md#{_anchor(kind)}), "
+            f"or `cgkit describe {kind.table} NAME`."
+        )
+    inner = {key: field for key, field in model.model_fields.items() if _model_in(field)}
+    yield _table_of_fields({key: field for key, field in model.model_fields.items() if key not in inner}, kind)
+    for key, field in inner.items():
+        if name in SIDES:
+            yield f"`[{name}.{key}]` has the same keys, for that network alone."
+        else:
+            nested = _model_in(field)
+            assert nested is not None
+            yield f"### `{name}.{key}`"
+            yield inspect.cleandoc(nested.__doc__ or "")
+            yield _table_of_fields(nested.model_fields)
+
+
+def _table_of_fields(fields: Mapping[str, FieldInfo], kind: Kind | None = None) -> str:
+    rows = []
+    for key, field in fields.items():
+        annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        meaning = field.description or ("Which component; without it, the default one." if kind else "")
+        rows.append((f"`{key}`", _type(annotation), _value(field.default), bounds(annotation), meaning))
+    return _table(("key", "type", "default", "bounds", "meaning"), rows) if rows else ""
+
+
+def _model_in(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the table that a field holds, one or several of them."""
+    annotations = [field.annotation]
+    while annotations:
+        annotation = annotations.pop()
+        if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+            return annotation
+        annotations += get_args(annotation)
+    return None
+
+
+def _kind_of(table: str) -> Kind | None:
+    registry = COMPONENT_TABLES.get(table, f"{table}s")
+    return next((kind for kind in KINDS if kind.name == registry), None)
+
+
+def _commands() -> Iterator[str]:
+    yield "# The commands"
+    yield "Data go to stdout, messages to stderr. What `--json` prints is one JSON document with a `schema` number."
+    context = click.Context(cli, info_name="cgkit")
+    yield from _command(cli, context, level=2)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        yield from _command(command, click.Context(command, info_name=name, parent=context), level=2)
+
+
+def _command(command: click.Command, context: click.Context, level: int) -> Iterator[str]:
+    yield f"{'#' * level} `{context.command_path}`"
+    yield re.sub(r"\s+", " ", inspect.cleandoc(command.help or "")).strip()
+    pieces = " ".join(command.collect_usage_pieces(context))
+    yield f"```text\n{context.command_path} {pieces}\n```"
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    rows = [(f"`{', '.join(option.opts)}`", _metavar(option, context), option.help or "") for option in options]
+    if rows:
+        yield _table(("option", "value", "meaning"), rows)
+    if isinstance(command, click.Group) and command is not cli:
+        for name, inner in command.commands.items():
+            yield from _command(inner, click.Context(inner, info_name=name, parent=context), level + 1)
+
+
+def _metavar(option: click.Option, context: click.Context) -> str:
+    return "" if option.is_flag else f"`{option.make_metavar(context)}`"
+
+
+def _components() -> Iterator[str]:
+    yield "# The components"
+    yield (
+        "What ships with cgkit. `cgkit list-components` shows what installed plugins add, and "
+        "`cgkit describe KIND NAME` shows any component as this page does. *The default* of its kind is taken where "
+        "a spec names none."
+    )
+    for registry in load_plugins(installed=False).registries:
+        yield f"## {_words(registry.kind).capitalize()}"
+        yield registry.kind.summary
+        for component in registry:
+            yield from _component(component, registry)
+
+
+def _component(component: Component, registry: Registry) -> Iterator[str]:
+    yield f"### `{component.name}`"
+    yield f"{component.summary}{' *A default.*' if component.default else ''}"
+    prose = inspect.cleandoc(component.load().__doc__ or "").partition("\nArgs:")[0].partition("\n\n")[2].strip()
+    if prose:
+        yield prose
+    rows = [_option_row(option) for option in options_of(component).values()]
+    yield _table(("option", "type", "default", "bounds", "meaning"), rows) if rows else "It has no options."
+
+
+def _option_row(option: Option) -> tuple[str, ...]:
+    default = "required" if option.default is REQUIRED else _value(option.default)
+    return f"`{option.name}`", _type(option.annotation), default, bounds(option.annotation), option.meaning
+
+
+def _conformance() -> Iterator[str]:
+    yield "# The conformance kit"
+    yield (
+        "`cgkit plugins check cgkit-NAME` runs these checks on every component of an installed package. In the "
+        "package's own tests the same checks are one test:"
+    )
+    yield (
+        "<!-- not run: it is part of a package -->\n"
+        "```python\n"
+        "from cgkit.testing import conformance\n\n\n"
+        '@conformance("cgkit-halo")\n'
+        "def test_every_component_keeps_its_contract(check):\n"
+        "    check()\n"
+        "```"
+    )
+    yield (
+        "Each check is a test of its own, called after the component and the check. A check that is known to fail is "
+        'named with its reason: `expected_failures={"generators/halo: compiles": "why"}`.'
+    )
+    yield (
+        "The component is built with its defaults; where an option has none, with what its `example(folder)` "
+        "returns ([the contract](contracts.md#example))."
+    )
+    for kind in KINDS:
+        yield f"## {_words(kind).capitalize()}"
+        yield _table(("check", "what it finds out"), [_check_row(check) for check in checks_for(kind)])
+
+
+def _check_row(check: Any) -> tuple[str, str]:
+    return f"`{check.name}`", re.sub(r"\s+", " ", check.meaning)
+
+
+def _words(kind: Kind | None) -> str:
+    return kind.name.replace("_", " ") if kind else ""
+
+
+def _anchor(kind: Kind | None) -> str:
+    return _words(kind).replace(" ", "-")
+
+
+def _type(annotation: Any) -> str:
+    return re.sub(r" \| none\b", "", type_name(annotation)).replace(" | ", " or ")
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(str(part) for part in value)}]`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        (DOCS / path).write_text(text, encoding="utf-8")
