@@ -142,6 +142,17 @@ def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
         raise PluginError(f"{component} cannot be built: {describe_exception(error)}") from error
 
 
+def json_schemas_of(component: Component) -> dict[str, Any]:
+    """Return the JSON Schema of each option by name, without the meaning.
+
+    Raises:
+        PluginError: the component cannot be imported, or its signature does not follow the contract.
+    """
+    schema = _model(options_of(component), component).model_json_schema(by_alias=True)
+    properties: dict[str, Any] = schema.get("properties", {})
+    return properties
+
+
 def paths_among(component: Component) -> set[str]:
     """Return the names of the options that are file system paths."""
     return {name for name, option in options_of(component).items() if _mentions_path(option.annotation)}

@@ -7,18 +7,21 @@ else works. (pluggy's own loader isolates nothing and drops a second entry point
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import Distribution, EntryPoint, distributions
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import pluggy
 
 from cgkit import components, hookspecs
-from cgkit.errors import did_you_mean
+from cgkit.errors import UsageError, did_you_mean
 from cgkit.registry import BUILT_IN, Registries, describe_exception
 
 GROUP = "cgkit"
@@ -36,7 +39,8 @@ class PluginStatus:
 
     Attributes:
         name: the entry point's name.
-        distribution: the installed package that brought it, spelt as on PyPI: lower case, with hyphens.
+        distribution: the installed package that brought it, spelt as on PyPI: lower case, with hyphens; of a plugin
+            in a single file, the file's name.
         version: that package's version.
         state: `ok`, `failed` or `blocked`.
         reason: why it is not `ok`.
@@ -72,11 +76,18 @@ class Plugins:
         return next((status.version for status in self.statuses if status.distribution == provider), "")
 
 
-def load_plugins(*, installed: bool = True) -> Plugins:
-    """Load the built-in plugin and, unless told otherwise, every installed one.
+def load_plugins(*, installed: bool = True, files: Sequence[Path] = ()) -> Plugins:
+    """Load the built-in plugin, every installed one unless told otherwise, and those that are single files.
 
     The environment variable `CGKIT_PLUGINS` is an allow-list of distributions, separated by commas; set and empty,
     it allows none.
+
+    Args:
+        installed: whether to load the plugins that are installed packages.
+        files: Python files, each a plugin without a package.
+
+    Raises:
+        UsageError: one of the files is not there.
     """
     from cgkit import __version__
 
@@ -86,6 +97,8 @@ def load_plugins(*, installed: bool = True) -> Plugins:
     plugins.statuses.append(built_in)
     if installed:
         plugins.statuses.extend(_load_installed(plugins))
+    for file in dict.fromkeys(file.resolve() for file in files):
+        plugins.statuses.append(_load_file(plugins, file))
     return plugins
 
 
@@ -99,9 +112,30 @@ def _load_installed(plugins: Plugins) -> Iterator[PluginStatus]:
         elif entry_point is None:
             yield replace(status, state="failed", reason="its entry_points.txt is malformed")
         else:
-            yield _load(plugins, entry_point, status)
+            yield _load(plugins, entry_point.load, status)
     for name in sorted(absent):
         yield PluginStatus("", name, "", "failed", "named in CGKIT_PLUGINS, but no such plugin is installed")
+
+
+def _load_file(plugins: Plugins, file: Path) -> PluginStatus:
+    if not file.is_file():
+        raise UsageError(f"{file}: there is no such plugin")
+    # The suffix tells it from a distribution: none is called so.
+    status = PluginStatus(file.stem, file.name, "")
+    if any(file.name == other.distribution for other in plugins.statuses):
+        return replace(status, state="failed", reason="another plugin file is called so")
+    return _load(plugins, lambda: _module_of(file), status)
+
+
+def _module_of(file: Path) -> ModuleType:
+    name = "cgkit_plugin_" + re.sub(r"\W", "_", file.stem)
+    specification = importlib.util.spec_from_file_location(name, file)
+    if specification is None or specification.loader is None:
+        raise ImportError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module  # so that what it defines can be pickled and inspected
+    specification.loader.exec_module(module)
+    return module
 
 
 def _new_manager() -> pluggy.PluginManager:
@@ -153,14 +187,14 @@ def _canonical(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def _load(plugins: Plugins, entry_point: EntryPoint, status: PluginStatus) -> PluginStatus:
+def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> PluginStatus:
     plugin = None
     try:
         # What a plugin prints while it loads must not end up in a command's output.
         with contextlib.redirect_stdout(sys.stderr):
-            plugin = entry_point.load()
+            plugin = load()
             if plugins.manager.is_registered(plugin):
-                return replace(status, state="failed", reason=f"{entry_point.value} is loaded already")
+                return replace(status, state="failed", reason="another entry point loads the same plugin")
             staged = _register(plugins.manager, plugin, status)
     except KeyboardInterrupt:
         raise

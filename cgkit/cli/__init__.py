@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from cgkit import __version__
 from cgkit.cli import console
 from cgkit.errors import CgkitError
 
-COMMANDS = ("run", "check", "init", "translate", "list-components")
+COMMANDS = ("run", "check", "init", "translate", "list-components", "describe", "plugins", "schema")
 """The built-in commands. Each is the function `command` of the module of that name."""
 
 
@@ -28,8 +29,7 @@ class Commands(click.Group):
         """Return a command; plugins are only asked where the name is not built in."""
         if name in COMMANDS:
             module = importlib.import_module(f"cgkit.cli.{name.replace('-', '_')}")
-            command: click.Command = module.command
-            return command
+            return _with_plugin_options(module.command)
         return self._of_plugins(context).get(name)
 
     def _of_plugins(self, context: click.Context) -> dict[str, click.Command]:
@@ -38,17 +38,57 @@ class Commands(click.Group):
         return {name: command for name, command in group.commands.items() if name not in COMMANDS}
 
 
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Keep which plugins are wanted; the options may stand before and after a command's name."""
+    state = context.find_root().ensure_object(dict)
+    if isinstance(value, tuple):
+        state["plugin_files"] = (*state.get("plugin_files", ()), *value)
+    else:
+        state["no_plugins"] = value or state.get("no_plugins", False)
+
+
+PLUGIN_OPTIONS = (
+    click.Option(
+        ["--plugin"],
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE.py",
+        is_eager=True,
+        expose_value=False,
+        callback=_remember,
+        help="Load a plugin that is a single file. May be given several times.",
+    ),
+    click.Option(
+        ["--no-plugins"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_remember,
+        help="Load no installed plugin, only what is built in.",
+    ),
+)
+"""What every command takes besides its own options."""
+
+
+def _with_plugin_options(command: click.Command) -> click.Command:
+    command.params += [option for option in PLUGIN_OPTIONS if option not in command.params]
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _with_plugin_options(inner)
+    return command
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cgkit")
-@click.option("--no-plugins", is_flag=True, help="Load no installed plugin, only what is built in.")
-@click.pass_context
-def cli(context: click.Context, no_plugins: bool) -> None:
+def cli() -> None:
     """Translate images between two domains without paired examples (CycleGAN).
 
     Exit codes: 0 ok, 1 a bug, 2 usage or spec, 3 data, 4 plugin, 5 checkpoint damaged or refused, 6 diverged,
     7 out of disk or memory, 8 run folder in use, 75 stopped and saved (run again to continue).
     """
-    context.obj = {"no_plugins": no_plugins}
+
+
+_with_plugin_options(cli)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -68,6 +108,8 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except CgkitError as problem:
+        if os.environ.get("CGKIT_DEBUG"):
+            raise
         console.error(str(problem))
         code = problem.exit_code
     sys.exit(_as_code(code))

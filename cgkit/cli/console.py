@@ -19,18 +19,27 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]")
 
 def plugins(context: click.Context) -> Plugins:
     """Return the loaded plugins, loading them once; each failed one is reported in one line."""
-    state: dict[str, Any] = context.find_root().obj or {}
+    state: dict[str, Any] = context.find_root().ensure_object(dict)
     if "plugins" not in state:
         from cgkit.plugins import load_plugins
 
-        without = state.get("no_plugins") or "--no-plugins" in sys.argv
-        loaded = load_plugins(installed=not without)
+        loaded = load_plugins(installed=not state.get("no_plugins"), files=state.get("plugin_files", ()))
         for failed in loaded.failed:
             warning(f"plugin {failed.distribution} could not be loaded: {failed.reason}")
         state["plugins"] = loaded
-        context.find_root().obj = state
     found: Plugins = state["plugins"]
     return found
+
+
+def kind_argument(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the name of the registry that a user means: `generator`, `generators` and `adversarial-loss` will do."""
+    from cgkit.contracts import KINDS, kind_named
+
+    try:
+        return None if value is None else kind_named(value.replace("-", "_")).name
+    except KeyError:
+        known = ", ".join(kind.name for kind in KINDS)
+        raise click.BadParameter(f"there is no kind {value!r}; there are: {known}") from None
 
 
 def stdout() -> Console:
@@ -67,6 +76,11 @@ def error(text: str) -> None:
 def print_json(values: Any) -> None:
     """Print one JSON document to stdout."""
     click.echo(json.dumps(values, indent=2))
+
+
+def as_json(value: Any) -> str:
+    """Return a value as it stands in a spec, or nearly so."""
+    return "none" if value is None else json.dumps(value)
 
 
 def clean(text: str) -> str:

@@ -7,13 +7,12 @@ import itertools
 import click
 
 from cgkit.cli import console
-from cgkit.contracts import KINDS, kind_named
 from cgkit.plugins import Plugins
 from cgkit.registry import Component
 
 
 @click.command("list-components")
-@click.option("--kind", metavar="KIND", help="Only this kind, such as generators or adversarial_losses.")
+@click.option("--kind", callback=console.kind_argument, help="Only this kind, such as generator or adversarial_loss.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(context: click.Context, kind: str | None, as_json: bool) -> None:
@@ -21,20 +20,11 @@ def command(context: click.Context, kind: str | None, as_json: bool) -> None:
     plugins = console.plugins(context)
     components = [component for registry in plugins.registries for component in registry]
     if kind is not None:
-        wanted = _kind(kind)
-        components = [component for component in components if component.kind.name == wanted]
+        components = [component for component in components if component.kind.name == kind]
     if as_json:
         console.print_json({"schema": 1, "components": [_as_json(component, plugins) for component in components]})
     else:
         _print_table(components, plugins)
-
-
-def _kind(name: str) -> str:
-    try:
-        return kind_named(name.replace("-", "_")).name
-    except KeyError:
-        known = ", ".join(kind.name for kind in KINDS)
-        raise click.BadParameter(f"there is no kind {name!r}; there are: {known}", param_hint="--kind") from None
 
 
 def _as_json(component: Component, plugins: Plugins) -> dict[str, object]:

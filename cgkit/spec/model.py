@@ -25,6 +25,9 @@ COMPONENT_TABLES = {
 }
 """The tables that each name one component, and the registry in which to look it up."""
 
+ARRAYS = {"augmentation": "augmentations", "metric": "metrics", "tracker": "trackers"}
+"""The arrays of tables that each name one component, and the registry in which to look it up."""
+
 SIDES = {"generator": ("a2b", "b2a"), "discriminator": ("a", "b")}
 """The tables within those that each say something about one of two networks."""
 

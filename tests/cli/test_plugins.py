@@ -44,3 +44,87 @@ class TestAFailingPlugin:
         assert "cgkit-broken" not in cgkit("--no-plugins", "list-components").err
         monkeypatch.setenv("CGKIT_PLUGINS", "")
         assert "cgkit-broken" not in cgkit("list-components").err
+
+
+@pytest.mark.usefixtures("broken_plugin")
+class TestListingPlugins:
+    def test_gives_the_state_and_the_reason_of_each(self, cgkit: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        built_in, broken = cgkit("plugins", "list", "--json").json["plugins"]
+        assert (built_in["distribution"], built_in["state"]) == ("cgkit", "ok")
+        assert (broken["distribution"], broken["version"], broken["state"]) == ("cgkit-broken", "2.1", "failed")
+        assert "a_package_that_nobody_has" in broken["reason"]
+        monkeypatch.setenv("CGKIT_PLUGINS", "")
+        blocked = cgkit("plugins", "list").out.splitlines()[-1]
+        assert blocked.split()[:3] == ["blocked", "cgkit-broken", "2.1"]
+        assert "not among CGKIT_PLUGINS" in blocked
+
+    def test_has_nothing_to_check_in_one_that_failed(self, cgkit: Cli) -> None:
+        result = cgkit("plugins", "check", "cgkit-broken")
+        assert result.code == 4
+        assert "a_package_that_nobody_has" in result.err
+        absent = cgkit("plugins", "check", "cgkit-absent")
+        assert absent.code == 2
+        assert "cgkit-absent" in absent.err
+
+
+class TestCheckingAPlugin:
+    @pytest.fixture
+    def plugin(self, tmp_path: Path) -> Path:
+        """A plugin with a loss that keeps the contract and one that does not."""
+        file = tmp_path / "losses.py"
+        file.write_text(
+            '''
+import cgkit
+
+
+class Good:
+    """Squared distance."""
+
+    def __call__(self, reconstruction, target):
+        return (reconstruction - target).square().mean()
+
+
+class Bad(Good):
+    """Squared distance, not averaged."""
+
+    def __call__(self, reconstruction, target):
+        return (reconstruction - target).square()
+
+
+@cgkit.hookimpl
+def cgkit_register(registries):
+    registries.reconstruction_losses.add("good", Good)
+    registries.reconstruction_losses.add("bad", Bad)
+'''
+        )
+        return file
+
+    def test_names_the_component_the_check_and_the_reason(self, cgkit: Cli, plugin: Path) -> None:
+        result = cgkit("plugins", "check", plugin.name, "--plugin", plugin)
+        assert result.code == 4
+        lines = result.out.splitlines()
+        assert any(line.startswith("reconstruction_losses/good: ") and "failed" not in line for line in lines)
+        failed = [line for line in lines if line.startswith("  FAILED")]
+        assert any("scalar" in line for line in failed)
+
+    def test_is_data_with_json(self, cgkit: Cli, plugin: Path) -> None:
+        results = cgkit("plugins", "check", plugin.name, "--plugin", plugin, "--json").json["results"]
+        failed = {one["component"] for one in results if one["outcome"] == "failed"}
+        assert failed == {"reconstruction_losses/bad"}
+        assert {"component", "check", "outcome", "reason", "seconds"} == set(results[0])
+
+
+class TestANewPlugin:
+    def test_is_a_package_and_says_what_comes_next(self, cgkit: Cli, tmp_path: Path) -> None:
+        result = cgkit("plugins", "new", "swirl", "--kind", "generator", "--output", tmp_path)
+        assert result.code == 0
+        assert (tmp_path / "cgkit-swirl" / "pyproject.toml").is_file()
+        assert "pip install -e" in result.err
+        assert "cgkit plugins check cgkit-swirl" in result.err
+
+    def test_never_overwrites_anything(self, cgkit: Cli, tmp_path: Path) -> None:
+        (tmp_path / "cgkit-swirl").mkdir()
+        (tmp_path / "cgkit-swirl" / "mine.txt").write_text("mine")
+        result = cgkit("plugins", "new", "swirl", "--kind", "generator", "--output", tmp_path)
+        assert result.code == 2
+        assert [file.name for file in (tmp_path / "cgkit-swirl").iterdir()] == ["mine.txt"]

@@ -1,0 +1,60 @@
+"""`cgkit describe`: everything about one component."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from cgkit.cli import console
+
+if TYPE_CHECKING:
+    from cgkit.engine.description import Description, NetworkFacts, OptionDescription
+
+
+@click.command()
+@click.argument("kind", callback=console.kind_argument)
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(context: click.Context, kind: str, name: str, as_json: bool) -> None:
+    """Describe the component NAME of a KIND (generator, adversarial_loss ...): options, source, what to paste."""
+    plugins = console.plugins(context)
+    component = plugins.registries[kind][name]
+    from cgkit.engine.description import describe
+
+    description = describe(component, plugins)
+    if as_json:
+        console.print_json({"schema": 1, **asdict(description)})
+    else:
+        _print(description)
+
+
+def _print(description: Description) -> None:
+    provider = f"{description.provider} {description.version}".strip()
+    click.echo(console.clean(f"{description.name} ({description.kind}, {provider})\n"))
+    click.echo(console.clean(description.documentation) + "\n")
+    click.echo(console.clean(f"source: {description.source}"))
+    if description.network:
+        click.echo(_network(description.network))
+    click.echo("\noptions:" if description.options else "\nno options")
+    for option in description.options:
+        click.echo(console.clean(_option(option)))
+    click.echo("\nin a spec:\n")
+    click.echo(console.clean(description.snippet), nl=False)
+
+
+def _network(facts: NetworkFacts) -> str:
+    seen = facts.receptive_field or f"{facts.measured_on} or more"
+    return (
+        f"parameters: {facts.parameters:,} ({facts.parameters / 1e6:.3f} M) with the defaults and 3 channels\n"
+        f"stride: {'not known' if facts.stride is None else facts.stride}\n"
+        f"receptive field: {seen} pixels across, norms left out"
+    )
+
+
+def _option(option: OptionDescription) -> str:
+    default = "required" if option.required else f"default {console.as_json(option.default)}"
+    about = ", ".join(part for part in (option.type, option.bounds, default) if part)
+    return f"  {option.name}: {about}\n      {option.meaning}"

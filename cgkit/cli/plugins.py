@@ -1,0 +1,93 @@
+"""`cgkit plugins`: which there are, whether they keep the contract, and a new one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cgkit.cli import console
+from cgkit.errors import PluginError
+
+if TYPE_CHECKING:
+    from cgkit.testing import CheckResult
+
+MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
+
+
+@click.group("plugins")
+def command() -> None:
+    """List installed plugins, check that they keep the contract, or begin a new one."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def list_plugins(context: click.Context, as_json: bool) -> None:
+    """List every plugin that was found: ok, failed or blocked, and why."""
+    statuses = console.plugins(context).statuses
+    if as_json:
+        console.print_json({"schema": 1, "plugins": [asdict(status) for status in statuses]})
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for status in statuses:
+        cells = (status.state, f"{status.distribution} {status.version}", status.name, status.reason)
+        table.add_row(*(Text(console.clean(cell)) for cell in cells))
+    console.stdout().print(table)
+
+
+@command.command("check")
+@click.argument("distribution")
+@click.option("--verbose", is_flag=True, help="Name the checks that passed, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def check(context: click.Context, distribution: str, verbose: bool, as_json: bool) -> int:
+    """Try everything that the contract asks for on every component of the package DISTRIBUTION.
+
+    The exit code is 4 where one fails.
+    """
+    plugins = console.plugins(context)
+    from cgkit.testing import check_plugin
+
+    results = list(check_plugin(distribution, plugins))
+    failed = [result for result in results if result.outcome == "failed"]
+    if as_json:
+        console.print_json({"schema": 1, "results": [asdict(result) for result in results]})
+    else:
+        _print(results, verbose)
+    return PluginError.exit_code if failed else 0
+
+
+@command.command("new")
+@click.argument("name")
+@click.option("--kind", required=True, callback=console.kind_argument, help="generator, adversarial_loss, source ...")
+@click.option("--output", type=click.Path(path_type=Path), default=Path(), help="Where its folder is made.")
+def new(name: str, kind: str, output: Path) -> None:
+    """Write a complete package with one component NAME: it can be installed, tested and published."""
+    from cgkit.contracts import kind_named
+    from cgkit.scaffolding.packages import write_package
+
+    folder = write_package(name, kind_named(kind), output)
+    console.message(f'wrote {folder}; next: pip install -e "{folder}[test]", then cgkit plugins check {folder.name}')
+
+
+def _print(results: list[CheckResult], verbose: bool) -> None:
+    for component, checks in groupby(results, key=lambda result: result.component):
+        of_component = list(checks)
+        counts = Counter(result.outcome for result in of_component)
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        click.echo(console.clean(f"{component}: {told}"))
+        for result in of_component:
+            if verbose or result.outcome != "passed":
+                mark = MARKS.get(result.outcome, result.outcome)
+                reason = f": {result.reason}" if result.reason else ""
+                click.echo(console.clean(f"  {mark}  {result.check}{reason}"))
+    if not results:
+        click.echo("it provides no components")

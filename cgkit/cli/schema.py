@@ -1,0 +1,31 @@
+"""`cgkit schema`: what an editor needs to complete and check a spec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from cgkit.cli import console
+
+
+@click.command()
+@click.option("--output", type=click.Path(path_type=Path), help="The file to write. [default: standard output]")
+@click.pass_context
+def command(context: click.Context, output: Path | None) -> None:
+    """Print the JSON Schema of a spec, with the options of every installed component.
+
+    With the line `#:schema ./spec.schema.json` at its top, editors that know TOML complete and check a spec.
+    """
+    from cgkit.spec.schema import spec_schema
+
+    schema = spec_schema(console.plugins(context))
+    if output is None:
+        console.print_json(schema)
+        return
+    from cgkit.atomic import replace_text
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(output, json.dumps(schema, indent=2) + "\n")
+    console.message(f"wrote {output}; begin a spec beside it with: #:schema ./{output.name}")

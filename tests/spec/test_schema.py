@@ -1,0 +1,127 @@
+"""The JSON Schema says what the spec's own reader says."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from cgkit.plugins import Plugins, load_plugins
+from cgkit.spec import load_spec
+from cgkit.spec.schema import spec_schema
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = [
+    file.relative_to(ROOT)
+    for file in sorted((ROOT / "examples").rglob("*.toml"))
+    if "requires" not in tomllib.loads(file.read_text())  # those are for where the plugins are
+]
+
+
+@pytest.fixture(scope="module")
+def built_in() -> Plugins:
+    return load_plugins(installed=False)
+
+
+@pytest.fixture(scope="module")
+def schema(built_in: Plugins) -> dict[str, Any]:
+    return spec_schema(built_in)
+
+
+def complaints(schema: dict[str, Any], text: str) -> list[str]:
+    validator = jsonschema.Draft7Validator(schema)
+    return [error.message for error in validator.iter_errors(tomllib.loads(text))]
+
+
+def test_the_schema_itself_is_valid(schema: dict[str, Any]) -> None:
+    jsonschema.Draft7Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_every_example_is_valid(example: Path, schema: dict[str, Any]) -> None:
+    assert complaints(schema, (ROOT / example).read_text()) == []
+
+
+GOOD = [
+    "",
+    "[data]\nsize = 64\nchannels = { a = 3, b = 1 }\n[objective]\nidentity = 0",
+    "[data]\nsize = [64, 32]\nchannels = 1\nbackground = [0, 0, 0]",
+    '[data]\nsource = "seasons"\ntrain = 12',
+    '[data]\nsource = "cgkit/folder"\na = "one"\nb = "two"',
+    "[generator]\nblocks = 6",
+    '[generator]\nname = "unet"',
+    '[generator]\nwidth = 32\n[generator.b2a]\nname = "unet"',
+    "[objective]\ncycle = 5\nidentity = { a = 1.0, b = 0 }",
+    '[adversarial_loss]\nname = "wasserstein"\ngradient_penalty = 1.0',
+    "augmentation = []",
+    '[[augmentation]]\nname = "blur"\np = 0.5',
+    '[[tracker]]\nname = "tensorboard"',
+    "[train]\nepochs = 3\nbetas = [0.5, 0.9]",
+]
+
+BAD = [
+    "stepz = 3",
+    "[train]\nstepz = 3",
+    "[train]\nsteps = 0",
+    '[train]\nprecision = "fp8"',
+    "[data]\nsize = 0",
+    "[data]\nchannels = { a = 3 }",
+    '[data]\nsource = "folder"',
+    '[generator]\nname = "transformer"',
+    "[generator]\nblocks = 999",
+    "[generator]\nblokcs = 9",
+    '[generator]\nname = "unet"\nblocks = 9',
+    '[generator.a2b]\nname = "unet"\nblocks = 9',
+    '[cycle_loss]\nname = "l1"\nwindow = 3',
+    "[objective]\ncycle = -1",
+    '[[augmentation]]\nname = "blur"\np = 2.0',
+    '[[augmentation]]\nname = "flipp"',
+]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_what_the_reader_takes_is_valid(text: str, schema: dict[str, Any], tmp_path: Path, built_in: Plugins) -> None:
+    assert complaints(schema, text) == []
+    file = tmp_path / "spec.toml"
+    file.write_text(text)
+    load_spec(file, built_in)
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_what_the_reader_refuses_is_not(text: str, schema: dict[str, Any], tmp_path: Path, built_in: Plugins) -> None:
+    assert complaints(schema, text)
+    file = tmp_path / "spec.toml"
+    file.write_text(text)
+    with pytest.raises(Exception, match=r"spec\.toml"):
+        load_spec(file, built_in)
+
+
+def test_options_carry_their_meaning_and_bounds(schema: dict[str, Any]) -> None:
+    cases = schema["properties"]["generator"]["allOf"]
+    (resnet,) = [case["then"]["properties"] for case in cases if "resnet" in str(case["if"])]
+    assert resnet["width"]["minimum"] == 1
+    assert resnet["width"]["maximum"] == 512
+    assert "channels after the first layer" in resnet["width"]["description"]
+
+
+def test_a_plugins_components_are_in_the_schema_and_one_that_fails_is_only_a_name() -> None:
+    plugins = load_plugins(installed=False)
+
+    class Own:
+        """Its own.
+
+        Args:
+            heads: how many there are.
+        """
+
+        def __init__(self, in_channels: int, out_channels: int, *, heads: int = 2) -> None: ...
+
+    plugins.registries.generators.add("own", Own)
+    plugins.registries.generators.add("broken", "a_module_that_is_not_there:Broken")
+    schema = spec_schema(plugins)
+    assert complaints(schema, '[generator]\nname = "own"\nheads = 3') == []
+    assert complaints(schema, '[generator]\nname = "own"\nheads = "three"')
+    assert complaints(schema, '[generator]\nname = "broken"') == []
