@@ -18,7 +18,7 @@ class PenalisedLeastSquaresLoss(LeastSquaresLoss):
     To the losses of CycleGAN (Mao et al., 2017) the discriminator's gains a penalty on the gradient of its judgement of
     images at random places between real and made ones. With a `centre` of zero it is `gradient_penalty` times
     E[|gradient|^2], as UVCGANv2 has it (arXiv 2303.16280); with another, `gradient_penalty` times
-    E[(|gradient| - centre)^2 / centre^2] (Karras et al., 2018, appendix A.1), of which UVCGAN takes 0.1 and a centre of
+    E[(|gradient| - centre)^2 / centre^2] (as Karras et al., 2018, have it), of which UVCGAN takes 0.1 and a centre of
     100, with the patches' sum as the judgement.
 
     Args:

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class PixelwiseVisionTransformer(nn.Module):
-    """The bottleneck of UVCGAN (Torbunov et al., 2023, section 3.1): every pixel of a feature map is a token.
+    """The bottleneck of UVCGAN (Torbunov et al., 2023): every pixel of a feature map is a token.
 
     A pixel's features and the embedding of its place are joined and mapped to the token's width; after the blocks each
-    token is mapped back to the features. UVCGANv2 (arXiv 2303.16280, section 3) adds a learned token that belongs to
+    token is mapped back to the features. UVCGANv2 (arXiv 2303.16280) adds a learned token that belongs to
     no pixel: what the blocks make of it describes the image as a whole.
 
     Args:
