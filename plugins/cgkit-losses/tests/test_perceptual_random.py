@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from cgkit_losses.perceptual_random import PerceptualRandomLoss
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
-
-from cgkit_losses.perceptual_random import PerceptualRandomLoss
 
 
 @pytest.mark.parametrize("channels", [1, 3])

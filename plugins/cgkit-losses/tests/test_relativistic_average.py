@@ -7,9 +7,8 @@ from typing import Literal
 
 import pytest
 import torch
-from torch import Tensor
-
 from cgkit_losses.relativistic_average import RelativisticAverageLoss
+from torch import Tensor
 
 Form = Literal["least-squares", "bce"]
 FORMS: list[Form] = ["least-squares", "bce"]

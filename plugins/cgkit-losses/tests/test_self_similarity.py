@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cgkit_losses.self_similarity import SelfSimilarityLoss
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as T
-
-from cgkit_losses.self_similarity import SelfSimilarityLoss
 
 
 def bent(images: Tensor, amount: float) -> Tensor:

@@ -6,9 +6,8 @@ import math
 
 import pytest
 import torch
-from torch import Tensor, nn
-
 from cgkit_losses.softplus_r1 import SoftplusR1Loss
+from torch import Tensor, nn
 
 
 class Linear(nn.Module):

@@ -27,10 +27,10 @@ class AdaptiveAugmentation(nn.Module):
 
     The changes and their strengths are those of the paper's appendix B, expressed in [0, 1]: mirroring, quarter turns
     (half turns where the image is no square), shifts by whole pixels; scaling, turning, stretching, shifts by parts
-    of pixels; brightness, contrast, inverted lightness, hue, saturation. Filtering and corruption, which the set that the paper
-    recommends leaves out, are not here. All that move pixels are done in one bilinear resampling, without the paper's
-    wavelet filter. Nothing is clamped. Every image has its own draws, made on the CPU, so that they are the same on
-    every device.
+    of pixels; brightness, contrast, inverted lightness, hue, saturation. The paper's filtering and corruption, which
+    its recommended set leaves out, are not here. All that move pixels are done in one bilinear resampling, without
+    the paper's wavelet filter. Nothing is clamped. Every image has its own draws, made on the CPU, so that they are
+    the same on every device.
 
     Each discriminator has its own p, which is kept in the checkpoints.
 
@@ -74,7 +74,7 @@ class AdaptiveAugmentation(nn.Module):
         self.boundary = boundary
         self.adjustment_images = adjustment_images
         self.interval = interval
-        self.register_buffer("p", torch.tensor(start))
+        self.register_buffer("p", torch.tensor(float(start)))
         # Since p was last changed:
         self.register_buffer("steps", torch.tensor(0))
         self.register_buffer("images", torch.tensor(0))
@@ -96,13 +96,9 @@ class AdaptiveAugmentation(nn.Module):
         # A turn has two places in the chain, and happens in either with this probability, in one of both with p.
         likely = torch.where(self._turns, 1 - (1 - self.p).sqrt(), self.p)
         applied = (chances < likely) & self._allowed
-        with torch.autocast(images.device.type, enabled=False):
-            images = placement.placed(
-                images, applied[: placement.APPLIED], uniform[: placement.UNIFORM], normal[: placement.NORMAL]
-            )
-            return recolouring.recoloured(
-                images, applied[placement.APPLIED :], uniform[placement.UNIFORM :], normal[placement.NORMAL :]
-            )
+        split = placement.APPLIED, placement.UNIFORM, placement.NORMAL
+        images = placement.placed(images, applied[: split[0]], uniform[: split[1]], normal[: split[2]])
+        return recolouring.recoloured(images, applied[split[0] :], uniform[split[1] :], normal[split[2] :])
 
     def observe(self, real_logits: list[Tensor]) -> None:
         """Follow the discriminator: see its logits of a step's real images, `(N, 1, h, w)` for each scale."""

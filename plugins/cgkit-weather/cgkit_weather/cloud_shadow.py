@@ -19,8 +19,9 @@ class CloudShadow(nn.Module):
     amount is subtracted from all channels, to black at most.
 
     Args:
-        darkness: the most that is subtracted.
-        cover: the most of the fractal's range that counts as cloud; at 1 some images lie wholly in the shadow.
+        darkness: the most that is subtracted; at least half of it.
+        cover: the most of the fractal's range that counts as cloud, at least half of it; at 1 some images lie wholly
+            in the shadow.
         roughness: 0 for round outlines, 1 for ragged ones.
         p: how often there are shadows.
     """
@@ -37,7 +38,7 @@ class CloudShadow(nn.Module):
     ) -> None:
         super().__init__()
         self.p = p
-        self._shadow = RandomPlasmaShadow((roughness, roughness), (-darkness, 0.0), (0.0, cover), p=1.0)
+        self._shadow = RandomPlasmaShadow((roughness, roughness), (-darkness, -darkness / 2), (cover / 2, cover), p=1.0)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return `(N, C, H, W)` in [0, 1], partly in the shadow."""

@@ -34,14 +34,10 @@ def placed(images: Tensor, applied: Tensor, uniform: Tensor, normal: Tensor) -> 
         uniform: `(6, N)` draws in [0, 1).
         normal: `(4, N)` draws from N(0, 1).
     """
+    wide = images.float() if images.dtype in (torch.bfloat16, torch.float16) else images
     origins = _origins(applied, uniform, normal, height=images.shape[-2], width=images.shape[-1])
-    moved = F.grid_sample(
-        images.float() if images.dtype in (torch.bfloat16, torch.float16) else images,
-        _grid(origins, images),
-        mode="bilinear",
-        padding_mode="reflection",
-        align_corners=False,
-    )
+    grid = _grid(origins, wide).to(wide.dtype)
+    moved = F.grid_sample(wide, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     return torch.where(applied.any(0)[:, None, None, None], moved.to(images.dtype), images)
 
 

@@ -9,11 +9,6 @@ import sys
 from pathlib import Path
 
 import torch
-from PIL import Image
-from torch import Tensor
-from torchvision.utils import make_grid
-
-from cgkit.components.sources.seasons import Seasons
 from cgkit_weather.adaptive import AdaptiveAugmentation
 from cgkit_weather.cloud_shadow import CloudShadow
 from cgkit_weather.fog import Fog
@@ -21,6 +16,11 @@ from cgkit_weather.motion_blur import MotionBlur
 from cgkit_weather.rain import Rain
 from cgkit_weather.snow import Snow
 from cgkit_weather.uneven_light import UnevenLight
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from cgkit.components.sources.seasons import Seasons
 
 SIDE, SCENES = 96, 4
 

@@ -1,0 +1,96 @@
+"""Each change of place, alone, against the same done plainly."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from cgkit_weather.placement import APPLIED, NORMAL, UNIFORM, placed
+from torch import Tensor
+
+FLIP, QUARTERS, SHIFT, SCALE, TURN, STRETCH, TURN_AGAIN, DRIFT = range(APPLIED)
+
+
+def change(images: Tensor, *changes: int, uniform: dict[int, float] | None = None, normal: float = 0.0) -> Tensor:
+    """Apply some changes with chosen draws: each uniform one 0 unless given, the normal ones all the same."""
+    applied = torch.zeros(APPLIED, len(images), dtype=torch.bool)
+    applied[list(changes)] = True
+    draws = torch.zeros(UNIFORM, len(images))
+    for number, value in (uniform or {}).items():
+        draws[number] = value
+    return placed(images, applied, draws, torch.full((NORMAL, len(images)), normal))
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_flip_mirrors_half_the_time(images: Tensor) -> None:
+    torch.testing.assert_close(change(images, FLIP, uniform={0: 0.49}), images.flip(-1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(change(images, FLIP, uniform={0: 0.5}), images, atol=1e-5, rtol=0)
+
+
+def test_the_four_quarter_turns_are_all_reached(images: Tensor) -> None:
+    turned = [change(images, QUARTERS, uniform={1: draw}) for draw in (0.1, 0.3, 0.6, 0.9)]
+    for quarters, image in enumerate(turned):
+        torch.testing.assert_close(image, torch.rot90(images, quarters, (-2, -1)), atol=1e-5, rtol=0)
+
+
+def test_images_that_are_no_squares_are_turned_by_halves() -> None:
+    images = torch.rand(2, 1, 10, 16)
+    torch.testing.assert_close(change(images, QUARTERS, uniform={1: 0.3}), images, atol=1e-5, rtol=0)
+    torch.testing.assert_close(change(images, QUARTERS, uniform={1: 0.9}), images.flip(-1, -2), atol=1e-5, rtol=0)
+
+
+def test_a_shift_is_by_whole_pixels_and_mirrors_the_border(images: Tensor) -> None:
+    # An eighth of 16 pixels at most: draws near 1 shift by 2, both ways here.
+    shifted = change(images, SHIFT, uniform={2: 0.99, 3: 0.99})
+    torch.testing.assert_close(shifted[..., :-2, :-2], images[..., 2:, 2:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(shifted[..., :-2, -2:], images[..., 2:, -2:].flip(-1), atol=1e-5, rtol=0)
+
+
+def test_a_scale_of_two_standard_deviations_is_two_to_the_power_of_two_fifths() -> None:
+    line = torch.linspace(-1, 1, 33).expand(1, 1, 33, 33)
+    scaled = change(line, SCALE, normal=-2.0)
+    torch.testing.assert_close(scaled[..., 8:25], line[..., 8:25] * 2**-0.4, atol=1e-4, rtol=0)
+
+
+def test_a_stretch_scales_one_way_what_it_shrinks_the_other() -> None:
+    x = torch.linspace(-1, 1, 33).expand(1, 1, 33, 33)
+    stretched = change(x, STRETCH, normal=-2.0)
+    torch.testing.assert_close(stretched[..., 8:25], x[..., 8:25] * 2**-0.4, atol=1e-4, rtol=0)
+    y = x.mT
+    squeezed = change(y, STRETCH, normal=-2.0)
+    torch.testing.assert_close(squeezed[..., 8:25, :], (y * 2**0.4)[..., 8:25, :], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(33, 33), (21, 33)])
+def test_a_turn_keeps_lengths_whatever_the_shape(shape: tuple[int, int]) -> None:
+    y, x = (torch.arange(side) - (side - 1) / 2 for side in shape)
+    distance = (y[:, None].square() + x.square()).sqrt()
+    near = distance < 8
+    for again in (TURN, TURN_AGAIN):
+        turned = change(distance[None, None], again, uniform={4: 0.8, 5: 0.8})[0, 0]
+        torch.testing.assert_close(turned[near], distance[near], atol=0.15, rtol=0)
+    ramp = x.expand(shape)[None, None]
+    angle = (2 * 0.8 - 1) * math.pi
+    expected = math.cos(angle) * x - math.sin(angle) * y[:, None]
+    torch.testing.assert_close(change(ramp, TURN, uniform={4: 0.8})[0, 0][near], expected[near], atol=1e-3, rtol=0)
+
+
+def test_a_drift_is_an_eighth_of_the_side_for_one_standard_deviation() -> None:
+    ramp = torch.arange(32.0).expand(1, 1, 32, 32)
+    torch.testing.assert_close(change(ramp, DRIFT, normal=0.6)[..., :24], ramp[..., :24] + 2.4, atol=1e-3, rtol=0)
+
+
+def test_upright_images_stay_the_most_likely_so_that_changes_do_not_leak() -> None:
+    image = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    applied = torch.zeros(APPLIED, 2000, dtype=torch.bool)
+    applied[QUARTERS] = torch.rand(2000) < 0.6
+    turned = placed(image.expand(2000, -1, -1, -1), applied, torch.rand(UNIFORM, 2000), torch.zeros(NORMAL, 2000))
+    outcomes = torch.stack([torch.rot90(image, quarters, (-2, -1)) for quarters in range(4)])
+    shares = ((turned - outcomes).abs().amax((2, 3, 4)) < 1e-4).float().mean(1)
+    torch.testing.assert_close(shares, torch.tensor([0.4 + 0.15, 0.15, 0.15, 0.15]), atol=0.03, rtol=0)
