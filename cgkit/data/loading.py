@@ -52,9 +52,11 @@ class Preparation:
     def load(self, record: ImageRecord, channels: int) -> Tensor:
         """Return an image as float32 `(C, H, W)` in [0, 1], in its own size."""
         if record.render is not None:
-            return torch.from_numpy(record.render())
+            with _failures_explained(f"the source, rendering {record.name},"):
+                return torch.from_numpy(record.render())
         if record.encoded is not None:
-            file = EncodedImage(record.name, record.encoded())
+            with _failures_explained(f"the source, fetching {record.name},"):
+                file = EncodedImage(record.name, record.encoded())
             return read_image(file, channels=channels, background=self.background)
         if record.path is None:
             raise PluginError(f"image {record.name!r} of the source has no path, no bytes and no render function")
@@ -73,7 +75,8 @@ class Preparation:
             else:
                 image = _frame(self.framing, image, self.size, record.name)
             for augmentation in self.augmentations:
-                image = augmentation(image)
+                with _failures_explained(f"augmentation {type(augmentation).__module__}.{type(augmentation).__name__}"):
+                    image = augmentation(image)
         if image.shape != (1, channels, *self.size):
             raise PluginError(f"the augmentations turned {record.name} into shape {tuple(image.shape)}")
         return image[0]
@@ -166,6 +169,17 @@ def _frame(framing: nn.Module, image: Tensor, size: Size, name: str) -> Tensor:
     except ValueError as error:
         raise DataError(f"{name}: {error}") from error
     return framed
+
+
+@contextmanager
+def _failures_explained(what: str) -> Iterator[None]:
+    """Name what failed, whatever it raised: as an exception of a worker it would arrive as a traceback in words."""
+    try:
+        yield
+    except (CgkitError, MemoryError):
+        raise
+    except Exception as error:  # a stranger's component may raise anything
+        raise PluginError(f"{what} failed: {type(error).__name__}: {error}") from error
 
 
 class _ErrorsAsItems(Dataset[Item | CgkitError]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from cgkit.engine.objective import Objective
 from cgkit.errors import CgkitError, PluginError, Problem, SpecError
 from cgkit.options import build
 from cgkit.plugins import Plugins
+from cgkit.registry import Component
 from cgkit.spec import Spec, Use
 
 
@@ -32,6 +33,8 @@ class Assembly:
     source: Source
     preparation: Preparation
     metrics: dict[str, Metric]
+    components: Mapping[str, Component]
+    """What stands at each place of the spec: `generator.a2b`, `cycle_loss`, `augmentation.0` ..."""
 
 
 def assemble(spec: Spec, plugins: Plugins) -> Assembly:
@@ -60,6 +63,7 @@ def assemble(spec: Spec, plugins: Plugins) -> Assembly:
         source=builder.source(),
         preparation=Preparation(spec.data.size, spec.data.background, framing, data),
         metrics=builder.metrics(),
+        components=builder.components,
     )
 
 
@@ -90,6 +94,7 @@ class _Builder:
     def __init__(self, spec: Spec, plugins: Plugins) -> None:
         self._spec = spec
         self._registries = plugins.registries
+        self.components: dict[str, Component] = {}
 
     def model(self) -> CycleGAN:
         return CycleGAN(
@@ -151,8 +156,10 @@ class _Builder:
         return network
 
     def _built(self, kind: str, place: str, use: Use, *given: Any) -> Any:
+        component = self._registries[kind][use.name or ""]
+        self.components[place] = component
         with _options_that_fit(place):
-            return build(self._registries[kind][use.name or ""], *given, options=use.options)
+            return build(component, *given, options=use.options)
 
     def _weights_drawn(self, place: str) -> AbstractContextManager[None]:
         """Give every component a stream of its own: two of one architecture must not start alike."""

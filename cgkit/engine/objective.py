@@ -47,7 +47,7 @@ class Objective:
         augmentations: Mapping[str, Sequence[nn.Module]] | None = None,
     ) -> None:
         self.weights = weights
-        self._adversarial_loss = adversarial_loss
+        self.adversarial_loss = adversarial_loss
         self.cycle_loss = cycle_loss
         self.identity_loss = identity_loss
         self._augmentations = {domain: tuple((augmentations or {}).get(domain, ())) for domain in ("a", "b")}
@@ -105,13 +105,13 @@ class Objective:
             real_logits, fake_logits = _judged(discriminator, real, fake, learning=True)
             observed[domain] = [scale.detach() for scale in real_logits]
             losses = [
-                self._adversarial_loss.discriminator_loss(*pair) for pair in zip(real_logits, fake_logits, strict=True)
+                self.adversarial_loss.discriminator_loss(*pair) for pair in zip(real_logits, fake_logits, strict=True)
             ]
             terms[f"discriminator_{domain}"] = torch.stack(losses).mean()
-            if hasattr(self._adversarial_loss, "penalty"):
+            if hasattr(self.adversarial_loss, "penalty"):
                 # Differentiated twice, so not in reduced precision.
                 with torch.autocast(real.device.type, enabled=False):
-                    penalty = self._adversarial_loss.penalty(discriminator, *_wide(real, fake))
+                    penalty = self.adversarial_loss.penalty(discriminator, *_wide(real, fake))
                 terms[f"penalty_{domain}"] = penalty
         return _scalars(terms), observed
 
@@ -125,7 +125,7 @@ class Objective:
                         observe(logits)
 
     def _fooled(self, model: CycleGAN, domain: str, fake: Tensor, real: Tensor) -> Tensor:
-        discriminator, loss = model.discriminators[domain], self._adversarial_loss
+        discriminator, loss = model.discriminators[domain], self.adversarial_loss
         if getattr(loss, "wants_real_logits", False):
             real_logits, fake_logits = _judged(discriminator, *self._augmented(domain, real, fake), learning=False)
             losses = [loss.generator_loss(*pair) for pair in zip(fake_logits, real_logits, strict=True)]  # type: ignore[call-arg]

@@ -18,6 +18,7 @@ from cgkit.contracts import Tracker
 from cgkit.data.loading import Batch, UnpairedImages, training_batches
 from cgkit.data.sampling import StepBatches
 from cgkit.engine.assembly import Assembly
+from cgkit.engine.blame import plugin_at_fault
 from cgkit.engine.continuation import refuse_other_data, refuse_other_spec
 from cgkit.engine.examination import Examination
 from cgkit.engine.memory import memory_errors_explained
@@ -250,6 +251,10 @@ class Run:
             self._status(state, exit_code=error.exit_code, error=str(error))
             raise
         except Exception as error:
+            blamed = plugin_at_fault(error, self._assembly.components.values())
+            if blamed is not None:
+                self._status("failed", exit_code=blamed.exit_code, error=str(blamed))
+                raise blamed from error
             self._status("failed", exit_code=1, error=describe_exception(error))
             raise
 

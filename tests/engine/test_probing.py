@@ -77,3 +77,39 @@ def test_looking_changes_nothing(tiny_spec: Path) -> None:
     prepared = prepare(tiny_spec, plugins, ["discriminator.spectral_norm=true"])
     assert torch.equal(torch.rand(1), expected)
     assert prepared.assembly.model.training
+
+
+class Vector:
+    """A loss that forgets to average."""
+
+    def discriminator_loss(self, real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
+        return (real_logits - fake_logits).abs()
+
+    def generator_loss(self, fake_logits: torch.Tensor) -> torch.Tensor:
+        return fake_logits.mean()
+
+
+class Unbounded:
+    """A distance that is infinite for equal images."""
+
+    def __call__(self, reconstruction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return 1 / (reconstruction - target).abs().mean()
+
+
+@pytest.mark.parametrize(
+    ("kind", "component", "message"),
+    [
+        ("adversarial_loss", Vector, r'adversarial loss "wrong" of cgkit returns shape .*, where a scalar is expected'),
+        ("cycle_loss", Unbounded, r'reconstruction loss "wrong" of cgkit returns a number that is not finite'),
+    ],
+)
+def test_a_loss_that_is_no_finite_scalar_is_known_before_training(
+    tiny_spec: Path, kind: str, component: type, message: str
+) -> None:
+    plugins = load_plugins(installed=False)
+    registries = plugins.registries
+    registry = registries.adversarial_losses if kind == "adversarial_loss" else registries.reconstruction_losses
+    registry.add("wrong", component)
+    with pytest.raises(SpecError, match=rf"{kind}: {message}") as caught:
+        prepare(tiny_spec, plugins, [f"{kind}.name=wrong"])
+    assert caught.value.exit_code == 4
