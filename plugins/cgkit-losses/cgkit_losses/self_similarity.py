@@ -64,10 +64,10 @@ class SelfSimilarityLoss:
                 images = F.avg_pool2d(images, 2)
             if min(images.shape[-2:]) < _SMALLEST:
                 break
-            yield from _resemblances(_edges(images), self.reach)
+            yield from _resemblances(edges(images), self.reach)
 
 
-def _edges(images: Tensor) -> Tensor:
+def edges(images: Tensor) -> Tensor:
     """Return the structure tensor at every place, `(N, 3, H - 1, W - 1)`, as a vector no longer than 1."""
     here = images[..., :-1, :-1]
     down, right = images[..., 1:, :-1] - here, images[..., :-1, 1:] - here

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cgkit_losses.self_similarity import SelfSimilarityLoss
+from cgkit_losses.self_similarity import SelfSimilarityLoss, edges
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as T
@@ -57,6 +57,16 @@ def test_the_more_an_image_is_bent_the_greater_the_distance(landscapes: Tensor) 
     loss = SelfSimilarityLoss()
     distances = [loss(bent(landscapes, amount), landscapes).item() for amount in (0.01, 0.03, 0.1)]
     assert distances == sorted(distances)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 45, 90, 180])
+def test_edges_resemble_each_other_by_the_squared_cosine_of_the_angle_between_them(degrees: int) -> None:
+    line = torch.linspace(-1, 1, 16)
+    angle = torch.tensor(degrees).deg2rad()
+    across, turned = line.expand(1, 1, 16, 16), (angle.cos() * line + angle.sin() * line[:, None])[None, None]
+    resemblance = (edges(across) * edges(turned)).sum(1)
+    # Their lengths are a little below 1, because faint edges are to hardly count.
+    torch.testing.assert_close(resemblance, angle.cos().square().expand_as(resemblance), atol=0.011, rtol=0)
 
 
 def test_descending_the_gradient_takes_a_flat_image_towards_a_layout(landscapes: Tensor) -> None:

@@ -61,7 +61,7 @@ def test_every_image_has_its_own_draw_and_the_global_generator_decides_all() -> 
 )
 def test_each_change_happens_as_often_as_p_says(only: str, untouched: float) -> None:
     chosen = {group: group == only for group in ("pixels", "geometry", "colour")}
-    augmentation = AdaptiveAugmentation(start=0.2, **chosen)  # type: ignore[arg-type]
+    augmentation = AdaptiveAugmentation(start=0.2, **chosen)
     images = torch.rand(1, 3, 8, 8).expand(4000, -1, -1, -1)
     same = (under(0, augmentation, images) - images).abs().amax((1, 2, 3)) < 1e-5
     assert same.float().mean().item() == pytest.approx(untouched, abs=0.025)
