@@ -50,10 +50,12 @@ def options_of(component: Component) -> dict[str, Option]:
     target = component.load()
     function = target.__init__ if inspect.isclass(target) else target
     try:
-        parameters = inspect.signature(target).parameters.values()
+        parameters: Iterable[inspect.Parameter] = inspect.signature(target).parameters.values()
         hints = get_type_hints(function, include_extras=True)
     except Exception as error:  # an annotation is an expression, which may raise anything
         raise PluginError(f"the signature of {component} cannot be read: {describe_exception(error)}") from error
+    if getattr(function, "__module__", None) == "torch.nn.modules.module":
+        parameters = ()  # nn.Module's own __init__ takes anything, and wants nothing
     _check_signature(component, parameters)
     meanings = {**_argument_docs(function.__doc__), **_argument_docs(target.__doc__)}
     options: dict[str, Option] = {}

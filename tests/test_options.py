@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import pytest
+import torch
 from annotated_types import Ge, Le, MinLen
 
 from cgkit.contracts import kind_named
@@ -371,3 +372,13 @@ class TestBuilding:
 
         build(component(metric), options={})
         assert capsys.readouterr() == ("", "loading weights")
+
+
+def test_a_module_that_has_no_init_of_its_own_has_no_options() -> None:
+    class Plain(torch.nn.Module):
+        """Does nothing."""
+
+    assert options_of(component(Plain, "augmentation")) == {}
+    assert isinstance(build(component(Plain, "augmentation"), options={}), Plain)
+    with pytest.raises(PluginError, match="takes 0 positional arguments, but a generator is built with"):
+        options_of(component(Plain, "generator"))
