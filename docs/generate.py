@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import click
+from cgkit.testing import checks_for
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -21,7 +22,6 @@ from cgkit.options import REQUIRED, Option, options_of
 from cgkit.plugins import load_plugins
 from cgkit.registry import Component, Registry
 from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec, Use
-from cgkit.testing import checks_for
 from cgkit.type_names import bounds, type_name
 
 DOCS = Path(__file__).parent
@@ -43,7 +43,7 @@ def _spec() -> Iterator[str]:
     yield "# The spec, key by key"
     yield (
         "Every table and every key that a spec may have. What a spec leaves out has the value in the column *default*. "
-        "An unknown key is an error. A spec may also begin with `extends = \"other.toml\"`: the file that it changes."
+        'An unknown key is an error. A spec may also begin with `extends = "other.toml"`: the file that it changes.'
     )
     plain = {name: field for name, field in Spec.model_fields.items() if not _model_in(field)}
     yield "## At the top"
@@ -122,7 +122,7 @@ def _command(command: click.Command, context: click.Context, level: int) -> Iter
     pieces = " ".join(command.collect_usage_pieces(context))
     yield f"```text\n{context.command_path} {pieces}\n```"
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-    rows = [(f"`{', '.join(option.opts)}`", _metavar(option, context), option.help or "") for option in options]
+    rows = [_option_of_command(option, context) for option in options]
     if rows:
         yield _table(("option", "value", "meaning"), rows)
     if isinstance(command, click.Group) and command is not cli:
@@ -130,8 +130,10 @@ def _command(command: click.Command, context: click.Context, level: int) -> Iter
             yield from _command(inner, click.Context(inner, info_name=name, parent=context), level + 1)
 
 
-def _metavar(option: click.Option, context: click.Context) -> str:
-    return "" if option.is_flag else f"`{option.make_metavar(context)}`"
+def _option_of_command(option: click.Option, context: click.Context) -> tuple[str, str, str]:
+    value = "" if option.is_flag else f"`{option.make_metavar(context)}`"
+    _, meaning = option.get_help_record(context) or ("", "")
+    return f"`{', '.join(option.opts)}`", value, meaning.strip()
 
 
 def _components() -> Iterator[str]:

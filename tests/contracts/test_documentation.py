@@ -1,0 +1,323 @@
+"""The documentation stays true: what it shows is run, and nothing that a plugin may implement goes without a page."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import pytest
+
+from cgkit import contracts, hookspecs
+from cgkit.cli import cli
+from cgkit.plugins import HOOKS, load_plugins
+from cgkit.spec import load_spec
+from tests.conftest import TINY, Result
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+TUTORIAL = "plugins/tutorial.md"
+"""Followed by a test of its own."""
+
+_FEWER = ("generator.width=2", "generator.blocks=1", "discriminator.width=2", "train.steps=1", "evaluation.count=2")
+SMALLER = tuple(word for setting in _FEWER for word in ("--set", setting))
+"""What keeps a starter spec from training for hours."""
+
+EVERY_PAGE = pytest.mark.parametrize("page", PAGES)
+
+_FENCE = re.compile(
+    r"(?P<marks>(?:^<!-- [^\n]* -->\n)*)^```(?P<language>[\w{}-]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
+_MARK = re.compile(r"<!-- ([\w ]+?)(?:: (.*?))? -->")
+
+Cli = Callable[..., Result]
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A fenced block, and what the comments right above it say: `file: NAME`, `not run: WHY`, `exits: CODE`, `smaller`,
+    `not a spec: WHY`, `needs: PACKAGE`."""
+
+    language: str
+    text: str
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+
+def text_of(page: str) -> str:
+    return (DOCS / page).read_text()
+
+
+def fences(page: str) -> list[Fence]:
+    found = []
+    for match in _FENCE.finditer(text_of(page)):
+        marks = {name: value or "" for name, value in _MARK.findall(match["marks"])}
+        found.append(Fence(match["language"], match["text"], marks))
+    return found
+
+
+def commands(fence: Fence) -> Iterator[tuple[dict[str, str], list[str]]]:
+    """Yield the variables and the words of each command of a shell block."""
+    for line in fence.text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        variables = {}
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            name, _, value = words.pop(0).partition("=")
+            variables[name] = value
+        if words:
+            yield variables, words
+
+
+def anchors(page: str) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", re.sub(_FENCE, "", text_of(page)), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def headings(page: str) -> set[str]:
+    return {heading.strip("`") for heading in re.findall(r"^#+ (.*)$", text_of(page), re.MULTILINE)}
+
+
+# What a page shows is so.
+
+
+@EVERY_PAGE
+def test_every_page_does_what_it_shows(
+    page: str, cgkit: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image_folder: Callable[..., Path]
+) -> None:
+    if page == TUTORIAL:
+        pytest.skip("tests/contracts/test_tutorial.py follows it")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CGKIT_PLUGINS", "")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    if "cgkit init" not in text_of(page):
+        Path("spec.toml").write_text(TINY)
+    for folder, size in (("photos", (40, 36)), ("paintings", (36, 40))):
+        image_folder(folder, size=size)
+    names: dict[str, Any] = {"__name__": "page"}
+    output: str | None = None
+    for fence in fences(page):
+        if "file" in fence.marks:
+            Path(fence.marks["file"]).write_text(fence.text)
+        elif "not run" in fence.marks:
+            output = None
+        elif fence.language == "python":
+            exec(compile(fence.text, page, "exec"), names)
+        elif fence.language == "sh":
+            output = run_commands(fence, cgkit, monkeypatch)
+        elif fence.language == "text" and output is not None:
+            assert_shown(fence.text, output)
+
+
+def run_commands(fence: Fence, cgkit: Cli, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a block's commands; return what they printed."""
+    output = ""
+    for variables, (program, *arguments) in commands(fence):
+        assert program == "cgkit", f"only cgkit's commands are run, not {program}: mark the block as not run"
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            smaller = SMALLER if "smaller" in fence.marks and arguments[0] in ("run", "check") else ()
+            result = cgkit(*arguments, *smaller)
+        assert result.code == int(fence.marks.get("exits", "0")), (arguments, result.err)
+        output += result.out + result.err
+    return output
+
+
+def assert_shown(text: str, output: str) -> None:
+    """Every line of a page's output was printed; `...` stands for anything."""
+    printed = [line.strip() for line in output.splitlines()]
+    for line in filter(None, map(str.strip, text.splitlines())):
+        pattern = ".*".join(re.escape(part) for part in line.split("..."))
+        assert [one for one in printed if re.fullmatch(pattern, one)], (line, output)
+
+
+@EVERY_PAGE
+def test_every_spec_that_is_shown_is_valid(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CGKIT_PLUGINS", "")
+    written = {fence.marks["file"]: fence.text for fence in fences(page) if "file" in fence.marks}
+    for name, text in {"spec.toml": TINY, **written}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    plugins = load_plugins(files=[tmp_path / name for name in written if name.endswith(".py") and "/" not in name])
+    for number, fence in enumerate(fence for fence in fences(page) if fence.language == "toml"):
+        tomllib.loads(fence.text)
+        # The tutorial's own spec is run where its package is.
+        if "not a spec" not in fence.marks and "needs" not in fence.marks and page != TUTORIAL:
+            file = tmp_path / fence.marks.get("file", f"snippet-{number}.toml")
+            file.write_text(fence.text)
+            load_spec(file, plugins)
+
+
+@EVERY_PAGE
+def test_every_command_that_is_shown_exists_with_its_options(page: str) -> None:
+    plugins = page_plugins(page)
+    for fence in fences(page):
+        if fence.language in ("sh", "console", "shell", "bash"):
+            for _, (program, *arguments) in commands(fence):
+                if program == "cgkit":
+                    parse(cli, "cgkit", arguments, plugins)
+    for code in re.findall(r"(?<!`)`cgkit ([a-z][^`\n]*)`(?!`)", re.sub(_FENCE, "", text_of(page))):
+        words = [word for word in shlex.split(code) if word != "..."]
+        if not {word.strip("[]") for word in words} - set(words):
+            parse(cli, "cgkit", words, plugins, whole=False)
+
+
+def page_plugins(page: str) -> set[str]:
+    """The commands that plugins on a page add."""
+    return {
+        name
+        for fence in fences(page)
+        if fence.language == "python"
+        for name in re.findall(r"@cli\.command\(\)\n(?:    @.*\n)*    def (\w+)", fence.text)
+    }
+
+
+def parse(
+    command: click.Command,
+    name: str,
+    arguments: list[str],
+    foreign: set[str],
+    parent: click.Context | None = None,
+    *,
+    whole: bool = True,
+) -> None:
+    """Let click take a command line apart without doing anything; `whole` where no argument may be missing."""
+    context = click.Context(command, info_name=name, parent=parent, resilient_parsing=not whole)
+    command.parse_args(context, list(arguments))
+    rest = [*context._protected_args, *context.args]
+    if isinstance(command, click.Group) and rest:
+        if rest[0] in foreign:
+            return
+        _, inner, more = command.resolve_command(context, rest)
+        assert inner is not None, f"there is no command {rest[0]!r}"
+        parse(inner, rest[0], more, foreign, context, whole=whole)
+
+
+@EVERY_PAGE
+def test_every_link_leads_somewhere(page: str) -> None:
+    text = re.sub(_FENCE, "", text_of(page))
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        file = ((DOCS / page).parent / path).resolve() if path else DOCS / page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in anchors(file.relative_to(DOCS).as_posix()), target
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    (toctree,) = [fence for fence in fences("index.md") if fence.language == "{toctree}"]
+    listed = [line for line in toctree.text.splitlines() if line and not line.startswith(":")]
+    assert sorted(f"{entry}.md" for entry in listed) == [page for page in PAGES if page != "index.md"]
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", tmp_path / "trees"]
+    done = subprocess.run([*sphinx, DOCS, tmp_path / "site"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all((tmp_path / "site" / page).with_suffix(".html").is_file() for page in PAGES)
+
+
+# The generated pages are those that the code would write now.
+
+
+def generator() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("cgkit_docs_generate", DOCS / "generate.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_the_generated_pages_are_up_to_date() -> None:
+    made = generator().pages()
+    assert made
+    stale = [path for path, text in made.items() if text_of(path) != text]
+    assert stale == [], "run python docs/generate.py"
+
+
+# Nothing that a plugin may implement goes without a heading and a test.
+
+
+def optional_parts() -> set[str]:
+    """The optional attributes and methods that the contracts name."""
+    protocols = [one for one in vars(contracts).values() if getattr(one, "_is_protocol", False)]
+    texts = [inspect.getdoc(one) or "" for one in protocols] + [contracts.__doc__ or ""]
+    listed = {
+        name
+        for text in texts
+        if "Optional" in text
+        for name in re.findall(r"^    (\w+)(?:\([\w, ]*\))?: ", text.partition("Optional")[2], re.MULTILINE)
+    }
+    mentioned = {name for text in texts for name in re.findall(r"method `(\w+)\(", text)}
+    return listed | mentioned
+
+
+def classes() -> list[str]:
+    """The protocols of the contracts, and the records that go with them."""
+    return [
+        name
+        for name in contracts.__all__
+        if inspect.isclass(value := getattr(contracts, name)) and value not in (contracts.Kind,)
+        if getattr(value, "_is_protocol", False) or name == "ImageRecord"
+    ]
+
+
+def sources_of_tests() -> str:
+    files = [*ROOT.glob("tests/**/*.py"), *ROOT.glob("plugins/*/tests/*.py")]
+    return "\n".join(file.read_text() for file in files if file != Path(__file__))
+
+
+PARTS = [*sorted(optional_parts()), "role", "aligned", "needs_reference"]
+
+
+def test_the_contracts_are_read_as_they_are_meant() -> None:
+    assert {"stride", "remembers_images", "penalty", "wants_real_logits", "observe", "smallest", "order"} <= set(PARTS)
+    assert {"recommended", "example", "mixes_samples", "initialises_itself"} <= set(PARTS)
+    assert set(HOOKS) == {name for name in vars(hookspecs) if name.startswith("cgkit_")}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_a_heading_an_example_and_a_test(hook: str) -> None:
+    assert hook in headings("plugins/hooks.md")
+    assert any(f"def {hook}(" in fence.text for fence in fences("plugins/hooks.md"))
+    assert f"def {hook}(" in sources_of_tests()
+
+
+@pytest.mark.parametrize("kind", contracts.KINDS, ids=lambda kind: kind.table)
+def test_every_kind_has_a_contract_a_heading_an_example_and_a_test(kind: contracts.Kind) -> None:
+    protocol = kind.table.title().replace("_", "")
+    assert protocol in classes()
+    assert protocol in headings("plugins/contracts.md")
+    assert any(f"registries.{kind.name}.add(" in fence.text for fence in fences("plugins/contracts.md"))
+    assert f"registries.{kind.name}" in sources_of_tests()
+
+
+@pytest.mark.parametrize("name", classes())
+def test_every_class_of_the_contracts_has_a_heading(name: str) -> None:
+    assert name in headings("plugins/contracts.md")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_optional_part_has_a_heading_an_example_and_a_test(part: str) -> None:
+    assert part in headings("plugins/contracts.md")
+    examples = "".join(fence.text for fence in fences("plugins/contracts.md"))
+    assert re.search(rf"(def {part}\(|^    {part} = )", examples, re.MULTILINE)
+    assert re.search(rf"(def {part}\(|\b{part} = |\b{part}: |\.{part}\b)", sources_of_tests())
+
+
+@EVERY_PAGE
+def test_lines_stay_short_enough_to_be_read_in_an_editor(page: str) -> None:
+    if text_of(page).startswith("<!-- Written by"):
+        return
+    assert [line for line in text_of(page).splitlines() if len(line) > 140] == []
