@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,14 @@ import pytest
 from cgkit.engine.launch import run
 from cgkit.plugins import Plugins
 from cgkit.spec import load_spec
+from tests.conftest import Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-ALL = sorted(EXAMPLES.rglob("*.toml"))
+ALL = [
+    file
+    for file in sorted(EXAMPLES.rglob("*.toml"))
+    if "requires" not in tomllib.loads(file.read_text())  # those are tried where the plugins are installed
+]
 SELF_CONTAINED = [file for file in ALL if file.parent.name == "ablation" or file.stem == "seasons"]
 
 
@@ -33,3 +40,18 @@ def test_the_papers_settings_are_the_published_ones(plugins: Plugins) -> None:
     assert spec.generator.a2b.options["blocks"] == 9
     assert spec.objective == defaults.objective
     assert (spec.train.learning_rate, spec.train.betas, spec.train.image_pool) == (2e-4, (0.5, 0.999), 50)
+
+
+def test_the_plugin_in_one_file_trains_and_keeps_the_contract(
+    cgkit: Callable[..., Result], tiny_spec: Path, tmp_path: Path
+) -> None:
+    plugin = EXAMPLES / "one_file_plugin.py"
+    networks = tiny_spec.read_text().replace(
+        'name = "resnet"\nwidth = 4\nblocks = 1\n', 'name = "linear"\nkernel = 5\n'
+    )
+    tiny_spec.write_text(networks)
+    assert cgkit("run", tiny_spec, "--output", tmp_path / "run", "--plugin", plugin).code == 0
+    even = cgkit("run", tiny_spec, "--output", tmp_path / "other", "--plugin", plugin, "--set", "generator.kernel=4")
+    assert even.code == 2
+    assert "a kernel of 4 pixels has no middle" in even.err
+    assert cgkit("plugins", "check", plugin.name, "--plugin", plugin).code == 0

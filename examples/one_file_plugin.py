@@ -1,0 +1,39 @@
+"""A plugin in one file, for trying something out: cgkit run spec.toml --plugin one_file_plugin.py
+
+In the spec:
+
+    [generator]
+    name = "linear"
+    kernel = 5
+
+A package that others can install is written by: cgkit plugins new linear --kind generator
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from torch import nn
+
+import cgkit
+from cgkit.registry import Registries
+
+
+class LinearGenerator(nn.Sequential):
+    """One convolution and a tanh: the smallest generator.
+
+    Args:
+        kernel: height and width of the convolution, an odd number.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, kernel: Annotated[int, Ge(1), Le(31)] = 3) -> None:
+        if kernel % 2 == 0:
+            raise ValueError(f"a kernel of {kernel} pixels has no middle: take an odd number")
+        super().__init__(nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2), nn.Tanh())
+
+
+@cgkit.hookimpl
+def cgkit_register(registries: Registries) -> None:
+    """Add what this file holds."""
+    registries.generators.add("linear", LinearGenerator)
