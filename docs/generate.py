@@ -57,27 +57,27 @@ def _spec() -> Iterator[str]:
 def _spec_table(name: str, model: type[BaseModel], *, several: bool) -> Iterator[str]:
     yield f"## `[[{name}]]`" if several else f"## `[{name}]`"
     kind = _kind_of(name)
-    if model is Use:
-        count = "Each such table names" if several else "It names"
-        yield f"{count} a component of the kind [{_words(kind)}](components.md#{_anchor(kind)})."
-    else:
+    if kind is None:
         yield inspect.cleandoc(model.__doc__ or "")
-    if kind is not None:
+    else:
+        about = "" if model is Use else inspect.cleandoc(model.__doc__ or "") + " "
+        one = f"one of the [{_words(kind)}](components.md#{_anchor(kind)})"
         yield (
-            f"Further keys are the component's options: see [{_words(kind)}](components.md#{_anchor(kind)}), "
-            f"or `cgkit describe {kind.table} NAME`."
+            f"{about}{'Each such table' if several else 'It'} names {one}. The keys that are not listed here are that "
+            f"component's options: `cgkit describe {kind.table} NAME` lists them."
         )
     inner = {key: field for key, field in model.model_fields.items() if _model_in(field)}
-    yield _table_of_fields({key: field for key, field in model.model_fields.items() if key not in inner}, kind)
+    own = {key: field for key, field in model.model_fields.items() if key not in inner}
+    if own:
+        yield _table_of_fields(own, kind)
     for key, field in inner.items():
-        if name in SIDES:
-            yield f"`[{name}.{key}]` has the same keys, for that network alone."
-        else:
-            nested = _model_in(field)
-            assert nested is not None
+        nested = _model_in(field)
+        if name not in SIDES and nested is not None:
             yield f"### `{name}.{key}`"
             yield inspect.cleandoc(nested.__doc__ or "")
             yield _table_of_fields(nested.model_fields)
+    if name in SIDES:
+        yield f"{' and '.join(f'`[{name}.{side}]`' for side in SIDES[name])} have the same keys, for one network each."
 
 
 def _table_of_fields(fields: Mapping[str, FieldInfo], kind: Kind | None = None) -> str:
@@ -85,8 +85,8 @@ def _table_of_fields(fields: Mapping[str, FieldInfo], kind: Kind | None = None) 
     for key, field in fields.items():
         annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         meaning = field.description or ("Which component; without it, the default one." if kind else "")
-        rows.append((f"`{key}`", _type(annotation), _value(field.default), bounds(annotation), meaning))
-    return _table(("key", "type", "default", "bounds", "meaning"), rows) if rows else ""
+        rows.append((f"`{key}`", _type(annotation), _value(field.default), _bounds(annotation), meaning))
+    return _table(("key", "type", "default", "bounds", "meaning"), rows)
 
 
 def _model_in(field: FieldInfo) -> type[BaseModel] | None:
@@ -162,7 +162,7 @@ def _component(component: Component, registry: Registry) -> Iterator[str]:
 
 def _option_row(option: Option) -> tuple[str, ...]:
     default = "required" if option.default is REQUIRED else _value(option.default)
-    return f"`{option.name}`", _type(option.annotation), default, bounds(option.annotation), option.meaning
+    return f"`{option.name}`", _type(option.annotation), default, _bounds(option.annotation), option.meaning
 
 
 def _conformance() -> Iterator[str]:
@@ -207,6 +207,12 @@ def _anchor(kind: Kind | None) -> str:
 
 def _type(annotation: Any) -> str:
     return re.sub(r" \| none\b", "", type_name(annotation)).replace(" | ", " or ")
+
+
+def _bounds(annotation: Any) -> str:
+    if type_name(annotation).startswith("text"):
+        return re.sub(r"at least (\d+) of them, at most (\d+) of them", r"\1 to \2 characters", bounds(annotation))
+    return bounds(annotation)
 
 
 def _value(value: Any) -> str:

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "_build" not in path.parts)
 TUTORIAL = "plugins/tutorial.md"
-"""Followed by a test of its own."""
+"""tests/contracts/test_tutorial.py follows it."""
 
 _FEWER = ("generator.width=2", "generator.blocks=1", "discriminator.width=2", "train.steps=1", "evaluation.count=2")
 SMALLER = tuple(word for setting in _FEWER for word in ("--set", setting))
@@ -90,12 +90,10 @@ def headings(page: str) -> set[str]:
 # What a page shows is so.
 
 
-@EVERY_PAGE
+@pytest.mark.parametrize("page", [page for page in PAGES if page != TUTORIAL])
 def test_every_page_does_what_it_shows(
     page: str, cgkit: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image_folder: Callable[..., Path]
 ) -> None:
-    if page == TUTORIAL:
-        pytest.skip("tests/contracts/test_tutorial.py follows it")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CGKIT_PLUGINS", "")
     monkeypatch.syspath_prepend(str(tmp_path))
