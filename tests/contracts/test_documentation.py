@@ -15,11 +15,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import click
 import pytest
 
 from cgkit import contracts, hookspecs
-from cgkit.cli import cli
+from cgkit import errors as errors_of_cgkit
+from cgkit.cli.run import STOPPED
+from cgkit.data.admission import FORMATS, MAX_BYTES, MAX_PIXELS
+from cgkit.engine.continuation import MAY_CHANGE, MAY_CHANGE_IN_DATA
 from cgkit.plugins import HOOKS, load_plugins
 from cgkit.spec import load_spec
 from tests.conftest import TINY, Result
@@ -157,48 +159,24 @@ def test_every_spec_that_is_shown_is_valid(page: str, tmp_path: Path, monkeypatc
 
 
 @EVERY_PAGE
-def test_every_command_that_is_shown_exists_with_its_options(page: str) -> None:
-    plugins = page_plugins(page)
-    for fence in fences(page):
-        if fence.language in ("sh", "console", "shell", "bash"):
-            for _, (program, *arguments) in commands(fence):
-                if program == "cgkit":
-                    parse(cli, "cgkit", arguments, plugins)
-    for code in re.findall(r"(?<!`)`cgkit ([a-z][^`\n]*)`(?!`)", re.sub(_FENCE, "", text_of(page))):
-        words = [word for word in shlex.split(code) if word != "..."]
-        if not {word.strip("[]") for word in words} - set(words):
-            parse(cli, "cgkit", words, plugins, whole=False)
-
-
-def page_plugins(page: str) -> set[str]:
-    """The commands that plugins on a page add."""
-    return {
-        name
-        for fence in fences(page)
-        if fence.language == "python"
-        for name in re.findall(r"@cli\.command\(\)\n(?:    @.*\n)*    def (\w+)", fence.text)
-    }
-
-
-def parse(
-    command: click.Command,
-    name: str,
-    arguments: list[str],
-    foreign: set[str],
-    parent: click.Context | None = None,
-    *,
-    whole: bool = True,
+def test_every_command_that_is_shown_exists_with_its_options(
+    page: str, cgkit: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Let click take a command line apart without doing anything; `whole` where no argument may be missing."""
-    context = click.Context(command, info_name=name, parent=parent, resilient_parsing=not whole)
-    command.parse_args(context, list(arguments))
-    rest = [*context._protected_args, *context.args]
-    if isinstance(command, click.Group) and rest:
-        if rest[0] in foreign:
-            return
-        _, inner, more = command.resolve_command(context, rest)
-        assert inner is not None, f"there is no command {rest[0]!r}"
-        parse(inner, rest[0], more, foreign, context, whole=whole)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CGKIT_PLUGINS", "")
+    shown = []
+    for fence in fences(page):
+        if "file" in fence.marks:
+            Path(fence.marks["file"]).write_text(fence.text)
+        if fence.language in ("sh", "console", "shell", "bash"):
+            shown += [words for _, words in commands(fence)]
+    in_the_text = re.findall(r"`(cgkit [a-z][^`\n]*)`", re.sub(_FENCE, "", text_of(page)))
+    shown += [shlex.split(code) for code in in_the_text]
+    for program, *arguments in shown:
+        if program == "cgkit":
+            # With --help the line is taken apart, and nothing is done.
+            result = cgkit(*arguments, "--help")
+            assert result.code == 0, (arguments, result.err)
 
 
 @EVERY_PAGE
@@ -223,6 +201,27 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run([*sphinx, DOCS, tmp_path / "site"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert all((tmp_path / "site" / page).with_suffix(".html").is_file() for page in PAGES)
+
+
+# Figures and names in the guide are those of the code.
+
+
+def test_every_exit_code_is_explained_and_no_other() -> None:
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", text_of("guide/faults.md"), re.MULTILINE)}
+    errors = [error for error in vars(errors_of_cgkit).values() if inspect.isclass(error)]
+    raised = {error.exit_code for error in errors if issubclass(error, errors_of_cgkit.CgkitError)}
+    assert told == raised | {0, STOPPED, 130}
+
+
+def test_what_may_change_when_a_run_is_resumed_is_all_named() -> None:
+    text = text_of("guide/resuming.md")
+    assert [name for name in (*MAY_CHANGE, *MAY_CHANGE_IN_DATA) if f"`{name}`" not in text] == []
+
+
+def test_the_limits_on_images_are_those_that_are_applied() -> None:
+    text = text_of("guide/own-images.md")
+    assert [name for name in FORMATS if name.lower() not in text.lower()] == []
+    assert f"{MAX_PIXELS // 10**6} million pixels and {MAX_BYTES // 10**6} MB" in text
 
 
 # The generated pages are those that the code would write now.
