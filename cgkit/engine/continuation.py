@@ -1,4 +1,4 @@
-"""Whether a run folder may be continued with a spec and with data."""
+"""Whether a run folder may be continued with a spec, with data and with plugins."""
 
 from __future__ import annotations
 
@@ -7,12 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from cgkit.engine.run_folder import difference
-from cgkit.errors import DataError, Problem, SpecError
+from cgkit.errors import DataError, PluginError, Problem, SpecError
+from cgkit.plugins import Plugins
+from cgkit.requirements import absences, compatible, is_same_series
 from cgkit.spec import Spec
 from cgkit.spec.loading import located
+from cgkit.spec.providers import providers_used
 from cgkit.spec.reading import Layer
 
-MAY_CHANGE = ("name", "train.steps", "train.epochs", "checkpoint", "samples", "log", "evaluation", "metric", "tracker")
+OBSERVERS = ("metric", "tracker")
+"""The tables whose components do not take part in what is learned."""
+
+MAY_CHANGE = (
+    "name",
+    "requires",
+    "train.steps",
+    "train.epochs",
+    "checkpoint",
+    "samples",
+    "log",
+    "evaluation",
+    *OBSERVERS,
+)
 MAY_CHANGE_IN_DATA = ("data.workers",)
 
 
@@ -31,6 +47,47 @@ def refuse_other_spec(remembered: Mapping[str, Any], spec: Spec, folder: Path, l
     ]
     if problems:
         raise SpecError(located(problems, layers))
+
+
+def refuse_other_plugins(made_with: Mapping[str, str], spec: Spec, plugins: Plugins, folder: Path) -> str | None:
+    """Refuse plugins that may mean something else by what the spec says than those that the folder was made with.
+
+    A version of the same series (see `cgkit.requirements.is_same_series`) may continue what another began.
+
+    Args:
+        made_with: the versions, by name, of the distributions that it was made with; empty where none is known.
+        spec: the resolved spec to continue with.
+        plugins: the loaded plugins.
+        folder: the run folder or model folder, for the message.
+
+    Returns:
+        What to warn of, in one line: versions that differ.
+
+    Raises:
+        PluginError: with one line for each package of another series, or if a component that takes part in what is
+            learned comes from another package than before.
+    """
+    used = providers_used(spec, plugins)
+    changed = {
+        name: (made_with[name], version)
+        for name, version in used.items()
+        if name in made_with and version != made_with[name]
+    }
+    refused = [
+        f"{folder} was made with {name} {before}, and {now} is installed: it may mean something else by the same spec; "
+        f'pip install "{compatible(name, before)}", or choose another folder'
+        for name, (before, now) in changed.items()
+        if not is_same_series(before, now)
+    ]
+    lost = absences(made_with, plugins)
+    strangers = [name for name in providers_used(spec, plugins, without=OBSERVERS) if name not in made_with]
+    if made_with and lost is not None and strangers:
+        remedy = f"; {lost.remedy}" if lost.remedy else ""
+        refused.append(f"{folder} was made with {lost.reason}, and not with {' and '.join(strangers)}{remedy}")
+    if refused:
+        raise PluginError("\n".join(refused))
+    versions = ", ".join(f"{name} {before} (now {now})" for name, (before, now) in changed.items())
+    return f"{folder} was made with {versions}" if versions else None
 
 
 def refuse_other_data(remembered: Mapping[str, Any], now: Mapping[str, str]) -> None:

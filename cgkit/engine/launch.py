@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
 from cgkit.contracts import Domain, ImageRecord, Size
 from cgkit.data.inspection import Inspection, check_images
 from cgkit.engine.assembly import Assembly, assemble
+from cgkit.engine.continuation import refuse_other_plugins
 from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.precision import choose_device
 from cgkit.engine.probing import unfit_components
@@ -60,24 +62,44 @@ def run(
     Raises:
         CgkitError: see its subclasses; nothing that was there before is lost.
     """
-    plugins = plugins or load_plugins()
-    prepared = prepare(Path(spec), plugins, overrides, device)
-    folder = RunFolder(Path(output) if output is not None else Path("runs") / prepared.spec.name)
-    training = Run(prepared.spec, prepared.assembly, folder, plugins, prepared.device, reporter or Silence())
+    plugins, reporter = plugins or load_plugins(), reporter or Silence()
+    folder = RunFolder(Path(output) if output is not None else Path("runs") / _name(Path(spec), overrides))
+    prepared = prepare(Path(spec), plugins, overrides, device, folder, reporter)
+    training = Run(prepared.spec, prepared.assembly, folder, plugins, prepared.device, reporter)
     return training.train(prepared.layers, Path(spec))
 
 
-def prepare(file: Path, plugins: Plugins, overrides: Sequence[str] = (), device: str | None = None) -> Prepared:
+def prepare(
+    file: Path,
+    plugins: Plugins,
+    overrides: Sequence[str] = (),
+    device: str | None = None,
+    folder: RunFolder | None = None,
+    reporter: Reporter | None = None,
+) -> Prepared:
     """Read a spec, build what it names and look at its images; write nothing.
+
+    Args:
+        file: the spec's TOML file.
+        plugins: the loaded plugins.
+        overrides: `path=value` texts that win over the file.
+        device: as of `run`.
+        folder: the run folder that may be continued: it knows the plugins that it was made with.
+        reporter: told where those have other versions now.
 
     Raises:
         SpecError: with every problem of the spec.
         DataError: with every image that cannot be used.
-        PluginError: a component cannot be built.
+        PluginError: a component cannot be built, or the folder was made with another version of a plugin.
         UsageError: there is no such device.
     """
     layers = read_layers(file, overrides)
-    spec = load_spec(file, plugins, overrides)
+    made_with = folder.made_with() if folder is not None else {}
+    spec = load_spec(file, plugins, overrides, made_with=made_with)
+    if folder is not None:
+        differing = refuse_other_plugins(made_with, spec, plugins, folder.path)
+        if differing is not None and reporter is not None:
+            reporter.warning(differing)
     chosen = choose_device(device)
     try:
         assembly = assemble(spec, plugins)
@@ -88,6 +110,15 @@ def prepare(file: Path, plugins: Plugins, overrides: Sequence[str] = (), device:
     if problems:
         raise SpecError(located(problems, layers))
     return Prepared(spec, assembly, tuple(layers), chosen, _inspect(spec, assembly))
+
+
+def _name(file: Path, overrides: Sequence[str]) -> str:
+    """Return what a spec says that the run is called; the default name where it says nothing sound."""
+    said = [layer.values["name"] for layer in read_layers(file, overrides) if "name" in layer.values]
+    try:
+        return Spec.model_validate({"name": said[-1]} if said else {}).name
+    except ValidationError:
+        return Spec().name  # told when the whole spec is validated
 
 
 def _unfit_sizes(spec: Spec, assembly: Assembly) -> list[Problem]:

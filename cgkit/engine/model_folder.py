@@ -15,9 +15,13 @@ from torch import Tensor, nn
 from cgkit.atomic import replace_text, replacing
 from cgkit.checkpoints import load_strictly
 from cgkit.engine.assembly import build_generator
+from cgkit.engine.continuation import refuse_other_plugins
+from cgkit.engine.run_folder import made_with
 from cgkit.errors import CheckpointError
 from cgkit.plugins import Plugins
 from cgkit.spec import Spec, resolve_spec
+from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, Data
+from cgkit.spec.reading import Layer
 
 FORMAT = 1
 DIRECTIONS = ("a2b", "b2a")
@@ -25,7 +29,10 @@ DIRECTIONS = ("a2b", "b2a")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model is: its resolved spec, the step that it was saved at, and whether it is a moving average."""
+    """What a model is: its resolved spec, the step that it was saved at, and whether it is a moving average.
+
+    Read back, the spec names the components that made the translations, and the default ones where others trained.
+    """
 
     spec: Spec
     step: int
@@ -33,7 +40,10 @@ class ModelInfo:
 
 
 def write_model(folder: Path, generators: nn.ModuleDict, info: ModelInfo, providers: dict[str, str]) -> None:
-    """Write both generators in float32, their configuration and a model card; each file is replaced all or nothing."""
+    """Write both generators in float32, their configuration and a model card; each file is replaced all or nothing.
+
+    `providers` are the distributions that the spec's components come from, with their versions.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for direction, generator in generators.items():
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
@@ -57,6 +67,7 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
     Raises:
         CheckpointError: there is none, or it was made by a newer version.
         SpecError: it needs a component that no plugin provides.
+        PluginError: it was made with another version of a plugin, which may mean another network by the same name.
     """
     file = folder / "config.json"
     try:
@@ -68,7 +79,11 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
         raise CheckpointError(f"{file} is not a model's configuration: {error!r}") from error
     if written_by != FORMAT:
         raise CheckpointError(f"{file} has format {written_by}, this version reads {FORMAT}", hint="upgrade cgkit")
-    return ModelInfo(resolve_spec(values, plugins), int(step), bool(averaged))
+    providers = made_with(config.get("providers"))
+    layer = Layer(os.fspath(file), {}, folder, {})
+    spec = resolve_spec(_for_translating(values), plugins, [layer], made_with=providers)
+    refuse_other_plugins(providers, spec, plugins, folder)
+    return ModelInfo(spec, int(step), bool(averaged))
 
 
 def load_generator(folder: Path, info: ModelInfo, direction: str, plugins: Plugins) -> nn.Module:
@@ -85,6 +100,15 @@ def load_generator(folder: Path, info: ModelInfo, direction: str, plugins: Plugi
         raise CheckpointError(f"{file} cannot be read: {error}") from error
     load_strictly(generator, tensors, what=os.fspath(file))
     return generator.eval()
+
+
+def _for_translating(values: Any) -> Any:
+    """Return a spec without what only the training needed, so that a translation needs no plugin of that either."""
+    if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
+        return values
+    dropped = {"requires", *COMPONENT_TABLES, *ARRAYS} - {"generator"}
+    data = {key: value for key, value in values["data"].items() if key in Data.model_fields and key != "source"}
+    return {**{key: value for key, value in values.items() if key not in dropped}, "data": data}
 
 
 def _model_card(info: ModelInfo) -> str:

@@ -19,6 +19,7 @@ from PIL import Image
 from cgkit.atomic import replace_text, replacing
 from cgkit.errors import CheckpointError, ResourceError, RunFolderInUseError
 from cgkit.plugins import Plugins
+from cgkit.registry import BUILT_IN
 from cgkit.spec import Spec
 
 
@@ -65,6 +66,17 @@ class RunFolder:
         """Return the resolved spec that the folder was begun with; None for a new folder."""
         return self._read_json("spec.resolved.json")
 
+    def made_with(self) -> dict[str, str]:
+        """Return the versions, by name, of the plugins that what the folder holds was made with.
+
+        Empty where it does not say: what it says helps to tell what is missing, and nothing else depends on it.
+        """
+        try:
+            environment = self._read_json("environment.json") or {}
+        except CheckpointError:
+            return {}
+        return made_with(environment.get("providers", environment.get("plugins")))
+
     def status(self) -> dict[str, Any]:
         """Return what status.json says; an empty dictionary where there is none."""
         return self._read_json("status.json") or {}
@@ -76,10 +88,14 @@ class RunFolder:
                 replace_text(self.path / "spec.toml", source.read_text(encoding="utf-8-sig"))
             replace_text(self.path / "spec.resolved.json", _pretty(spec.to_json()))
 
-    def remember_environment(self, plugins: Plugins, device: torch.device) -> None:
-        """Keep what the run was made with."""
+    def remember_environment(
+        self, plugins: Plugins, device: torch.device, providers: Mapping[str, str] | None = None
+    ) -> None:
+        """Keep what the run is made with, and which of the plugins' distributions its components come from."""
+        values = environment(plugins, device)
         with _writable(self.path):
-            replace_text(self.path / "environment.json", _pretty(environment(plugins, device)))
+            text = _pretty(values if providers is None else {**values, "providers": dict(providers)})
+            replace_text(self.path / "environment.json", text)
 
     def write_status(self, **values: Any) -> None:
         """Say how the run stands: state, step, steps, exit code."""
@@ -117,6 +133,13 @@ def environment(plugins: Plugins, device: torch.device) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({_processor()})",
         "threads": torch.get_num_threads(),
     }
+
+
+def made_with(providers: Any) -> dict[str, str]:
+    """Return the versions, by name, of the plugins that a file says something was made with; cgkit is no such."""
+    if not isinstance(providers, dict):
+        return {}
+    return {name: version for name, version in providers.items() if isinstance(version, str) and name != BUILT_IN}
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -28,13 +28,16 @@ MAX_INTEGER = 2**53
 _UNFIT_TEXT = re.compile(r"[\0\ud800-\udfff]")
 
 
-def load_spec(file: Path | str, plugins: Plugins, overrides: Sequence[str] = ()) -> Spec:
+def load_spec(
+    file: Path | str, plugins: Plugins, overrides: Sequence[str] = (), *, made_with: Mapping[str, str] | None = None
+) -> Spec:
     """Read, validate and resolve a spec.
 
     Args:
         file: a TOML file. It may extend one other file: `extends = "other.toml"`.
         plugins: the loaded plugins, whose components the spec may name.
         overrides: `path=value` texts that win over the file.
+        made_with: as of `resolve_spec`.
 
     Returns:
         The spec with every component named and every option spelt out.
@@ -43,7 +46,7 @@ def load_spec(file: Path | str, plugins: Plugins, overrides: Sequence[str] = ())
         SpecError: with every problem that was found.
     """
     layers = read_layers(Path(file), overrides)
-    return resolve_spec(combine(layers, plugins.registries), plugins, layers)
+    return resolve_spec(combine(layers, plugins.registries), plugins, layers, made_with=made_with)
 
 
 def read_layers(file: Path, overrides: Sequence[str] = ()) -> list[Layer]:
@@ -55,10 +58,23 @@ def read_layers(file: Path, overrides: Sequence[str] = ()) -> list[Layer]:
     return [*_files(file), *(read_override(text) for text in overrides)]
 
 
-def resolve_spec(values: Mapping[str, Any], plugins: Plugins, layers: Sequence[Layer] = ()) -> Spec:
-    """Validate and resolve a spec given as plain values; `layers` say where each of them came from.
+def resolve_spec(
+    values: Mapping[str, Any],
+    plugins: Plugins,
+    layers: Sequence[Layer] = (),
+    *,
+    made_with: Mapping[str, str] | None = None,
+) -> Spec:
+    """Validate and resolve a spec given as plain values.
 
     Resolving is idempotent: a resolved spec's own values resolve to the same spec.
+
+    Args:
+        values: what the spec says.
+        plugins: the loaded plugins, whose components it may name.
+        layers: where each of the values came from.
+        made_with: the versions, by name, of the distributions that something was made with from this spec before: one
+            that is gone is named where a component is unknown.
 
     Raises:
         SpecError: with every problem that was found.
@@ -66,7 +82,7 @@ def resolve_spec(values: Mapping[str, Any], plugins: Plugins, layers: Sequence[L
     if not isinstance(values, Mapping):
         raise SpecError(located([Problem("", "should be a table")], layers))
     spec, problems = _sound_part(values)
-    resolved, found = resolve(spec, plugins)
+    resolved, found = resolve(spec, plugins, made_with or {})
     if not problems:
         found += contradictions(spec)
     if problems or found:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from cgkit.requirements import read_requirement
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 Steps = Annotated[int, Field(ge=1, le=100_000_000)]
@@ -208,6 +210,12 @@ class Evaluation(Table):
     count: int = Field(default=64, ge=1, le=1_000_000, description="How many test images are scored.")
 
 
+def _is_requirement(text: str) -> str:
+    read_requirement(text)
+    return text
+
+
+Requirement = Annotated[str, Field(max_length=200), AfterValidator(_is_requirement)]
 Uses = Annotated[tuple[Use, ...], Field(max_length=100)]
 
 
@@ -216,6 +224,9 @@ class Spec(Table):
 
     name: str = Field(default="run", pattern=r"^[\w][\w. -]{0,99}$", description="What the run is called.")
     seed: int = Field(default=0, ge=0, le=2**53, description="What all randomness derives from.")
+    requires: Annotated[tuple[Requirement, ...], Field(max_length=100)] | None = Field(
+        default=None, description='The packages that the components come from: ["cgkit-uvcgan >= 0.1, < 1"].'
+    )
     data: Data = Data()
     generator: GeneratorTable = GeneratorTable()
     discriminator: DiscriminatorTable = DiscriminatorTable()

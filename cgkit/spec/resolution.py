@@ -11,12 +11,19 @@ from cgkit.errors import CgkitError, PluginError, Problem, UnknownComponentError
 from cgkit.options import check_options, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import Component
+from cgkit.requirements import completed
+from cgkit.spec.absence import AbsentPlugins
 from cgkit.spec.model import COMPONENT_TABLES, SIDES, OpenTable, Spec, Use
+from cgkit.spec.providers import providers_used
 
 
-def resolve(spec: Spec, plugins: Plugins) -> tuple[Spec, list[Problem]]:
-    """Return the spec with every component named and its options complete, and every problem found on the way."""
-    resolver = _Resolver(plugins, spec.data.size)
+def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str]) -> tuple[Spec, list[Problem]]:
+    """Return the spec with every component named and its options complete, and every problem found on the way.
+
+    What it requires is completed with the distributions that its components turn out to come from.
+    """
+    absent = AbsentPlugins(plugins, spec.requires or (), made_with)
+    resolver = _Resolver(plugins, spec.data.size, absent)
     values = spec.to_json()
     for table, kind in COMPONENT_TABLES.items():
         use = getattr(spec, table)
@@ -28,8 +35,12 @@ def resolve(spec: Spec, plugins: Plugins) -> tuple[Spec, list[Problem]]:
     values["metric"] = resolver.several(spec.metric, "metrics", "metric", unique=True)
     values["tracker"] = resolver.several(spec.tracker, "trackers", "tracker", unique=True, always=True)
     # Both networks of a pair may have had the same to say about their table.
-    problems = list(dict.fromkeys(resolver.problems))
-    return (spec, problems) if problems else (Spec.model_validate_json(json.dumps(values)), [])
+    problems = list(dict.fromkeys([*absent.problems, *resolver.problems]))
+    if problems:
+        return spec, problems
+    resolved = Spec.model_validate_json(json.dumps(values))
+    requires = completed(spec.requires or (), providers_used(resolved, plugins))
+    return resolved.model_copy(update={"requires": tuple(requires)} if requires else {}), []
 
 
 def contradictions(spec: Spec) -> Iterator[Problem]:
@@ -50,10 +61,11 @@ def contradictions(spec: Spec) -> Iterator[Problem]:
 class _Resolver:
     """Collects problems while it resolves one table after another."""
 
-    def __init__(self, plugins: Plugins, size: Size) -> None:
+    def __init__(self, plugins: Plugins, size: Size, absent: AbsentPlugins) -> None:
         self.problems: list[Problem] = []
         self._plugins = plugins
         self._size = size
+        self._absent = absent
 
     def one(self, table: OpenTable, kind: str, path: str) -> dict[str, Any]:
         """Resolve a table that says everything about one component."""
@@ -119,17 +131,11 @@ class _Resolver:
         try:
             return self._plugins.registries[kind].choose(name)
         except UnknownComponentError as error:
-            self.problems.append(self._blame_absent_plugins(path, error))
+            problem = self._absent.explain(name or "", path, error)
+            self.problems += [problem] if problem is not None else []
         except PluginError as error:
             self.problems.append(_problem(path, error))
         return None
-
-    def _blame_absent_plugins(self, path: str, error: UnknownComponentError) -> Problem:
-        """Name the plugins that are not there: nobody knows what they would have provided."""
-        absent = [f"{plugin.distribution} could not be loaded: {plugin.reason}" for plugin in self._plugins.failed]
-        absent += [f"{plugin.distribution} is blocked: {plugin.reason}" for plugin in self._plugins.blocked]
-        hint = "; ".join([*absent, *([error.hint] if error.hint else [])])
-        return Problem(path, error.message, hint, exit_code=PluginError.exit_code if absent else error.exit_code)
 
     def _reference(self, component: Component, written: str | None) -> str:
         """Keep the provider in the name where the user wrote it."""
