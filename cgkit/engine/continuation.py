@@ -9,7 +9,7 @@ from typing import Any
 from cgkit.engine.run_folder import difference
 from cgkit.errors import DataError, PluginError, Problem, SpecError
 from cgkit.plugins import Plugins
-from cgkit.requirements import absences, compatible, is_same_series
+from cgkit.requirements import Absence, absences, compatible, is_same_series
 from cgkit.spec import Spec
 from cgkit.spec.loading import located
 from cgkit.spec.providers import providers_used
@@ -44,19 +44,20 @@ def refuse_other_spec(remembered: Mapping[str, Any], spec: Spec, folder: Path, l
         Problem(path, f"was {_shown(old)} when {folder} was begun, now {_shown(new)}", "choose another --output")
         for path, old, new in difference(remembered, spec.to_json())
         if not path.startswith((*MAY_CHANGE, *MAY_CHANGE_IN_DATA))
+        and not _means_the_same(old, new, path.rpartition(".")[2])
     ]
     if problems:
         raise SpecError(located(problems, layers))
 
 
-def refuse_other_plugins(made_with: Mapping[str, str], spec: Spec, plugins: Plugins, folder: Path) -> str | None:
-    """Refuse plugins that may mean something else by what the spec says than those that the folder was made with.
+def refuse_other_plugins(made_with: Mapping[str, str] | None, spec: Spec, plugins: Plugins, folder: Path) -> str | None:
+    """Refuse plugins that may mean something else by what the spec says than those that a folder was made with.
 
     A version of the same series (see `cgkit.requirements.is_same_series`) may continue what another began.
 
     Args:
-        made_with: the versions, by name, of the distributions that it was made with; empty where none is known.
-        spec: the resolved spec to continue with.
+        made_with: the versions, by name, of the distributions that it was made with; None where that is not known.
+        spec: the resolved spec, which is that of the folder.
         plugins: the loaded plugins.
         folder: the run folder or model folder, for the message.
 
@@ -64,29 +65,27 @@ def refuse_other_plugins(made_with: Mapping[str, str], spec: Spec, plugins: Plug
         What to warn of, in one line: versions that differ.
 
     Raises:
-        PluginError: with one line for each package of another series, or if a component that takes part in what is
-            learned comes from another package than before.
+        PluginError: with one line for each package of another series, and one where what takes part in what is learned
+            comes from another package than before.
     """
+    if made_with is None:
+        return None
     used = providers_used(spec, plugins)
-    changed = {
-        name: (made_with[name], version)
-        for name, version in used.items()
-        if name in made_with and version != made_with[name]
-    }
+    others = {name: version for name, version in used.items() if made_with.get(name, version) != version}
     refused = [
-        f"{folder} was made with {name} {before}, and {now} is installed: it may mean something else by the same spec; "
-        f'pip install "{compatible(name, before)}", or choose another folder'
-        for name, (before, now) in changed.items()
-        if not is_same_series(before, now)
+        f"{folder} was made with {name} {made_with[name]}, and {version} is installed, which may mean something else "
+        f'by the same spec; pip install "{compatible(name, made_with[name])}"'
+        for name, version in others.items()
+        if not is_same_series(made_with[name], version)
     ]
-    lost = absences(made_with, plugins)
     strangers = [name for name in providers_used(spec, plugins, without=OBSERVERS) if name not in made_with]
-    if made_with and lost is not None and strangers:
+    if strangers:
+        lost = absences(made_with, plugins) or Absence("other packages")
         remedy = f"; {lost.remedy}" if lost.remedy else ""
-        refused.append(f"{folder} was made with {lost.reason}, and not with {' and '.join(strangers)}{remedy}")
+        refused.append(f"{folder} was made with {lost.reason}, and without {' and '.join(strangers)}{remedy}")
     if refused:
         raise PluginError("\n".join(refused))
-    versions = ", ".join(f"{name} {before} (now {now})" for name, (before, now) in changed.items())
+    versions = ", ".join(f"{name} {made_with[name]} (now {version})" for name, version in others.items())
     return f"{folder} was made with {versions}" if versions else None
 
 
@@ -102,6 +101,21 @@ def refuse_other_data(remembered: Mapping[str, Any], now: Mapping[str, str]) -> 
             f"the training images of domain {' and '.join(changed)} are not those that this run has seen so far",
             hint="restore them, or choose another --output",
         )
+
+
+def _means_the_same(old: Any, new: Any, key: str) -> bool:
+    """Return whether two values of a resolved spec differ at most in that a component's name has its provider or not.
+
+    It has where another plugin provides the name as well, which may have come or gone since.
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return old.keys() == new.keys() and all(_means_the_same(old[inner], new[inner], inner) for inner in old)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(_means_the_same(*pair, key) for pair in zip(old, new, strict=True))
+    if key in ("name", "source") and isinstance(old, str) and isinstance(new, str):
+        shorter, longer = sorted((old, new), key=len)
+        return f"/{longer}".endswith(f"/{shorter}")
+    return bool(old == new)
 
 
 def _shown(value: Any) -> str:

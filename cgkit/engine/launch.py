@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from cgkit.contracts import Domain, ImageRecord, Size
 from cgkit.data.inspection import Inspection, check_images
 from cgkit.engine.assembly import Assembly, assemble
-from cgkit.engine.continuation import refuse_other_plugins
+from cgkit.engine.continuation import refuse_other_plugins, refuse_other_spec
 from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.precision import choose_device
 from cgkit.engine.probing import unfit_components
@@ -94,12 +94,9 @@ def prepare(
         UsageError: there is no such device.
     """
     layers = read_layers(file, overrides)
-    made_with = folder.made_with() if folder is not None else {}
-    spec = load_spec(file, plugins, overrides, made_with=made_with)
+    spec = load_spec(file, plugins, overrides, made_with=folder.made_with() if folder is not None else None)
     if folder is not None:
-        differing = refuse_other_plugins(made_with, spec, plugins, folder.path)
-        if differing is not None and reporter is not None:
-            reporter.warning(differing)
+        _refuse_what_does_not_continue(folder, spec, plugins, layers, reporter or Silence())
     chosen = choose_device(device)
     try:
         assembly = assemble(spec, plugins)
@@ -110,6 +107,18 @@ def prepare(
     if problems:
         raise SpecError(located(problems, layers))
     return Prepared(spec, assembly, tuple(layers), chosen, _inspect(spec, assembly))
+
+
+def _refuse_what_does_not_continue(
+    folder: RunFolder, spec: Spec, plugins: Plugins, layers: Sequence[Layer], reporter: Reporter
+) -> None:
+    """Tell before anything is built or written."""
+    remembered = folder.remembered_spec()
+    if remembered is not None:
+        refuse_other_spec(remembered, spec, folder.path, layers)
+        differing = refuse_other_plugins(folder.made_with(), spec, plugins, folder.path)
+        if differing is not None:
+            reporter.warning(differing)
 
 
 def _name(file: Path, overrides: Sequence[str]) -> str:

@@ -66,15 +66,12 @@ class RunFolder:
         """Return the resolved spec that the folder was begun with; None for a new folder."""
         return self._read_json("spec.resolved.json")
 
-    def made_with(self) -> dict[str, str]:
-        """Return the versions, by name, of the plugins that what the folder holds was made with.
-
-        Empty where it does not say: what it says helps to tell what is missing, and nothing else depends on it.
-        """
+    def made_with(self) -> dict[str, str] | None:
+        """Return the versions, by name, of the plugins that what the folder holds was made with; None if not known."""
         try:
             environment = self._read_json("environment.json") or {}
         except CheckpointError:
-            return {}
+            return None
         return made_with(environment.get("providers", environment.get("plugins")))
 
     def status(self) -> dict[str, Any]:
@@ -135,10 +132,13 @@ def environment(plugins: Plugins, device: torch.device) -> dict[str, Any]:
     }
 
 
-def made_with(providers: Any) -> dict[str, str]:
-    """Return the versions, by name, of the plugins that a file says something was made with; cgkit is no such."""
+def made_with(providers: Any) -> dict[str, str] | None:
+    """Return the versions, by name, of the plugins that a file says something was made with; None if it does not.
+
+    Older files name all plugins that were installed, and cgkit among them.
+    """
     if not isinstance(providers, dict):
-        return {}
+        return None
     return {name: version for name, version in providers.items() if isinstance(version, str) and name != BUILT_IN}
 
 

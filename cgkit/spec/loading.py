@@ -73,8 +73,8 @@ def resolve_spec(
         values: what the spec says.
         plugins: the loaded plugins, whose components it may name.
         layers: where each of the values came from.
-        made_with: the versions, by name, of the distributions that something was made with from this spec before: one
-            that is gone is named where a component is unknown.
+        made_with: the versions, by name, of the distributions that a run was made with from this spec before. One that
+            is gone is named where a component is unknown; what came since takes no name away from the others.
 
     Raises:
         SpecError: with every problem that was found.
@@ -82,7 +82,7 @@ def resolve_spec(
     if not isinstance(values, Mapping):
         raise SpecError(located([Problem("", "should be a table")], layers))
     spec, problems = _sound_part(values)
-    resolved, found = resolve(spec, plugins, made_with or {})
+    resolved, found = resolve(spec, plugins, made_with)
     if not problems:
         found += contradictions(spec)
     if problems or found:

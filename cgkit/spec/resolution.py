@@ -10,20 +10,20 @@ from cgkit.contracts import Size
 from cgkit.errors import CgkitError, PluginError, Problem, UnknownComponentError
 from cgkit.options import check_options, recommended_options
 from cgkit.plugins import Plugins
-from cgkit.registry import Component
+from cgkit.registry import BUILT_IN, Component
 from cgkit.requirements import completed
 from cgkit.spec.absence import AbsentPlugins
 from cgkit.spec.model import COMPONENT_TABLES, SIDES, OpenTable, Spec, Use
 from cgkit.spec.providers import providers_used
 
 
-def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str]) -> tuple[Spec, list[Problem]]:
+def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = None) -> tuple[Spec, list[Problem]]:
     """Return the spec with every component named and its options complete, and every problem found on the way.
 
     What it requires is completed with the distributions that its components turn out to come from.
     """
-    absent = AbsentPlugins(plugins, spec.requires or (), made_with)
-    resolver = _Resolver(plugins, spec.data.size, absent)
+    absent = AbsentPlugins(plugins, spec.requires or (), made_with or {})
+    resolver = _Resolver(plugins, spec.data.size, absent, made_with)
     values = spec.to_json()
     for table, kind in COMPONENT_TABLES.items():
         use = getattr(spec, table)
@@ -61,11 +61,14 @@ def contradictions(spec: Spec) -> Iterator[Problem]:
 class _Resolver:
     """Collects problems while it resolves one table after another."""
 
-    def __init__(self, plugins: Plugins, size: Size, absent: AbsentPlugins) -> None:
+    def __init__(
+        self, plugins: Plugins, size: Size, absent: AbsentPlugins, made_with: Mapping[str, str] | None
+    ) -> None:
         self.problems: list[Problem] = []
         self._plugins = plugins
         self._size = size
         self._absent = absent
+        self._made_with = made_with
 
     def one(self, table: OpenTable, kind: str, path: str) -> dict[str, Any]:
         """Resolve a table that says everything about one component."""
@@ -134,8 +137,19 @@ class _Resolver:
             problem = self._absent.explain(name or "", path, error)
             self.problems += [problem] if problem is not None else []
         except PluginError as error:
+            before = self._as_before(name, kind)
+            if before is not None:
+                return before
             self.problems.append(_problem(path, error))
         return None
+
+    def _as_before(self, name: str | None, kind: str) -> Component | None:
+        """Return what a name meant when the run was made, although another package provides the name as well now."""
+        if self._made_with is None:
+            return None
+        providers = {BUILT_IN, *self._made_with}
+        meant = [one for one in self._plugins.registries[kind] if one.name == name and one.provider in providers]
+        return meant[0] if len(meant) == 1 else None
 
     def _reference(self, component: Component, written: str | None) -> str:
         """Keep the provider in the name where the user wrote it."""
