@@ -1,0 +1,158 @@
+"""Packages whose metadata are written by hand, and the command line in processes that see them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from cgkit.cli import main
+from cgkit.plugins import Plugins
+from tests.conftest import TINY, Result
+
+LINEAR = '''
+    import cgkit
+
+
+    def linear(in_channels: int, out_channels: int, *, bias: bool = True):
+        """Mix the channels of each pixel.
+
+        Args:
+            bias: add a constant to each channel.
+        """
+        import torch
+
+        return torch.nn.Sequential(torch.nn.Conv2d(in_channels, out_channels, 1, bias=bias), torch.nn.Tanh())
+
+
+    @cgkit.hookimpl
+    def cgkit_register(registries):
+        registries.generators.add("linear", linear)
+'''
+"""A sound plugin with a generator."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A folder of installed packages."""
+
+    folder: Path
+
+    def install(self, distribution: str, source: str, *, version: str = "1.0", entry_point: str = "") -> None:
+        """Install a package, in place of any other version of it."""
+        module = distribution.replace("-", "_")
+        self.uninstall(distribution)
+        (self.folder / f"{module}.py").write_text(dedent(source))
+        metadata = self.folder / f"{module}-{version}.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (metadata / "entry_points.txt").write_text(f"[cgkit]\n{entry_point or f'{module} = {module}'}\n")
+
+    def uninstall(self, distribution: str) -> None:
+        """Remove a package, if it is there."""
+        module = distribution.replace("-", "_")
+        (self.folder / f"{module}.py").unlink(missing_ok=True)
+        for metadata in self.folder.glob(f"{module}-*.dist-info"):
+            for file in metadata.iterdir():
+                file.unlink()
+            metadata.rmdir()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    (tmp_path / "site").mkdir()
+    return Site(tmp_path / "site")
+
+
+@pytest.fixture
+def started(site: Site) -> Callable[..., Result]:
+    """`python -m cgkit` with the site on its path, for commands that need no torch and so start at once."""
+
+    def call(*arguments: object, **environment: str) -> Result:
+        inherited = {key: value for key, value in os.environ.items() if key != "CGKIT_PLUGINS"}
+        finished = subprocess.run(
+            [sys.executable, "-m", "cgkit", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**inherited, "PYTHONPATH": str(site.folder), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        )
+        return Result(finished.returncode, finished.stdout, finished.stderr)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def _imported(plugins: Plugins) -> None:
+    """Import here, once, what every fork would have to import."""
+    for registry in plugins.registries:
+        for component in registry:
+            component.load()
+
+
+@pytest.fixture
+def forked(site: Site, tmp_path: Path, _imported: None) -> Callable[..., Result]:
+    """The same in a fork of this process, which spares it the import of torch."""
+
+    def call(*arguments: object, **environment: str) -> Result:
+        out, err = tmp_path / "stdout", tmp_path / "stderr"
+        sys.stdout.flush()
+        sys.stderr.flush()
+        child = os.fork()
+        if not child:
+            _become(site, list(map(str, arguments)), out, err, environment)
+        _, status = os.waitpid(child, 0)
+        return Result(os.waitstatus_to_exitcode(status), out.read_text(), err.read_text())
+
+    return call
+
+
+def _become(site: Site, arguments: list[str], out: Path, err: Path, environment: Mapping[str, str]) -> None:
+    """Be the command line, and end with its exit code; never return into the test."""
+    code = 1
+    try:
+        sys.stdout, sys.stderr = out.open("w"), err.open("w")
+        os.dup2(sys.stdout.fileno(), 1)
+        os.dup2(sys.stderr.fileno(), 2)
+        os.environ.pop("CGKIT_PLUGINS", None)
+        os.environ.update(environment)
+        sys.path.insert(0, str(site.folder))
+        # Two versions installed within a second look alike to what caches compiled files.
+        sys.dont_write_bytecode = True
+        main(arguments)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Callable[..., Path]:
+    """Write a spec that trains for a step or two: `spec("linear")` with that generator."""
+
+    def write(generator: str = "", *, top: str = "", more: str = "", name: str = "spec.toml") -> Path:
+        text = TINY.replace('name = "resnet"\nwidth = 4\nblocks = 1', f'name = "{generator}"') if generator else TINY
+        text = text.replace("steps = 4", "steps = 2").replace("count = 4", "count = 1").replace("train = 12", "train = 4")
+        (tmp_path / name).write_text(f"{top}{text}{more}")
+        return tmp_path / name
+
+    return write
+
+
+def lines_with(text: str, part: str) -> list[str]:
+    """Return the lines of a text that hold a part."""
+    return [line for line in text.splitlines() if part in line]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return every file of a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

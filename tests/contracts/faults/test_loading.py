@@ -1,0 +1,143 @@
+"""Whatever is wrong with one plugin, everything that does not need it goes on, and what does says which one and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.faults.conftest import LINEAR, Site, lines_with
+from tests.conftest import Result
+
+Command = Callable[..., Result]
+
+REGISTER = "import cgkit\n@cgkit.hookimpl\ndef cgkit_register(registries):\n    "
+
+FAULTS = {
+    "raises while it is imported": ("raise RuntimeError('wires crossed')", "RuntimeError: wires crossed"),
+    "is no Python": ("def (:", "SyntaxError"),
+    "ends the interpreter": ("import sys\nsys.exit(3)", "SystemExit: 3"),
+    "needs a package that is missing": ("import lpips_of_nobody", "No module named 'lpips_of_nobody'"),
+    "prints and then raises": ("print('{}')\n1 / 0", "ZeroDivisionError"),
+    "misspells a hook": ("import cgkit\n@cgkit.hookimpl\ndef cgkit_regster(registries): pass", "cgkit_regster"),
+    "does not mark its hook": ("def cgkit_register(registries): pass", "not a function marked with"),
+    "is made for a newer contract": (f"cgkit_api = 2\n{REGISTER}pass", "built for version 2 of the plugin contract"),
+    "raises when half of it is registered": (
+        f"{REGISTER}registries.generators.add('swirl', dict)\n    raise OSError('no space for the rest')",
+        "OSError: no space for the rest",
+    ),
+    "registers one name twice": (
+        f"{REGISTER}[registries.generators.add('swirl', dict) for _ in range(2)]",
+        "registered twice by cgkit-bad",
+    ),
+    "registers for a slot that there is not": (f"{REGISTER}registries.genrators.add('swirl', dict)", "genrators"),
+    "wants to be what a silent spec gets": (
+        f"{REGISTER}registries.generators.add('swirl', dict, default=True)",
+        "cannot be a default",
+    ),
+}
+
+
+@pytest.fixture(params=FAULTS.values(), ids=FAULTS.keys())
+def reason(request: pytest.FixtureRequest, site: Site) -> str:
+    """Install a faulty plugin between two sound ones, and return why it is not loaded."""
+    source, reason = request.param
+    site.install("cgkit-another", LINEAR.replace('"linear"', '"another"'))
+    site.install("cgkit-bad", source, version="1.5")
+    site.install("cgkit-linear", LINEAR)
+    return reason
+
+
+@pytest.mark.usefixtures("reason")
+class TestAPluginThat:
+    def test_fails_is_told_in_one_line_and_its_neighbours_are_listed(self, started: Command, reason: str) -> None:
+        listed = started("list-components", "--json")
+        assert listed.code == 0
+        (warning,) = lines_with(listed.err, "warning:")
+        assert warning.startswith("warning: plugin cgkit-bad could not be loaded: ")
+        assert reason in warning
+        components = json.loads(listed.out)["components"]
+        assert {"cgkit", "cgkit-another", "cgkit-linear"} == {one["provider"] for one in components}
+        assert not [one for one in components if one["name"] == "swirl"]
+
+    def test_fails_stops_no_run_that_does_not_need_it(
+        self, forked: Command, spec: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        trained = forked("run", spec("linear"), "--output", tmp_path / "run")
+        assert trained.code == 0, trained.err
+        assert len(lines_with(trained.err, "cgkit-bad")) == 1
+        assert (tmp_path / "run" / "model" / "config.json").is_file()
+
+    @pytest.mark.parametrize(
+        ("name", "top"), [("swirl", ""), ("cgkit-bad/swirl", ""), ("swirl", 'requires = ["cgkit-bad >= 1"]\n')]
+    )
+    def test_fails_stops_what_needs_it(
+        self, forked: Command, spec: Callable[..., Path], tmp_path: Path, reason: str, name: str, top: str
+    ) -> None:
+        refused = forked("run", spec(name, top=top), "--output", tmp_path / "run")
+        assert refused.code == 4
+        (error,) = lines_with(refused.err, "error:")
+        assert "cgkit-bad" in error
+        assert "could not be loaded: " in error
+        assert reason in error
+        assert "Traceback" not in refused.err
+        assert not (tmp_path / "run").exists()
+
+
+def test_what_a_plugin_prints_is_never_among_the_data(site: Site, started: Command) -> None:
+    site.install("cgkit-loud", f"print('loaded!')\n{REGISTER}print('registered!')")
+    listed = started("list-components", "--json")
+    assert listed.code == 0
+    assert json.loads(listed.out)["components"]
+    assert listed.err.splitlines() == ["loaded!", "registered!"]
+
+
+def test_two_packages_whose_plugins_have_one_name_are_both_loaded(site: Site, started: Command) -> None:
+    for letter in "xy":
+        source = LINEAR.replace('"linear"', f'"of-{letter}"')
+        site.install(f"cgkit-{letter}", source, entry_point=f"plugin = cgkit_{letter}")
+    listed = started("list-components", "--json")
+    assert (listed.code, listed.err) == (0, "")
+    names = {one["name"]: one["provider"] for one in json.loads(listed.out)["components"]}
+    assert (names["of-x"], names["of-y"]) == ("cgkit-x", "cgkit-y")
+
+
+class TestTwoPackagesThatProvideOneName:
+    @pytest.fixture(autouse=True)
+    def _two(self, site: Site) -> None:
+        site.install("cgkit-x", LINEAR)
+        site.install("cgkit-y", LINEAR.replace("bias: bool = True", "bias: bool = False"))
+
+    def test_are_told_apart_by_the_spec(self, forked: Command, spec: Callable[..., Path], tmp_path: Path) -> None:
+        refused = forked("run", spec("linear"), "--output", tmp_path / "run")
+        assert refused.code == 4
+        (error,) = lines_with(refused.err, "error:")
+        assert 'write "cgkit-x/linear" or "cgkit-y/linear"' in error
+        trained = forked("run", spec("cgkit-y/linear"), "--output", tmp_path / "run")
+        assert trained.code == 0
+        resolved = json.loads((tmp_path / "run" / "spec.resolved.json").read_text())
+        assert resolved["generator"]["a2b"] == {"name": "cgkit-y/linear", "bias": False}
+
+    def test_leave_a_spec_that_names_neither_alone(
+        self, forked: Command, spec: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        trained = forked("run", spec(), "--output", tmp_path / "run")
+        assert trained.code == 0
+        assert not lines_with(trained.err, "cgkit-")
+
+
+def test_a_name_that_is_built_in_is_not_taken_over(
+    site: Site, forked: Command, spec: Callable[..., Path], tmp_path: Path
+) -> None:
+    site.install("cgkit-usurper", LINEAR.replace('"linear"', '"resnet"'))
+    silent = spec()
+    silent.write_text(silent.read_text().replace('name = "resnet"\n', ""))
+    trained = forked("run", silent, "--output", tmp_path / "run")
+    assert trained.code == 0, trained.err
+    resolved = json.loads((tmp_path / "run" / "spec.resolved.json").read_text())
+    assert resolved["generator"]["a2b"]["name"] == "cgkit/resnet"
+    refused = forked("run", spec(), "--output", tmp_path / "other")
+    assert refused.code == 4
+    assert 'write "cgkit/resnet" or "cgkit-usurper/resnet"' in refused.err
