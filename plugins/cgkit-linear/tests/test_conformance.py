@@ -1,0 +1,12 @@
+"""The component keeps the contract of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cgkit.testing import conformance
+
+
+@conformance("cgkit-linear")
+def test_every_component_keeps_its_contract(check: Callable[[], None]) -> None:
+    check()
