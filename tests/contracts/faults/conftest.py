@@ -122,7 +122,7 @@ def _become(site: Site, arguments: list[str], out: Path, err: Path, environment:
         os.dup2(sys.stdout.fileno(), 1)
         os.dup2(sys.stderr.fileno(), 2)
         os.environ.pop("CGKIT_PLUGINS", None)
-        os.environ.update(environment)
+        os.environ.update({"COLUMNS": "1000", **environment})  # so that no message is folded
         sys.path.insert(0, str(site.folder))
         # Two versions installed within a second look alike to what caches compiled files.
         sys.dont_write_bytecode = True
@@ -141,7 +141,9 @@ def spec(tmp_path: Path) -> Callable[..., Path]:
 
     def write(generator: str = "", *, top: str = "", more: str = "", name: str = "spec.toml") -> Path:
         text = TINY.replace('name = "resnet"\nwidth = 4\nblocks = 1', f'name = "{generator}"') if generator else TINY
-        text = text.replace("steps = 4", "steps = 2").replace("count = 4", "count = 1").replace("train = 12", "train = 4")
+        text = (
+            text.replace("steps = 4", "steps = 2").replace("count = 4", "count = 1").replace("train = 12", "train = 4")
+        )
         (tmp_path / name).write_text(f"{top}{text}{more}")
         return tmp_path / name
 
