@@ -12,10 +12,14 @@ import click
 
 from cgkit import __version__
 from cgkit.cli import console
-from cgkit.errors import CgkitError
+from cgkit.errors import CgkitError, DataError, PluginError, SpecError, UsageError
 
 COMMANDS = ("run", "check", "init", "translate", "list-components", "describe", "plugins", "schema")
 """The built-in commands. Each is the function `command` of the module of that name."""
+
+
+ALIKE = (DataError, PluginError, SpecError, UsageError)
+"""Errors that all processes of a run meet alike, so that the first one's message is enough."""
 
 
 class Commands(click.Group):
@@ -110,7 +114,8 @@ def main(arguments: list[str] | None = None) -> None:
     except CgkitError as problem:
         if os.environ.get("CGKIT_DEBUG"):
             raise
-        console.error(str(problem))
+        if console.rank() == 0 or not isinstance(problem, ALIKE):
+            console.error(str(problem))
         code = problem.exit_code
     sys.exit(_as_code(code))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,11 @@ def kind_argument(context: click.Context, parameter: click.Parameter, value: str
         raise click.BadParameter(f"there is no kind {value!r}; there are: {known}") from None
 
 
+def rank() -> int:
+    """Return which process this is of those that torchrun started for one run: the first one, 0, does the talking."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def stdout() -> Console:
     """Return the console for data."""
     from rich.console import Console
@@ -59,12 +65,14 @@ def stderr() -> Console:
 
 def message(text: str) -> None:
     """Print a line to stderr."""
-    click.echo(clean(text), err=True)
+    if rank() == 0:
+        click.echo(clean(text), err=True)
 
 
 def warning(text: str) -> None:
     """Print a warning to stderr."""
-    click.echo(f"{click.style('warning:', fg='yellow')} {clean(text)}", err=True)
+    if rank() == 0:
+        click.echo(f"{click.style('warning:', fg='yellow')} {clean(text)}", err=True)
 
 
 def error(text: str) -> None:

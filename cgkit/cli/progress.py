@@ -40,6 +40,8 @@ class RichReporter:
 
     def progress(self, progress: Progress) -> None:
         """Show how the run stands."""
+        if console.rank():
+            return
         if self._console.is_terminal:
             self._move_bar(progress)
         elif time.monotonic() - self._last_line > LINE_INTERVAL or progress.step == progress.steps:
@@ -48,11 +50,13 @@ class RichReporter:
 
     def message(self, text: str) -> None:
         """Print a line."""
-        self._console.print(console.clean(text))
+        if console.rank() == 0:
+            self._console.print(console.clean(text))
 
     def warning(self, text: str) -> None:
         """Print a warning."""
-        self._console.print(f"warning: {console.clean(text)}", style="yellow")
+        if console.rank() == 0:
+            self._console.print(f"warning: {console.clean(text)}", style="yellow")
 
     def _move_bar(self, progress: Progress) -> None:
         if self._bar is None:

@@ -41,7 +41,8 @@ def command(
         from cgkit.engine.launch import run
 
         outcome = run(spec, overrides=overrides, output=output, device=device, plugins=plugins, reporter=reporter)
-    _render(outcome, as_json)
+    if console.rank() == 0:
+        _render(outcome, as_json)
     return STOPPED if outcome.state == "stopped" else 0
 
 

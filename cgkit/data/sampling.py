@@ -50,16 +50,24 @@ class EpochOrder:
 
 
 class StepBatches:
-    """A batch sampler: the positions of each batch from a step on, `accumulate` batches a step."""
+    """A batch sampler: the positions of each batch from a step on, `accumulate` batches a step.
 
-    def __init__(self, first_step: int, steps: int, batch: int, accumulate: int = 1) -> None:
+    With several processes, each takes every `count`-th position from its own rank on: together they see the batch that
+    one process would see.
+    """
+
+    def __init__(
+        self, first_step: int, steps: int, batch: int, accumulate: int = 1, *, rank: int = 0, count: int = 1
+    ) -> None:
         self._first = first_step * accumulate
         self._last = steps * accumulate
         self._batch = batch
+        self._rank = rank
+        self._count = count
 
     def __iter__(self) -> Iterator[list[int]]:
         for number in range(self._first, self._last):
-            yield list(range(number * self._batch, (number + 1) * self._batch))
+            yield list(range(number * self._batch + self._rank, (number + 1) * self._batch, self._count))
 
     def __len__(self) -> int:
         return max(0, self._last - self._first)

@@ -16,6 +16,7 @@ from cgkit.engine.continuation import refuse_other_plugins, refuse_other_spec
 from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.precision import choose_device
 from cgkit.engine.probing import unfit_components
+from cgkit.engine.processes import joined
 from cgkit.engine.progress import Reporter, Silence
 from cgkit.engine.run import Outcome, Run
 from cgkit.engine.run_folder import RunFolder
@@ -65,8 +66,9 @@ def run(
     plugins, reporter = plugins or load_plugins(), reporter or Silence()
     folder = RunFolder(Path(output) if output is not None else Path("runs") / _name(Path(spec), overrides))
     prepared = prepare(Path(spec), plugins, overrides, device, folder, reporter)
-    training = Run(prepared.spec, prepared.assembly, folder, plugins, prepared.device, reporter)
-    return training.train(prepared.layers, Path(spec))
+    with joined(prepared.device) as processes:
+        training = Run(prepared.spec, prepared.assembly, folder, plugins, prepared.device, reporter, processes)
+        return training.train(prepared.layers, Path(spec))
 
 
 def prepare(

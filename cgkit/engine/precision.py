@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -36,11 +37,21 @@ class Precision:
 def choose_device(name: str | None = None) -> torch.device:
     """Return the device called `name`; without a name, CUDA where there is one, else the CPU.
 
+    Where torchrun started several processes on a machine, each takes the GPU of its own number.
+
     Raises:
         UsageError: there is no such device.
     """
     if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        if "LOCAL_RANK" not in os.environ:
+            return torch.device("cuda")
+        local = int(os.environ["LOCAL_RANK"])
+        if local >= torch.cuda.device_count():
+            raise UsageError(f"process {local} of this machine has no GPU: there are {torch.cuda.device_count()}")
+        torch.cuda.set_device(local)
+        return torch.device("cuda", local)
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

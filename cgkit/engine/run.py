@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.model_folder import ModelInfo, write_model
 from cgkit.engine.observers import Observers
 from cgkit.engine.precision import choose_precision
+from cgkit.engine.processes import ALONE, Processes, refuse_uneven_shares
 from cgkit.engine.progress import Reporter, Stopwatch
 from cgkit.engine.run_folder import RunFolder
 from cgkit.engine.signals import StopRequest
@@ -59,8 +60,11 @@ class Run:
         plugins: Plugins,
         device: torch.device,
         reporter: Reporter,
+        processes: Processes = ALONE,
     ) -> None:
+        refuse_uneven_shares(spec.train.batch, processes.count)
         self.spec = spec
+        self.processes = processes
         self.folder = folder
         self._assembly = assembly
         self._plugins = plugins
@@ -81,6 +85,7 @@ class Run:
             epoch_steps=epoch_steps,
             seed=spec.seed,
             precision=choose_precision(spec.train.precision, device),
+            processes=processes,
         )
         self._unrecorded: list[Mapping[str, Tensor | float]] = []
         self._saved_step = 0
@@ -97,10 +102,10 @@ class Run:
         Raises:
             CgkitError: see its subclasses; what was reached is saved where it can be.
         """
-        with self.folder.locked(), StopRequest() as stop:
+        with self.folder.locked() if self.processes.is_first else nullcontext(), StopRequest() as stop:
             self._open(layers, source)
-            warn, patience = self._reporter.warning, self.spec.log.patience
-            observers = Observers(self._plugins, self._trackers(), warn, patience=patience)
+            self.processes.wait_for_all()  # what a folder holds is read when it is sure that it may be continued
+            observers = self._observers()
             try:
                 return self._observed(observers, stop)
             finally:
@@ -128,27 +133,29 @@ class Run:
         self._stopwatch.pause()
         for batches in self.batches():
             self._stopwatch.images_arrived()
-            losses = self._step(batches)
+            losses = self._step(batches, stop.requested)
+            # One process may be asked what the others are not; alone, one need not wait for the next step.
+            stopping = self.trainer.stop_agreed if self.processes.count > 1 else stop.requested
             self._stopwatch.step_finished()
             step = trainer.step_number
             self._unrecorded.append(losses)
             observers.notify("cgkit_step_finished", run=self, step=step, losses=losses)
             if step % settings.log.every == 0 or step == trainer.steps:
                 self._record(observers)
-            if stop.requested or step % settings.checkpoint.every == 0 or step == trainer.steps:
+            if stopping or step % settings.checkpoint.every == 0 or step == trainer.steps:
                 self._save(observers)
             if step % settings.samples.every == 0 or step == trainer.steps:
                 self._sample()
             if settings.evaluation.every and step % settings.evaluation.every == 0 and step < trainer.steps:
                 self._record_scores(observers)
             self._stopwatch.pause()
-            if stop.requested and step < trainer.steps:
+            if stopping and step < trainer.steps:
                 return True
         return False
 
-    def _step(self, batches: list[Batch]) -> dict[str, Tensor]:
+    def _step(self, batches: list[Batch], stop: bool) -> dict[str, Tensor]:
         try:
-            return self.trainer.step(batches)
+            return self.trainer.step(batches, stop=stop)
         except DivergedError as error:
             names = ", ".join(name for batch in batches for name in (*batch.names_a, *batch.names_b))
             raise DivergedError(f"{error.message}; the images were {names}", hint=error.hint) from error
@@ -158,7 +165,8 @@ class Run:
         spec = self.spec
         images = UnpairedImages(self._domains, spec.data.channels, self._assembly.preparation, spec.seed)
         accumulate = spec.train.accumulate
-        order = StepBatches(self.trainer.step_number, self.steps, spec.train.batch, accumulate)
+        share = {"rank": self.processes.rank, "count": self.processes.count}
+        order = StepBatches(self.trainer.step_number, self.steps, spec.train.batch, accumulate, **share)
         loaded = training_batches(images, order, workers=self._workers(), pin_memory=self._device.type == "cuda")
         while batches := list(islice(loaded, accumulate)):
             yield batches
@@ -172,6 +180,8 @@ class Run:
         remembered = self.folder.remembered_spec()
         if remembered is not None:
             refuse_other_spec(remembered, self.spec, self.folder.path, layers)
+        if not self.processes.is_first:
+            return
         self.folder.remember_spec(self.spec, source)
         self.folder.remember_environment(self._plugins, self._device)
 
@@ -189,6 +199,15 @@ class Run:
 
     def _save(self, observers: Observers) -> None:
         step = self.trainer.step_number
+        if not self.processes.hold_the_same(self.trainer.model.parameters()):
+            raise ResourceError(
+                f"the weights of the {self.processes.count} processes differ after step {step}; nothing was saved",
+                hint="a component draws from elsewhere than torch, or the hardware errs",
+            )
+        tensors = self.trainer.tensors()
+        if not self.processes.is_first:
+            self._saved_step = step
+            return
         state = {
             "trainer": self.trainer.state(),
             "unrecorded": [{name: float(loss) for name, loss in losses.items()} for losses in self._unrecorded],
@@ -196,7 +215,7 @@ class Run:
             "spec": self.spec.to_json(),
             "plugins": {plugin.distribution: plugin.version for plugin in self._plugins.statuses},
         }
-        checkpoint = Checkpoint(step, self.trainer.tensors(), state)
+        checkpoint = Checkpoint(step, tensors, state)
         folder = write_checkpoint(self.folder.checkpoints, checkpoint, keep=self.spec.checkpoint.keep)
         self._saved_step = step
         observers.notify("cgkit_checkpoint_saved", run=self, step=step, folder=folder)
@@ -215,13 +234,15 @@ class Run:
         self._reporter.progress(progress)
 
     def _sample(self) -> None:
+        if not self.processes.is_first:
+            return
         try:
             self.folder.write_sample(self.trainer.step_number, self._examination.sheet())
         except OSError as error:
             self._reporter.warning(f"the samples of step {self.trainer.step_number} are not kept: {error}")
 
     def _record_scores(self, observers: Observers) -> tuple[Score, ...]:
-        scores = self._examination.scores()
+        scores = self._examination.scores() if self.processes.is_first else ()
         if scores:
             observers.record(self.trainer.step_number, {f"{s.metric}_{s.direction}": s.value for s in scores})
         return scores
@@ -229,6 +250,8 @@ class Run:
     def _finish(self, observers: Observers) -> Outcome:
         trainer = self.trainer
         scores = self._record_scores(observers)
+        if not self.processes.is_first:
+            return Outcome("finished", self.folder.path, trainer.step_number)
         info = ModelInfo(self.spec, trainer.step_number, averaged=trainer.moving_average is not None)
         providers = {plugin.distribution: plugin.version for plugin in self._plugins.statuses}
         write_model(self.folder.model, trainer.best_generators, info, providers)
@@ -245,7 +268,9 @@ class Run:
         try:
             yield
         except CgkitError as error:
-            if not isinstance(error, ResourceError) and self.trainer.step_number > self._saved_step:
+            # With several processes, saving is for all of them: they all diverge, but other errors are of one.
+            of_all = self.processes.count == 1 or isinstance(error, DivergedError)
+            if of_all and not isinstance(error, ResourceError) and self.trainer.step_number > self._saved_step:
                 self._save(observers)
             state = "diverged" if isinstance(error, DivergedError) else "failed"
             self._status(state, exit_code=error.exit_code, error=str(error))
@@ -259,12 +284,20 @@ class Run:
             raise
 
     def _status(self, state: str, exit_code: int = 0, **more: Any) -> None:
+        if not self.processes.is_first:
+            return
         try:
             self.folder.write_status(
                 state=state, exit_code=exit_code, step=self.trainer.step_number, steps=self.steps, **more
             )
         except OSError as error:
             self._reporter.warning(f"status.json cannot be written: {error}")
+
+    def _observers(self) -> Observers:
+        warn, patience = self._reporter.warning, self.spec.log.patience
+        if not self.processes.is_first:
+            return Observers(Plugins(), {}, warn, patience=patience)
+        return Observers(self._plugins, self._trackers(), warn, patience=patience)
 
     def _trackers(self) -> dict[str, Tracker]:
         registry = self._plugins.registries.trackers

@@ -18,6 +18,7 @@ from cgkit.engine.image_pool import ImagePool
 from cgkit.engine.moving_average import MovingAverage
 from cgkit.engine.objective import Fakes, Objective, RealLogits, Terms
 from cgkit.engine.precision import Precision
+from cgkit.engine.processes import ALONE, Processes
 from cgkit.errors import CheckpointError, DivergedError
 from cgkit.spec import model as spec
 
@@ -39,11 +40,15 @@ class Trainer:
         epoch_steps: int,
         seed: int,
         precision: Precision,
+        processes: Processes = ALONE,
     ) -> None:
         self.model = model.to(precision.device, precision.dtype)
         self.objective = objective
         objective.parts.to(precision.device, precision.dtype)
         self.precision = precision
+        self.processes = processes
+        self.stop_agreed = False
+        """Whether a process was asked to stop before the last step: all know it after the same step."""
         self.step_number = 0
         """How many steps are done."""
         self.steps = steps
@@ -62,10 +67,15 @@ class Trainer:
         """The generators to translate with: their moving average where there is one."""
         return self.moving_average.networks if self.moving_average else self.model.generators  # type: ignore[return-value]
 
-    def step(self, batches: Sequence[Batch]) -> Terms:
+    def step(self, batches: Sequence[Batch], *, stop: bool = False) -> Terms:
         """Do one step on one batch, or on several whose gradients are averaged; return the loss terms.
 
-        The terms are scalars on the device, with their weights applied.
+        The terms are scalars on the device, with their weights applied. With several processes each has its share of
+        every batch, and gradients and terms are those of the whole.
+
+        Args:
+            batches: the images.
+            stop: whether this process was asked to stop; see `stop_agreed`.
 
         Raises:
             DivergedError: a term or a gradient is not finite; nothing was changed.
@@ -90,8 +100,9 @@ class Trainer:
             judged.append(real_logits)
         # The discriminators learn from images made before the generators' update, so both updates can wait until
         # it is known that every gradient is finite.
+        self._average(losses, stop)
         self._update(losses)
-        self.objective.observe(_together(judged))
+        self._observe(_together(judged))
         self.step_number += 1
         return losses
 
@@ -104,7 +115,7 @@ class Trainer:
             for key, tensor in optimizer_tensors(optimizer)[0].items()
         }
         files["components"] = dict(self.objective.parts.state_dict())
-        files["pool"] = {domain: pool.images for domain, pool in self.image_pools.items() if pool.images is not None}
+        files["pool"] = self._pooled()
         if self.moving_average:
             files["ema"] = dict(self.moving_average.networks.state_dict())
         return files
@@ -132,11 +143,45 @@ class Trainer:
             own = {k.removeprefix(prefix): t for k, t in tensors.get("optimizer", {}).items() if k.startswith(prefix)}
             load_optimizer(optimizer, own, state["optimizers"][name])
         for domain, pool in self.image_pools.items():
-            images = tensors.get("pool", {}).get(domain)
+            images = tensors.get("pool", {}).get(_pool_name(domain, self.processes.rank))
             if images is not None and len(images) > pool.capacity:
                 raise CheckpointError(f"the image pool holds {len(images)} images, more than {pool.capacity}")
             pool.images = None if images is None else images.to(self.precision.device)
         self.step_number = step
+
+    def _average(self, losses: Terms, stop: bool) -> None:
+        """Make gradients and losses those of all processes, and let all know whether one is to stop, at one go."""
+        self.stop_agreed = stop
+        if self.processes.count == 1:
+            return
+        asked = torch.tensor(float(stop), device=self.precision.device)
+        gradients = [
+            parameter.grad
+            for optimizer in self._optimizers().values()
+            for parameter in _parameters(optimizer)
+            if parameter.grad is not None
+        ]
+        self.processes.average([*gradients, *losses.values(), asked])
+        self.stop_agreed = bool(asked > 0)
+
+    def _observe(self, real_logits: RealLogits) -> None:
+        """Let augmentations adapt, alike in all processes, and share what the first one's networks keep in buffers."""
+        if self.processes.count > 1:
+            real_logits = {
+                domain: [torch.cat(self.processes.gather(scale)) for scale in scales]
+                for domain, scales in real_logits.items()
+            }
+        self.objective.observe(real_logits)
+        self.processes.share_first([*self.model.buffers(), *self.objective.parts.buffers()])
+
+    def _pooled(self) -> dict[str, Tensor]:
+        """Return the images of every process's pools: each has its own."""
+        return {
+            _pool_name(domain, rank): images
+            for domain, pool in self.image_pools.items()
+            if pool.images is not None
+            for rank, images in enumerate(self.processes.gather(pool.images))
+        }
 
     def _update(self, losses: Terms) -> None:
         norms = [self._gradient_norm(optimizer) for optimizer in self._optimizers().values()]
@@ -178,13 +223,14 @@ class Trainer:
         images = {"a": fakes.a, "b": fakes.b}
         for domain, made in images.items():
             if made is not None:
-                draws = generator(self._seed, f"image-pool-{domain}", self.step_number, number)
+                place = (self.step_number, number, *self.processes.stream)
+                draws = generator(self._seed, f"image-pool-{domain}", *place)
                 images[domain] = self.image_pools[domain].exchange(made, draws)
         return Fakes(**images)
 
     def _seed_draws(self) -> None:
         """Dropout, penalties and the discriminators' augmentations draw from torch's own generators."""
-        torch.manual_seed(derive_seed(self._seed, "step", self.step_number))
+        torch.manual_seed(derive_seed(self._seed, "step", self.step_number, *self.processes.stream))
 
     def _set_learning_rates(self) -> None:
         factor = self._schedule(self.step_number, self.steps, self._epoch_steps)
@@ -205,6 +251,10 @@ class Trainer:
 
 def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
     return (parameter for group in optimizer.param_groups for parameter in group["params"])
+
+
+def _pool_name(domain: str, rank: int) -> str:
+    return f"{domain}.{rank}" if rank else domain
 
 
 def _together(judged: Sequence[RealLogits]) -> RealLogits:
