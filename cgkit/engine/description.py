@@ -178,6 +178,9 @@ def _network_facts(component: Component, options: Mapping[str, Option]) -> Netwo
     parameters = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     stride = int(getattr(network, "stride", 1))
     size = math.ceil(SIZE / stride) * stride
+    for parameter in network.parameters():
+        if not parameter.any():  # such as the factor of a branch that is to be learned, which would hide it
+            parameter.data.fill_(1)
     field = receptive_field(network.eval().requires_grad_(False), CHANNELS, size)
     return NetworkFacts(parameters, stride if len(given) == 2 else field.apart, field.across, size)
 
