@@ -137,9 +137,9 @@ def made_with(providers: Any) -> dict[str, str] | None:
 
     Older files name all plugins that were installed, and cgkit among them.
     """
-    if not isinstance(providers, dict):
+    if not isinstance(providers, dict) or not all(isinstance(version, str) for version in providers.values()):
         return None
-    return {name: version for name, version in providers.items() if isinstance(version, str) and name != BUILT_IN}
+    return {name: version for name, version in providers.items() if name != BUILT_IN}
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:

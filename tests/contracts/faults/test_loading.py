@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.faults.conftest import LINEAR, Site, lines_with
 from tests.conftest import Result
+from tests.contracts.faults.conftest import LINEAR, Site, lines_with
 
 Command = Callable[..., Result]
 

@@ -169,3 +169,9 @@ class TestTheResolvedSpec:
     ) -> None:
         site.install("cgkit-idle", LINEAR)
         assert self.resolved(forked, spec(), tmp_path / "run") is None
+
+
+def test_a_mistake_is_told_beside_a_component_whose_package_is_missing(errors: Callable[..., list[str]]) -> None:
+    missing, mistake = errors("cgkit-x/swirl", more='[cycle_loss]\nname = "l11"\n')
+    assert "it needs cgkit-x" in missing
+    assert mistake.endswith('did you mean "l1"?')

@@ -1,0 +1,276 @@
+"""A run or a model that was made with a plugin says which one, where that is missing or means something else now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Result
+from tests.contracts.faults.conftest import LINEAR, Site, content, lines_with
+
+Command = Callable[..., Result]
+
+TRACKER = """
+    import cgkit
+
+    class Tracker:
+        def __init__(self, folder):
+            pass
+
+        def record(self, step, values):
+            pass
+
+        def rewind(self, step):
+            pass
+
+        def close(self):
+            pass
+
+    @cgkit.hookimpl
+    def cgkit_register(registries):
+        registries.trackers.add("silent", Tracker)
+"""
+
+CONTINUED = ("--set", "train.steps=3")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def images(run: Path) -> Path:
+    return run / "samples"
+
+
+@pytest.fixture(params=["linear", "cgkit-linear/linear"])
+def name(request: pytest.FixtureRequest) -> str:
+    """The generator as a spec may name it."""
+    return str(request.param)
+
+
+@pytest.fixture
+def trained(site: Site, forked: Command, spec: Callable[..., Path], run: Path, name: str) -> Path:
+    """The spec of a run that was made with version 1.2 of a plugin."""
+    site.install("cgkit-linear", LINEAR, version="1.2")
+    file = spec(name)
+    made = forked("run", file, "--output", run)
+    assert made.code == 0, made.err
+    return file
+
+
+class TestARunWhosePluginIsMissing:
+    def refused(self, forked: Command, *arguments: object, run: Path) -> str:
+        before = content(run)
+        refused = forked(*arguments)
+        assert refused.code == 4, refused.err
+        (error,) = lines_with(refused.err, "error:")
+        assert content(run) == before
+        return error
+
+    def test_says_what_it_was_made_with_and_what_to_install(
+        self, site: Site, forked: Command, trained: Path, run: Path
+    ) -> None:
+        site.uninstall("cgkit-linear")
+        error = self.refused(forked, "run", trained, "--output", run, *CONTINUED, run=run)
+        assert f"{trained}:13: generator.name: " in error
+        assert "cgkit-linear" in error
+        assert "1.2" in error.partition("pip install")[0]
+        assert "which is not installed" in error
+        assert error.endswith('; pip install "cgkit-linear>=1.2,<2"')
+
+    def test_is_known_by_its_name_too(
+        self, site: Site, forked: Command, trained: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        site.uninstall("cgkit-linear")
+        (tmp_path / "runs").mkdir()
+        (tmp_path / "runs" / "tiny").symlink_to(run)
+        monkeypatch.chdir(tmp_path)
+        error = self.refused(forked, "run", trained, *CONTINUED, run=run)
+        assert 'pip install "cgkit-linear>=1.2,<2"' in error
+
+    def test_cannot_translate_and_says_why(
+        self, site: Site, forked: Command, trained: Path, run: Path, images: Path, tmp_path: Path
+    ) -> None:
+        site.uninstall("cgkit-linear")
+        for model in (run, run / "model"):
+            error = self.refused(forked, "translate", model, images, "--output", tmp_path / "out", run=run)
+            assert f"{run / 'model' / 'config.json'}: generator.a2b.name: " in error
+            assert "1.2" in error.partition("pip install")[0]
+            assert "which is not installed" in error
+            assert error.endswith('; pip install "cgkit-linear>=1.2,<2"')
+            assert not (tmp_path / "out").exists()
+
+    def test_is_told_why_the_plugin_is_not_loaded(self, site: Site, forked: Command, trained: Path, run: Path) -> None:
+        site.install("cgkit-linear", "1 / 0", version="1.2")
+        error = self.refused(forked, "run", trained, "--output", run, *CONTINUED, run=run)
+        assert "which could not be loaded: ZeroDivisionError" in error
+        assert "pip install" not in error
+
+    def test_goes_on_when_it_is_there_again(
+        self, site: Site, forked: Command, trained: Path, run: Path, images: Path, tmp_path: Path
+    ) -> None:
+        site.uninstall("cgkit-linear")
+        self.refused(forked, "run", trained, "--output", run, *CONTINUED, run=run)
+        site.install("cgkit-linear", LINEAR, version="1.2")
+        again = forked("run", trained, "--output", run, *CONTINUED)
+        assert again.code == 0, again.err
+        assert "at step 2 of 3" in again.err
+        assert "was made with" not in again.err
+        assert forked("translate", run, images, "--output", tmp_path / "out").code == 0
+
+
+@pytest.mark.parametrize("name", ["linear"], indirect=True)
+class TestARunWhosePluginHasAnotherVersion:
+    @pytest.mark.parametrize("version", ["2.0", "0.9", "1!1.2"])
+    def test_is_not_continued_or_translated_with_where_it_may_mean_something_else(
+        self, site: Site, forked: Command, trained: Path, run: Path, images: Path, tmp_path: Path, version: str
+    ) -> None:
+        site.install("cgkit-linear", LINEAR, version=version)
+        before = content(run)
+        for arguments in (
+            ("run", trained, "--output", run, *CONTINUED),
+            ("translate", run, images, "--output", tmp_path / "out"),
+        ):
+            refused = forked(*arguments)
+            assert refused.code == 4, refused.err
+            (error,) = lines_with(refused.err, "error:")
+            assert f"was made with cgkit-linear 1.2, and {version} is installed" in error
+            assert 'pip install "cgkit-linear>=1.2,<2"' in error
+        assert content(run) == before
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize("version", ["1.3", "1.2.1", "1.1", "1.3.dev0"])
+    def test_goes_on_with_one_line_where_the_series_is_the_same(
+        self, site: Site, forked: Command, trained: Path, run: Path, images: Path, tmp_path: Path, version: str
+    ) -> None:
+        site.install("cgkit-linear", LINEAR, version=version)
+        again = forked("run", trained, "--output", run, *CONTINUED)
+        assert again.code == 0, again.err
+        (warning,) = lines_with(again.err, "warning:")
+        assert f"was made with cgkit-linear 1.2 (now {version})" in warning
+        assert forked("translate", run, images, "--output", tmp_path / "out").code == 0
+        once_more = forked("run", trained, "--output", run, "--set", "train.steps=4")
+        assert once_more.code == 0
+        assert not lines_with(once_more.err, "warning:")
+
+    def test_of_the_first_series_is_held_to_the_second_number(
+        self, site: Site, forked: Command, spec: Callable[..., Path], tmp_path: Path, name: str
+    ) -> None:
+        file, run = spec(name), tmp_path / "early"
+        site.install("cgkit-linear", LINEAR, version="0.3")
+        assert forked("run", file, "--output", run).code == 0
+        site.install("cgkit-linear", LINEAR, version="0.3.7")
+        assert forked("run", file, "--output", run, "--set", "train.steps=3").code == 0
+        site.install("cgkit-linear", LINEAR, version="0.4")
+        refused = forked("run", file, "--output", run, "--set", "train.steps=4")
+        assert refused.code == 4
+        assert 'pip install "cgkit-linear>=0.3,<0.4"' in refused.err
+
+
+@pytest.mark.parametrize("name", ["linear"], indirect=True)
+class TestARunWhosePluginsNameAnotherOneProvidesToo:
+    def test_goes_on_with_what_it_was_made_with(
+        self, site: Site, forked: Command, trained: Path, run: Path, images: Path, tmp_path: Path
+    ) -> None:
+        site.install("cgkit-late", LINEAR)
+        again = forked("run", trained, "--output", run, *CONTINUED)
+        assert again.code == 0, again.err
+        assert "at step 2 of 3" in again.err
+        assert forked("translate", run, images, "--output", tmp_path / "out").code == 0
+        site.uninstall("cgkit-late")
+        assert forked("run", trained, "--output", run, "--set", "train.steps=4").code == 0
+
+    def test_is_not_continued_with_the_other_one(
+        self, site: Site, forked: Command, trained: Path, run: Path, images: Path, tmp_path: Path
+    ) -> None:
+        site.uninstall("cgkit-linear")
+        site.install("cgkit-late", LINEAR)
+        before = content(run)
+        for arguments in (
+            ("run", trained, "--output", run, *CONTINUED),
+            ("translate", run, images, "--output", tmp_path / "out"),
+        ):
+            refused = forked(*arguments)
+            assert refused.code == 4, refused.err
+            (error,) = lines_with(refused.err, "error:")
+            assert "was made with cgkit-linear 1.2, which is not installed, and without cgkit-late" in error
+        assert content(run) == before
+
+    def test_which_is_built_in_goes_on(
+        self, site: Site, forked: Command, spec: Callable[..., Path], images: Path, tmp_path: Path, name: str
+    ) -> None:
+        file, run = spec(), tmp_path / "plain"
+        assert forked("run", file, "--output", run).code == 0
+        taken = LINEAR.replace('"linear"', '"resnet"') + "        registries.augmentations.add('flip', dict)\n"
+        site.install("cgkit-usurper", taken)
+        again = forked("run", file, "--output", run, *CONTINUED)
+        assert again.code == 0, again.err
+        assert forked("translate", run, run / "samples", "--output", tmp_path / "out").code == 0
+
+
+class TestWhatOnlyWatchesARun:
+    @pytest.fixture
+    def file(self, site: Site, forked: Command, spec: Callable[..., Path], run: Path) -> Path:
+        site.install("cgkit-silent", TRACKER)
+        file = spec(more='[[tracker]]\nname = "silent"\n')
+        made = forked("run", file, "--output", run)
+        assert made.code == 0, made.err
+        site.uninstall("cgkit-silent")
+        return file
+
+    def test_is_needed_while_the_spec_names_it(self, forked: Command, file: Path, run: Path) -> None:
+        refused = forked("run", file, "--output", run, *CONTINUED)
+        assert refused.code == 4
+        assert "the run was made with cgkit-silent 1.0, which is not installed" in refused.err
+
+    def test_may_be_left_out(self, forked: Command, file: Path, run: Path) -> None:
+        again = forked("run", file, "--output", run, *CONTINUED, "--set", "tracker=[]")
+        assert again.code == 0, again.err
+
+    def test_is_not_needed_to_translate(
+        self, forked: Command, file: Path, run: Path, images: Path, tmp_path: Path
+    ) -> None:
+        translated = forked("translate", run, images, "--output", tmp_path / "out")
+        assert translated.code == 0, translated.err
+
+
+@pytest.mark.parametrize("name", ["linear"], indirect=True)
+def test_a_run_folder_from_before_providers_were_kept_goes_on(
+    site: Site, forked: Command, trained: Path, run: Path, images: Path, tmp_path: Path
+) -> None:
+    resolved = json.loads((run / "spec.resolved.json").read_text())
+    resolved.pop("requires")
+    (run / "spec.resolved.json").write_text(json.dumps(resolved))
+    environment = json.loads((run / "environment.json").read_text())
+    environment.pop("providers", None)
+    (run / "environment.json").write_text(json.dumps(environment))
+    config = json.loads((run / "model" / "config.json").read_text())
+    config["spec"].pop("requires")
+    config["providers"] = environment["plugins"]
+    (run / "model" / "config.json").write_text(json.dumps(config))
+    site.uninstall("cgkit-linear")
+    for arguments in (
+        ("run", trained, "--output", run, *CONTINUED),
+        ("translate", run, images, "--output", tmp_path / "out"),
+    ):
+        refused = forked(*arguments)
+        assert refused.code == 4
+        assert "the run was made with cgkit-linear 1.2, which is not installed" in refused.err
+    site.install("cgkit-linear", LINEAR, version="1.4")
+    assert forked("translate", run, images, "--output", tmp_path / "out").code == 0
+    assert forked("run", trained, "--output", run, *CONTINUED).code == 0
+
+
+@pytest.mark.parametrize("name", ["linear"], indirect=True)
+@pytest.mark.parametrize("damage", ["[]", "{", '{"providers": 3}', '{"providers": {"cgkit-linear": 3}}'])
+def test_a_run_folder_that_does_not_say_what_it_was_made_with_goes_on(
+    forked: Command, trained: Path, run: Path, damage: str
+) -> None:
+    (run / "environment.json").write_text(damage)
+    again = forked("run", trained, "--output", run, *CONTINUED)
+    assert again.code == 0, again.err
