@@ -1,0 +1,29 @@
+"""Images in shards: tar files of many images each, near or far, with an index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cgkit.hookspecs import hookimpl
+from cgkit.registry import Registries
+
+if TYPE_CHECKING:
+    import click
+
+
+@hookimpl
+def cgkit_register(registries: Registries) -> None:
+    """Register the source."""
+    registries.sources.add(
+        "shards",
+        "cgkit_shards.source:Shards",
+        summary="Images in tar shards on disk or behind a URL, with a cache of bounded size.",
+    )
+
+
+@hookimpl
+def cgkit_commands(cli: click.Group) -> None:
+    """Add `cgkit shards`."""
+    from cgkit_shards.commands import shards
+
+    cli.add_command(shards)
