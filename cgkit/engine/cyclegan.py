@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,17 @@ class Passes:
     cycled_b: bool = True
     identity_a: bool = True
     identity_b: bool = True
+
+    def apart(self) -> tuple[Passes, ...]:
+        """Return passes that can be made, and forgotten, one after the other: each cycle, each identity."""
+        nothing = Passes(*[False] * 6)
+        parts = (
+            replace(nothing, fake_b=self.fake_b, cycled_a=self.cycled_a),
+            replace(nothing, fake_a=self.fake_a, cycled_b=self.cycled_b),
+            replace(nothing, identity_a=self.identity_a),
+            replace(nothing, identity_b=self.identity_b),
+        )
+        return tuple(part for part in parts if part != nothing)
 
 
 ALL_PASSES = Passes()
@@ -55,6 +69,13 @@ class CyclePass:
         }
         return replace(self, **{name: image.detach() for name, image in made.items()})
 
+    def beside(self, other: CyclePass) -> CyclePass:
+        """Return the images of both, of which each made its own share."""
+        made = {
+            field.name: getattr(other, field.name) for field in fields(other) if getattr(other, field.name) is not None
+        }
+        return replace(self, **made)
+
 
 class CycleGAN(nn.Module):
     """Two generators and two discriminators; `discriminator_b` judges images of domain b (Zhu et al., 2017)."""
@@ -67,24 +88,33 @@ class CycleGAN(nn.Module):
         discriminator_b: nn.Module,
     ) -> None:
         super().__init__()
+        self.recompute = False
+        """Whether what a generator computed on the way is computed again for its gradient, in place of being kept."""
         self.generators = nn.ModuleDict({"a2b": generator_a2b, "b2a": generator_b2a})
         self.discriminators = nn.ModuleDict({"a": discriminator_a, "b": discriminator_b})
 
     def forward(self, real_a: Tensor, real_b: Tensor, passes: Passes = ALL_PASSES) -> CyclePass:
         """Translate both ways, there and back, and on to themselves, as far as `passes` asks for it."""
-        fake_b, identity_b = _together(
-            self.generators["a2b"],
+        fake_b, identity_b = self._translated(
+            "a2b",
             real_a if passes.fake_b or passes.cycled_a else None,
             real_b if passes.identity_b else None,
         )
-        fake_a, identity_a = _together(
-            self.generators["b2a"],
+        fake_a, identity_a = self._translated(
+            "b2a",
             real_b if passes.fake_a or passes.cycled_b else None,
             real_a if passes.identity_a else None,
         )
-        cycled_a = self.generators["b2a"](fake_b) if passes.cycled_a else None
-        cycled_b = self.generators["a2b"](fake_a) if passes.cycled_b else None
+        (cycled_a,) = self._translated("b2a", fake_b if passes.cycled_a else None)
+        (cycled_b,) = self._translated("a2b", fake_a if passes.cycled_b else None)
         return CyclePass(real_a, real_b, fake_a, fake_b, cycled_a, cycled_b, identity_a, identity_b)
+
+    def _translated(self, direction: str, *batches: Tensor | None) -> tuple[Tensor | None, ...]:
+        generator = self.generators[direction]
+        # Batch norm would count a batch twice that it sees twice.
+        if not self.recompute or mixes_samples(generator):
+            return _together(generator, *batches)
+        return _together(lambda images: checkpoint(generator, images, use_reentrant=False), *batches)
 
 
 def mixes_samples(network: nn.Module) -> bool:
@@ -98,10 +128,10 @@ def mixes_samples(network: nn.Module) -> bool:
     )
 
 
-def _together(network: nn.Module, *batches: Tensor | None) -> tuple[Tensor | None, ...]:
+def _together(network: Callable[[Tensor], Any], *batches: Tensor | None) -> tuple[Tensor | None, ...]:
     """Return what a network makes of each batch; in one call, where that gives the same."""
     given = [batch for batch in batches if batch is not None]
-    if len(given) < 2 or mixes_samples(network):
+    if len(given) < 2 or (isinstance(network, nn.Module) and mixes_samples(network)):
         return tuple(None if batch is None else network(batch) for batch in batches)
     made = iter(network(torch.cat(given)).split([len(batch) for batch in given]))
     return tuple(None if batch is None else next(made) for batch in batches)

@@ -55,6 +55,7 @@ class Trainer:
         self._epoch_steps = epoch_steps
         self._schedule = schedule
         self._settings = settings
+        model.recompute = settings.memory == "low"
         self._seed = seed
         discriminator_rate = settings.discriminator_learning_rate or settings.learning_rate
         self.generator_optimizer = self._adam(model.generators, settings.learning_rate)
@@ -86,11 +87,7 @@ class Trainer:
         cycles: list[CyclePass] = []
         with _frozen(self.model.discriminators):
             for batch in batches:
-                with self.precision.autocast():
-                    cycle = self.model(self._placed(batch.real_a), self._placed(batch.real_b), self.objective.passes)
-                    terms = self.objective.generators(self.model, cycle)
-                self._backward(terms, losses, share=1 / len(batches))
-                cycles.append(cycle.detached())
+                cycles.append(self._teach_generators(batch, losses, share=1 / len(batches)))
         judged: list[RealLogits] = []
         for number, cycle in enumerate(cycles):
             fakes = self._exchange(self.objective.fakes(cycle), number)
@@ -148,6 +145,20 @@ class Trainer:
                 raise CheckpointError(f"the image pool holds {len(images)} images, more than {pool.capacity}")
             pool.images = None if images is None else images.to(self.precision.device)
         self.step_number = step
+
+    def _teach_generators(self, batch: Batch, losses: Terms, share: float) -> CyclePass:
+        """Translate a batch, add the terms' gradients to the generators', and return the images without history."""
+        real_a, real_b = self._placed(batch.real_a), self._placed(batch.real_b)
+        whole = CyclePass(real_a, real_b, None, None)
+        # Made one after the other, one cycle's history is forgotten before the next one's is made.
+        sparing = self._settings.memory == "low"
+        for passes in self.objective.passes.apart() if sparing else (self.objective.passes,):
+            with self.precision.autocast():
+                cycle = self.model(real_a, real_b, passes)
+                terms = self.objective.generators(self.model, cycle)
+            self._backward(terms, losses, share)
+            whole = whole.beside(cycle.detached())
+        return whole
 
     def _average(self, losses: Terms, stop: bool) -> None:
         """Make gradients and losses those of all processes, and let all know whether one is to stop, at one go."""

@@ -69,6 +69,57 @@ def test_accumulated_gradients_equal_those_of_one_larger_batch(make_trainer: Mak
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {},
+        {"generator": {"name": "resnet", "width": 4, "blocks": 1, "norm": "batch"}},
+        {"objective": {"cycle": {"forward": 10, "backward": 0}, "adversarial": {"a2b": 1, "b2a": 0}, "identity": 0}},
+        {"objective": {"adversarial": 0}},
+    ],
+)
+def test_with_low_memory_the_numbers_are_the_same(make_trainer: Make, tables: dict[str, Any]) -> None:
+    fast, low = make_trainer(tables=tables), make_trainer(tables=tables, memory="low")
+    for seed in (1, 2):
+        losses, spared = fast.step([batch(seed)]), low.step([batch(seed)])
+        assert {name: float(loss) for name, loss in spared.items()} == pytest.approx(
+            {name: float(loss) for name, loss in losses.items()}, rel=1e-9
+        )
+    for one, other in zip(parameters(fast), parameters(low), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-11)
+
+
+def test_with_low_memory_less_is_kept_for_the_gradient(make_trainer: Make) -> None:
+    def most_kept(memory: str) -> int:
+        """The most bytes that were kept for a backward pass at one time."""
+        kept: dict[int, int] = {}
+        most = 0
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal most
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+            most = max(most, sum(kept.values()))
+            return tensor
+
+        trainer = make_trainer(memory=memory, tables={"objective": {"adversarial": 0}})
+        backward = torch.autograd.backward
+
+        def forgetting(*arguments: Any, **named: Any) -> None:
+            backward(*arguments, **named)
+            kept.clear()
+
+        torch.autograd.backward = forgetting
+        try:
+            with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+                trainer.step([batch(1)])
+        finally:
+            torch.autograd.backward = backward
+        return most
+
+    assert most_kept("low") < 0.6 * most_kept("fast")
+
+
 def test_both_generators_learn_jointly_and_discriminators_from_images_made_before(make_trainer: Make) -> None:
     trainer = make_trainer()
     before = copy.deepcopy(trainer.model)

@@ -33,7 +33,7 @@ CASES = [("lsgan_resnet9_ngf8", "least-squares", 9), ("bce_resnet6_ngf8", "bce",
 
 
 def _trainer(
-    plugins: Plugins, tensors: dict[str, torch.Tensor], loss: str, blocks: int, precision: str
+    plugins: Plugins, tensors: dict[str, torch.Tensor], loss: str, blocks: int, precision: str, memory: str = "fast"
 ) -> tuple[Trainer, dict[str, torch.Tensor]]:
     values = {
         "data": {"source": "seasons", "size": 64},
@@ -42,7 +42,7 @@ def _trainer(
         "adversarial_loss": {"name": loss},
         "schedule": {"name": "constant"},
         "augmentation": [],
-        "train": {"steps": 8, "image_pool": 0, "precision": precision},
+        "train": {"steps": 8, "image_pool": 0, "precision": precision, "memory": memory},
     }
     spec = resolve_spec(values, plugins)
     assembly = assemble(spec, plugins)
@@ -68,12 +68,13 @@ def _trainer(
     )
 
 
+@pytest.mark.parametrize("memory", ["fast", "low"])
 @pytest.mark.parametrize(("case", "loss", "blocks"), CASES)
 def test_every_loss_of_every_step_agrees_in_float64(
-    plugins: Plugins, golden_tensors: Tensors, golden_losses: Losses, case: str, loss: str, blocks: int
+    plugins: Plugins, golden_tensors: Tensors, golden_losses: Losses, case: str, loss: str, blocks: int, memory: str
 ) -> None:
     tensors = golden_tensors(case)
-    trainer = _trainer(plugins, tensors, loss, blocks, "fp64")
+    trainer = _trainer(plugins, tensors, loss, blocks, "fp64", memory)
     for number, published in enumerate(golden_losses(case)):
         batch = Batch(tensors["input.A"][number], tensors["input.B"][number], ("a",), ("b",))
         losses = trainer.step([batch])
