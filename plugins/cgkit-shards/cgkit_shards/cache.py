@@ -9,19 +9,17 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
-from cgkit.errors import DataError, ResourceError
-from cgkit_shards.index import reason
-from cgkit_shards.locations import is_remote, open_location
+from cgkit.errors import DataError
+from cgkit_shards.download import Download, check_size, written_in
+from cgkit_shards.locations import is_remote, reason
 
-_BLOCK = 1 << 20
 _PAUSE = 0.05
 
 
@@ -32,14 +30,12 @@ class ShardReader:
     Attributes:
         folder: where downloaded shards are kept; None where all are local.
         limit: how many bytes they may take together.
-        timeout: seconds after which a silent http server is an error.
-        retries: how often a download is tried again.
+        download: fetches them.
     """
 
     folder: Path | None = None
     limit: int = 0
-    timeout: float = 60.0
-    retries: int = 3
+    download: Download = field(default_factory=Download)
 
     def read(self, url: str, filesize: int, offset: int, size: int) -> bytes:
         """Return a stretch of a shard.
@@ -85,7 +81,7 @@ class ShardReader:
         """Download a shard, or wait for who is doing so, and return a stretch of it."""
         if filesize > self.limit:
             raise DataError(f"shard {url} has {filesize / 1e9:.3g} GB, the cache may take {self.limit / 1e9:.3g}")
-        with _written(place.parent):
+        with written_in(place.parent):
             place.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(place.with_suffix(".lock")):
                 with suppress(FileNotFoundError):
@@ -94,41 +90,13 @@ class ShardReader:
                 try:
                     self._make_room(part, filesize)
                     with part.open("r+b") as stream:
-                        self._fetch(url, stream, filesize)
+                        self.download.fetch(url, stream, filesize)
                         with _room_of(place.parent):
                             part.replace(place)
                         # From what is still open: another may need the room before this process has read anything.
                         return _stretch(stream, url, filesize, offset, size)
                 finally:
                     part.unlink(missing_ok=True)
-
-    def _fetch(self, url: str, stream: BinaryIO, filesize: int) -> None:
-        for attempt in range(self.retries + 1):
-            try:
-                stream.seek(0)
-                with open_location(url, self.timeout) as remote:
-                    received = 0
-                    while block := remote.read(_BLOCK):
-                        received += len(block)
-                        if received > filesize:
-                            break
-                        with _written(Path(stream.name).parent):
-                            stream.write(block)
-                if received != filesize:
-                    more = "more" if received > filesize else f"{received}"
-                    raise DataError(
-                        f"shard {url} is damaged or another: the index says {filesize} bytes, there are {more}",
-                        hint="cgkit shards index writes a new index",
-                    )
-                stream.flush()
-                return
-            except (DataError, ResourceError):
-                raise
-            except Exception as error:  # a file system of fsspec may raise anything
-                if attempt == self.retries:
-                    tries = f" (tried {attempt + 1} times)" if attempt else ""
-                    raise DataError(f"shard {url} cannot be downloaded: {reason(error)}{tries}") from error
-                time.sleep(2**attempt)
 
     def _make_room(self, part: Path, filesize: int) -> None:
         """Reserve a shard's bytes as a part of that length, once enough of the others are gone."""
@@ -174,19 +142,6 @@ def _remove_abandoned(own: Path) -> None:
 
 
 def _stretch(stream: BinaryIO, url: str, filesize: int, offset: int, size: int) -> bytes:
-    length = os.fstat(stream.fileno()).st_size
-    if length != filesize:
-        raise DataError(
-            f"shard {url} is damaged or another: the index says {filesize} bytes, there are {length}",
-            hint="cgkit shards index writes a new index",
-        )
+    check_size(url, filesize, os.fstat(stream.fileno()).st_size)
     stream.seek(offset)
     return stream.read(size)
-
-
-@contextmanager
-def _written(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ResourceError(f"the cache {folder} cannot be written in: {reason(error)}") from error

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from cgkit.atomic import replace_text
 from cgkit.errors import DataError
 from cgkit.listing import SUFFIXES
-from cgkit_shards.locations import beside, is_remote, open_location
+from cgkit_shards.locations import beside, is_remote, open_location, reason
 
 INDEX = "index.json"
 TIMEOUT = 60.0
@@ -196,11 +196,6 @@ def is_plain(name: str) -> bool:
     path = PurePosixPath(name)
     inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
     return inside and not any(sign in "\0\\" or "\ud800" <= sign <= "\udfff" for sign in name)
-
-
-def reason(error: BaseException) -> str:
-    """Return why something could not be read, in a few words."""
-    return str(getattr(error, "strerror", None) or getattr(error, "reason", None) or error) or type(error).__name__
 
 
 class _Counted:

@@ -60,3 +60,8 @@ def open_location(place: str, timeout: float) -> BinaryIO:
     import fsspec  # type: ignore[import-untyped]
 
     return cast(BinaryIO, fsspec.open(place, "rb").open())
+
+
+def reason(error: BaseException) -> str:
+    """Return why something could not be read, in a few words."""
+    return str(getattr(error, "strerror", None) or getattr(error, "reason", None) or error) or type(error).__name__

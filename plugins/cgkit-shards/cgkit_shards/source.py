@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from cgkit.contracts import Size
 from cgkit.errors import DataError
 from cgkit_shards.cache import ShardReader
+from cgkit_shards.download import Download
 from cgkit_shards.images import ShardedImages
 from cgkit_shards.index import read_index
 from cgkit_shards.locations import location
@@ -51,15 +52,15 @@ class Shards:
         shuffle_shards: Annotated[int, Ge(1), Le(1000)] = 4,
         cache: Path | None = None,
         cache_size: Annotated[float, Gt(0), Le(1e6)] = 20.0,
-        timeout: Annotated[float, Gt(0), Le(600)] = 60.0,
-        retries: Annotated[int, Ge(0), Le(8)] = 3,
+        timeout: Annotated[float, Gt(0), Le(120)] = 60.0,
+        retries: Annotated[int, Ge(0), Le(3)] = 3,
     ) -> None:
         if (test_a is None) != (test_b is None):
             raise ValueError("test_a and test_b belong together: give both, or neither")
         if location(a) == location(b):
             raise DataError(f"{location(a)} is given for both domains")
         self.aligned = aligned
-        reader = ShardReader(cache, round(cache_size * 1e9), timeout, retries)
+        reader = ShardReader(cache, round(cache_size * 1e9), Download(timeout, retries))
 
         def images(place: str | Path) -> ShardedImages:
             return ShardedImages(read_index(location(place)), reader, shuffle_shards)

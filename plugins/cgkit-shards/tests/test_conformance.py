@@ -1,0 +1,12 @@
+"""The source keeps the contract of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cgkit.testing import conformance
+
+
+@conformance("cgkit-shards")
+def test_every_component_keeps_its_contract(check: Callable[[], None]) -> None:
+    check()

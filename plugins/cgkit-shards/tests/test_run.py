@@ -1,0 +1,142 @@
+"""Runs on shards, through the command line in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cgkit.checkpoints import list_checkpoints
+
+SPEC = """
+name = "shards"
+seed = 5
+
+[data]
+source = "shards"
+a = "{a}"
+b = "{b}"
+size = 16
+shuffle_shards = 2
+workers = {workers}
+{more}
+
+[generator]
+name = "resnet"
+width = 4
+blocks = 1
+dropout = 0.5
+
+[discriminator]
+name = "patch"
+width = 4
+layers = 1
+
+[train]
+steps = 24
+batch = 2
+image_pool = 4
+precision = "fp32"
+
+[checkpoint]
+every = 2
+
+[samples]
+every = 24
+count = 1
+
+[evaluation]
+count = 2
+"""
+
+
+def spec(folder: Path, a: object, b: object, more: str = "", workers: int = 2) -> Path:
+    file = folder / "spec.toml"
+    file.write_text(SPEC.format(a=a, b=b, more=more, workers=workers))
+    return file
+
+
+def cgkit(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "cgkit", *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finished(*arguments: object) -> subprocess.CompletedProcess[str]:
+    process = cgkit(*arguments)
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def final_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    newest = list_checkpoints(folder / "checkpoints")[-1]
+    assert newest.name == "step-000000024"
+    return {
+        f"{file.stem}/{name}": tensor
+        for file in sorted(newest.glob("*.safetensors"))
+        for name, tensor in load_file(file).items()
+    }
+
+
+@pytest.mark.parametrize("where", ["near", "far"])
+def test_a_run_killed_in_the_middle_of_an_epoch_continues_bit_for_bit(
+    where: str, sharded: Callable[..., Path], server: Any, tmp_path: Path
+) -> None:
+    sharded("a", 14), sharded("b", 11)
+    places = ("data/a", "data/b") if where == "near" else (f"{server.url}/a", f"{server.url}/b")
+    # Room for five of the nine shards.
+    file = spec(tmp_path, *places, more='cache = "cache"\ncache_size = 5.2e-5')
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    process = cgkit("run", file, "--output", killed)
+    deadline = time.monotonic() + 100
+    while not list_checkpoints(killed / "checkpoints"):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    reached = list_checkpoints(killed / "checkpoints")[-1].name
+    assert reached < "step-000000024"
+    assert 2 * int(reached[-9:]) % 13 != 0  # 13 images of a are trained on, two a step
+    for folder in (whole, killed):
+        done = finished("run", file, "--output", folder)
+        assert done.returncode == 0, done.stderr
+    assert "continuing" in done.stderr
+    tensors, expected = final_tensors(killed), final_tensors(whole)
+    assert tensors.keys() == expected.keys()
+    assert not [name for name in expected if not torch.equal(tensors[name], expected[name])]
+    if where == "far":
+        assert sum(file.stat().st_size for file in (tmp_path / "cache").glob("*.tar")) <= 52_000
+        assert len(server.shards) > 9
+
+
+@pytest.mark.parametrize(("what", "workers"), [("a damaged shard", 0), ("a server that is gone", 2)])
+def test_shards_that_cannot_be_read_end_a_run_with_3_and_their_name(
+    what: str, workers: int, sharded: Callable[..., Path], server: Any, tmp_path: Path
+) -> None:
+    near = {side: sharded(side) for side in "ab"}
+    more = 'cache = "cache"\ncache_size = 1e-3\nretries = 0'
+    if what == "a damaged shard":
+        for shard in near["a"].glob("*.tar"):
+            shard.write_bytes(shard.read_bytes()[:-700])
+        file = spec(tmp_path, near["a"], near["b"], workers=workers)
+    else:
+        index = json.loads((near["a"] / "index.json").read_text())
+        for shard in index["shardlist"]:
+            shard["url"] = f"http://127.0.0.1:9/{shard['url']}"
+        (near["a"] / "index.json").write_text(json.dumps(index))
+        file = spec(tmp_path, near["a"], f"{server.url}/b", more, workers)
+    done = finished("run", file, "--output", tmp_path / "run")
+    assert done.returncode == 3, done.stderr
+    assert "shard-0000" in done.stderr
+    assert "Traceback" not in done.stderr
