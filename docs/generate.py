@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import click
-from cgkit.testing import checks_for
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -22,6 +21,8 @@ from cgkit.options import REQUIRED, Option, options_of
 from cgkit.plugins import load_plugins
 from cgkit.registry import Component, Registry
 from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec, Use
+from cgkit.testing import Check
+from cgkit.testing.checks import all_checks
 from cgkit.type_names import bounds, type_name
 
 DOCS = Path(__file__).parent
@@ -180,21 +181,29 @@ def _conformance() -> Iterator[str]:
         "    check()\n"
         "```"
     )
+    checks = all_checks()
+    example = next(check.name for check in checks if "generators" in check.kinds)
     yield (
-        "Each check is a test of its own, called after the component and the check. A check that is known to fail is "
-        'named with its reason: `expected_failures={"generators/halo: compiles": "why"}`.'
+        "Each check is a test of its own, called after the component and the check. One that is known to fail is named "
+        f'with its reason: `@conformance("cgkit-halo", expected_failures={{"generators/halo: {example}": "why"}})`. It '
+        "must then fail."
     )
     yield (
-        "The component is built with its defaults; where an option has none, with what its `example(folder)` "
-        "returns ([the contract](contracts.md#example))."
+        "A component is built with its defaults; where an option has none, with what its `example(folder)` returns "
+        "([the contract](contracts.md#example)), or with what the test says: "
+        '`options={"generators/halo": {"width": 8}}`. A check that does not apply to a component passes; one that needs '
+        "needs what is not on the machine is skipped."
     )
+    everywhere = [check for check in checks if len(check.kinds) == len(KINDS)]
+    yield "## Any component"
+    yield _table_of_checks(everywhere)
     for kind in KINDS:
         yield f"## {_words(kind).capitalize()}"
-        yield _table(("check", "what it finds out"), [_check_row(check) for check in checks_for(kind)])
+        yield _table_of_checks([check for check in checks if kind.name in check.kinds and check not in everywhere])
 
 
-def _check_row(check: Any) -> tuple[str, str]:
-    return f"`{check.name}`", re.sub(r"\s+", " ", check.meaning)
+def _table_of_checks(checks: Iterable[Check]) -> str:
+    return _table(("check", "what it finds out"), [(f"`{check.name}`", check.summary) for check in checks])
 
 
 def _words(kind: Kind | None) -> str:
