@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Le
@@ -51,6 +52,11 @@ class MultiscaleDiscriminator(nn.Module):
         # Half of an odd side is rounded up.
         self.least = (patches[0].least - 1) * 2 ** (scales - 1) + 1
         self.discriminators = nn.ModuleList(patches)
+
+    @staticmethod
+    def example(folder: Path) -> dict[str, int]:
+        """Return options of a small one."""
+        return {"width": 8, "scales": 2}
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the logits of every scale, the finest first, each `(N, 1, h, w)`, for `(N, in_channels, H, W)`.

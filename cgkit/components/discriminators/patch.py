@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Le
@@ -59,6 +60,11 @@ class PatchDiscriminator(nn.Module):
             ]
         modules.append(convolution(widths[-1], 1, 1))
         self.layers = nn.Sequential(*modules)
+
+    @staticmethod
+    def example(folder: Path) -> dict[str, int]:
+        """Return options of a small one."""
+        return {"width": 8}
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one logit a patch, `(N, 1, h, w)`, for `(N, in_channels, H, W)`.

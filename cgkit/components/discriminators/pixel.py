@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Le
@@ -40,6 +41,11 @@ class PixelDiscriminator(nn.Module):
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(2 * width, 1, 1),
         )
+
+    @staticmethod
+    def example(folder: Path) -> dict[str, int]:
+        """Return options of a small one."""
+        return {"width": 8}
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one logit a pixel, `(N, 1, H, W)`, for `(N, in_channels, H, W)`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, Lt
@@ -68,6 +69,11 @@ class ResnetGenerator(nn.Module):
                 layers += _activated(nn.ConvTranspose2d(wide, narrow, 3, **doubling, bias=bias), norms)
         layers += [ReflectionPadding(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
+
+    @staticmethod
+    def example(folder: Path) -> dict[str, int]:
+        """Return options of a small one."""
+        return {"width": 8, "blocks": 2}
 
     def forward(self, images: Tensor) -> Tensor:
         """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].

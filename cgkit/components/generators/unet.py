@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import gcd
+from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -65,6 +66,11 @@ class UnetGenerator(nn.Module):
         self.up.append(
             nn.Sequential(nn.ReLU(inplace=True), nn.ConvTranspose2d(incoming, out_channels, 4, 2, 1), nn.Tanh())
         )
+
+    @staticmethod
+    def example(folder: Path) -> dict[str, int]:
+        """Return options of a small one."""
+        return {"width": 8, "depth": 4}
 
     def forward(self, images: Tensor) -> Tensor:
         """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].

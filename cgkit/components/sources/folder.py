@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Lt
+from PIL import Image
 
 from cgkit.contracts import ImageRecord, Size
 from cgkit.errors import DataError
@@ -57,6 +58,15 @@ class Folder:
             self._test = split_a[1], split_b[1]
         if aligned:
             self._test = _aligned(*self._test)
+
+    @staticmethod
+    def example(folder: Path) -> dict[str, Path]:
+        """Write a few small images into two folders, and return options that name them."""
+        for side, colour in (("a", "steelblue"), ("b", "orange")):
+            (folder / side).mkdir()
+            for number in range(4):
+                Image.new("RGB", (48, 40 + number), colour).save(folder / side / f"{number}.png")
+        return {side: folder / side for side in "ab"}
 
     def train(self) -> tuple[ImageFiles, ImageFiles]:
         """Return the training images of both domains."""

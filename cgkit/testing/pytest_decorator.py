@@ -1,0 +1,67 @@
+"""The conformance kit as one decorated test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cgkit.plugins import load_plugins
+from cgkit.registry import Component
+from cgkit.testing.checking import (
+    components_of,
+    expected_reason,
+    failure_of,
+    label,
+    refuse_unknown_expectations,
+)
+from cgkit.testing.checks import Check, NotApplicableError, UnavailableError, checks_for
+from cgkit.testing.subject import subject_of
+
+
+def conformance(
+    distribution: str,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Turn a test function with an argument `check` into one test for each check of each component of a package.
+
+    Args:
+        distribution: the installed package.
+        expected_failures: reasons by the check's name, or by `"generators/resnet: the-check"`; such a test must fail.
+        options: what a component is built with, by `"generators/resnet"`, where neither its defaults nor its own
+            example will do.
+
+    Raises:
+        UsageError: no such plugin is installed, or an expected failure names no check.
+        PluginError: it could not be loaded.
+    """
+    import pytest
+
+    expected_failures = expected_failures or {}
+    components = components_of(distribution, load_plugins())
+    refuse_unknown_expectations(components, expected_failures)
+    parameters = []
+    for component in components:
+        for check in checks_for(component):
+            reason = expected_reason(component, check, expected_failures)
+            marks = () if reason is None else (pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError),)
+            made = _test(component, check, (options or {}).get(label(component)))
+            parameters.append(pytest.param(made, id=f"{label(component)}-{check.name}", marks=marks))
+    return pytest.mark.parametrize("check", parameters)
+
+
+def _test(component: Component, check: Check, options: Mapping[str, Any] | None) -> Callable[[], None]:
+    def run() -> None:
+        import pytest
+
+        with subject_of(component, options) as subject:
+            try:
+                failure = failure_of(check, subject)
+            except NotApplicableError:
+                return
+            except UnavailableError as error:
+                pytest.skip(str(error))
+        assert failure is None, f"{label(component)}, {check.name}: {failure}"
+
+    return run
