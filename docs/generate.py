@@ -191,8 +191,8 @@ def _conformance() -> Iterator[str]:
     yield (
         "A component is built with its defaults; where an option has none, with what its `example(folder)` returns "
         "([the contract](contracts.md#example)), or with what the test says: "
-        '`options={"generators/halo": {"width": 8}}`. A check that does not apply to a component passes; one that needs '
-        "needs what is not on the machine is skipped."
+        '`options={"generators/halo": {"width": 8}}`. A check that does not apply to a component passes. One '
+        "that needs what is not on the machine is skipped."
     )
     everywhere = [check for check in checks if len(check.kinds) == len(KINDS)]
     yield "## Any component"

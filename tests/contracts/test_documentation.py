@@ -24,6 +24,7 @@ from cgkit.data.admission import FORMATS, MAX_BYTES, MAX_PIXELS
 from cgkit.engine.continuation import MAY_CHANGE, MAY_CHANGE_IN_DATA
 from cgkit.plugins import HOOKS, load_plugins
 from cgkit.spec import load_spec
+from cgkit.testing import check_component
 from tests.conftest import TINY, Result
 
 ROOT = Path(__file__).parents[2]
@@ -201,6 +202,21 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run([*sphinx, DOCS, tmp_path / "site"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert all((tmp_path / "site" / page).with_suffix(".html").is_file() for page in PAGES)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "@cgkit.hookimpl" in text_of(page) and page != TUTORIAL])
+def test_every_component_that_is_shown_passes_the_conformance_kit(page: str, tmp_path: Path) -> None:
+    files = []
+    for fence in fences(page):
+        if fence.language == "python" and "file" in fence.marks:
+            files.append(tmp_path / fence.marks["file"])
+            files[-1].write_text(fence.text)
+    plugins = load_plugins(installed=False, files=files)
+    assert [status.reason for status in plugins.failed] == []
+    shown = [one for registry in plugins.registries for one in registry if one.provider != "cgkit"]
+    assert shown
+    results = [result for component in shown for result in check_component(component)]
+    assert [result for result in results if result.outcome == "failed"] == []
 
 
 # Figures and names in the guide are those of the code.
