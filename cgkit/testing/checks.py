@@ -1,87 +1,94 @@
-"""What a check is, and which there are for each kind of component."""
+"""What a check is, and the list of them all."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeVar
 
-from cgkit.contracts import kind_names
+from cgkit.contracts import Kind, kind_names
 
 if TYPE_CHECKING:
-    from cgkit.registry import Component
     from cgkit.testing.subject import Subject
 
 MODULES = (
-    "registration",
+    "options",
     "importing",
+    "pickling",
+    "randomness",
     "networks",
     "gradients",
-    "randomness",
-    "state",
-    "compilation",
+    "generators",
+    "discriminators",
     "adversarial_losses",
     "reconstruction_losses",
     "augmentations",
     "sources",
-    "observation",
+    "schedules",
+    "metrics",
+    "trackers",
 )
-"""The modules of this package that hold checks, in the order in which they are made."""
+"""The modules of this package that hold checks, in the order in which these run."""
+
+ALL_KINDS = tuple(kind_names())
+
+Function = Callable[["Subject"], None]
+F = TypeVar("F", bound=Function)
 
 
-class NotApplicableError(Exception):
-    """The contract asks nothing of this component here."""
-
-
-class UnavailableError(Exception):
-    """What the check needs is not on this machine."""
+class Unavailable(Exception):  # noqa: N818 - nothing is wrong
+    """A check cannot be made here: what it needs is not on this machine."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a contract asks for.
+    """One thing that is asked of a component.
 
     Attributes:
-        name: what it is called in reports: `gradients-reach-every-parameter`.
-        kinds: the registries whose components it is made on.
-        summary: one sentence.
-        run: makes it; raises AssertionError with what was expected and what came.
+        name: what it finds out, in few words: `gradients-reach-every-parameter`.
+        summary: the same as a sentence.
+        kinds: the kinds of component that it is asked of.
+        run: raises AssertionError, with what was expected and what came, where a subject is found wanting.
+        applies: whether it can be asked of a subject at all.
     """
 
     name: str
-    kinds: tuple[str, ...]
     summary: str
-    run: Callable[[Subject], None]
+    kinds: tuple[str, ...]
+    run: Function
+    applies: Callable[[Subject], bool]
 
 
-_CHECKS: dict[str, Check] = {}
-
-NETWORKS = ("generators", "discriminators")
-LOSSES = ("adversarial_losses", "reconstruction_losses")
-EVERYTHING = tuple(kind_names())
+_CHECKS: list[Check] = []
 
 
-def check(*kinds: str) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
-    """Make a function a check on components of some kinds; its name and the first line of its docstring tell what."""
+def check(*kinds: str, where: Callable[[Subject], bool] = lambda subject: True) -> Callable[[F], F]:
+    """Make a check of a function: called as the function is, with hyphens, summed up by its docstring.
 
-    def register(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
+    Args:
+        kinds: of which kinds it is asked, as the registries are called.
+        where: of which components of these kinds.
+    """
+
+    def register(function: F) -> F:
         name = function.__name__.replace("_", "-")
-        summary = inspect.cleandoc(function.__doc__ or "").partition("\n")[0]
-        _CHECKS[name] = Check(name, kinds, summary, function)
+        summary = " ".join(inspect.cleandoc(function.__doc__ or "").split())
+        _CHECKS.append(Check(name, summary, kinds, function, where))
         return function
 
     return register
 
 
-def all_checks() -> tuple[Check, ...]:
-    """Return every check, in the order in which they are made."""
+def checks_of(kind: Kind) -> tuple[Check, ...]:
+    """Return the checks of a kind in order."""
     for module in MODULES:
-        importlib.import_module(f"cgkit.testing.{module}")
-    return tuple(_CHECKS.values())
+        import_module(f"cgkit.testing.{module}")
+    return tuple(found for found in _CHECKS if kind.name in found.kinds)
 
 
-def checks_for(component: Component) -> tuple[Check, ...]:
-    """Return the checks that are made on a component."""
-    return tuple(one for one in all_checks() if component.kind.name in one.kinds)
+def expect(condition: bool, otherwise: str) -> None:
+    """Raise AssertionError with a reason where something is not so. (An `assert` would go with `python -O`.)"""
+    if not condition:
+        raise AssertionError(otherwise)
