@@ -1,0 +1,142 @@
+"""What of a run goes to MLflow, and how."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking.client import MlflowClient
+from torch import Tensor
+
+import cgkit
+from cgkit.atomic import replace_text
+from cgkit.engine.run import Run
+
+CHECKPOINT = "checkpoint"
+_BATCH = 100
+"""How many parameters MLflow takes at a time."""
+
+
+class Recorder:
+    """Logs one run.
+
+    The MLflow run's id is kept in `mlflow.json` in the run folder, so that a run that is continued is one run there
+    too. What was logged of a step before is not logged again when the step is repeated from a checkpoint.
+
+    Args:
+        run: the run, after whatever it resumes from was loaded.
+
+    Raises:
+        MlflowException: the store cannot be reached or written.
+    """
+
+    def __init__(self, run: Run) -> None:
+        # It tells of making tables, on a terminal where a run shows how it stands.
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        self._run = run
+        folder = run.folder.path.resolve()
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder / 'mlflow.db'}"
+        self._client = MlflowClient(tracking_uri=uri)
+        self._id = self._open(uri, folder)
+        self._logged = self._last_logged()
+        self._log_spec()
+
+    def losses(self, step: int, losses: Mapping[str, Tensor]) -> None:
+        """Log the losses of a step."""
+        if step > self._logged:
+            self._log_metrics(step, {name: float(loss) for name, loss in losses.items()})
+            self._logged = step
+
+    def checkpoint(self, step: int, folder: Path) -> None:
+        """Log that there is a checkpoint of a step, and where."""
+        if step not in self._steps_of(CHECKPOINT):
+            self._log_metrics(step, {CHECKPOINT: step})
+        self._client.set_tag(self._id, "cgkit.checkpoint", str(folder))
+
+    def finish(self, error: BaseException | None) -> None:
+        """Log the scores, the sheets of samples, and whether the run is finished, stopped or failed."""
+        run = self._run
+        reached = run.trainer.step_number
+        if error is not None:
+            self._client.set_tag(self._id, "cgkit.error", f"{type(error).__name__}: {error}"[:5000])
+        if error is None and reached == run.steps:
+            scores = run.folder.status().get("scores", ())
+            self._log_metrics(reached, {f"{score['metric']}_{score['direction']}": score["value"] for score in scores})
+        if (samples := run.folder.path / "samples").is_dir():
+            self._client.log_artifacts(self._id, str(samples), "samples")
+        stopped = "FINISHED" if reached == run.steps else "KILLED"
+        self._client.set_terminated(self._id, "FAILED" if error is not None else stopped)
+
+    def _open(self, uri: str, folder: Path) -> str:
+        """Return the id of the MLflow run: the one that is remembered, or a new one."""
+        file = folder / "mlflow.json"
+        own = "MLFLOW_TRACKING_URI" not in os.environ
+        store = "mlflow.db" if own else uri  # a run folder may be moved
+        remembered = _read(file)
+        if remembered.get("store") == store:
+            try:
+                self._client.update_run(remembered["run_id"], status="RUNNING")
+                return str(remembered["run_id"])
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "cgkit")
+        experiment = self._client.get_experiment_by_name(name)
+        artifacts = (folder / "mlflow-artifacts").as_uri() if own else None
+        number = experiment.experiment_id if experiment else self._client.create_experiment(name, artifacts)
+        tags = {"cgkit.version": cgkit.__version__, "cgkit.folder": str(folder)}
+        identity: str = self._client.create_run(number, run_name=self._run.spec.name, tags=tags).info.run_id
+        replace_text(file, json.dumps({"store": store, "run_id": identity}, indent=2) + "\n")
+        return identity
+
+    def _log_spec(self) -> None:
+        """Log the resolved spec; a parameter stays what it was first, so what was changed since becomes a tag."""
+        known = self._client.get_run(self._id).data.params
+        values = dict(flattened(self._run.spec.to_json()))
+        new = [Param(key, value) for key, value in values.items() if key not in known]
+        for start in range(0, len(new), _BATCH):
+            self._client.log_batch(self._id, params=new[start : start + _BATCH])
+        changed = {key: value for key, value in values.items() if known.get(key, value) != value}
+        tags = [RunTag(f"cgkit.changed.{key}", value) for key, value in changed.items()]
+        if tags:
+            self._client.log_batch(self._id, tags=tags)
+
+    def _log_metrics(self, step: int, values: Mapping[str, float]) -> None:
+        now = round(time.time() * 1000)
+        self._client.log_batch(self._id, [Metric(name, float(value), now, step) for name, value in values.items()])
+
+    def _last_logged(self) -> int:
+        """Return the last step whose losses were logged, 0 where there is none."""
+        names = self._client.get_run(self._id).data.metrics.keys() - {CHECKPOINT}
+        return max((step for name in names for step in self._steps_of(name)), default=0)
+
+    def _steps_of(self, name: str) -> set[int]:
+        return {metric.step for metric in self._client.get_metric_history(self._id, name)}
+
+
+def flattened(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted path and the text of every value in nested tables and arrays."""
+    if isinstance(value, Mapping) and value:
+        items = ((str(key), inner) for key, inner in value.items())
+    elif isinstance(value, list) and value:
+        items = ((str(number), inner) for number, inner in enumerate(value))
+    else:
+        yield path, value if isinstance(value, str) else json.dumps(value)
+        return
+    for key, inner in items:
+        yield from flattened(inner, f"{path}.{key}" if path else key)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) and isinstance(values.get("run_id"), str) else {}

@@ -1,0 +1,277 @@
+"""Runs are in MLflow as they were; what is wrong with MLflow stops none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cgkit_mlflow.recorder import flattened
+from mlflow.entities import Run
+from mlflow.tracking.client import MlflowClient
+
+SPEC = """
+name = "logged"
+seed = 3
+
+[data]
+source = "seasons"
+size = 16
+train = 6
+test = 2
+workers = 0
+
+[generator]
+name = "resnet"
+width = 4
+blocks = 1
+
+[discriminator]
+name = "patch"
+width = 4
+layers = 1
+
+[[augmentation]]
+name = "flip"
+
+[train]
+steps = 9
+batch = 2
+precision = "fp32"
+
+[log]
+every = 2
+patience = {patience}
+
+[checkpoint]
+every = 3
+
+[samples]
+every = 9
+count = 1
+
+[evaluation]
+count = 2
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    file = tmp_path / "spec.toml"
+    file.write_text(SPEC.format(patience=60.0))
+    return file
+
+
+def start(spec: Path, folder: Path, *more: object, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "cgkit", "run", spec, "--output", folder, *more]
+    inherited = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
+    return subprocess.Popen(
+        list(map(str, command)),
+        env={**inherited, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=spec.parent,
+    )
+
+
+def finished(*arguments: object, code: int = 0, **environment: str) -> str:
+    """Run to the end; returns what was written on stderr."""
+    process = start(*arguments, **environment)  # type: ignore[arg-type]
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == code, errors
+    return errors
+
+
+def client(folder: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def logged(folder: Path) -> Run:
+    """The one run of a run folder's store."""
+    store = client(folder)
+    runs = store.search_runs([experiment.experiment_id for experiment in store.search_experiments()])
+    assert len(runs) == 1
+    return runs[0]
+
+
+def history(folder: Path, name: str) -> list[tuple[int, float]]:
+    metrics = client(folder).get_metric_history(logged(folder).info.run_id, name)
+    return sorted((metric.step, metric.value) for metric in metrics)
+
+
+def recorded(folder: Path) -> dict[int, dict[str, float]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return {line["step"]: line for line in lines}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run from beginning to end, logging every step."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "spec.toml").write_text(SPEC.format(patience=60.0))
+    errors = finished(folder / "spec.toml", folder / "run", "--set", "log.every=1")
+    assert "mlflow" not in errors.lower()
+    return folder / "run"
+
+
+def test_a_run_is_there_with_its_spec_its_losses_its_checkpoints_its_samples_and_its_end(whole: Path) -> None:
+    run = logged(whole)
+    assert run.info.run_name == "logged"
+    assert run.info.status == "FINISHED"
+    resolved = json.loads((whole / "spec.resolved.json").read_text())
+    assert run.data.params == dict(flattened(resolved))
+    assert run.data.params["train.steps"] == "9"
+    assert run.data.params["augmentation.0.name"] == "flip"
+    assert [step for step, _ in history(whole, "checkpoint")] == [3, 6, 9]
+    # With every step recorded, a mean since the last record is the loss itself.
+    losses = [name for name in run.data.metrics if name in recorded(whole)[9]]
+    assert len(losses) >= 4
+    for name in losses:
+        steps = {step: line[name] for step, line in recorded(whole).items() if name in line}
+        assert history(whole, name) == pytest.approx(sorted(steps.items()))
+    scores = json.loads((whole / "status.json").read_text())["scores"]
+    assert scores
+    for score in scores:
+        assert history(whole, f"{score['metric']}_{score['direction']}") == [(9, score["value"])]
+    sheets = [artifact.path for artifact in client(whole).list_artifacts(run.info.run_id, "samples")]
+    assert sheets == ["samples/step-000009.png"]
+    copy = whole / "mlflow-artifacts" / run.info.run_id / "artifacts" / sheets[0]
+    assert copy.read_bytes() == (whole / sheets[0]).read_bytes()
+
+
+def test_losses_are_read_only_where_the_spec_says_so(spec: Path, tmp_path: Path) -> None:
+    finished(spec, tmp_path / "run")
+    names = [name for name in logged(tmp_path / "run").data.metrics if name in recorded(tmp_path / "run")[8]]
+    assert names
+    for name in names:
+        assert [step for step, _ in history(tmp_path / "run", name)] == [2, 4, 6, 8, 9]
+
+
+def test_a_run_that_was_killed_goes_on_in_the_same_mlflow_run_and_no_step_is_there_twice(
+    spec: Path, tmp_path: Path, whole: Path
+) -> None:
+    folder = tmp_path / "run"
+    # Checkpoints are rarer than what is logged, so that some logged steps are done again.
+    settings = ["--set", "log.every=1", "--set", "checkpoint.every=5"]
+    process = start(spec, folder, *settings, "--set", "train.steps=4000")
+    deadline = time.monotonic() + 150
+    while steps_in(folder) < 12:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = steps_in(folder)
+    identity = json.loads((folder / "mlflow.json").read_text())["run_id"]
+    total = 10 * (before // 10 + 2)
+    finished(spec, folder, *settings, "--set", f"train.steps={total}")
+    run = logged(folder)
+    assert run.info.run_id == identity
+    assert run.info.status == "FINISHED"
+    name = next(name for name in run.data.metrics if name in recorded(whole)[9])
+    assert [step for step, _ in history(folder, name)] == list(range(1, total + 1))
+    assert [step for step, _ in history(folder, "checkpoint")] == list(range(5, total + 1, 5))
+    assert run.data.params["train.steps"] == "4000"
+    assert run.data.tags["cgkit.changed.train.steps"] == str(total)
+    # The schedule apart, whose factor is one for so few steps of 4000, the steps are those of the whole run.
+    assert dict(history(folder, name))[1] == pytest.approx(dict(history(whole, name))[1])
+
+
+def steps_in(folder: Path) -> int:
+    try:
+        with sqlite3.connect(f"file:{folder / 'mlflow.db'}?mode=ro", uri=True) as store:
+            return int(store.execute("select coalesce(max(step), 0) from metrics").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_a_stopped_run_is_killed_in_mlflow_words_and_a_failed_one_failed(spec: Path, tmp_path: Path) -> None:
+    process = start(spec, tmp_path / "run", "--set", "train.steps=4000", "--set", "log.every=1")
+    while steps_in(tmp_path / "run") < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert logged(tmp_path / "run").info.status == "KILLED"
+    finished(spec, tmp_path / "bad", "--set", "train.learning_rate=1e30", code=6)
+    failed = logged(tmp_path / "bad")
+    assert failed.info.status == "FAILED"
+    assert "DivergedError" in failed.data.tags["cgkit.error"]
+
+
+def test_it_can_be_switched_off(spec: Path, tmp_path: Path) -> None:
+    finished(spec, tmp_path / "run", CGKIT_MLFLOW="0")
+    assert (tmp_path / "run" / "metrics.jsonl").exists()
+    assert not list((tmp_path / "run").glob("mlflow*"))
+
+
+def test_the_environment_names_another_store_and_experiment(spec: Path, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'shared.db'}"
+    for name in ("one", "two"):
+        finished(spec, tmp_path / name, MLFLOW_TRACKING_URI=store, MLFLOW_EXPERIMENT_NAME="mine")
+    found = MlflowClient(tracking_uri=store)
+    experiment = found.get_experiment_by_name("mine")
+    assert experiment is not None
+    folders = {run.data.tags["cgkit.folder"] for run in found.search_runs([experiment.experiment_id])}
+    assert folders == {str(tmp_path / "one"), str(tmp_path / "two")}
+    assert not list((tmp_path / "one").glob("mlflow*.db"))
+
+
+def warnings_about_mlflow(errors: str) -> list[str]:
+    return [line for line in errors.splitlines() if "mlflow" in line.lower()]
+
+
+def test_a_store_that_cannot_be_written_costs_one_warning(spec: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    errors = finished(spec, tmp_path / "run", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'taken' / 'x.db'}")
+    assert len(warnings_about_mlflow(errors)) == 1, errors
+    assert "it is not called again" in warnings_about_mlflow(errors)[0]
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "finished"
+
+
+@pytest.fixture
+def hanging() -> Iterator[str]:
+    """A server that accepts everything and never says a word."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    accepted: list[socket.socket] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                accepted.append(listening.accept()[0])
+            except OSError:
+                return
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    assert accepted  # it was asked indeed
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+
+
+def test_a_server_that_hangs_costs_one_warning_and_the_spec_s_patience(
+    spec: Path, tmp_path: Path, hanging: str
+) -> None:
+    spec.write_text(SPEC.format(patience=3.0))
+    started = time.monotonic()
+    errors = finished(spec, tmp_path / "run", MLFLOW_TRACKING_URI=hanging)
+    assert time.monotonic() - started < 90
+    assert len(warnings_about_mlflow(errors)) == 1, errors
+    assert "did not return within 3 seconds" in errors
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "finished"
+
+
+def test_a_spec_is_flattened_to_dotted_names() -> None:
+    spec = {"a": {"b": [1, {"c": None}]}, "d": "x", "e": {}, "f": [], "g": True}
+    assert dict(flattened(spec)) == {"a.b.0": "1", "a.b.1.c": "null", "d": "x", "e": "{}", "f": "[]", "g": "true"}
