@@ -22,7 +22,10 @@ layers:  ## check that imports point one way
 demo:  ## train on the built-in data
 	cgkit run examples/seasons.toml
 
+docs:  ## make the reference pages again, and the documentation's site in docs/_build
+	python docs/generate.py && sphinx-build -W -q docs docs/_build
+
 picture:  ## make README's picture again
 	cgkit run examples/seasons.toml && python docs/make_picture.py
 
-.PHONY: help install test lint format layers demo picture
+.PHONY: help install test lint format layers demo docs picture

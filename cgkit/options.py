@@ -54,8 +54,8 @@ def options_of(component: Component) -> dict[str, Option]:
         hints = get_type_hints(function, include_extras=True)
     except Exception as error:  # an annotation is an expression, which may raise anything
         raise PluginError(f"the signature of {component} cannot be read: {describe_exception(error)}") from error
-    if getattr(function, "__module__", None) == "torch.nn.modules.module":
-        parameters = ()  # nn.Module's own __init__ takes anything, and wants nothing
+    if "torch" in sys.modules and function is sys.modules["torch"].nn.Module.__init__:
+        parameters = ()  # nn.Module's own takes anything, and wants nothing
     _check_signature(component, parameters)
     meanings = {**_argument_docs(function.__doc__), **_argument_docs(target.__doc__)}
     options: dict[str, Option] = {}

@@ -382,3 +382,5 @@ def test_a_module_that_has_no_init_of_its_own_has_no_options() -> None:
     assert isinstance(build(component(Plain, "augmentation"), options={}), Plain)
     with pytest.raises(PluginError, match="takes 0 positional arguments, but a generator is built with"):
         options_of(component(Plain, "generator"))
+    torch.compile(Plain(), backend="eager")  # puts another __init__ into nn.Module
+    assert options_of(component(Plain, "augmentation")) == {}
