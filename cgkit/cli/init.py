@@ -12,7 +12,9 @@ from cgkit.errors import UsageError
 
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), default=Path("spec.toml"), show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("spec.toml"), show_default=True, help="The file."
+)
 @click.option("--force", is_flag=True, help="Replace the file where it exists.")
 def command(folders: tuple[Path, ...], output: Path, force: bool) -> None:
     """Write a commented spec. Given two FOLDERS of images, look at them and fill in sizes and channels."""

@@ -114,22 +114,22 @@ class DiscriminatorTable(Use):
 class AdversarialWeights(Table):
     """The weight of the adversarial loss of each direction."""
 
-    a2b: Weight = 1.0
-    b2a: Weight = 1.0
+    a2b: Weight = Field(default=1.0, description="For translations of a, which should look like b.")
+    b2a: Weight = Field(default=1.0, description="For translations of b, which should look like a.")
 
 
 class CycleWeights(Table):
     """The weights of both cycles: forward is a to b to a, backward is b to a to b."""
 
-    forward: Weight = 10.0
-    backward: Weight = 10.0
+    forward: Weight = Field(default=10.0, description="a to b and back to a.")
+    backward: Weight = Field(default=10.0, description="b to a and back to b.")
 
 
 class IdentityWeights(Table):
     """The weights of the identity loss on images of each domain: of b, the a2b generator should change nothing."""
 
-    a: Weight = 5.0
-    b: Weight = 5.0
+    a: Weight = Field(default=5.0, description="What the b2a generator changes on images of a.")
+    b: Weight = Field(default=5.0, description="What the a2b generator changes on images of b.")
 
 
 class Objective(Table):
@@ -156,11 +156,13 @@ class Train(Table):
     )
     batch: int = Field(default=1, ge=1, le=65_536, description="Images of each domain a step.")
     accumulate: int = Field(default=1, ge=1, le=4096, description="Batches whose gradients make up one step.")
-    learning_rate: float = Field(default=2e-4, gt=0, le=10)
+    learning_rate: float = Field(default=2e-4, gt=0, le=10, description="Of Adam, before the schedule's factor.")
     discriminator_learning_rate: float | None = Field(
         default=None, gt=0, le=10, description="Where it differs from learning_rate."
     )
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default=(0.5, 0.999), description="How slowly Adam's two averages forget."
+    )
     image_pool: int = Field(
         default=50, ge=0, le=100_000, description="Made images kept to show the discriminators (0: none)."
     )
@@ -245,8 +247,8 @@ class Spec(Table):
     samples: Samples = Samples()
     log: Log = Log()
     evaluation: Evaluation = Evaluation()
-    metric: Uses | None = None
-    tracker: Uses | None = None
+    metric: Uses | None = Field(default=None, description="What translations are scored by; [] for nothing.")
+    tracker: Uses | None = Field(default=None, description="Where numbers are written, beside metrics.jsonl.")
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as JSON values, in the shape in which it is written."""

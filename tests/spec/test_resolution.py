@@ -49,12 +49,13 @@ def test_every_component_is_named_and_every_option_spelt_out(load):
             "betas": [0.5, 0.999],
             "image_pool": 50,
             "precision": "auto",
+            "memory": "fast",
             "initialisation": 0.02,
         },
         "schedule": {"name": "linear"},
         "checkpoint": {"every": 1000, "keep": 3},
         "samples": {"every": 500, "count": 4},
-        "log": {"every": 10},
+        "log": {"every": 10, "patience": 30.0},
         "evaluation": {"count": 64},
         "metric": [{"name": "psnr"}],
         "tracker": [{"name": "jsonl", "flush": True}],
@@ -258,8 +259,8 @@ class TestAComponentThatIsNotThere:
             'spec.toml:2: data.source: no source is called "video"; there are: folder, seasons'
         ]
         assert problems('[adversarial_loss]\nname = "cgkit-x/hinge"') == [
-            'spec.toml:2: adversarial_loss.name: no adversarial loss is called "cgkit-x/hinge";'
-            ' did you mean "cgkit/hinge"?'
+            'spec.toml:2: adversarial_loss.name: no adversarial loss is called "cgkit-x/hinge": it needs cgkit-x,'
+            ' which is not installed; pip install "cgkit-x", or did you mean "cgkit/hinge"?'
         ]
 
     def test_may_be_a_failed_plugins(self, plugins, problems, load):
