@@ -1,22 +1,40 @@
-"""The conformance kit: what the contract asks of a component, as checks.
+"""The conformance kit: everything that the contracts ask for, tried on a component.
 
-Every built-in component is held against them, and so can be any other: `cgkit plugins check cgkit-NAME` runs them, and
-in a package's own tests they are one test:
+A plugin's tests hold one function:
 
     from cgkit.testing import conformance
 
-    @conformance("cgkit-NAME")
+    @conformance("cgkit-linear")
     def test_every_component_keeps_its_contract(check):
         check()
 
-A component is built as small as its `example(folder)` says; from its defaults where it has none. Every check builds
-its own, and leaves the process as it was.
+and `cgkit plugins check cgkit-linear` does the same without pytest.
 """
 
 from __future__ import annotations
 
-from cgkit.testing.checks import Check
-from cgkit.testing.decorator import conformance
-from cgkit.testing.running import CheckResult, check_component, check_plugin, checks_for
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cgkit.testing.checking import CheckResult, check_component, check_plugin
+    from cgkit.testing.checks import Check, checks_for
+    from cgkit.testing.pytest_decorator import conformance
 
 __all__ = ["Check", "CheckResult", "check_component", "check_plugin", "checks_for", "conformance"]
+
+_LAZY = {
+    "Check": "checks",
+    "CheckResult": "checking",
+    "check_component": "checking",
+    "check_plugin": "checking",
+    "checks_for": "checks",
+    "conformance": "pytest_decorator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use: a test module that is only collected needs no torch."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'cgkit.testing' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"cgkit.testing.{_LAZY[name]}"), name)

@@ -1,94 +1,87 @@
-"""What a check is, and the list of them all."""
+"""What a check is, and which there are for each kind of component."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from cgkit.contracts import Kind, kind_names
+from cgkit.contracts import kind_names
 
 if TYPE_CHECKING:
+    from cgkit.registry import Component
     from cgkit.testing.subject import Subject
 
 MODULES = (
-    "options",
+    "registration",
     "importing",
-    "pickling",
-    "randomness",
     "networks",
     "gradients",
-    "generators",
-    "discriminators",
+    "randomness",
+    "state",
+    "compilation",
     "adversarial_losses",
     "reconstruction_losses",
     "augmentations",
     "sources",
-    "schedules",
-    "metrics",
-    "trackers",
+    "observation",
 )
-"""The modules of this package that hold checks, in the order in which these run."""
-
-ALL_KINDS = tuple(kind_names())
-
-Function = Callable[["Subject"], None]
-F = TypeVar("F", bound=Function)
+"""The modules of this package that hold checks, in the order in which they are made."""
 
 
-class Unavailable(Exception):  # noqa: N818 - nothing is wrong
-    """A check cannot be made here: what it needs is not on this machine."""
+class NotApplicableError(Exception):
+    """The contract asks nothing of this component here."""
+
+
+class UnavailableError(Exception):
+    """What the check needs is not on this machine."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that is asked of a component.
+    """One thing that a contract asks for.
 
     Attributes:
-        name: what it finds out, in few words: `gradients-reach-every-parameter`.
-        summary: the same as a sentence.
-        kinds: the kinds of component that it is asked of.
-        run: raises AssertionError, with what was expected and what came, where a subject is found wanting.
-        applies: whether it can be asked of a subject at all.
+        name: what it is called in reports: `gradients-reach-every-parameter`.
+        kinds: the registries whose components it is made on.
+        summary: one sentence.
+        run: makes it; raises AssertionError with what was expected and what came.
     """
 
     name: str
-    summary: str
     kinds: tuple[str, ...]
-    run: Function
-    applies: Callable[[Subject], bool]
+    summary: str
+    run: Callable[[Subject], None]
 
 
-_CHECKS: list[Check] = []
+_CHECKS: dict[str, Check] = {}
+
+NETWORKS = ("generators", "discriminators")
+LOSSES = ("adversarial_losses", "reconstruction_losses")
+EVERYTHING = tuple(kind_names())
 
 
-def check(*kinds: str, where: Callable[[Subject], bool] = lambda subject: True) -> Callable[[F], F]:
-    """Make a check of a function: called as the function is, with hyphens, summed up by its docstring.
+def check(*kinds: str) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
+    """Make a function a check on components of some kinds; its name and the first line of its docstring tell what."""
 
-    Args:
-        kinds: of which kinds it is asked, as the registries are called.
-        where: of which components of these kinds.
-    """
-
-    def register(function: F) -> F:
+    def register(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
         name = function.__name__.replace("_", "-")
-        summary = " ".join(inspect.cleandoc(function.__doc__ or "").split())
-        _CHECKS.append(Check(name, summary, kinds, function, where))
+        summary = inspect.cleandoc(function.__doc__ or "").partition("\n")[0]
+        _CHECKS[name] = Check(name, kinds, summary, function)
         return function
 
     return register
 
 
-def checks_of(kind: Kind) -> tuple[Check, ...]:
-    """Return the checks of a kind in order."""
+def all_checks() -> tuple[Check, ...]:
+    """Return every check, in the order in which they are made."""
     for module in MODULES:
-        import_module(f"cgkit.testing.{module}")
-    return tuple(found for found in _CHECKS if kind.name in found.kinds)
+        importlib.import_module(f"cgkit.testing.{module}")
+    return tuple(_CHECKS.values())
 
 
-def expect(condition: bool, otherwise: str) -> None:
-    """Raise AssertionError with a reason where something is not so. (An `assert` would go with `python -O`.)"""
-    if not condition:
-        raise AssertionError(otherwise)
+def checks_for(component: Component) -> tuple[Check, ...]:
+    """Return the checks that are made on a component."""
+    return tuple(one for one in all_checks() if component.kind.name in one.kinds)
