@@ -71,9 +71,7 @@ def reading(sharded: ShardedImages) -> Read:
 def wids(images: Path, work: Path) -> Read:
     from wids import ShardListDataset
 
-    tars = [
-        {"url": shard.url, "nsamples": shard.nsamples} for shard in read_index(str(work / "shards")).shardlist
-    ]
+    tars = [{"url": shard.url, "nsamples": shard.nsamples} for shard in read_index(str(work / "shards")).shardlist]
     with contextlib.redirect_stderr(None):
         dataset = ShardListDataset(tars, transformations=[], cache_dir=str(work / "wids"))
     return lambda index: dataset[index][".png"].getvalue()
