@@ -51,8 +51,8 @@ def adversarial_losses_stay_finite(subject: Subject) -> None:
                 ("discriminator", discriminator_loss(loss, real, fake)),
                 ("generator", generator_loss(loss, fake, real)),
             ):
-                assert torch.isfinite(made), f"the {who}'s loss is {float(made):g} {where}"
-                gradients = torch.autograd.grad(made, (real, fake), allow_unused=True)
+                assert torch.isfinite(made).all(), f"the {who}'s loss is not finite {where}"
+                gradients = torch.autograd.grad(made.sum(), (real, fake), allow_unused=True)
                 finite = all(one is None or bool(torch.isfinite(one).all()) for one in gradients)
                 assert finite, f"the gradient of the {who}'s loss is not finite {where}"
 
@@ -65,12 +65,12 @@ def adversarial_losses_point_the_right_way(subject: Subject) -> None:
         real = torch.full((2, 1, 2, 2), middle, requires_grad=True)
         fake = torch.full((2, 1, 2, 2), middle, requires_grad=True)
         of_real, of_fake = torch.autograd.grad(
-            discriminator_loss(loss, real, fake), (real, fake), allow_unused=True, materialize_grads=True
+            discriminator_loss(loss, real, fake).sum(), (real, fake), allow_unused=True, materialize_grads=True
         )
         assert of_real.sum() < 0, f"the discriminator is not taught to rate real images above {middle:g}"
         assert of_fake.sum() > 0, f"the discriminator is not taught to rate made images below {middle:g}"
         (of_made,) = torch.autograd.grad(
-            generator_loss(loss, fake, real.detach()), fake, allow_unused=True, materialize_grads=True
+            generator_loss(loss, fake, real.detach()).sum(), fake, allow_unused=True, materialize_grads=True
         )
         assert of_made.sum() < 0, f"the generator is not taught to have its images rated above {middle:g}"
 

@@ -58,8 +58,8 @@ def augmentations_stay_in_range(subject: Subject) -> None:
             assert torch.isfinite(out).all(), "made something that is not finite"
             if made.role != "adversarial":
                 least, most = float(out.min()), float(out.max())
-                assert least >= -1e-5, f"made {least:.3g}, below 0"
-                assert most <= 1 + 1e-5, f"made {most:.3g}, above 1"
+                assert least >= -1e-5, f"made {least:.3g} of an image in [0, 1], below 0"
+                assert most <= 1 + 1e-5, f"made {most:.3g} of an image in [0, 1], above 1"
 
 
 @check("augmentations")
@@ -109,7 +109,7 @@ def what_adapts_keeps_its_state_in_buffers(subject: Subject) -> None:
     if not hasattr(made, "observe"):
         raise NotApplicableError
     made = _observing(made)
-    again = _observing(subject.build())
+    again: Any = subject.build()
     again.load_state_dict(made.state_dict())
     for level in (3.0, -3.0):
         for one in (made, again):

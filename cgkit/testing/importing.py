@@ -63,7 +63,7 @@ def _import_and_watch(module: ModuleType) -> list[str]:
 
 def _settings() -> dict[str, str]:
     return {
-        "torch's random numbers": str(torch.get_rng_state().sum()),
+        "torch's random numbers": str(hash(torch.get_rng_state().numpy().tobytes())),
         "Python's random numbers": str(hash(random.getstate())),
         "numpy's random numbers": str(np.random.get_state()),
         "torch's default type": str(torch.get_default_dtype()),
