@@ -8,6 +8,10 @@ from queue import SimpleQueue
 from threading import Thread
 
 
+GOODBYE = 10.0
+"""Seconds that a thread may take to end."""
+
+
 class StalledError(Exception):
     """A call did not return in time. It may still be running."""
 
@@ -17,7 +21,9 @@ class Attendant:
 
     def __init__(self, name: str) -> None:
         self._calls: SimpleQueue[tuple[Callable[[], object], Future[None]] | None] = SimpleQueue()
-        Thread(target=self._serve, name=name, daemon=True).start()
+        self._thread = Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+        self._stalled = False
 
     def call(self, function: Callable[[], object], patience: float) -> None:
         """Make a call and wait for it.
@@ -37,11 +43,14 @@ class Attendant:
         except TimeoutError:
             if done.done():  # it was the function that raised it
                 raise
+            self._stalled = True
             raise StalledError(f"did not return within {patience:g} seconds") from None
 
     def dismiss(self) -> None:
-        """Let the thread end when its calls are done."""
+        """Let the thread end when its calls are done; wait for it, unless it stalled."""
         self._calls.put(None)
+        if not self._stalled:
+            self._thread.join(GOODBYE)
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:
@@ -52,3 +61,5 @@ class Attendant:
                 done.set_exception(error)
             else:
                 done.set_result(None)
+            # What a call held on to (a run, its tensors) must not be freed here while the program ends.
+            del call, function, done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -121,3 +122,27 @@ def test_a_timeout_of_the_callee_is_its_own_failure_and_no_stall() -> None:
         Attendant("test").call(fail, 10)
     with pytest.raises(StalledError, match=r"did not return within 0\.1 seconds"):
         Attendant("test").call(threading.Event().wait, 0.1)
+
+
+HOOKS = """
+import cgkit
+
+@cgkit.hookimpl
+def cgkit_run_started(run):
+    pass
+
+@cgkit.hookimpl
+def cgkit_run_finished(run):
+    pass
+"""
+
+
+def test_a_process_with_observers_ends_as_one_without(
+    tiny_spec: Path, tmp_path: Path, cgkit_process: Callable[..., subprocess.Popen[str]]
+) -> None:
+    plugin = tmp_path / "hooks.py"
+    plugin.write_text(HOOKS)
+    for number in range(3):
+        process = cgkit_process("run", tiny_spec, "--output", tmp_path / f"run-{number}", "--plugin", plugin)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
