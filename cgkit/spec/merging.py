@@ -105,9 +105,9 @@ def _place_paths(layer: Layer, paths: set[str]) -> Mapping[str, Any]:
 
 
 def _placed(value: Any, folder: Path) -> Any:
-    """Return a path, or an array of paths, made absolute as seen from a folder; a URL stays what it is."""
+    """Return a path, or an array of paths, made absolute as seen from a folder."""
     if isinstance(value, list):
         return [_placed(element, folder) for element in value]
-    if not isinstance(value, str) or "\0" in value or "://" in value:
+    if not isinstance(value, str) or "\0" in value:
         return value
     return os.path.realpath(folder / os.path.expanduser(value))  # noqa: PTH111 - unlike pathlib's, never raises

@@ -272,10 +272,6 @@ class TestPaths:
         assert data.options["more"] == [str(folder / "x"), "/y"]
         assert data.options["pattern"] == "*"
 
-    def test_that_are_urls_are_left_alone(self, load):
-        data = load('[data]\nsource = "folder"\na = "https://example.org/a"\nb = "s3://bucket/b"').data
-        assert (data.options["a"], data.options["b"]) == ("https://example.org/a", "s3://bucket/b")
-
     def test_of_an_override_are_relative_to_the_working_directory(self, plugins, folder, monkeypatch):
         from cgkit.spec import load_spec
 
