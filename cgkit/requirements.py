@@ -24,7 +24,7 @@ class Absence:
 
 
 def read_requirement(text: str) -> Requirement:
-    """Return a requirement of the form `cgkit-uvcgan >= 0.1, < 1` (PEP 508: a name and version specifiers).
+    """Return a requirement of the form `cgkit-stains >= 0.1, < 1` (PEP 508: a name and version specifiers).
 
     Raises:
         ValueError: it is malformed, or holds a URL, extras or an environment marker.
@@ -34,7 +34,7 @@ def read_requirement(text: str) -> Requirement:
     except InvalidRequirement:
         requirement = None
     if requirement is None or requirement.url or requirement.extras or requirement.marker:
-        raise ValueError('should be a package with versions, like "cgkit-uvcgan >= 0.1, < 1"')
+        raise ValueError('should be a package with versions, like "cgkit-stains >= 0.1, < 1"')
     return requirement
 
 

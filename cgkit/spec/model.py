@@ -231,7 +231,7 @@ class Spec(Table):
     name: str = Field(default="run", pattern=r"^[\w][\w. -]{0,99}$", description="What the run is called.")
     seed: int = Field(default=0, ge=0, le=2**53, description="What all randomness derives from.")
     requires: Annotated[tuple[Requirement, ...], Field(max_length=100)] | None = Field(
-        default=None, description='The packages that the components come from: ["cgkit-uvcgan >= 0.1, < 1"].'
+        default=None, description='The packages that the components come from: ["cgkit-stains >= 0.1, < 1"].'
     )
     data: Data = Data()
     generator: GeneratorTable = GeneratorTable()

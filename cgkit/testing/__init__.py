@@ -4,11 +4,11 @@ A plugin's tests hold one function:
 
     from cgkit.testing import conformance
 
-    @conformance("cgkit-linear")
+    @conformance("cgkit-NAME")
     def test_every_component_keeps_its_contract(check):
         check()
 
-and `cgkit plugins check cgkit-linear` does the same without pytest.
+and `cgkit plugins check cgkit-NAME` does the same without pytest.
 """
 
 from __future__ import annotations

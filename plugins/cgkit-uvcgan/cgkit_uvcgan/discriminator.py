@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
@@ -67,6 +68,11 @@ class BatchHeadPatchDiscriminator(nn.Module):
         self.memories = nn.ModuleDict(
             {kind: FeatureMemory(memory, channels, (height, across)) for kind in ("real", "fake")}
         )
+
+    @staticmethod
+    def example(folder: Path) -> dict[str, int]:
+        """Return options of a small one."""
+        return {"width": 8, "layers": 2}
 
     def forward(self, images: Tensor, *, real: bool | None = None, learning: bool = False) -> Tensor:
         """Return one logit a patch, `(N, 1, h, w)`, for `(N, in_channels, H, W)`.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Le, MaxLen, MinLen
@@ -80,6 +81,12 @@ class VitUnetGenerator(nn.Module):
         self.last = nn.Conv2d(features[0], out_channels, 1)
         if modulated:
             self._initialise()
+
+    @staticmethod
+    def example(folder: Path) -> dict[str, Any]:
+        """Return options of a small one."""
+        transformer = {"blocks": 1, "heads": 2, "width": 16, "positions": 16, "feed_forward": 32}
+        return {"features": [8, 16], **transformer}
 
     def forward(self, images: Tensor) -> Tensor:
         """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].

@@ -89,7 +89,7 @@ class TestARequiredPackage:
     )
     def test_is_a_name_with_versions_and_nothing_else(self, errors: Callable[..., list[str]], wanted: str) -> None:
         (error,) = errors(top=f'requires = ["cgkit", "{wanted}"]\n', code=2)
-        assert error.startswith('1: requires.1: should be a package with versions, like "cgkit-uvcgan >= 0.1, < 1"')
+        assert error.startswith('1: requires.1: should be a package with versions, like "cgkit-stains >= 0.1, < 1"')
 
     def test_stands_in_an_array(self, errors: Callable[..., list[str]]) -> None:
         (error,) = errors(top='requires = "cgkit-x"\n', code=2)
