@@ -7,7 +7,6 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Thread
 
-
 GOODBYE = 10.0
 """Seconds that a thread may take to end."""
 

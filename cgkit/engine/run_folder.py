@@ -110,7 +110,7 @@ class RunFolder:
     def _read_json(self, name: str) -> dict[str, Any] | None:
         try:
             values = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{self.path / name} cannot be read: {error}") from error
