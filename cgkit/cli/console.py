@@ -60,7 +60,9 @@ def stderr() -> Console:
     """Return the console for messages and progress."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    # A line stays a line where it is piped on, so that it can be searched for.
+    width = None if sys.stderr.isatty() else 1000
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 def message(text: str) -> None:

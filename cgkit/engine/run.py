@@ -19,7 +19,7 @@ from cgkit.data.loading import Batch, UnpairedImages, training_batches
 from cgkit.data.sampling import StepBatches
 from cgkit.engine.assembly import Assembly
 from cgkit.engine.blame import plugin_at_fault
-from cgkit.engine.continuation import refuse_other_data, refuse_other_spec
+from cgkit.engine.continuation import refuse_other_data, refuse_other_plugins, refuse_other_spec
 from cgkit.engine.examination import Examination
 from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.model_folder import ModelInfo, write_model
@@ -27,7 +27,7 @@ from cgkit.engine.observers import Observers
 from cgkit.engine.precision import choose_precision
 from cgkit.engine.processes import ALONE, Processes, refuse_uneven_shares
 from cgkit.engine.progress import Reporter, Stopwatch
-from cgkit.engine.run_folder import RunFolder
+from cgkit.engine.run_folder import RunFolder, made_with
 from cgkit.engine.signals import StopRequest
 from cgkit.engine.trainer import Trainer
 from cgkit.errors import CgkitError, DivergedError, ResourceError
@@ -36,6 +36,7 @@ from cgkit.options import build
 from cgkit.plugins import Plugins
 from cgkit.registry import describe_exception
 from cgkit.spec import Spec
+from cgkit.spec.providers import providers_used
 from cgkit.spec.reading import Layer
 
 
@@ -68,6 +69,7 @@ class Run:
         self.folder = folder
         self._assembly = assembly
         self._plugins = plugins
+        self._providers = providers_used(spec, plugins)
         self._device = device
         self._reporter = reporter
         self._domains = assembly.source.train()
@@ -183,7 +185,7 @@ class Run:
         if not self.processes.is_first:
             return
         self.folder.remember_spec(self.spec, source)
-        self.folder.remember_environment(self._plugins, self._device)
+        self.folder.remember_environment(self._plugins, self._device, self._providers)
 
     def _resume(self, observers: Observers) -> None:
         checkpoint = read_latest(self.folder.checkpoints, report=self._reporter.warning)
@@ -191,6 +193,8 @@ class Run:
             observers.rewind(0)
             return
         refuse_other_data(checkpoint.state["data"], self._fingerprints)
+        providers = made_with(checkpoint.state.get("providers"))
+        refuse_other_plugins(providers, self.spec, self._plugins, self.folder.path)
         self.trainer.load(checkpoint.step, checkpoint.tensors, checkpoint.state["trainer"])
         self._saved_step = checkpoint.step
         self._unrecorded = list(checkpoint.state["unrecorded"])
@@ -213,7 +217,7 @@ class Run:
             "unrecorded": [{name: float(loss) for name, loss in losses.items()} for losses in self._unrecorded],
             "data": self._fingerprints,
             "spec": self.spec.to_json(),
-            "plugins": {plugin.distribution: plugin.version for plugin in self._plugins.statuses},
+            "providers": self._providers,
         }
         checkpoint = Checkpoint(step, tensors, state)
         folder = write_checkpoint(self.folder.checkpoints, checkpoint, keep=self.spec.checkpoint.keep)
@@ -253,8 +257,7 @@ class Run:
         if not self.processes.is_first:
             return Outcome("finished", self.folder.path, trainer.step_number)
         info = ModelInfo(self.spec, trainer.step_number, averaged=trainer.moving_average is not None)
-        providers = {plugin.distribution: plugin.version for plugin in self._plugins.statuses}
-        write_model(self.folder.model, trainer.best_generators, info, providers)
+        write_model(self.folder.model, trainer.best_generators, info, self._providers)
         self._status("finished", scores=[asdict(one) for one in scores])
         return Outcome("finished", self.folder.path, trainer.step_number, scores)
 

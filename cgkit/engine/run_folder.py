@@ -85,14 +85,11 @@ class RunFolder:
                 replace_text(self.path / "spec.toml", source.read_text(encoding="utf-8-sig"))
             replace_text(self.path / "spec.resolved.json", _pretty(spec.to_json()))
 
-    def remember_environment(
-        self, plugins: Plugins, device: torch.device, providers: Mapping[str, str] | None = None
-    ) -> None:
+    def remember_environment(self, plugins: Plugins, device: torch.device, providers: Mapping[str, str]) -> None:
         """Keep what the run is made with, and which of the plugins' distributions its components come from."""
         values = environment(plugins, device)
         with _writable(self.path):
-            text = _pretty(values if providers is None else {**values, "providers": dict(providers)})
-            replace_text(self.path / "environment.json", text)
+            replace_text(self.path / "environment.json", _pretty({**values, "providers": dict(providers)}))
 
     def write_status(self, **values: Any) -> None:
         """Say how the run stands: state, step, steps, exit code."""

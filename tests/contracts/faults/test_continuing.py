@@ -173,6 +173,41 @@ class TestARunWhosePluginHasAnotherVersion:
 
 
 @pytest.mark.parametrize("name", ["linear"], indirect=True)
+class TestWhatIsKeptOfThePlugins:
+    @pytest.fixture
+    def name(self) -> str:
+        return "linear"
+
+    @pytest.fixture
+    def trained(self, site: Site, forked: Command, spec: Callable[..., Path], run: Path, name: str) -> Path:
+        """The spec of a run beside which a plugin was installed that it does not use."""
+        site.install("cgkit-linear", LINEAR, version="1.2")
+        site.install("cgkit-silent", TRACKER, version="3.1")
+        file = spec(name)
+        made = forked("run", file, "--output", run)
+        assert made.code == 0, made.err
+        return file
+
+    @pytest.mark.usefixtures("trained")
+    def test_is_each_that_a_component_comes_from_and_no_other(self, run: Path) -> None:
+        (newest, *_) = sorted((run / "checkpoints").glob("step-*"), reverse=True)
+        for file in (run / "environment.json", newest / "state.json", run / "model" / "config.json"):
+            assert json.loads(file.read_text())["providers"] == {"cgkit-linear": "1.2"}, file
+
+    def test_is_in_the_checkpoint_too(self, site: Site, forked: Command, trained: Path, run: Path) -> None:
+        (run / "environment.json").unlink()
+        site.install("cgkit-linear", LINEAR, version="2.0")
+        refused = forked("run", trained, "--output", run, *CONTINUED)
+        assert refused.code == 4
+        assert "was made with cgkit-linear 1.2, and 2.0 is installed" in refused.err
+
+    def test_lets_a_run_go_on_without_a_plugin_that_it_does_not_use(
+        self, site: Site, forked: Command, trained: Path, run: Path
+    ) -> None:
+        site.uninstall("cgkit-silent")
+        assert forked("run", trained, "--output", run, *CONTINUED).code == 0
+
+
 class TestARunWhosePluginsNameAnotherOneProvidesToo:
     def test_goes_on_with_what_it_was_made_with(
         self, site: Site, forked: Command, trained: Path, run: Path, images: Path, tmp_path: Path
@@ -186,7 +221,7 @@ class TestARunWhosePluginsNameAnotherOneProvidesToo:
         assert forked("run", trained, "--output", run, "--set", "train.steps=4").code == 0
 
     def test_is_not_continued_with_the_other_one(
-        self, site: Site, forked: Command, trained: Path, run: Path, images: Path, tmp_path: Path
+        self, site: Site, forked: Command, trained: Path, run: Path, images: Path, tmp_path: Path, name: str
     ) -> None:
         site.uninstall("cgkit-linear")
         site.install("cgkit-late", LINEAR)
@@ -198,7 +233,11 @@ class TestARunWhosePluginsNameAnotherOneProvidesToo:
             refused = forked(*arguments)
             assert refused.code == 4, refused.err
             (error,) = lines_with(refused.err, "error:")
-            assert "was made with cgkit-linear 1.2, which is not installed, and without cgkit-late" in error
+            told = {
+                "linear": "was made with cgkit-linear 1.2, which is not installed, and without cgkit-late",
+                "cgkit-linear/linear": "needs cgkit-linear, which is not installed (the run was made with 1.2)",
+            }
+            assert told[name] in error
         assert content(run) == before
 
     def test_which_is_built_in_goes_on(
