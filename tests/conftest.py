@@ -82,6 +82,12 @@ def plugins() -> Plugins:
     return load_plugins(installed=False)
 
 
+@pytest.fixture(scope="session")
+def tiny_text() -> str:
+    """The text of a spec that trains for four steps in well under a second."""
+    return TINY
+
+
 @pytest.fixture
 def tiny_spec(tmp_path: Path) -> Path:
     """A spec that trains for four steps in well under a second."""

@@ -75,7 +75,9 @@ def succeeded(done: subprocess.CompletedProcess[str]) -> str:
 def test_a_package_passes_its_own_tests(package: str, python: Python) -> None:
     folder = ROOT / "plugins" / package
     options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", "--rootdir", folder)
-    told = succeeded(python("-m", "pytest", *options, folder / "tests", cwd=folder))
+    # Every package is installed, and what one of them observes takes time in the runs of the others.
+    alone = {} if package == "cgkit-mlflow" else {"CGKIT_MLFLOW": "0"}
+    told = succeeded(python("-m", "pytest", *options, folder / "tests", cwd=folder, **alone))
     assert re.search(r"\d+ passed", told)
     assert "skipped" not in told.splitlines()[-1]
 

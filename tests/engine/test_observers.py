@@ -142,7 +142,7 @@ def test_a_process_with_observers_ends_as_one_without(
 ) -> None:
     plugin = tmp_path / "hooks.py"
     plugin.write_text(HOOKS)
-    for number in range(3):
+    for number in range(2):
         process = cgkit_process("run", tiny_spec, "--output", tmp_path / f"run-{number}", "--plugin", plugin)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err

@@ -23,10 +23,12 @@ pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="to
 
 SETTINGS = ["train.precision=fp64", "train.image_pool=0", "checkpoint.every=2", "checkpoint.keep=50"]
 
+LONGER = ["train.precision=fp64", "train.image_pool=3", "train.steps=40", "checkpoint.every=5", "checkpoint.keep=50"]
+
 Torchrun = Callable[..., subprocess.Popen[str]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def torchrun() -> Torchrun:
     """Start two processes that train a spec into a folder."""
 
@@ -50,6 +52,15 @@ def final(folder: Path) -> dict[str, torch.Tensor]:
     newest = list_checkpoints(folder / "checkpoints")[-1]
     files = sorted(newest.glob("*.safetensors"))
     return {f"{file.stem}/{name}": tensor for file in files for name, tensor in load_file(file).items()}
+
+
+@pytest.fixture(scope="module")
+def straight(tiny_text: str, torchrun: Torchrun, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """The last checkpoint of a run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("straight")
+    (folder / "spec.toml").write_text(tiny_text)
+    finished(torchrun(folder / "spec.toml", folder / "run", *LONGER))
+    return final(folder / "run")
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -78,34 +89,30 @@ def test_two_processes_with_an_image_each_learn_what_one_with_two_images_learns(
 
 
 def test_a_stopped_run_continues_exactly_with_a_pool_for_each_process(
-    tiny_spec: Path, tmp_path: Path, torchrun: Torchrun
+    tiny_spec: Path, tmp_path: Path, torchrun: Torchrun, straight: dict[str, torch.Tensor]
 ) -> None:
-    settings = [*SETTINGS, "train.image_pool=3", "train.steps=40", "checkpoint.every=5"]
-    finished(torchrun(tiny_spec, tmp_path / "straight", *settings))
-    process = torchrun(tiny_spec, tmp_path / "halted", *settings)
+    process = torchrun(tiny_spec, tmp_path / "halted", *LONGER)
     until(lambda: len(list_checkpoints(tmp_path / "halted" / "checkpoints")) >= 2)
     process.send_signal(signal.SIGTERM)  # torchrun passes it on to every process
     process.communicate(timeout=60)
     assert json.loads((tmp_path / "halted" / "status.json").read_text())["state"] in ("stopped", "finished")
-    finished(torchrun(tiny_spec, tmp_path / "halted", *settings))
-    straight, continued = final(tmp_path / "straight"), final(tmp_path / "halted")
+    finished(torchrun(tiny_spec, tmp_path / "halted", *LONGER))
+    continued = final(tmp_path / "halted")
     assert {"pool/a", "pool/a.1", "pool/b", "pool/b.1"} <= straight.keys()
     assert not torch.equal(straight["pool/a"], straight["pool/a.1"])
     assert [name for name in straight if not torch.equal(straight[name], continued[name])] == []
 
 
 def test_a_killed_process_ends_the_others_and_the_run_is_restarted_from_the_last_checkpoint(
-    tiny_spec: Path, tmp_path: Path, torchrun: Torchrun
+    tiny_spec: Path, tmp_path: Path, torchrun: Torchrun, straight: dict[str, torch.Tensor]
 ) -> None:
-    settings = [*SETTINGS, "train.steps=40", "checkpoint.every=5"]
-    finished(torchrun(tiny_spec, tmp_path / "straight", *settings))
-    process = torchrun(tiny_spec, tmp_path / "killed", *settings, restarts=1)
+    process = torchrun(tiny_spec, tmp_path / "killed", *LONGER, restarts=1)
     until(lambda: len(list_checkpoints(tmp_path / "killed" / "checkpoints")) >= 2)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
     assert "continuing" in finished(process)
     assert not list((tmp_path / "killed" / "checkpoints").glob(".tmp-*"))
-    straight, restarted = final(tmp_path / "straight"), final(tmp_path / "killed")
+    restarted = final(tmp_path / "killed")
     assert [name for name in straight if not torch.equal(straight[name], restarted[name])] == []
 
 

@@ -11,13 +11,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cgkit_mlflow.recorder import flattened
 from mlflow.entities import Run
 from mlflow.tracking.client import MlflowClient
+
+from cgkit.cli import main
+
+Finished = Callable[..., str]
 
 SPEC = """
 name = "logged"
@@ -100,12 +104,24 @@ def start(spec: Path, folder: Path, *more: object, **environment: str) -> subpro
     )
 
 
-def finished(*arguments: object, code: int = 0, **environment: str) -> str:
-    """Run to the end; returns what was written on stderr."""
-    process = start(*arguments, **environment)  # type: ignore[arg-type]
-    _, errors = process.communicate(timeout=200)
-    assert process.returncode == code, errors
-    return errors
+@pytest.fixture
+def finished(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Finished:
+    """Run to the end in this process, which spares the imports; returns what was written on stderr."""
+
+    def run(spec: Path, folder: Path, *more: object, code: int = 0, **environment: str) -> str:
+        with monkeypatch.context() as changed:
+            for name in [name for name in os.environ if "MLFLOW" in name]:
+                changed.delenv(name)
+            for name, value in environment.items():
+                changed.setenv(name, value)
+            changed.chdir(spec.parent)
+            with pytest.raises(SystemExit) as stop:
+                main(["run", str(spec), "--output", str(folder), *map(str, more)])
+        errors = capsys.readouterr().err
+        assert (stop.value.code or 0) == code, errors
+        return errors
+
+    return run
 
 
 def client(folder: Path) -> MlflowClient:
@@ -135,7 +151,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run from beginning to end, logging every step."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "spec.toml").write_text(SPEC.format(patience=60.0))
-    errors = finished(folder / "spec.toml", folder / "run", "--set", "log.every=1")
+    process = start(folder / "spec.toml", folder / "run", "--set", "log.every=1")
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
     assert "mlflow" not in errors.lower()
     return folder / "run"
 
@@ -166,7 +184,7 @@ def test_a_run_is_there_with_its_spec_its_losses_its_checkpoints_its_samples_and
     assert copy.read_bytes() == (whole / sheets[0]).read_bytes()
 
 
-def test_losses_are_read_only_where_the_spec_says_so(spec: Path, tmp_path: Path) -> None:
+def test_losses_are_read_only_where_the_spec_says_so(spec: Path, tmp_path: Path, finished: Finished) -> None:
     finished(spec, tmp_path / "run")
     names = [name for name in logged(tmp_path / "run").data.metrics if name in recorded(tmp_path / "run")[8]]
     assert names
@@ -175,7 +193,7 @@ def test_losses_are_read_only_where_the_spec_says_so(spec: Path, tmp_path: Path)
 
 
 def test_a_run_that_was_killed_goes_on_in_the_same_mlflow_run_and_no_step_is_there_twice(
-    spec: Path, tmp_path: Path, whole: Path
+    spec: Path, tmp_path: Path, whole: Path, finished: Finished
 ) -> None:
     folder = tmp_path / "run"
     # Checkpoints are rarer than what is logged, so that some logged steps are done again.
@@ -212,7 +230,9 @@ def steps_in(folder: Path) -> int:
         return 0
 
 
-def test_a_stopped_run_is_killed_in_mlflow_words_and_a_failed_one_failed(spec: Path, tmp_path: Path) -> None:
+def test_a_stopped_run_is_killed_in_mlflow_words_and_a_failed_one_failed(
+    spec: Path, tmp_path: Path, finished: Finished
+) -> None:
     process = start(spec, tmp_path / "run", "--set", "train.steps=4000", "--set", "log.every=1")
     while steps_in(tmp_path / "run") < 2:
         assert process.poll() is None, process.communicate()
@@ -229,13 +249,13 @@ def test_a_stopped_run_is_killed_in_mlflow_words_and_a_failed_one_failed(spec: P
     assert "DivergedError" in failed.data.tags["cgkit.error"]
 
 
-def test_it_can_be_switched_off(spec: Path, tmp_path: Path) -> None:
+def test_it_can_be_switched_off(spec: Path, tmp_path: Path, finished: Finished) -> None:
     finished(spec, tmp_path / "run", CGKIT_MLFLOW="0")
     assert (tmp_path / "run" / "metrics.jsonl").exists()
     assert not list((tmp_path / "run").glob("mlflow*"))
 
 
-def test_the_environment_names_another_store_and_experiment(spec: Path, tmp_path: Path) -> None:
+def test_the_environment_names_another_store_and_experiment(spec: Path, tmp_path: Path, finished: Finished) -> None:
     store = f"sqlite:///{tmp_path / 'shared.db'}"
     for name in ("one", "two"):
         finished(spec, tmp_path / name, MLFLOW_TRACKING_URI=store, MLFLOW_EXPERIMENT_NAME="mine")
@@ -253,7 +273,7 @@ def warnings_in(errors: str) -> list[str]:
     return [" ".join(line.partition("\nstep ")[0].split()) for line in lines]
 
 
-def test_a_store_that_cannot_be_written_costs_one_warning(spec: Path, tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_costs_one_warning(spec: Path, tmp_path: Path, finished: Finished) -> None:
     (tmp_path / "taken").write_text("a file, not a folder")
     errors = finished(spec, tmp_path / "run", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'taken' / 'x.db'}")
     (warning,) = warnings_in(errors)
@@ -283,7 +303,7 @@ def hanging() -> Iterator[str]:
 
 
 def test_a_server_that_hangs_costs_one_warning_and_the_spec_s_patience(
-    spec: Path, tmp_path: Path, hanging: str
+    spec: Path, tmp_path: Path, hanging: str, finished: Finished
 ) -> None:
     spec.write_text(SPEC.format(patience=3.0))
     started = time.monotonic()
