@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import torch
 from torch import Tensor, nn
 
@@ -87,9 +88,10 @@ def the_penalty_is_a_scalar_that_teaches(subject: Subject) -> None:
         real, fake = torch.rand(2, 2, 3, 8, 8) * 2 - 1
         penalty = loss.penalty(discriminator, real, fake)
     _check_scalar("the penalty", penalty)
-    assert torch.isfinite(penalty), f"the penalty is {float(penalty):g}"
-    assert float(penalty) >= 0, f"the penalty is {float(penalty):g}, less than zero"
-    if not penalty.requires_grad and float(penalty) == 0:
+    amount = float(penalty.detach())
+    assert math.isfinite(amount), f"the penalty is {amount:g}"
+    assert amount >= 0, f"the penalty is {amount:g}, less than zero"
+    if not penalty.requires_grad and amount == 0:
         return  # its weight is zero
     weight = discriminator[0].weight
     (gradient,) = torch.autograd.grad(penalty, weight, allow_unused=True, materialize_grads=True)  # type: ignore[arg-type]
