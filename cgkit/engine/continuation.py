@@ -23,6 +23,8 @@ MAY_CHANGE = (
     "requires",
     "train.steps",
     "train.epochs",
+    "train.memory",
+    "train.compile",
     "checkpoint",
     "samples",
     "log",

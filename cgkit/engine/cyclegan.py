@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -92,6 +92,18 @@ class CycleGAN(nn.Module):
         """Whether what a generator computed on the way is computed again for its gradient, in place of being kept."""
         self.generators = nn.ModuleDict({"a2b": generator_a2b, "b2a": generator_b2a})
         self.discriminators = nn.ModuleDict({"a": discriminator_a, "b": discriminator_b})
+        self.compiled: dict[nn.Module, nn.Module] = {}
+        """What is called in place of a network to train it; has the network's own parameters and attributes."""
+
+    def compile_networks(self) -> None:
+        """Let torch compile each network for every shape of images that it is called with from now on."""
+        networks = (*self.generators.values(), *self.discriminators.values())
+        self.compiled = {network: cast(nn.Module, torch.compile(network, dynamic=False)) for network in networks}
+
+    def discriminator(self, domain: str) -> nn.Module:
+        """Return what to call to have images of a domain judged."""
+        discriminator = self.discriminators[domain]
+        return self.compiled.get(discriminator, discriminator)
 
     def forward(self, real_a: Tensor, real_b: Tensor, passes: Passes = ALL_PASSES) -> CyclePass:
         """Translate both ways, there and back, and on to themselves, as far as `passes` asks for it."""
@@ -111,6 +123,7 @@ class CycleGAN(nn.Module):
 
     def _translated(self, direction: str, *batches: Tensor | None) -> tuple[Tensor | None, ...]:
         generator = self.generators[direction]
+        generator = self.compiled.get(generator, generator)
         # Batch norm would count a batch twice that it sees twice.
         if not self.recompute or mixes_samples(generator):
             return _together(generator, *batches)

@@ -100,7 +100,7 @@ class Objective:
         for domain, real, fake in (("a", cycle.real_a, fakes.a), ("b", cycle.real_b, fakes.b)):
             if fake is None:
                 continue
-            discriminator = model.discriminators[domain]
+            discriminator = model.discriminator(domain)
             real, fake = self._augmented(domain, real, fake)
             real_logits, fake_logits = _judged(discriminator, real, fake, learning=True)
             observed[domain] = [scale.detach() for scale in real_logits]
@@ -109,9 +109,9 @@ class Objective:
             ]
             terms[f"discriminator_{domain}"] = torch.stack(losses).mean()
             if hasattr(self.adversarial_loss, "penalty"):
-                # Differentiated twice, so not in reduced precision.
+                # Differentiated twice, so not in reduced precision, and not compiled: that can be done once only.
                 with torch.autocast(real.device.type, enabled=False):
-                    penalty = self.adversarial_loss.penalty(discriminator, *_wide(real, fake))
+                    penalty = self.adversarial_loss.penalty(model.discriminators[domain], *_wide(real, fake))
                 terms[f"penalty_{domain}"] = penalty
         return _scalars(terms), observed
 
@@ -125,7 +125,7 @@ class Objective:
                         observe(logits)
 
     def _fooled(self, model: CycleGAN, domain: str, fake: Tensor, real: Tensor) -> Tensor:
-        discriminator, loss = model.discriminators[domain], self.adversarial_loss
+        discriminator, loss = model.discriminator(domain), self.adversarial_loss
         if getattr(loss, "wants_real_logits", False):
             real_logits, fake_logits = _judged(discriminator, *self._augmented(domain, real, fake), learning=False)
             losses = [loss.generator_loss(*pair) for pair in zip(fake_logits, real_logits, strict=True)]  # type: ignore[call-arg]

@@ -19,6 +19,7 @@ from cgkit.data.loading import Batch, UnpairedImages, training_batches
 from cgkit.data.sampling import StepBatches
 from cgkit.engine.assembly import Assembly
 from cgkit.engine.blame import plugin_at_fault
+from cgkit.engine.compilation import compile_for, repays
 from cgkit.engine.continuation import refuse_other_data, refuse_other_plugins, refuse_other_spec
 from cgkit.engine.examination import Examination
 from cgkit.engine.memory import memory_errors_explained
@@ -120,6 +121,7 @@ class Run:
             observers.notify("cgkit_run_started", run=self)
             self._status("running")
             with self._saved_on_error(observers), memory_errors_explained():
+                self._compile()
                 stopped = self._loop(observers, stop)
                 outcome = self._stop() if stopped else self._finish(observers)
         except BaseException as raised:
@@ -154,6 +156,14 @@ class Run:
             if stopping and step < trainer.steps:
                 return True
         return False
+
+    def _compile(self) -> None:
+        spec = self.spec
+        if self.trainer.step_number < self.steps and repays(spec.train.compile, self.steps, self._device):
+            images = spec.train.batch // self.processes.count
+            noise_a, noise_b = (torch.rand(images, n, *spec.data.size) * 2 - 1 for n in spec.data.channels)
+            names = ("noise",) * images
+            compile_for(self.trainer, [Batch(noise_a, noise_b, names, names)], self._reporter)
 
     def _step(self, batches: list[Batch], stop: bool) -> dict[str, Tensor]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -83,18 +84,7 @@ class Trainer:
         """
         self._seed_draws()
         self._set_learning_rates()
-        losses: Terms = {}
-        cycles: list[CyclePass] = []
-        with _frozen(self.model.discriminators):
-            for batch in batches:
-                cycles.append(self._teach_generators(batch, losses, share=1 / len(batches)))
-        judged: list[RealLogits] = []
-        for number, cycle in enumerate(cycles):
-            fakes = self._exchange(self.objective.fakes(cycle), number)
-            with self.precision.autocast():
-                terms, real_logits = self.objective.discriminators(self.model, cycle, fakes)
-            self._backward(terms, losses, share=1 / len(batches))
-            judged.append(real_logits)
+        losses, judged = self._learn(batches)
         # The discriminators learn from images made before the generators' update, so both updates can wait until
         # it is known that every gradient is finite.
         self._average(losses, stop)
@@ -102,6 +92,27 @@ class Trainer:
         self._observe(_together(judged))
         self.step_number += 1
         return losses
+
+    def compile(self, batches: Sequence[Batch]) -> None:
+        """Compile the networks by trying on such batches all that a step computes; nothing is learned from them.
+
+        Raises:
+            Exception: whatever the compiler raises; the networks are as they were.
+        """
+        before = copy.deepcopy((self.model.state_dict(), self.objective.parts.state_dict(), self.image_pools))
+        self.model.compile_networks()
+        try:
+            self._seed_draws()
+            self._learn(batches)
+        except BaseException:
+            self.model.compiled.clear()
+            raise
+        finally:
+            networks, parts, self.image_pools = before
+            self.model.load_state_dict(networks)
+            self.objective.parts.load_state_dict(parts)
+            for optimizer in self._optimizers().values():
+                optimizer.zero_grad(set_to_none=True)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Return everything that a resumed run needs, by file."""
@@ -145,6 +156,22 @@ class Trainer:
                 raise CheckpointError(f"the image pool holds {len(images)} images, more than {pool.capacity}")
             pool.images = None if images is None else images.to(self.precision.device)
         self.step_number = step
+
+    def _learn(self, batches: Sequence[Batch]) -> tuple[Terms, list[RealLogits]]:
+        """Add to every network's gradients what batches teach; return the losses, and the logits of real images."""
+        losses: Terms = {}
+        cycles: list[CyclePass] = []
+        with _frozen(self.model.discriminators):
+            for batch in batches:
+                cycles.append(self._teach_generators(batch, losses, share=1 / len(batches)))
+        judged: list[RealLogits] = []
+        for number, cycle in enumerate(cycles):
+            fakes = self._exchange(self.objective.fakes(cycle), number)
+            with self.precision.autocast():
+                terms, real_logits = self.objective.discriminators(self.model, cycle, fakes)
+            self._backward(terms, losses, share=1 / len(batches))
+            judged.append(real_logits)
+        return losses, judged
 
     def _teach_generators(self, batch: Batch, losses: Terms, share: float) -> CyclePass:
         """Translate a batch, add the terms' gradients to the generators', and return the images without history."""

@@ -177,6 +177,10 @@ class Train(Table):
         default="fast",
         description="low takes much less memory for large images: the same numbers, in about a third more time.",
     )
+    compile: bool | Literal["auto"] = Field(
+        default="auto",
+        description="torch.compile for the networks: first a wait, then faster steps; auto: long runs on a GPU.",
+    )
     initialisation: float = Field(default=0.02, gt=0, le=10, description="Standard deviation of the initial weights.")
 
     @model_validator(mode="after")

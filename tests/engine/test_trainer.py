@@ -241,3 +241,24 @@ def test_bf16_learns_as_float32_does(make_trainer: Make) -> None:
             losses = trainer.step([batch(1)])
         final[precision] = sum(float(losses[name]) for name in ("cycle_forward", "identity_b"))
     assert final["bf16"] == pytest.approx(final["fp32"], rel=0.05)
+
+
+def test_compiled_networks_learn_what_others_learn_and_compiling_them_teaches_nothing(make_trainer: Make) -> None:
+    # Each shape that a network is called with is compiled apart, and the identity passes have one of their own.
+    tables = {
+        "discriminator": {"name": "patch", "width": 4, "layers": 1, "norm": "batch"},
+        "objective": {"identity": 0},
+    }
+    compiled, eager = (make_trainer(tables=tables, image_pool=3) for _ in range(2))
+    for trainer in (compiled, eager):
+        trainer.step([batch(0)])
+    before = copy.deepcopy((compiled.tensors(), compiled.state()))
+    compiled.compile([batch(1)])
+    for file, tensors in compiled.tensors().items():
+        for name, tensor in tensors.items():
+            assert torch.equal(tensor, before[0][file][name]), f"{file}: {name}"
+    assert compiled.state() == before[1]
+    for seed in (2, 3):
+        losses = eager.step([batch(seed)])
+        for name, loss in compiled.step([batch(seed)]).items():
+            assert float(loss) == pytest.approx(float(losses[name]), rel=1e-9), name
