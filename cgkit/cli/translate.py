@@ -16,6 +16,12 @@ from cgkit.errors import DataError, UsageError
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Where the translations go.")
 @click.option("--direction", type=click.Choice(["a2b", "b2a"]), default="a2b", show_default=True, help="Which way.")
 @click.option("--device", help="cpu, cuda or cuda:N. [default: cuda where there is one]")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "bf16", "fp32"]),
+    help="What it computes in; auto is bf16 where the hardware multiplies it. [default: as it was trained]",
+)
+@click.option("--batch", type=click.IntRange(1, 4096), default=4, show_default=True, help="Images translated at once.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 @click.pass_context
 def command(
@@ -25,6 +31,8 @@ def command(
     output: Path,
     direction: str,
     device: str | None,
+    precision: str | None,
+    batch: int,
     as_json: bool,
 ) -> int:
     """Translate image files, or all images of folders, with the model of RUN; names and sizes stay as they are.
@@ -35,10 +43,10 @@ def command(
     from cgkit.translation.files import translate_files
     from cgkit.translation.translator import Translator
 
-    translator = Translator.load(run, direction=direction, device=device, plugins=plugins)
+    translator = Translator.load(run, direction=direction, device=device, precision=precision, plugins=plugins)
     written: list[str] = []
     failed: list[str] = []
-    for result in translate_files(translator, inputs, output):
+    for result in translate_files(translator, inputs, output, batch=batch):
         if isinstance(result, DataError):
             failed.append(str(result))
             console.error(str(result))

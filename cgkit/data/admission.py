@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import stat
 import struct
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -28,6 +30,8 @@ CHANNELS = {"1": 1, "L": 1, "LA": 2, "P": 3, "PA": 4, "RGB": 3, "RGBA": 4, "CMYK
 
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
+_WARNINGS = threading.Lock()
+"""Held while warnings are silenced, which is for all threads at once."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,9 @@ def admitted(path: Path | EncodedImage) -> Iterator[Image.Image]:
         _check_file(path)
     opened = path.open() if isinstance(path, EncodedImage) else path
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is stricter
-            with Image.open(opened, formats=FORMATS) as image:
-                _check_header(path, image)
-                yield image
+        with _without_warnings(opened) as image:
+            _check_header(path, image)
+            yield image
     except UnidentifiedImageError:
         raise DataError(f"{path}: not an image of the formats {', '.join(FORMATS)}", hint="remove it") from None
     except Image.DecompressionBombError as error:
@@ -104,6 +106,12 @@ def admitted(path: Path | EncodedImage) -> Iterator[Image.Image]:
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{path}: damaged or cut short: {reason}", hint="mend or remove it") from error
+
+
+def _without_warnings(file: Path | BinaryIO) -> Image.Image:
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is stricter
+        return Image.open(file, formats=FORMATS)
 
 
 def _check_file(path: Path) -> None:

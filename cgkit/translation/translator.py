@@ -8,9 +8,10 @@ from typing import Literal, Self
 
 from torch import Tensor, nn
 
+from cgkit.engine.cyclegan import mixes_samples
 from cgkit.engine.inference import translation_by
 from cgkit.engine.model_folder import ModelInfo, load_generator, read_model
-from cgkit.engine.precision import Precision, choose_device
+from cgkit.engine.precision import Precision, choose_device, choose_precision
 from cgkit.errors import CheckpointError, DataError
 from cgkit.plugins import Plugins, load_plugins
 
@@ -25,6 +26,8 @@ class Translator:
         self.direction = direction
         channels = info.spec.data.channels
         self.in_channels, self.out_channels = channels if direction == "a2b" else channels[::-1]
+        self.takes_batches = not mixes_samples(generator.eval())
+        """Whether images of a batch are translated as each would be by itself."""
         self._translate = translation_by(generator.to(precision.device, precision.dtype), precision)
 
     @classmethod
@@ -34,6 +37,7 @@ class Translator:
         *,
         direction: str = "a2b",
         device: str | None = None,
+        precision: str | None = None,
         plugins: Plugins | None = None,
     ) -> Self:
         """Load the model of a run folder, or a model folder by itself.
@@ -42,6 +46,8 @@ class Translator:
             run_or_model: the folder.
             direction: `a2b` or `b2a`.
             device: `cpu`, `cuda` or `cuda:N`; by default CUDA where there is one.
+            precision: `fp32`, `bf16`, or `auto` for bf16 where the hardware multiplies it natively; by default as the
+                model was trained.
             plugins: the loaded plugins; by default all that are installed.
 
         Raises:
@@ -56,7 +62,9 @@ class Translator:
         plugins = plugins or load_plugins()
         info = read_model(model, plugins)
         generator = load_generator(model, info, direction, plugins)
-        return cls(generator, info, direction, Precision("fp32", choose_device(device)))
+        trained = info.spec.train.precision
+        wanted = precision or ("fp32" if trained == "fp64" else trained)
+        return cls(generator, info, direction, choose_precision(wanted, choose_device(device)))
 
     def __call__(self, images: Tensor) -> Tensor:
         """Translate one image `(C, H, W)` or a batch `(N, C, H, W)` in [0, 1]; the result has the same form.
