@@ -78,6 +78,23 @@ def test_a_grey_model_writes_grey_images(cgkit: Cli, tmp_path: Path, image_folde
     assert {Image.open(path).mode for path in (tmp_path / "out").iterdir()} == {"L"}
 
 
+def test_batches_change_nothing_and_bf16_little(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
+    inputs = image_folder("inputs", count=5, size=(16, 16))
+    ways = {"alone": ("--batch", 1), "together": ("--batch", 3), "bf16": ("--precision", "bf16")}
+    for name, options in ways.items():
+        assert cgkit("translate", trained, inputs, "--output", tmp_path / name, *options).code == 0
+    pixels = {
+        name: np.stack([np.asarray(Image.open(file), int) for file in sorted((tmp_path / name).iterdir())])
+        for name in ways
+    }
+    assert len(pixels["alone"]) == 5
+    assert np.array_equal(pixels["alone"], pixels["together"])
+    difference = np.abs(pixels["bf16"] - pixels["alone"])
+    assert 0 < difference.max() <= 8
+
+
 def test_an_image_too_small_for_the_generator_is_reported(cgkit: Cli, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.new("RGB", (3, 3)).save(tmp_path / "in" / "tiny.png")

@@ -1,0 +1,94 @@
+"""Files translated in batches are those translated one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from cgkit.engine.cyclegan import mixes_samples
+from cgkit.engine.model_folder import ModelInfo
+from cgkit.engine.precision import Precision
+from cgkit.errors import DataError
+from cgkit.plugins import Plugins
+from cgkit.spec import resolve_spec
+from cgkit.translation.files import translate_files
+from cgkit.translation.translator import Translator
+
+Folder = Callable[..., Path]
+
+
+class Watched(nn.Module):
+    """Turns colours round, and remembers the shapes that it was given."""
+
+    def __init__(self, *, mixes: bool = False) -> None:
+        super().__init__()
+        self.mixes_samples = mixes
+        self.shapes: list[tuple[int, ...]] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.shapes.append(tuple(images.shape))
+        if images.shape[-1] < 8:
+            raise ValueError("at least 8 pixels, please")
+        return -images
+
+
+@pytest.fixture
+def translator(plugins: Plugins) -> Callable[[nn.Module], Translator]:
+    def make(generator: nn.Module) -> Translator:
+        spec = resolve_spec({"data": {"source": "seasons", "size": 16}}, plugins)
+        return Translator(generator, ModelInfo(spec, 0, False), "a2b", Precision("fp32", torch.device("cpu")))
+
+    return make
+
+
+def test_consecutive_images_of_one_size_go_together_and_come_out_in_order(
+    translator: Callable[[nn.Module], Translator], image_folder: Folder, tmp_path: Path
+) -> None:
+    inputs = image_folder("inputs", count=7, size=(16, 12))
+    Image.new("RGB", (10, 9), "red").save(inputs / "image-4.png")
+    (inputs / "image-2.png").write_bytes(b"no image")
+    generator = Watched()
+    results = list(translate_files(translator(generator), [inputs], tmp_path / "out", batch=3))
+    assert generator.shapes == [(2, 3, 12, 16), (1, 3, 12, 16), (1, 3, 9, 10), (2, 3, 12, 16)]
+    assert isinstance(results.pop(2), DataError)
+    assert results == [tmp_path / "out" / f"image-{number}.png" for number in (0, 1, 3, 4, 5, 6)]
+    for number in (0, 1, 3, 4, 5, 6):
+        before, after = (np.asarray(Image.open(f / f"image-{number}.png")) for f in (inputs, tmp_path / "out"))
+        assert np.array_equal(after, 255 - before)
+
+
+def test_a_generator_that_mixes_images_is_given_one_at_a_time(
+    translator: Callable[[nn.Module], Translator], image_folder: Folder, tmp_path: Path
+) -> None:
+    generator = Watched(mixes=True)
+    assert mixes_samples(generator)
+    list(translate_files(translator(generator), [image_folder("inputs", count=3)], tmp_path / "out", batch=3))
+    assert [shape[0] for shape in generator.shapes] == [1, 1, 1]
+
+
+def test_images_that_a_generator_refuses_are_told_by_name_and_the_others_written(
+    translator: Callable[[nn.Module], Translator], image_folder: Folder, tmp_path: Path
+) -> None:
+    inputs = image_folder("inputs", count=2, size=(16, 12))
+    Image.new("RGB", (4, 4)).save(inputs / "small.png")
+    *written, error = translate_files(translator(Watched()), [inputs], tmp_path / "out", batch=4)
+    assert len(written) == 2
+    assert str(error) == f"{inputs / 'small.png'}: at least 8 pixels, please"
+
+
+def test_leaving_off_writes_nothing_more_than_was_under_way(
+    translator: Callable[[nn.Module], Translator], image_folder: Folder, tmp_path: Path
+) -> None:
+    results = translate_files(translator(Watched()), [image_folder("inputs", count=40)], tmp_path / "out", batch=2)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    written = sorted((tmp_path / "out").iterdir())
+    assert 1 <= len(written) < 12
+    for file in written:
+        Image.open(file).load()
