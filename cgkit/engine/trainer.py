@@ -178,8 +178,8 @@ class Trainer:
         real_a, real_b = self._placed(batch.real_a), self._placed(batch.real_b)
         whole = CyclePass(real_a, real_b, None, None)
         # Made one after the other, one cycle's history is forgotten before the next one's is made.
-        sparing = self._settings.memory == "low"
-        for passes in self.objective.passes.apart() if sparing else (self.objective.passes,):
+        together = self._settings.memory == "fast"
+        for passes in (self.objective.passes,) if together else self.objective.passes.apart():
             with self.precision.autocast():
                 cycle = self.model(real_a, real_b, passes)
                 terms = self.objective.generators(self.model, cycle)

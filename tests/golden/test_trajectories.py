@@ -68,7 +68,7 @@ def _trainer(
     )
 
 
-@pytest.mark.parametrize("memory", ["fast", "low"])
+@pytest.mark.parametrize("memory", ["fast", "balanced", "low"])
 @pytest.mark.parametrize(("case", "loss", "blocks"), CASES)
 def test_every_loss_of_every_step_agrees_in_float64(
     plugins: Plugins, golden_tensors: Tensors, golden_losses: Losses, case: str, loss: str, blocks: int, memory: str

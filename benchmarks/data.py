@@ -1,0 +1,138 @@
+"""The loader: images a second from JPEG files to batches, against the usual loader and what a training step takes.
+
+    python benchmarks/data.py --workers 0 1 2
+
+Each image is resized to 286 pixels, cropped to 256 at random and flipped half of the time, as published. The usual
+loader is a `Dataset` around Pillow in torch's own `DataLoader`, with one pair of images at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from measuring import in_own_process, report
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from training_step import Case, measure
+from translation import write_images
+
+from cgkit.data.loading import UnpairedImages, training_batches
+from cgkit.data.sampling import StepBatches
+from cgkit.engine.assembly import assemble
+from cgkit.plugins import load_plugins
+from cgkit.spec import resolve_spec
+
+
+class UsualImages(Dataset[tuple[Tensor, Tensor]]):
+    """Image pairs as the published code makes them."""
+
+    def __init__(self, folder_a: Path, folder_b: Path, size: int, larger: int) -> None:
+        self._a, self._b = (sorted(folder.iterdir()) for folder in (folder_a, folder_b))
+        self._size, self._larger = size, larger
+
+    def __len__(self) -> int:
+        return len(self._a)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self._prepared(self._a[index]), self._prepared(random.choice(self._b))
+
+    def _prepared(self, file: Path) -> Tensor:
+        with Image.open(file) as opened:
+            image = opened.convert("RGB").resize((self._larger, self._larger), Image.Resampling.BICUBIC)
+        left, above = (random.randint(0, self._larger - self._size) for _ in range(2))
+        image = image.crop((left, above, left + self._size, above + self._size))
+        if random.random() < 0.5:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div_(127.5).sub_(1)
+
+
+def usual(folder: Path, size: int, workers: int, pairs: int) -> float:
+    """Return the images a second of the usual loader."""
+    torch.set_num_threads(1)
+    images = UsualImages(folder / "a", folder / "b", size, larger_than(size))
+    sampler = torch.utils.data.RandomSampler(images, replacement=True, num_samples=pairs + 1)
+    return rate(DataLoader(images, 1, sampler=sampler, num_workers=workers), pairs)
+
+
+def assembled(folder: Path, size: int, workers: int, pairs: int) -> float:
+    """Return the images a second of cgkit's loader."""
+    torch.set_num_threads(1)
+    plugins = load_plugins(installed=False)
+    spec = resolve_spec(
+        {
+            "data": {"source": "folder", "a": str(folder / "a"), "b": str(folder / "b"), "size": size},
+            "augmentation": [{"name": "resize-and-crop"}, {"name": "flip"}],
+            "generator": {"width": 4, "blocks": 1},
+        },
+        plugins,
+    )
+    built = assemble(spec, plugins)
+    images = UnpairedImages(built.source.train(), spec.data.channels, built.preparation, seed=0)
+    return rate(training_batches(images, StepBatches(0, pairs + 1, 1, 1), workers=workers), pairs)
+
+
+def rate(batches: Iterable[object], pairs: int) -> float:
+    """Return the images a second of a loader that has begun."""
+    iterator = iter(batches)
+    next(iterator)
+    start = time.perf_counter()
+    for _ in islice(iterator, pairs):
+        pass
+    return 2 * pairs / (time.perf_counter() - start)
+
+
+def larger_than(size: int) -> int:
+    """Return the side that an image is resized to before it is cropped: 286 for 256."""
+    return round(size * 286 / 256)
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=256, help="pixels a side that are trained on")
+    parser.add_argument("--pairs", type=int, default=400, help="how many pairs of images to load")
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="processes that read")
+    parser.add_argument("--width", type=int, default=64, help="of the networks of the training step")
+    parser.add_argument("--blocks", type=int, default=9, help="of its generators")
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    options = parser.parse_args()
+    kind = "bf16" if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else "fp32"
+    step = in_own_process(measure, Case("fast", kind, options.size, 1, options.width, options.blocks, 3.0)).step
+    consumed = 2 / step.median
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for side in "ab":
+            write_images(folder / side, 64, larger_than(options.size))
+        for workers in options.workers:
+            rates = {
+                what: in_own_process(load, folder, options.size, workers, options.pairs)
+                for what, load in (("usual loader", usual), ("cgkit", assembled))
+            }
+            rows += [
+                {
+                    "loader": what,
+                    "workers": workers,
+                    "images a second": found,
+                    "faster": found / rates["usual loader"],
+                    "times what a step takes": found / consumed,
+                }
+                for what, found in rates.items()
+            ]
+    settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
+    title = f"From JPEG files to batches; a step in {kind} takes {consumed:.3g} images a second"
+    report(title, rows, options.output, options=settings, consumed=consumed)
+
+
+if __name__ == "__main__":
+    main()

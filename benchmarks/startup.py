@@ -1,0 +1,91 @@
+"""How long commands take before they do anything, against importing torch; and the way to the first training step.
+
+python benchmarks/startup.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from measuring import Timing, report, timed
+
+TINY = """
+[data]
+source = "seasons"
+size = 64
+train = 8
+test = 2
+
+[generator]
+name = "resnet"
+width = 16
+blocks = 2
+
+[train]
+steps = 1
+
+[samples]
+count = 1
+
+[evaluation]
+count = 1
+"""
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repetitions", type=int, default=5, help="of each command")
+    parser.add_argument("--without-compile", action="store_true", help="leave torch.compile out, which takes a minute")
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        spec = folder / "spec.toml"
+        spec.write_text(TINY)
+        run = ["-m", "cgkit", "run", str(spec), "--output"]
+        compiled = ["--set", "train.compile=true"]
+        commands: dict[str, list[str]] = {
+            "import torch": ["-c", "import torch"],
+            "import cgkit": ["-c", "import cgkit"],
+            "cgkit --help": ["-m", "cgkit", "--help"],
+            "cgkit list-components": ["-m", "cgkit", "list-components"],
+            "cgkit check": ["-m", "cgkit", "check", str(spec)],
+        }
+        timings = {what: repeated(command, options.repetitions) for what, command in commands.items()}
+        runs = folder / "runs"
+        timings["cgkit run, one step"] = repeated([*run, f"{runs}/%d"], options.repetitions)
+        if not options.without_compile:
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")
+            timings["the same, compiled for the first time"] = repeated([*run, f"{runs}/first", *compiled], 1)
+            again = repeated([*run, f"{runs}/again-%d", *compiled], options.repetitions)
+            timings["the same, compiled before"] = again
+    baseline = timings["import torch"].median
+    rows: list[dict[str, Any]] = [
+        {"what": what, "time": timing, "of importing torch": timing.median / baseline}
+        for what, timing in timings.items()
+    ]
+    report("Starting up", rows, options.output)
+
+
+def repeated(command: list[str], times: int) -> Timing:
+    """Time a command of Python in processes of its own; `%d` in it stands for a number that is new each time."""
+    numbers = iter(range(times + 1))
+
+    def once() -> None:
+        number = next(numbers)
+        arguments = [part.replace("%d", str(number)) for part in command]
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+    # A command that stands for itself alone leaves something behind, and is not warmed up.
+    return timed(once, warm_ups=1 if times > 1 else 0, seconds=0, at_least=times)
+
+
+if __name__ == "__main__":
+    main()
