@@ -10,11 +10,18 @@ from cgkit.engine.precision import Precision
 from cgkit.evaluation.scoring import Translate
 
 
-def translation_by(generator: nn.Module, precision: Precision) -> Translate:
+def translation_by(
+    generator: nn.Module, precision: Precision, layout: torch.memory_format = torch.contiguous_format
+) -> Translate:
     """Return a function from images `(N, C, H, W)` in [0, 1] to their translations, float32 on the CPU.
 
     Height and width need not be multiples of the generator's stride: images are padded (mirrored, or with their edge
     repeated where they are smaller than the padding) and cropped back. The generator runs in evaluation mode.
+
+    Args:
+        generator: the network.
+        precision: what it computes in, and where.
+        layout: how the images that it is given lie in memory.
     """
     stride = int(getattr(generator, "stride", 1))
 
@@ -30,7 +37,7 @@ def translation_by(generator: nn.Module, precision: Precision) -> Translate:
         generator.eval()
         try:
             with precision.autocast():
-                outputs = generator(inputs)
+                outputs = generator(inputs.contiguous(memory_format=layout))
         finally:
             generator.train(was_training)
         cropped: Tensor = outputs[..., :height, :width]

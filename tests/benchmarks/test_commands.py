@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,15 +39,16 @@ def test_translation(benchmark: Benchmark) -> None:
 
 
 def test_data(benchmark: Benchmark) -> None:
-    found = benchmark("data", "--size", 32, "--pairs", 4, "--workers", 0, 1, *TINY)
-    assert [(row["loader"], row["workers"]) for row in found["rows"]] == [
-        ("usual loader", 0),
-        ("cgkit", 0),
-        ("usual loader", 1),
-        ("cgkit", 1),
+    found = benchmark("data", "--size", 32, "--files", 36, 24, "--pairs", 4, "--workers", 0, 1, *TINY)
+    assert [(row["files"], row["workers"], row["loader"]) for row in found["rows"]] == [
+        (files, workers, loader) for files in (36, 24) for workers in (0, 1) for loader in ("usual loader", "cgkit")
     ]
-    for row in found["rows"]:
-        assert row["times what a step takes"] == pytest.approx(row["images a second"] / found["consumed"])
+    for usual, ours in zip(found["rows"][::2], found["rows"][1::2], strict=True):
+        assert usual["faster"] == 1
+        assert ours["faster"] == pytest.approx(ours["images a second"] / usual["images a second"])
+        for row in (usual, ours):
+            assert row["images a second"] == pytest.approx(2 / row["a pair"]["median"])
+            assert row["times what a step takes"] == pytest.approx(row["images a second"] / found["consumed"])
 
 
 def test_startup(benchmark: Benchmark) -> None:
@@ -64,6 +67,21 @@ def test_scaling(benchmark: Benchmark) -> None:
     assert two["MB sent a process"] > 0
     assert two["all-reduce"]["median"] > 0
     assert [row["GPUs"] for row in found["model"]] == [8, 64]
+
+
+def test_scaling_refuses_a_batch_that_cannot_be_shared_out_evenly() -> None:
+    command = [sys.executable, str(FOLDER / "scaling.py"), "--processes", "1", "3", "--batch", "4"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert refused.returncode == 2
+    assert "a batch of 4 cannot be shared out evenly to 3 processes" in refused.stderr
+
+
+def test_the_model_of_a_ring_is_what_is_written_about_it() -> None:
+    from scaling import ring_seconds
+
+    assert ring_seconds(1, 10**9, bandwidth=1e9, latency=1.0) == 0
+    assert ring_seconds(4, 10**9, bandwidth=1e9, latency=0.0) == pytest.approx(2 * 3 / 4)
+    assert ring_seconds(4, 0, bandwidth=1e9, latency=0.5) == pytest.approx(2 * 3 * 0.5)
 
 
 def test_precision(benchmark: Benchmark, tiny_spec: Path) -> None:

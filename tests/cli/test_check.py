@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import Result
 
@@ -51,3 +57,23 @@ def test_a_size_that_the_generator_cannot_work_on(cgkit: Callable[..., Result], 
     result = cgkit("check", tiny_spec, "--set", "data.size=18")
     assert result.code == 2
     assert "18x18 is not a multiple of 4" in result.err
+
+
+def test_the_peak_that_check_tells_is_that_of_the_run(
+    tiny_spec: Path, tmp_path: Path, cgkit_process: Callable[..., subprocess.Popen[str]]
+) -> None:
+    larger = [part for one in ("data.size=96", "generator.width=32", "train.batch=4") for part in ("--set", one)]
+
+    def told_and_taken(*arguments: object) -> tuple[str, int]:
+        process = cgkit_process(*arguments, *larger)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        told, errors = process.stdout.read(), process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0, errors
+        return told, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+    told, _ = told_and_taken("check", tiny_spec, "--json")
+    _, taken = told_and_taken("run", tiny_spec, "--output", tmp_path / "run")
+    assert json.loads(told)["peak_memory"] == pytest.approx(taken, rel=0.15)
