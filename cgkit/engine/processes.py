@@ -124,6 +124,10 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "MASTER_ADDR" not in os.environ:
         yield ALONE
         return
+    # Its functions keep the group of the moment of its import as a default, and torch imports it with the first
+    # optimizer: imported later than here, it kept the group alive, whose threads abort a process that has ended.
+    import torch.distributed.nn.functional  # noqa: F401
+
     backend = "nccl" if device.type == "cuda" else "gloo"
     with _lost_peers_explained():
         store, rank, count = next(rendezvous("env://", timeout=PATIENCE))

@@ -116,6 +116,31 @@ def test_a_killed_process_ends_the_others_and_the_run_is_restarted_from_the_last
     assert [name for name in straight if not torch.equal(straight[name], restarted[name])] == []
 
 
+LEAVING = """
+import sys
+from pathlib import Path
+import torch
+from cgkit.engine.processes import joined
+
+with joined(torch.device("cpu")) as processes:
+    layer = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(layer.parameters())
+    layer(torch.ones(1, 2)).sum().backward()
+    processes.average([part.grad for part in layer.parameters()])
+    optimizer.step()
+sys.stdout.write(f"{[file.read_text().strip() for file in Path('/proc/self/task').glob('*/comm')]}\\n")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed by Linux")
+def test_nothing_of_the_group_is_left_when_training_has_ended(tmp_path: Path) -> None:
+    (tmp_path / "leaving.py").write_text(LEAVING)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    told = subprocess.run([*command, str(tmp_path / "leaving.py")], capture_output=True, text=True, check=True).stdout
+    assert told.count("[") == 2
+    assert "gloo" not in told, "its threads can abort a process that is ending"
+
+
 def test_a_batch_that_cannot_be_shared_out_evenly_is_refused(
     tiny_spec: Path, tmp_path: Path, torchrun: Torchrun
 ) -> None:
