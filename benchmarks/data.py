@@ -2,8 +2,9 @@
 
     python benchmarks/data.py --workers 0 1 2
 
-Each image is resized to 286 pixels, cropped to 256 at random and flipped half of the time, as published. The usual
-loader is a `Dataset` around Pillow in torch's own `DataLoader`, with one pair of images at a time.
+Each image is resized to 286 pixels, cropped to 256 at random and flipped half of the time, as published. Files of 286
+pixels are left as they are by both loaders; those of 256 show what resizing costs. The usual loader is a `Dataset`
+around Pillow in torch's own `DataLoader`, with one pair of images at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measuring import in_own_process, report
+from measuring import Timing, in_own_process, report, timing_of
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -56,16 +57,16 @@ class UsualImages(Dataset[tuple[Tensor, Tensor]]):
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div_(127.5).sub_(1)
 
 
-def usual(folder: Path, size: int, workers: int, pairs: int) -> float:
-    """Return the images a second of the usual loader."""
+def usual(folder: Path, size: int, workers: int, pairs: int) -> Timing:
+    """Return what a pair takes with the usual loader."""
     torch.set_num_threads(1)
     images = UsualImages(folder / "a", folder / "b", size, larger_than(size))
     sampler = torch.utils.data.RandomSampler(images, replacement=True, num_samples=pairs + 1)
-    return rate(DataLoader(images, 1, sampler=sampler, num_workers=workers), pairs)
+    return a_pair(DataLoader(images, 1, sampler=sampler, num_workers=workers), pairs)
 
 
-def assembled(folder: Path, size: int, workers: int, pairs: int) -> float:
-    """Return the images a second of cgkit's loader."""
+def assembled(folder: Path, size: int, workers: int, pairs: int) -> Timing:
+    """Return what a pair takes with cgkit's loader."""
     torch.set_num_threads(1)
     plugins = load_plugins(installed=False)
     spec = resolve_spec(
@@ -78,17 +79,30 @@ def assembled(folder: Path, size: int, workers: int, pairs: int) -> float:
     )
     built = assemble(spec, plugins)
     images = UnpairedImages(built.source.train(), spec.data.channels, built.preparation, seed=0)
-    return rate(training_batches(images, StepBatches(0, pairs + 1, 1, 1), workers=workers), pairs)
+    return a_pair(training_batches(images, StepBatches(0, pairs + 1, 1, 1), workers=workers), pairs)
 
 
-def rate(batches: Iterable[object], pairs: int) -> float:
-    """Return the images a second of a loader that has begun."""
+def a_pair(batches: Iterable[object], pairs: int) -> Timing:
+    """Return what a pair takes from a loader that has begun, as the median of up to ten stretches of equal length."""
     iterator = iter(batches)
     next(iterator)
-    start = time.perf_counter()
-    for _ in islice(iterator, pairs):
-        pass
-    return 2 * pairs / (time.perf_counter() - start)
+    length = max(1, pairs // 10)
+    taken = []
+    for _ in range(pairs // length):
+        start = time.perf_counter()
+        for _ in islice(iterator, length):
+            pass
+        taken.append((time.perf_counter() - start) / length)
+    return timing_of(taken)
+
+
+def compared(pair: Timing, baseline: Timing, step: Timing) -> dict[str, float]:
+    """Return a loader's rate, and how it compares with the usual one and with a step, which takes one pair."""
+    return {
+        "images a second": 2 / pair.median,
+        "faster": baseline.median / pair.median,
+        "times what a step takes": step.median / pair.median,
+    }
 
 
 def larger_than(size: int) -> int:
@@ -100,6 +114,7 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=256, help="pixels a side that are trained on")
+    parser.add_argument("--files", type=int, nargs="+", default=[286, 256], help="pixels a side of the JPEG files")
     parser.add_argument("--pairs", type=int, default=400, help="how many pairs of images to load")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="processes that read")
     parser.add_argument("--width", type=int, default=64, help="of the networks of the training step")
@@ -111,24 +126,17 @@ def main() -> None:
     consumed = 2 / step.median
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for side in "ab":
-            write_images(folder / side, 64, larger_than(options.size))
-        for workers in options.workers:
-            rates = {
-                what: in_own_process(load, folder, options.size, workers, options.pairs)
-                for what, load in (("usual loader", usual), ("cgkit", assembled))
-            }
-            rows += [
-                {
-                    "loader": what,
-                    "workers": workers,
-                    "images a second": found,
-                    "faster": found / rates["usual loader"],
-                    "times what a step takes": found / consumed,
-                }
-                for what, found in rates.items()
-            ]
+        for pixels in options.files:
+            folder = Path(name) / str(pixels)
+            folder.mkdir()
+            for side in "ab":
+                write_images(folder / side, 64, pixels)
+            for workers in options.workers:
+                arguments = (folder, options.size, workers, options.pairs)
+                baseline = in_own_process(usual, *arguments)
+                for what, pair in (("usual loader", baseline), ("cgkit", in_own_process(assembled, *arguments))):
+                    row = {"files": pixels, "loader": what, "workers": workers, "a pair": pair}
+                    rows.append({**row, **compared(pair, baseline, step)})
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
     title = f"From JPEG files to batches; a step in {kind} takes {consumed:.3g} images a second"
     report(title, rows, options.output, options=settings, consumed=consumed)

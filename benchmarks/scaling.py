@@ -3,13 +3,13 @@
     python benchmarks/scaling.py --processes 1 2
 
 On a CPU every process has one thread, also where there is one process, and they speak through gloo; with several GPUs
-each has its own, and they speak through NCCL. What follows for 8 and 64 GPUs is a model and says so.
+each has its own, and they speak through NCCL, which has not been tried. The all-reduce is timed as a step does it,
+with the copies into and out of its one buffer. What follows for 8 and 64 GPUs is a model and says so.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import socket
 import time
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.multiprocessing as multiprocessing
 from measuring import Timing, report, timing_of
 
 from cgkit.data.loading import Batch
@@ -31,13 +32,14 @@ from cgkit.spec import resolve_spec
 
 @dataclass(frozen=True)
 class Settings:
-    """What is trained: image size, images a step in all processes together, the networks' width, blocks, steps."""
+    """What is trained, and where: `batch` is of all processes together, `steps` are timed."""
 
     size: int
     batch: int
     width: int
     blocks: int
     steps: int
+    gpus: bool
 
 
 @dataclass(frozen=True)
@@ -50,18 +52,13 @@ class Measured:
 
 
 def measured(count: int, settings: Settings) -> Measured:
-    """Train in that many processes."""
+    """Train in that many processes; one that fails ends the others."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    results: Any = context.SimpleQueue()
-    processes = [context.Process(target=_train, args=(rank, count, port, settings, results)) for rank in range(count)]
-    for process in processes:
-        process.start()
+    results: Any = multiprocessing.get_context("spawn").SimpleQueue()
+    multiprocessing.spawn(_train, (count, port, settings, results), nprocs=count)  # type: ignore[attr-defined,no-untyped-call]
     found: Measured = results.get()
-    for process in processes:
-        process.join()
     return found
 
 
@@ -69,7 +66,7 @@ def _train(rank: int, count: int, port: int, settings: Settings, results: Any) -
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "localhost", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in place.items()})
     torch.set_num_threads(1)
-    device = torch.device("cuda", rank) if torch.cuda.device_count() >= count else torch.device("cpu")
+    device = torch.device("cuda", rank) if settings.gpus else torch.device("cpu")
     plugins = load_plugins(installed=False)
     values = {
         "data": {"source": "seasons", "size": settings.size},
@@ -136,12 +133,16 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
     parser.add_argument("--steps", type=int, default=5, help="how many are timed")
     parser.add_argument("--gpu-step", type=float, help="the model: seconds of a step on one GPU, measured elsewhere")
-    # One port of NDR InfiniBand is nominally 400 Gbit/s; some 5 microseconds a message are usual through NCCL.
+    # One port of NDR InfiniBand is nominally 400 Gbit/s, one way; 5 microseconds a message is an assumption.
     parser.add_argument("--bandwidth", type=float, default=50e9, help="the model: bytes a second of a link")
     parser.add_argument("--latency", type=float, default=5e-6, help="the model: seconds of a message")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     options = parser.parse_args()
-    settings = Settings(options.size, options.batch, options.width, options.blocks, options.steps)
+    if uneven := [count for count in options.processes if count < 1 or options.batch % count]:
+        parser.error(f"a batch of {options.batch} cannot be shared out evenly to {uneven[0]} processes")
+    # Either all are on GPUs or none is: one process on a GPU and two on a CPU could not be compared.
+    gpus = torch.cuda.device_count() >= max(options.processes)
+    settings = Settings(options.size, options.batch, options.width, options.blocks, options.steps, gpus)
     found = {count: measured(count, settings) for count in options.processes}
     first = found[options.processes[0]]
     rows: list[dict[str, Any]] = [
@@ -167,7 +168,8 @@ def main() -> None:
     ]
     plain = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
     report("A step in several processes, one thread each", rows, options.output, options=plain, model=model)
-    report("A MODEL, not measured: 2(n-1) messages of a ring, one batch a GPU", model)
+    assumed = f"{options.bandwidth / 1e9:g} GB/s a link, {options.latency * 1e6:g} microseconds a message"
+    report(f"A MODEL, not measured: a ring of GPUs, one batch each, {assumed}", model)
 
 
 if __name__ == "__main__":

@@ -51,10 +51,10 @@ def read_image(path: Path | EncodedImage, *, channels: int = 3, background: Colo
         raise DataError(f"{path}: images are read with 1 or 3 channels, not {channels}")
     with admitted(path) as image:
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        pixels = np.array(_in_mode(upright, "L" if channels == 1 else "RGB", background))
-    planes = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-    return torch.from_numpy(np.ascontiguousarray(planes)).float() / 255
+        ImageOps.exif_transpose(image, in_place=True)
+        pixels = np.array(_in_mode(image, "L" if channels == 1 else "RGB", background))
+    planes = torch.from_numpy(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+    return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
 
 def write_image(image: Tensor, path: Path) -> None:

@@ -113,7 +113,7 @@ class UnpairedImages(Dataset[Item]):
         record = self._domains[side][self._orders[side][position]]
         seed = derive_seed(self._seed, f"augmentation-{'ab'[side]}", position)
         image = self._preparation.for_training(record, self._channels[side], seed)
-        return image * 2 - 1, record.name
+        return image.mul(2).sub_(1), record.name
 
 
 def training_batches(
