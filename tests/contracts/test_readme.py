@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable
@@ -103,6 +104,16 @@ def test_the_python_example_runs(tiny_spec: Path, monkeypatch: pytest.MonkeyPatc
     exec(block("python").replace("train.steps=100", "train.steps=2"), names)
     assert names["outcome"].step == 2
     assert names["translator"].direction == "a2b"
+
+
+def test_the_figures_of_a_step_are_those_that_the_benchmark_wrote() -> None:
+    rows = json.loads((ROOT / "benchmarks/results/training_step-cpu.json").read_text())["rows"]
+    shown = re.search(r"<!-- speed -->(.*?)<!-- /speed -->", README, re.DOTALL)
+    assert shown
+    for row in rows:
+        time = f"{row['time']['median']:.2f} s" if row["step"].startswith("plain") else f"{row['faster']:.2f}x"
+        line = next(line for line in shown[1].splitlines() if line.strip().startswith(f"| {row['size']} px"))
+        assert f" {time}, {row['memory, GB']:.2f} GB " in line, row["step"]
 
 
 def test_the_picture_is_there() -> None:
