@@ -25,7 +25,7 @@ def scores(spec: Path, seed: int, precision: str, overrides: list[str]) -> Score
     with tempfile.TemporaryDirectory() as folder:
         settings = [*overrides, f"seed={seed}", f"train.precision={precision}", "train.compile=false"]
         outcome = cgkit.run(spec, output=Path(folder) / "run", overrides=settings)
-    return {f"{score.metric} {score.direction}": score.value for score in outcome.scores}
+    return {f"{score.name} {score.direction}": score.value for score in outcome.scores}
 
 
 def compared(name: str, fp32: list[float], bf16: list[float]) -> dict[str, Any]:

@@ -204,13 +204,50 @@ class Schedule(Protocol):
         """Return the factor for the 0-based `step` of `steps`; an epoch has `epoch_steps` of them."""
 
 
+@dataclass(frozen=True)
+class Cycle:
+    """What a metric of cycles is shown: `(N, C, H, W)` batches in [0, 1].
+
+    Attributes:
+        sources: test images of one domain.
+        translations: their translations.
+        cycled: the translations translated back.
+        back: translates any images of the translations' domain back, in evaluation mode.
+    """
+
+    sources: Tensor
+    translations: Tensor
+    cycled: Tensor
+    back: Callable[[Tensor], Tensor]
+
+
+Compared = Literal["truth", "source", "cycle", "domain"]
+
+
 class Metric(Protocol):
-    """Built as `(*, options)`. `needs_reference` says whether it wants the aligned truth."""
+    """Built as `(*, options)`; images are in [0, 1], randomness is drawn from torch's global generator alone.
 
-    needs_reference: bool
+    `compares` says with what translations are compared, and so how it is called; without it, with the truth.
 
-    def __call__(self, translations: Tensor, references: Tensor, /) -> Tensor:
-        """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
+    - `"truth"`: called as `(translations, references)`, two `(N, C, H, W)` batches of the same scenes; returns one
+      number an image, `(N,)`. It is computed where the test split is aligned.
+    - `"source"`: called as `(translations, sources)`, and returns the same. It is computed where both domains have as
+      many channels.
+    - `"cycle"`: called with a `Cycle`; returns one number an image, `(N,)`.
+    - `"domain"`: called as `(made, real)`, the features of a set of translations `(N, D)` and of a set of real images
+      `(M, D)`, `N` and `M` being 2 at least; returns one number, a scalar. A method `features(images)` turns
+      `(N, C, H, W)` into `(N, D)`, one row an image.
+
+    Optional attributes:
+        better: `"higher"` or `"lower"`: what good translations have; without it, or with None, neither.
+        extractor: what the features are made with, in words, its version or checksum included; part of the protocol
+            of each number. Metrics of one extractor share the features of every image.
+    """
+
+    compares: Compared
+
+    def __call__(self, *shown: Any) -> Tensor:
+        """Return one number an image, `(N,)`; with `"domain"`, a scalar."""
 
 
 class Tracker(Protocol):
@@ -255,6 +292,8 @@ __all__ = [
     "KINDS",
     "AdversarialLoss",
     "Augmentation",
+    "Compared",
+    "Cycle",
     "Discriminator",
     "Domain",
     "Generator",

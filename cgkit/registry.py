@@ -33,6 +33,7 @@ class Component:
         target: the callable itself, or `"module:attribute"`, imported on first use.
         summary: one sentence for listings.
         default: whether a spec that names none gets this one.
+        fallback: whether it is taken where none that a spec names applies.
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Component:
     target: Callable[..., Any] | str
     summary: str
     default: bool = False
+    fallback: bool = False
 
     @property
     def qualified_name(self) -> str:
@@ -87,6 +89,7 @@ class Registry:
         *,
         summary: str | None = None,
         default: bool = False,
+        fallback: bool = False,
     ) -> None:
         """Register a component.
 
@@ -96,6 +99,7 @@ class Registry:
             summary: one sentence for listings; without it, the first line of the target's docstring.
             default: take this one where a spec names none; only what is built in can be, because a spec must mean
                 the same whatever is installed.
+            fallback: take this one where none that a spec names applies; likewise.
 
         Raises:
             PluginError: the name or the target is malformed, or this plugin already registered the name.
@@ -106,7 +110,7 @@ class Registry:
             raise PluginError(f'{target!r} does not name a component: write "module:attribute"')
         if not isinstance(target, str) and not callable(target):
             raise PluginError(f"the target of {name!r} is neither callable nor a string")
-        if default and self._provider != BUILT_IN:
+        if (default or fallback) and self._provider != BUILT_IN:
             raise PluginError(f"{name!r} cannot be a default: a spec must mean the same whatever is installed")
         if name in self._components:
             raise PluginError(f"{_noun(self.kind)} {name!r} is registered twice by {self._provider}")
@@ -114,7 +118,7 @@ class Registry:
             # Not inspect.getdoc, which would take a base class's docstring.
             documented = None if isinstance(target, str) else target.__doc__
             summary = inspect.cleandoc(documented or "").partition("\n")[0]
-        component = Component(self.kind, name, self._provider, target, summary, default)
+        component = Component(self.kind, name, self._provider, target, summary, default, fallback)
         self._components[name] = [component]
 
     def merge(self, other: Registry) -> None:
@@ -172,6 +176,12 @@ class Registry:
         """Return the components that a spec gets where it names none, in order of registration."""
         return tuple(
             component for components in self._components.values() for component in components if component.default
+        )
+
+    def fallbacks(self) -> tuple[Component, ...]:
+        """Return the components that are taken where none that a spec names applies, in order of registration."""
+        return tuple(
+            component for components in self._components.values() for component in components if component.fallback
         )
 
 

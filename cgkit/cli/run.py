@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +47,7 @@ def command(
 
 def _render(outcome: Outcome, as_json: bool) -> None:
     if as_json:
-        scores = [asdict(score) for score in outcome.scores]
+        scores = [score.to_json() for score in outcome.scores]
         values = {"schema": 1, "state": outcome.state, "folder": str(outcome.folder), "step": outcome.step}
         console.print_json({**values, "scores": scores})
         return
@@ -64,13 +63,13 @@ def _render(outcome: Outcome, as_json: bool) -> None:
 def _print_scores(outcome: Outcome) -> None:
     from rich.table import Table
 
-    images = outcome.scores[0].images
+    images = outcome.scores[0].protocol["n"]
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("direction", "metric", "untranslated", "translated"):
         table.add_column(heading, justify="right" if heading.endswith("translated") else "left")
     for score in outcome.scores:
-        untranslated = "-" if score.untranslated is None else f"{score.untranslated:.3f}"
-        table.add_row(score.direction, score.metric, untranslated, f"{score.value:.3f}")
+        untranslated = "-" if score.ceiling is None else f"{score.ceiling:.3f}"
+        table.add_row(score.direction, score.name, untranslated, f"{score.value:.3f}")
     out = console.stdout()
-    out.print(f"against the truth, {images} test images, step {outcome.step}:")
+    out.print(f"{images} test images, step {outcome.step}:")
     out.print(table)

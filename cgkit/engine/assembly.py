@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from cgkit.contracts import Metric, Schedule, Source
+from cgkit.contracts import Compared, Schedule, Size, Source
 from cgkit.data.loading import Preparation
 from cgkit.data.randomness import derive_seed, seeded
 from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.objective import Objective
 from cgkit.errors import CgkitError, PluginError, Problem, SpecError
-from cgkit.options import build
+from cgkit.evaluation.scoring import Measured
+from cgkit.options import build, check_options, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import Component
 from cgkit.spec import Spec, Use
@@ -32,7 +33,7 @@ class Assembly:
     schedule: Schedule
     source: Source
     preparation: Preparation
-    metrics: dict[str, Metric]
+    metrics: tuple[Measured, ...]
     components: Mapping[str, Component]
     """What stands at each place of the spec: `generator.a2b`, `cycle_loss`, `augmentation.0` ..."""
 
@@ -56,15 +57,44 @@ def assemble(spec: Spec, plugins: Plugins) -> Assembly:
         identity_loss=builder.component("reconstruction_losses", "identity_loss", spec.identity_loss),
         augmentations=adversarial,
     )
+    source = builder.source()
     return Assembly(
         model=builder.model(),
         objective=objective,
         schedule=builder.component("schedules", "schedule", spec.schedule),
-        source=builder.source(),
+        source=source,
         preparation=Preparation(spec.data.size, spec.data.background, framing, data),
-        metrics=builder.metrics(),
+        metrics=builder.metrics(aligned=bool(source.aligned)),
         components=builder.components,
     )
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a model that was trained is measured with: images and metrics."""
+
+    source: Source
+    preparation: Preparation
+    metrics: tuple[Measured, ...]
+    components: Mapping[str, Component]
+    """What stands at each place of the spec."""
+
+
+def assemble_bench(spec: Spec, plugins: Plugins, *, fallbacks: bool = True) -> Bench:
+    """Build what a resolved spec names for measuring alone.
+
+    Args:
+        spec: the resolved spec.
+        plugins: the loaded plugins.
+        fallbacks: whether other metrics are taken where none that the spec names applies.
+
+    Raises:
+        CgkitError: as of `assemble`.
+    """
+    builder = _Builder(spec, plugins)
+    source = builder.source()
+    metrics = builder.metrics(aligned=bool(source.aligned), fallbacks=fallbacks)
+    return Bench(source, Preparation(spec.data.size, spec.data.background), metrics, builder.components)
 
 
 def build_generator(spec: Spec, plugins: Plugins, direction: str) -> nn.Module:
@@ -119,9 +149,23 @@ class _Builder:
         source: Source = self.component("sources", "data", Use(name=data.source, **data.options), data.size)
         return source
 
-    def metrics(self) -> dict[str, Metric]:
+    def metrics(self, *, aligned: bool, fallbacks: bool = True) -> tuple[Measured, ...]:
+        """Return those that the spec names; where none of them applies to the test images, the fallbacks besides."""
         uses = self._spec.metric or ()
-        return {str(use.name): self.component("metrics", f"metric.{n}", use) for n, use in enumerate(uses)}
+        named = [self._metric(f"metric.{number}", use) for number, use in enumerate(uses)]
+        channels = self._spec.data.channels
+        if fallbacks and uses and not any(one.applies(aligned=aligned, channels=channels) for one in named):
+            others = self._registries.metrics.fallbacks()
+            named += [self._metric(f"metric.{one.name}", _alone(one, self._spec.data.size)) for one in others]
+        return tuple(named)
+
+    def _metric(self, place: str, use: Use) -> Measured:
+        measured = Measured(str(use.name), self.component("metrics", place, use), use.options)
+        if measured.compares not in get_args(Compared):
+            raise PluginError(
+                f'metric "{use.name}" compares {measured.compares!r}, not one of {", ".join(get_args(Compared))}'
+            )
+        return measured
 
     def augmentations(self) -> tuple[nn.Module | None, tuple[nn.Module, ...], dict[str, list[nn.Module]]]:
         """Return the framing, those for training images, and those for what each discriminator sees."""
@@ -174,6 +218,12 @@ def _options_that_fit(place: str) -> Iterator[None]:
         raise
     except ValueError as error:
         raise SpecError([Problem(place, str(error))]) from error
+
+
+def _alone(component: Component, size: Size) -> Use:
+    """Return the use of a component of which a spec says nothing."""
+    options, _ = check_options(component, {}, suggested=recommended_options(component, size))
+    return Use(name=component.name, **options)
 
 
 def _stored_weight(module: nn.Module) -> torch.Tensor:

@@ -1,6 +1,8 @@
-"""What a run does with its test images: sheets to look at, and scores against the truth."""
+"""What a run does with its test images: sheets to look at, and scores."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from PIL import Image
 from torch import Tensor, nn
@@ -10,30 +12,38 @@ from cgkit.engine.assembly import Assembly
 from cgkit.engine.inference import translations_by
 from cgkit.engine.precision import Precision
 from cgkit.engine.samples import sample_sheet
-from cgkit.evaluation.scoring import Score, score
+from cgkit.evaluation.images import MeasuredImages
+from cgkit.evaluation.numbers import Number
+from cgkit.evaluation.scoring import Scoring
 from cgkit.spec import Spec
 
 
 class Examination:
     """Shows the test images to some generators, whatever they have learned so far."""
 
-    def __init__(self, spec: Spec, assembly: Assembly, generators: nn.ModuleDict, precision: Precision) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        assembly: Assembly,
+        generators: nn.ModuleDict,
+        precision: Precision,
+        report: Callable[[str], None],
+    ) -> None:
         self._spec = spec
         self._assembly = assembly
         self._translations = translations_by(generators, precision)
         self._images: dict[int, tuple[Tensor, Tensor]] = {}
+        images = MeasuredImages(assembly.source, spec.data.channels, assembly.preparation, spec.evaluation.count)
+        self._scoring = Scoring(images, spec.seed, report)
 
     def sheet(self) -> Image.Image:
         """Return the sheet of the first test images in both directions."""
         images = self._test_images(self._spec.samples.count)
         return sample_sheet(images, self._translations, aligned=self._assembly.source.aligned)
 
-    def scores(self) -> tuple[Score, ...]:
-        """Return the scores against the truth; none where the test split is not aligned."""
-        if not self._assembly.source.aligned:
-            return ()
-        images = self._test_images(self._spec.evaluation.count)
-        return tuple(score(images, self._translations, self._assembly.metrics))
+    def scores(self) -> tuple[Number, ...]:
+        """Return what the metrics that apply to the test images say."""
+        return self._scoring.scores(self._translations, self._assembly.metrics)
 
     def _test_images(self, count: int) -> tuple[Tensor, Tensor]:
         if count not in self._images:

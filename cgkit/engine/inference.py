@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cgkit.engine.precision import Precision
-from cgkit.evaluation.scoring import Translate
+from cgkit.evaluation.gathering import Translate
 
 
 def translation_by(

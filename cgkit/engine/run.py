@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
@@ -32,7 +32,8 @@ from cgkit.engine.run_folder import RunFolder, made_with
 from cgkit.engine.signals import StopRequest
 from cgkit.engine.trainer import Trainer
 from cgkit.errors import CgkitError, DivergedError, ResourceError
-from cgkit.evaluation.scoring import Score
+from cgkit.evaluation.numbers import Number
+from cgkit.evaluation.record import Evaluation, weights_name, write_evaluation
 from cgkit.options import build
 from cgkit.plugins import Plugins
 from cgkit.registry import describe_exception
@@ -48,7 +49,7 @@ class Outcome:
     state: Literal["finished", "stopped"]
     folder: Path
     step: int
-    scores: tuple[Score, ...] = ()
+    scores: tuple[Number, ...] = ()
 
 
 class Run:
@@ -93,7 +94,8 @@ class Run:
         self._unrecorded: list[Mapping[str, Tensor | float]] = []
         self._saved_step = 0
         self._stopwatch = Stopwatch()
-        self._examination = Examination(spec, assembly, self.trainer.best_generators, self.trainer.precision)
+        generators, precision = self.trainer.best_generators, self.trainer.precision
+        self._examination = Examination(spec, assembly, generators, precision, reporter.warning)
 
     def train(self, layers: Sequence[Layer] = (), source: Path | None = None) -> Outcome:
         """Begin, or continue where the folder's newest good checkpoint is, until the end or a request to stop.
@@ -255,10 +257,10 @@ class Run:
         except OSError as error:
             self._reporter.warning(f"the samples of step {self.trainer.step_number} are not kept: {error}")
 
-    def _record_scores(self, observers: Observers) -> tuple[Score, ...]:
+    def _record_scores(self, observers: Observers) -> tuple[Number, ...]:
         scores = self._examination.scores() if self.processes.is_first else ()
         if scores:
-            observers.record(self.trainer.step_number, {f"{s.metric}_{s.direction}": s.value for s in scores})
+            observers.record(self.trainer.step_number, {f"{one.name}_{one.direction}": one.value for one in scores})
         return scores
 
     def _finish(self, observers: Observers) -> Outcome:
@@ -266,9 +268,11 @@ class Run:
         scores = self._record_scores(observers)
         if not self.processes.is_first:
             return Outcome("finished", self.folder.path, trainer.step_number)
-        info = ModelInfo(self.spec, trainer.step_number, averaged=trainer.moving_average is not None)
+        averaged = trainer.moving_average is not None
+        info = ModelInfo(self.spec, trainer.step_number, averaged)
         write_model(self.folder.model, trainer.best_generators, info, self._providers)
-        self._status("finished", scores=[asdict(one) for one in scores])
+        write_evaluation(self.folder.path, Evaluation(trainer.step_number, weights_name(averaged), scores))
+        self._status("finished", scores=[one.to_json() for one in scores])
         return Outcome("finished", self.folder.path, trainer.step_number, scores)
 
     def _stop(self) -> Outcome:

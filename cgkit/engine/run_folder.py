@@ -39,6 +39,11 @@ class RunFolder:
         """Where the model to translate with is."""
         return self.path / "model"
 
+    @property
+    def best(self) -> Path:
+        """Where the best model so far is, if the spec says what is best."""
+        return self.path / "best"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other run out of the folder, which is made where it does not exist.

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from cgkit.evaluation.scoring import Translate
+from cgkit.evaluation.gathering import Translate
 
 GAP = 4
 HEADER = 16

@@ -1,1 +1,1 @@
-"""Scoring what was trained."""
+"""Measuring what was trained: numbers with their protocol, interval and bounds."""

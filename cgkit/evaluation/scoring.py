@@ -1,51 +1,128 @@
-"""Scoring translations against the truth, on aligned test images."""
+"""Measuring both directions of a model on test images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cgkit.contracts import Metric
+from cgkit.errors import CgkitError
+from cgkit.evaluation.gathering import Gathering, ImageNumbers, SetNumber, Shown, Translate
+from cgkit.evaluation.images import MeasuredImages
+from cgkit.evaluation.numbers import Number
 
-Translate = Callable[[Tensor], Tensor]
-"""From images `(N, C, H, W)` in [0, 1] to their translations."""
+BATCH = 8
 
 
 @dataclass(frozen=True)
-class Score:
-    """One number about one direction.
+class Measured:
+    """A metric, what it is called, and the options that it was built with."""
 
-    Attributes:
-        metric: what was measured.
-        direction: `a2b` or `b2a`.
-        value: the mean over the test images.
-        untranslated: the same for the source itself, where both domains have as many channels: what doing nothing
-            scores.
-        images: how many test images there were.
+    name: str
+    metric: Metric
+    options: Mapping[str, Any]
+
+    @property
+    def compares(self) -> str:
+        """With what it compares translations."""
+        return str(getattr(self.metric, "compares", "truth"))
+
+    def applies(self, *, aligned: bool, channels: tuple[int, int]) -> bool:
+        """Return whether there is with such test images what it compares translations with."""
+        if self.compares == "truth":
+            return aligned
+        return self.compares != "source" or channels[0] == channels[1]
+
+
+class Scoring:
+    """Scores models on the same test images; what is known of the real ones is computed once.
+
+    Args:
+        images: what to translate, and what to compare with.
+        seed: of all draws: the same model has the same numbers.
+        report: told, in one line, of each metric that cannot be computed.
     """
 
-    metric: str
-    direction: str
-    value: float
-    untranslated: float | None
-    images: int
+    def __init__(self, images: MeasuredImages, seed: int, report: Callable[[str], None]) -> None:
+        self._images = images
+        self._seed = seed
+        self._report = report
+        self._reported: set[str] = set()
+        self._real_features: dict[tuple[str, str, str], Tensor] = {}
 
+    @torch.inference_mode()
+    def scores(self, translate: Mapping[str, Translate], metrics: Sequence[Measured]) -> tuple[Number, ...]:
+        """Return what the metrics say of both directions; those that do not apply, or cannot be computed, are left out.
 
-@torch.inference_mode()
-def score(
-    tests: tuple[Tensor, Tensor], translate: Mapping[str, Translate], metrics: Mapping[str, Metric], *, batch: int = 8
-) -> list[Score]:
-    """Score both directions on aligned test images, `(N, C, H, W)` in [0, 1] each."""
-    images_a, images_b = tests
-    scores = []
-    for direction, sources, references in (("a2b", images_a, images_b), ("b2a", images_b, images_a)):
-        translations = torch.cat([translate[direction](part) for part in torch.split(sources, batch)])
-        for name, metric in metrics.items():
-            comparable = sources.shape == references.shape
-            untranslated = float(metric(sources, references).mean()) if comparable else None
-            value = float(metric(translations, references).mean())
-            scores.append(Score(name, direction, value, untranslated, len(sources)))
-    return scores
+        Args:
+            translate: both directions by name.
+            metrics: in the order in which their numbers are wanted.
+        """
+        numbers = [number for way in ("a2b", "b2a") for number in self._direction(way, translate, metrics)]
+        order = [one.name for one in metrics]
+        return tuple(sorted(numbers, key=lambda number: order.index(number.name)))
+
+    def _direction(self, way: str, translate: Mapping[str, Translate], metrics: Sequence[Measured]) -> Iterator[Number]:
+        source, target = way[0], way[-1]
+        sources, references = self._images.of("test", source), self._images.of("test", target)
+        aligned, channels = self._images.aligned, self._images.channels
+        applying = [one for one in metrics if one.applies(aligned=aligned, channels=channels)]
+        gatherings = {one.name: self._gathering(one, way) for one in applying}
+        for start in range(0, len(sources), BATCH):
+            places = slice(start, start + BATCH)
+            batch = sources[places]
+            truths = references[places] if aligned else None
+            shown = Shown(start, batch, translate[way](batch), truths, translate[f"{target}2{source}"])
+            for name, gathering in list(gatherings.items()):
+                with self._left_out_if_it_fails(name, gatherings):
+                    gathering.take(shown)
+        for name, gathering in list(gatherings.items()):
+            with self._left_out_if_it_fails(name, gatherings):
+                yield gathering.number()
+
+    def _gathering(self, one: Measured, way: str) -> Gathering:
+        protocol = self._protocol(one, way)
+        if one.compares != "domain":
+            return ImageNumbers(one.name, one.metric, one.compares, way, self._seed, protocol)
+        return SetNumber(one.name, one.metric, way, self._seed, protocol, self._features_of_real)
+
+    def _protocol(self, one: Measured, way: str) -> dict[str, Any]:
+        images = self._images
+        counts = {"n": len(images.of("test", way[0]))}
+        if one.compares == "domain":
+            counts["real"] = len(images.of("test", way[-1]))
+        return {
+            **counts,
+            "split": "test",
+            "size": list(images.preparation.size),
+            "resize": images.resize,
+            "extractor": getattr(one.metric, "extractor", None),
+            "seed": self._seed,
+            "options": dict(one.options),
+            "images": images.digest(),
+        }
+
+    def _features_of_real(self, metric: Any, split: str, side: str) -> Tensor:
+        """Return the features of real images; metrics of one extractor share them."""
+        key = (str(getattr(metric, "extractor", id(metric))), split, side)
+        if key not in self._real_features:
+            parts = [metric.features(batch) for batch in self._images.of(split, side).batches(BATCH)]
+            self._real_features[key] = torch.cat(parts)
+        return self._real_features[key]
+
+    @contextmanager
+    def _left_out_if_it_fails(self, name: str, gatherings: dict[str, Gathering]) -> Iterator[None]:
+        """Drop a metric that itself says why it cannot be computed, and report it once."""
+        try:
+            yield
+        except (CgkitError, ValueError) as error:
+            del gatherings[name]
+            message = f"{name} is not computed: {error}"
+            if message not in self._reported:
+                self._reported.add(message)
+                self._report(message)

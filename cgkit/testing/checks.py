@@ -26,6 +26,7 @@ MODULES = (
     "reconstruction_losses",
     "augmentations",
     "sources",
+    "metrics",
     "observation",
 )
 """The modules of this package that hold checks, in the order in which they are made."""

@@ -1,12 +1,9 @@
-"""What is asked of schedules, metrics and trackers."""
+"""What is asked of schedules and trackers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-
-import torch
-from torch import Tensor
 
 from cgkit.testing.checks import check
 from cgkit.testing.subject import Subject
@@ -35,35 +32,6 @@ def schedules_remember_nothing(subject: Subject) -> None:
     forwards = [one(step, 100, 10) for step in range(100)]
     backwards = [other(step, 100, 10) for step in reversed(range(100))]
     assert forwards == backwards[::-1], "the factor of a step depends on the steps before: compute it from the step"
-
-
-@check("metrics")
-def metrics_give_a_number_an_image(subject: Subject) -> None:
-    """It returns (N,) finite numbers, for colour and for grey images, equal and different."""
-    metric = subject.build()
-    for channels in (3, 1):
-        draws = torch.Generator().manual_seed(0)
-        one, other = (torch.rand(3, channels, 32, 48, generator=draws) for _ in range(2))
-        for what, first, second in (("noise", one, other), ("equal images", one, one.clone())):
-            made = metric(first, second)
-            assert isinstance(made, Tensor), f"returns a {type(made).__name__} in place of a tensor"
-            assert made.shape == (3,), f"returns shape {tuple(made.shape)} for 3 images, where (3,) is expected"
-            assert torch.isfinite(made).all(), f"is not finite for {what}"
-
-
-@check("metrics")
-def metrics_tell_good_from_bad(subject: Subject) -> None:
-    """Equal images have another number than different ones, and each image its own."""
-    metric = subject.build()
-    needs = getattr(metric, "needs_reference", None)
-    assert isinstance(needs, bool), f"its attribute needs_reference is {needs!r}, where true or false is due"
-    one = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    mixed = one.clone()
-    mixed[1] = 1 - mixed[1]
-    equal, half = metric(one, one.clone()), metric(one, mixed)
-    assert not torch.equal(equal, half), "gives equal and different images the same number"
-    alone = torch.cat([metric(one[[index]], mixed[[index]]) for index in range(3)])
-    assert torch.allclose(half, alone, atol=1e-4), "the number of an image depends on the others of its batch"
 
 
 @check("trackers")

@@ -44,7 +44,7 @@ def assert_one_error(result: Result, code: int, *parts: str) -> None:
 def test_it_prints_the_score_against_the_truth(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
     result = cgkit("run", tiny_spec, "--output", tmp_path / "run")
     assert result.code == 0
-    assert "against the truth, 4 test images, step 4" in result.out
+    assert "4 test images, step 4" in result.out
     assert "psnr" in result.out
     assert "step 4/4" in result.err
 
@@ -52,7 +52,7 @@ def test_it_prints_the_score_against_the_truth(cgkit: Run, tiny_spec: Path, tmp_
 def test_json_is_one_document_on_stdout(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
     outcome = cgkit("run", tiny_spec, "--output", tmp_path / "run", "--json").json
     assert outcome["state"] == "finished"
-    assert {score["metric"] for score in outcome["scores"]} == {"psnr", "ssim", "l1"}
+    assert {score["name"] for score in outcome["scores"]} == {"psnr", "ssim", "l1"}
 
 
 def test_the_run_folder_is_runs_and_the_name_by_default(

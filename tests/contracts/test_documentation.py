@@ -282,7 +282,7 @@ def classes() -> list[str]:
         name
         for name in contracts.__all__
         if inspect.isclass(value := getattr(contracts, name)) and value not in (contracts.Kind,)
-        if getattr(value, "_is_protocol", False) or name == "ImageRecord"
+        if getattr(value, "_is_protocol", False) or name in ("ImageRecord", "Cycle")
     ]
 
 
@@ -291,12 +291,12 @@ def sources_of_tests() -> str:
     return "\n".join(file.read_text() for file in files if file != Path(__file__))
 
 
-PARTS = [*sorted(optional_parts()), "role", "aligned", "needs_reference"]
+PARTS = [*sorted(optional_parts()), "role", "aligned", "compares", "features"]
 
 
 def test_the_contracts_are_read_as_they_are_meant() -> None:
     assert {"stride", "remembers_images", "penalty", "wants_real_logits", "observe", "smallest", "order"} <= set(PARTS)
-    assert {"recommended", "example", "mixes_samples", "initialises_itself"} <= set(PARTS)
+    assert {"recommended", "example", "mixes_samples", "initialises_itself", "better", "extractor"} <= set(PARTS)
     assert set(HOOKS) == {name for name in vars(hookspecs) if name.startswith("cgkit_")}
 
 

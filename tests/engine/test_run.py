@@ -48,9 +48,9 @@ def test_losses_and_scores_are_recorded(tiny_spec: Path, tmp_path: Path, plugins
     assert [line["step"] for line in lines] == [2, 4, 4]
     assert {"adversarial_a2b", "cycle_forward", "identity_a", "discriminator_b", "learning_rate"} <= lines[0].keys()
     assert {"psnr_a2b", "ssim_b2a", "l1_a2b"} <= lines[-1].keys()
-    scores = {(score.metric, score.direction): score for score in outcome.scores}
+    scores = {(score.name, score.direction): score for score in outcome.scores}
     assert scores["psnr", "a2b"].value == pytest.approx(lines[-1]["psnr_a2b"])
-    assert scores["psnr", "a2b"].untranslated is not None
+    assert scores["psnr", "a2b"].ceiling is not None
 
 
 def test_the_moving_average_is_what_translates(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:

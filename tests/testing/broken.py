@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cgkit.contracts import ImageRecord
+from cgkit.contracts import Cycle, ImageRecord
 
 COUNT = itertools.count()
 """What no seed decides."""
@@ -150,10 +150,42 @@ class Schedule:
 class Metric:
     """Mean absolute difference."""
 
-    needs_reference = True
+    compares = "truth"
+    better = "lower"
 
     def __call__(self, translations: Tensor, references: Tensor) -> Tensor:
         return (translations - references).abs().mean((1, 2, 3))
+
+
+class Copying(Metric):
+    """Mean absolute difference to the source."""
+
+    compares = "source"
+    better = None
+
+
+class Returning:
+    """Mean absolute difference to the source, there and back."""
+
+    compares = "cycle"
+    better = "lower"
+
+    def __call__(self, cycle: Cycle) -> Tensor:
+        return (cycle.back(cycle.translations) - cycle.sources).abs().mean((1, 2, 3))
+
+
+class Levels:
+    """Difference of the mean levels of two sets."""
+
+    compares = "domain"
+    better = "lower"
+    extractor = "mean levels"
+
+    def features(self, images: Tensor) -> Tensor:
+        return images.mean((2, 3))
+
+    def __call__(self, made: Tensor, real: Tensor) -> Tensor:
+        return (made.mean() - real.mean()).abs()
 
 
 class Tracker:
@@ -182,7 +214,7 @@ GOOD: dict[str, list[Any]] = {
     "augmentations": [Augmentation, Adapting],
     "sources": [Source],
     "schedules": [Schedule],
-    "metrics": [Metric],
+    "metrics": [Metric, Copying, Returning, Levels],
     "trackers": [Tracker],
 }
 
@@ -570,6 +602,20 @@ class Blurred(Metric):
         return each.mean().expand_as(each)
 
 
+class Undecided(Metric):
+    """Says that neither higher nor lower is better, in a word of its own."""
+
+    compares = "truth"
+    better = "brighter"
+
+
+class OfEachFeature(Levels):
+    """Returns a number for each feature."""
+
+    def __call__(self, made: Tensor, real: Tensor) -> Tensor:
+        return (made.mean(0) - real.mean(0)).abs()
+
+
 class Strict(Tracker):
     """Refuses what is not finite."""
 
@@ -644,6 +690,8 @@ BROKEN: dict[str, tuple[str, Any]] = {
     "factors-are-numbers-that-are-not-negative": ("schedules", Below),
     "schedules-remember-nothing": ("schedules", Remembering),
     "metrics-give-a-number-an-image": ("metrics", Column),
+    "metrics-say-what-they-compare": ("metrics", Undecided),
+    "metrics-of-sets-give-one-number": ("metrics", OfEachFeature),
     "metrics-tell-good-from-bad": ("metrics", Blurred),
     "trackers-take-what-a-run-gives": ("trackers", Strict),
     "trackers-continue-what-another-process-wrote": ("trackers", Once),

@@ -11,7 +11,8 @@ class MeanAbsoluteError:
     0 is the same image, 1 is black for white.
     """
 
-    needs_reference = True
+    compares = "truth"
+    better = "lower"
 
     def __call__(self, translations: Tensor, references: Tensor, /) -> Tensor:
         """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""

@@ -14,7 +14,8 @@ class Psnr:
     The peak is 1. Equal images would have an infinite ratio; 100 dB is the most that is reported.
     """
 
-    needs_reference = True
+    compares = "truth"
+    better = "higher"
 
     def __call__(self, translations: Tensor, references: Tensor, /) -> Tensor:
         """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""

@@ -17,7 +17,8 @@ class Ssim:
     1 is the same image.
     """
 
-    needs_reference = True
+    compares = "truth"
+    better = "higher"
 
     def __call__(self, translations: Tensor, references: Tensor, /) -> Tensor:
         """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""

@@ -68,7 +68,7 @@ class Recorder:
             self._client.set_tag(self._id, "cgkit.error", f"{type(error).__name__}: {error}"[:5000])
         if error is None and reached == run.steps:
             scores = run.folder.status().get("scores", ())
-            self._log_metrics(reached, {f"{score['metric']}_{score['direction']}": score["value"] for score in scores})
+            self._log_metrics(reached, {f"{score['name']}_{score['direction']}": score["value"] for score in scores})
         if (samples := run.folder.path / "samples").is_dir():
             self._client.log_artifacts(self._id, str(samples), "samples")
         stopped = "FINISHED" if reached == run.steps else "KILLED"

@@ -177,7 +177,7 @@ def test_a_run_is_there_with_its_spec_its_losses_its_checkpoints_its_samples_and
     scores = json.loads((whole / "status.json").read_text())["scores"]
     assert scores
     for score in scores:
-        assert history(whole, f"{score['metric']}_{score['direction']}") == [(9, score["value"])]
+        assert history(whole, f"{score['name']}_{score['direction']}") == [(9, score["value"])]
     sheets = [artifact.path for artifact in client(whole).list_artifacts(run.info.run_id, "samples")]
     assert sheets == ["samples/step-000009.png"]
     copy = whole / "mlflow-artifacts" / run.info.run_id / "artifacts" / sheets[0]

@@ -28,7 +28,7 @@ def test_there_is_one_finite_number_an_image_whatever_the_others_are(metric, sha
     assert scores.isfinite().all()
     alone = torch.cat([metric(translations[[n]], references[[n]]) for n in range(shape[0])])
     assert torch.allclose(scores, alone)
-    assert metric.needs_reference
+    assert metric.compares == "truth"
 
 
 @pytest.mark.parametrize(("metric", "best"), [(METRICS[0], 0), (METRICS[1], 100), (METRICS[2], 1)])

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cgkit.errors import CheckpointError
+from cgkit.evaluation.numbers import Number
+from cgkit.evaluation.record import Evaluation, read_evaluation, write_evaluation
+
+EVALUATION = Evaluation(400, "ema", (Number("l1", "b2a", 0.1, (0.05, 0.2), None, 0.3, "lower", {"n": 4}),))
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    assert read_evaluation(tmp_path) is None
+    write_evaluation(tmp_path, EVALUATION)
+    assert read_evaluation(tmp_path) == EVALUATION
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "is no evaluation"),
+        ("[]", "is no evaluation"),
+        ('{"format": 1, "step": 3}', "is no evaluation"),
+        ('{"format": 1, "step": 3, "weights": "ema", "numbers": [{}]}', "is no evaluation"),
+        ('{"format": 2}', "has format 2, this version reads 1"),
+    ],
+)
+def test_a_damaged_file_is_told(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "evaluation.json").write_text(text)
+    with pytest.raises(CheckpointError, match=told):
+        read_evaluation(tmp_path)
