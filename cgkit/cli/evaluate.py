@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--metrics", metavar="NAME,...", help="What to compute. [default: what suits the spec's test images]")
+@click.option(
+    "--metrics",
+    metavar="NAME,...",
+    help="What to compute, or all. [default: what suits the test images]",
+)
 @click.option(
     "--count", type=click.IntRange(1, 1_000_000), help="Test images of each domain. [default: evaluation.count]"
 )

@@ -145,6 +145,12 @@ def _observation(registries: Registries) -> None:
     metrics.add("psnr", f"{module}.psnr:Psnr", summary="Peak signal-to-noise ratio to the truth, in dB.", default=True)
     metrics.add("l1", f"{module}.l1:MeanAbsoluteError", summary="Mean absolute difference to the truth.", default=True)
     metrics.add("ssim", f"{module}.ssim:Ssim", summary="Structural similarity to the truth.", default=True)
+    metrics.add(
+        "perceptual",
+        f"{module}.perceptual:PerceptualDistance",
+        summary="Distance to the truth in what a network sees (after Zhang et al., 2018).",
+    )
+    _metrics_without_a_truth(registries)
     trackers = registries.trackers
     module = "cgkit.components.trackers"
     trackers.add(
@@ -154,3 +160,38 @@ def _observation(registries: Registries) -> None:
         default=True,
     )
     trackers.add("tensorboard", f"{module}.tensorboard:TensorBoard", summary="Curves for TensorBoard.")
+
+
+def _metrics_without_a_truth(registries: Registries) -> None:
+    """`fallback` marks those that are taken where the truth is not known."""
+    metrics = registries.metrics
+    module = "cgkit.components.metrics"
+    metrics.add(
+        "kid",
+        f"{module}.kid:KernelDistance",
+        summary="Kernel distance to the target domain, without bias (Binkowski et al., 2018).",
+        fallback=True,
+    )
+    metrics.add(
+        "fid",
+        f"{module}.fid:FrechetDistance",
+        summary="Frechet distance to the target domain (Heusel et al., 2017).",
+    )
+    metrics.add(
+        "cycle",
+        f"{module}.cycles:CycleConsistency",
+        summary="Mean absolute difference between sources and what comes back of them.",
+        fallback=True,
+    )
+    metrics.add(
+        "source-similarity",
+        f"{module}.source_similarity:SourceSimilarity",
+        summary="Structural similarity of a translation to its source; 1 is a copy.",
+        fallback=True,
+    )
+    for disturbance, name in (("jpeg", "Jpeg"), ("blur", "Blur"), ("noise", "Noise")):
+        metrics.add(
+            f"cycle-after-{disturbance}",
+            f"{module}.cycles:CycleAfter{name}",
+            summary=f"How much worse sources come back after {disturbance} on the translation (Chu et al., 2017).",
+        )

@@ -19,8 +19,12 @@ from cgkit.errors import CgkitError, CheckpointError, UsageError
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.record import Evaluation, weights_name, write_evaluation
 from cgkit.evaluation.scoring import Scoring
+from cgkit.options import REQUIRED, options_of
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.spec import Spec, resolve_spec
+
+ALL = "all"
+"""In place of metrics' names: every one that is registered and needs no options."""
 
 
 def evaluate(
@@ -39,8 +43,8 @@ def evaluate(
 
     Args:
         run: the run folder.
-        metrics: what to compute; by default what the spec names, or, where none of it applies to the test images,
-            what the toolkit computes without a truth.
+        metrics: what to compute; `all` is every metric that is there. By default what the spec names, or, where none of
+            it applies to the test images, what the toolkit computes without a truth.
         count: how many test images of each domain; by default as the spec says.
         best: measure the best model in place of the last one; the numbers are kept in its own folder.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA where there is one.
@@ -86,8 +90,19 @@ def _spec(folder: RunFolder, metrics: Sequence[str], plugins: Plugins) -> Spec:
         raise CheckpointError(f"{folder.path} is not a run folder", hint="give the folder that cgkit run wrote")
     if metrics:
         said: dict[str, Any] = {use["name"]: use for use in values.get("metric", ())}
+        if ALL in metrics:
+            metrics = [*said, *(name for name in _without_required_options(plugins) if name not in said)]
         values["metric"] = [said.get(name, {"name": name}) for name in metrics]
     return resolve_spec(values, plugins, made_with=folder.made_with())
+
+
+def _without_required_options(plugins: Plugins) -> list[str]:
+    registry = plugins.registries.metrics
+    return [
+        registry.reference(component)
+        for component in registry
+        if all(option.default is not REQUIRED for option in options_of(component).values())
+    ]
 
 
 def _generators(model: Path, info: ModelInfo, plugins: Plugins) -> nn.ModuleDict:

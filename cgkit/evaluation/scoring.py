@@ -72,7 +72,10 @@ class Scoring:
         sources, references = self._images.of("test", source), self._images.of("test", target)
         aligned, channels = self._images.aligned, self._images.channels
         applying = [one for one in metrics if one.applies(aligned=aligned, channels=channels)]
-        gatherings = {one.name: self._gathering(one, way) for one in applying}
+        gatherings: dict[str, Gathering] = {}
+        for one in applying:
+            with self._left_out_if_it_fails(one.name, gatherings):
+                gatherings[one.name] = self._gathering(one, way)
         for start in range(0, len(sources), BATCH):
             places = slice(start, start + BATCH)
             batch = sources[places]
@@ -121,7 +124,7 @@ class Scoring:
         try:
             yield
         except (CgkitError, ValueError) as error:
-            del gatherings[name]
+            gatherings.pop(name, None)
             message = f"{name} is not computed: {error}"
             if message not in self._reported:
                 self._reported.add(message)

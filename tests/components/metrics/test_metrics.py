@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from cgkit.components.metrics.l1 import MeanAbsoluteError
+from cgkit.components.metrics.perceptual import PerceptualDistance
 from cgkit.components.metrics.psnr import Psnr
+from cgkit.components.metrics.source_similarity import SourceSimilarity
 from cgkit.components.metrics.ssim import Ssim
 
 METRICS = [MeanAbsoluteError(), Psnr(), Ssim()]
@@ -81,3 +83,23 @@ def test_ssim_is_that_of_the_paper_with_the_largest_odd_window_that_fits(size, w
                 places.append(luminance * (2 * both + 9e-4) / (var_a + var_b + 9e-4))
         expected.append(torch.cat(places).mean().item())
     assert Ssim()(translations, references).tolist() == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_perceptual_distance_grows_with_a_blur_and_is_none_for_equal_images():
+    draws = torch.Generator().manual_seed(0)
+    images = torch.rand(2, 3, 40, 40, generator=draws)
+    metric = PerceptualDistance()
+    assert metric(images, images).tolist() == pytest.approx([0, 0], abs=1e-9)
+    blurred = [torch.nn.functional.avg_pool2d(images, width, 1, width // 2) for width in (3, 9)]
+    little, much = (metric(one, images) for one in blurred)
+    assert (little > 0.01).all()
+    assert (much > little).all()
+    assert (much < 2).all()
+    alone = torch.cat([metric(blurred[0][[n]], images[[n]]) for n in range(2)])
+    assert torch.allclose(little, alone, atol=1e-5)
+
+
+def test_a_copy_is_all_that_its_source_was():
+    images = torch.rand(2, 3, 20, 20)
+    assert SourceSimilarity()(images, images).tolist() == pytest.approx([1, 1])
+    assert (SourceSimilarity()(torch.rand(2, 3, 20, 20), images) < 0.3).all()

@@ -1,0 +1,25 @@
+"""How much of the source is left in a translation."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from cgkit.components.metrics.ssim import Ssim
+
+
+class SourceSimilarity:
+    """Structural similarity of a translation to its source.
+
+    1 is a copy: the generator does nothing. A translation that keeps nothing of its source is near 0. Where the truth
+    is known, the ceiling says how similar the truth is.
+    """
+
+    compares = "source"
+    better = None
+
+    def __init__(self) -> None:
+        self._similarity = Ssim()
+
+    def __call__(self, translations: Tensor, sources: Tensor, /) -> Tensor:
+        """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
+        return self._similarity(translations, sources)
