@@ -50,6 +50,7 @@ def test_every_component_is_named_and_every_option_spelt_out(load):
             "image_pool": 50,
             "precision": "auto",
             "memory": "fast",
+            "compile": "auto",
             "initialisation": 0.02,
         },
         "schedule": {"name": "linear"},
