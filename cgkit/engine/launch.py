@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cgkit.contracts import Domain, ImageRecord, Size
 from cgkit.data.inspection import Inspection, check_images
 from cgkit.engine.assembly import Assembly, assemble
+from cgkit.engine.best import undecidable
 from cgkit.engine.continuation import refuse_other_plugins, refuse_other_spec
 from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.precision import choose_device
@@ -106,6 +107,8 @@ def prepare(
         raise SpecError(located(error.problems, layers)) from error
     with memory_errors_explained():
         problems = _unfit_sizes(spec, assembly) or unfit_components(spec, assembly)
+    aligned, channels = bool(assembly.source.aligned), spec.data.channels
+    problems += undecidable(spec.evaluation, assembly.metrics, aligned=aligned, channels=channels)
     if problems:
         raise SpecError(located(problems, layers))
     return Prepared(spec, assembly, tuple(layers), chosen, _inspect(spec, assembly))

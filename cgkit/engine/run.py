@@ -18,12 +18,11 @@ from cgkit.contracts import Tracker
 from cgkit.data.loading import Batch, UnpairedImages, training_batches
 from cgkit.data.sampling import StepBatches
 from cgkit.engine.assembly import Assembly
+from cgkit.engine.assessment import Assessment
 from cgkit.engine.blame import plugin_at_fault
 from cgkit.engine.compilation import compile_for, repays
 from cgkit.engine.continuation import refuse_other_data, refuse_other_plugins, refuse_other_spec
-from cgkit.engine.examination import Examination
 from cgkit.engine.memory import memory_errors_explained
-from cgkit.engine.model_folder import ModelInfo, write_model
 from cgkit.engine.observers import Observers
 from cgkit.engine.precision import choose_precision
 from cgkit.engine.processes import ALONE, Processes, refuse_uneven_shares
@@ -33,7 +32,6 @@ from cgkit.engine.signals import StopRequest
 from cgkit.engine.trainer import Trainer
 from cgkit.errors import CgkitError, DivergedError, ResourceError
 from cgkit.evaluation.numbers import Number
-from cgkit.evaluation.record import Evaluation, weights_name, write_evaluation
 from cgkit.options import build
 from cgkit.plugins import Plugins
 from cgkit.registry import describe_exception
@@ -94,8 +92,8 @@ class Run:
         self._unrecorded: list[Mapping[str, Tensor | float]] = []
         self._saved_step = 0
         self._stopwatch = Stopwatch()
-        generators, precision = self.trainer.best_generators, self.trainer.precision
-        self._examination = Examination(spec, assembly, generators, precision, reporter.warning)
+        trainer, providers = self.trainer, self._providers
+        self._assessment = Assessment(spec, assembly, trainer, folder, providers, processes, reporter)
 
     def train(self, layers: Sequence[Layer] = (), source: Path | None = None) -> Outcome:
         """Begin, or continue where the folder's newest good checkpoint is, until the end or a request to stop.
@@ -125,7 +123,7 @@ class Run:
             with self._saved_on_error(observers), memory_errors_explained():
                 self._compile()
                 stopped = self._loop(observers, stop)
-                outcome = self._stop() if stopped else self._finish(observers)
+                outcome = self._stop() if stopped else self._finish()
         except BaseException as raised:
             error = raised
             raise
@@ -137,7 +135,7 @@ class Run:
         """Train until the end, or until a stop is requested; return whether it was."""
         trainer, settings = self.trainer, self.spec
         self._stopwatch.pause()
-        for batches in self.batches():
+        for batches in self.batches() if not self._assessment.exhausted else ():
             self._stopwatch.images_arrived()
             losses = self._step(batches, stop.requested)
             # One process may be asked what the others are not; alone, one need not wait for the next step.
@@ -146,16 +144,21 @@ class Run:
             step = trainer.step_number
             self._unrecorded.append(losses)
             observers.notify("cgkit_step_finished", run=self, step=step, losses=losses)
-            if step % settings.log.every == 0 or step == trainer.steps:
+            last = step == trainer.steps
+            if step % settings.log.every == 0 or last:
                 self._record(observers)
-            if stopping or step % settings.checkpoint.every == 0 or step == trainer.steps:
+            evaluating = last or (settings.evaluation.every and step % settings.evaluation.every == 0)
+            improved = self._assessment.evaluate(observers) if evaluating else False
+            last = last or self._assessment.exhausted
+            # The best model is never newer than the newest checkpoint, which knows what it scored.
+            if stopping or step % settings.checkpoint.every == 0 or last or improved:
                 self._save(observers)
-            if step % settings.samples.every == 0 or step == trainer.steps:
-                self._sample()
-            if settings.evaluation.every and step % settings.evaluation.every == 0 and step < trainer.steps:
-                self._record_scores(observers)
+            if self.processes.is_first and (step % settings.samples.every == 0 or last):
+                self._assessment.draw_sample()
             self._stopwatch.pause()
-            if stopping and step < trainer.steps:
+            if last:
+                break
+            if stopping:
                 return True
         return False
 
@@ -210,6 +213,7 @@ class Run:
         self.trainer.load(checkpoint.step, checkpoint.tensors, checkpoint.state["trainer"])
         self._saved_step = checkpoint.step
         self._unrecorded = list(checkpoint.state["unrecorded"])
+        self._assessment.load(checkpoint.state.get("best"))
         observers.rewind(checkpoint.step)
         self._reporter.message(f"continuing {self.folder.path} at step {checkpoint.step} of {self.steps}")
 
@@ -226,6 +230,7 @@ class Run:
             return
         state = {
             "trainer": self.trainer.state(),
+            "best": self._assessment.state(),
             "unrecorded": [{name: float(loss) for name, loss in losses.items()} for losses in self._unrecorded],
             "data": self._fingerprints,
             "spec": self.spec.to_json(),
@@ -249,31 +254,13 @@ class Run:
         observers.record(trainer.step_number, {**losses, "learning_rate": rate, **speed})
         self._reporter.progress(progress)
 
-    def _sample(self) -> None:
+    def _finish(self) -> Outcome:
+        step = self.trainer.step_number
         if not self.processes.is_first:
-            return
-        try:
-            self.folder.write_sample(self.trainer.step_number, self._examination.sheet())
-        except OSError as error:
-            self._reporter.warning(f"the samples of step {self.trainer.step_number} are not kept: {error}")
-
-    def _record_scores(self, observers: Observers) -> tuple[Number, ...]:
-        scores = self._examination.scores() if self.processes.is_first else ()
-        if scores:
-            observers.record(self.trainer.step_number, {f"{one.name}_{one.direction}": one.value for one in scores})
-        return scores
-
-    def _finish(self, observers: Observers) -> Outcome:
-        trainer = self.trainer
-        scores = self._record_scores(observers)
-        if not self.processes.is_first:
-            return Outcome("finished", self.folder.path, trainer.step_number)
-        averaged = trainer.moving_average is not None
-        info = ModelInfo(self.spec, trainer.step_number, averaged)
-        write_model(self.folder.model, trainer.best_generators, info, self._providers)
-        write_evaluation(self.folder.path, Evaluation(trainer.step_number, weights_name(averaged), scores))
+            return Outcome("finished", self.folder.path, step)
+        scores = self._assessment.finish(self.steps)
         self._status("finished", scores=[one.to_json() for one in scores])
-        return Outcome("finished", self.folder.path, trainer.step_number, scores)
+        return Outcome("finished", self.folder.path, step, scores)
 
     def _stop(self) -> Outcome:
         self._status("stopped", exit_code=75)

@@ -214,10 +214,22 @@ class Log(Table):
 
 
 class Evaluation(Table):
-    """When translations of the test images are scored."""
+    """When translations of the test images are scored, and what follows from it."""
 
     every: Steps | None = Field(default=None, description="Steps between scores; without it, at the end only.")
     count: int = Field(default=64, ge=1, le=1_000_000, description="How many test images are scored.")
+    best: str | None = Field(
+        default=None, min_length=1, max_length=200, description="The metric by which the best model so far is kept."
+    )
+    direction: Literal["both", "a2b", "b2a"] = Field(
+        default="both", description="The direction that it judges; both is the mean of the two."
+    )
+    better: Literal["higher", "lower"] | None = Field(
+        default=None, description="Whether higher or lower is best; without it, as the metric says."
+    )
+    patience: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Scores in a row that are no better than the best, after which training ends."
+    )
 
 
 def _is_requirement(text: str) -> str:

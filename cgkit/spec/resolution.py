@@ -53,6 +53,11 @@ def contradictions(spec: Spec) -> Iterator[Problem]:
             f"the identity loss needs equal channels in both domains, but a has {channels_a} and b has {channels_b}",
             "set objective.identity = 0",
         )
+    evaluation = spec.evaluation
+    if evaluation.patience is not None and evaluation.best is None:
+        yield Problem("evaluation.patience", "needs to know what is best", 'set evaluation.best = "psnr", for one')
+    if evaluation.patience is not None and evaluation.every is None:
+        yield Problem("evaluation.patience", "needs scores during training", "set evaluation.every = 500, for one")
     tables = (objective.adversarial, objective.cycle, objective.identity)
     if not any(weight for table in tables for weight in table.model_dump().values()):
         yield Problem("objective", "every weight is zero, so there is nothing to learn")

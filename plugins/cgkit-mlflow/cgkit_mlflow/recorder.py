@@ -66,12 +66,13 @@ class Recorder:
         reached = run.trainer.step_number
         if error is not None:
             self._client.set_tag(self._id, "cgkit.error", f"{type(error).__name__}: {error}"[:5000])
-        if error is None and reached == run.steps:
+        finished = error is None and run.folder.status().get("state") == "finished"
+        if finished:
             scores = run.folder.status().get("scores", ())
             self._log_metrics(reached, {f"{score['name']}_{score['direction']}": score["value"] for score in scores})
         if (samples := run.folder.path / "samples").is_dir():
             self._client.log_artifacts(self._id, str(samples), "samples")
-        stopped = "FINISHED" if reached == run.steps else "KILLED"
+        stopped = "FINISHED" if finished else "KILLED"
         self._client.set_terminated(self._id, "FAILED" if error is not None else stopped)
 
     def _open(self, uri: str, folder: Path) -> str:
