@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -9,10 +10,12 @@ import click
 from cgkit.cli import console
 from cgkit.errors import DataError, UsageError
 
+FORMATS = ("png", "jpg", "webp", "tiff", "bmp")
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Where the translations go.")
 @click.option("--direction", type=click.Choice(["a2b", "b2a"]), default="a2b", show_default=True, help="Which way.")
 @click.option("--device", help="cpu, cuda or cuda:N. [default: cuda where there is one]")
@@ -22,6 +25,9 @@ from cgkit.errors import DataError, UsageError
     help="What it computes in; auto is bf16 where the hardware multiplies it. [default: as it was trained]",
 )
 @click.option("--batch", type=click.IntRange(1, 4096), default=4, show_default=True, help="Images translated at once.")
+@click.option("--format", "file_format", type=click.Choice(FORMATS), help="What to write. [default: as each image is]")
+@click.option("--overwrite", is_flag=True, help="Translate anew what is there, whoever wrote it.")
+@click.option("--strict", is_flag=True, help="Stop at the first file that cannot be translated.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 @click.pass_context
 def command(
@@ -33,31 +39,47 @@ def command(
     device: str | None,
     precision: str | None,
     batch: int,
+    file_format: str | None,
+    overwrite: bool,
+    strict: bool,
     as_json: bool,
 ) -> int:
     """Translate image files, or all images of folders, with the model of RUN; names and sizes stay as they are.
 
-    A file that cannot be read is reported and the others are translated; the exit code is 3 then.
+    INPUTS are files, folders, patterns in quotes ("photos/**/*.png"), or - for a list of files on standard input, one
+    a line or each ended by a NUL. What the same model has written before is not done again. A file that cannot be read
+    is reported and the others are translated; the exit code is 3 then.
     """
     plugins = console.plugins(context)
-    from cgkit.translation.files import translate_files
+    from cgkit.translation.files import Skipped, translate_files
+    from cgkit.translation.planning import listed_files
     from cgkit.translation.translator import Translator
 
+    listed = [file for given in inputs for file in (listed_files(sys.stdin.buffer) if str(given) == "-" else [given])]
+    if not listed:
+        raise UsageError("there is nothing to translate: standard input names no file")
     translator = Translator.load(run, direction=direction, device=device, precision=precision, plugins=plugins)
     written: list[str] = []
+    skipped: list[str] = []
     failed: list[str] = []
-    for result in translate_files(translator, inputs, output, batch=batch):
+    suffix = f".{file_format}" if file_format else None
+    results = translate_files(translator, listed, output, batch=batch, suffix=suffix, overwrite=overwrite)
+    for result in results:
         if isinstance(result, DataError):
             failed.append(str(result))
             console.error(str(result))
+            if strict:
+                break
+        elif isinstance(result, Skipped):
+            skipped.append(str(result.target))
         else:
             written.append(str(result))
-    if not written and not failed:
-        raise UsageError("there is nothing to translate")
+    results.close()
     if as_json:
-        console.print_json({"schema": 1, "written": written, "failed": failed})
+        console.print_json({"schema": 1, "written": written, "skipped": skipped, "failed": failed})
     else:
-        console.message(
-            f"{len(written)} images translated into {output}" + (f", {len(failed)} failed" if failed else "")
-        )
+        counts = [f"{len(written)} images translated into {output}"]
+        counts += [f"{len(skipped)} were there already"] if skipped else []
+        counts += [f"{len(failed)} failed"] if failed else []
+        console.message(", ".join(counts))
     return DataError.exit_code if failed else 0

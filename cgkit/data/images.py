@@ -52,9 +52,20 @@ def read_image(path: Path | EncodedImage, *, channels: int = 3, background: Colo
     with admitted(path) as image:
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
-        pixels = np.array(_in_mode(image, "L" if channels == 1 else "RGB", background))
+        return tensor_of(image, channels=channels, background=background)
+
+
+def tensor_of(picture: Image.Image, *, channels: int = 3, background: Colour = WHITE) -> Tensor:
+    """Return the pixels of an 8-bit picture, `(channels, H, W)` float32 in [0, 1], converted as `read_image` does."""
+    pixels = np.array(_in_mode(picture, "L" if channels == 1 else "RGB", background))
     planes = torch.from_numpy(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
     return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+
+def picture_of(image: Tensor) -> Image.Image:
+    """Return `(1, H, W)` or `(3, H, W)` in [0, 1] as an 8-bit picture; each value goes to the nearest level."""
+    levels = image.detach().float().clamp(0, 1).mul(255).round().byte().cpu().numpy()
+    return Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
 
 
 def write_image(image: Tensor, path: Path) -> None:
@@ -74,11 +85,9 @@ def write_image(image: Tensor, path: Path) -> None:
     if path.suffix.lower() not in WRITTEN:
         raise UsageError(f"{path}: cannot be written; the suffixes are {' '.join(WRITTEN)}")
     file_format, options = WRITTEN[path.suffix.lower()]
-    levels = image.detach().float().clamp(0, 1).mul(255).round().byte().cpu().numpy()
-    picture = Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
     try:
         with replacing(path) as temporary:
-            picture.save(temporary, format=file_format, **options)
+            picture_of(image).save(temporary, format=file_format, **options)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full" if full else error.strerror or str(error)
@@ -94,4 +103,4 @@ def _in_mode(image: Image.Image, mode: str, background: Colour) -> Image.Image:
     return image if image.mode == mode else image.convert("RGB").convert(mode)
 
 
-__all__ = ["WHITE", "Colour", "ImageHeader", "inspect_image", "read_image", "write_image"]
+__all__ = ["WHITE", "Colour", "ImageHeader", "inspect_image", "picture_of", "read_image", "tensor_of", "write_image"]

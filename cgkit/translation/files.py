@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from cgkit.data.images import read_image, write_image
 from cgkit.errors import DataError, UsageError
-from cgkit.listing import list_images
 from cgkit.translation.pipeline import alike, in_order
+from cgkit.translation.planning import plan
+from cgkit.translation.record import begin
 from cgkit.translation.translator import Translator
 
 THREADS = 2
@@ -23,12 +24,13 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class _Job:
-    """An image on its way from one file to another: its pixels `(C, H, W)`, or why there are none."""
+    """An image on its way from one file to another: its pixels `(C, H, W)`, or why it has none."""
 
     source: Path
     target: Path
     image: Tensor | None = None
     error: DataError | None = None
+    done: bool = False
 
     @property
     def shape(self) -> torch.Size | None:
@@ -38,26 +40,45 @@ class _Job:
         return replace(self, image=None, error=error)
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """A translation that an earlier call has written."""
+
+    target: Path
+
+
 def translate_files(
-    translator: Translator, inputs: Sequence[Path], output: Path, *, batch: int = 4
-) -> Iterator[Path | DataError]:
+    translator: Translator,
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    batch: int = 4,
+    suffix: str | None = None,
+    overwrite: bool = False,
+) -> Generator[Path | Skipped | DataError, None, None]:
     """Translate files, and all images of folders; yield each file written, or why one was not, in their order.
 
     Names and formats stay as they are, and a folder's images keep their place in it. While the generator works, the
-    next files are read and the last ones written; only a few images are in memory at any time.
+    next files are read and the last ones written; only a few images are in memory at any time. What the same model has
+    written into the folder before, of images that have not changed, is not done again.
 
     Args:
         translator: what translates.
-        inputs: files and folders.
+        inputs: files, folders and patterns.
         output: the folder to write into.
         batch: how many consecutive images of one size go through the generator together.
+        suffix: the format to write, such as `.png`, by default each image's own.
+        overwrite: whether to write everything anew, whoever wrote what is there.
 
     Raises:
-        UsageError: two inputs would be written to one file, or an input would be overwritten.
-        DataError: a folder holds no images.
+        UsageError: two images would be written to one file, an image would be overwritten, or a file that this model
+            did not write.
+        DataError: a folder holds no images, or a pattern finds no file.
         ResourceError: the disk is full, or the folder cannot be written in.
     """
-    jobs = [_Job(source, target) for source, target in _targets(inputs, output)]
+    places = plan(inputs, output, suffix=suffix)
+    record = begin(output, translator.identity(), (target for _, target in places), overwrite=overwrite)
+    jobs = (_Job(source, target, done=record.holds(target, source)) for source, target in places)
     batch = batch if translator.takes_batches else 1
     threads = ThreadPoolExecutor(THREADS)
     try:
@@ -68,25 +89,10 @@ def translate_files(
         threads.shutdown(cancel_futures=True)
 
 
-def _targets(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
-    targets: dict[Path, Path] = {}
-    for given in inputs:
-        folder = given if given.is_dir() else given.parent
-        for source in list_images(given) if given.is_dir() else [given]:
-            target = output / source.relative_to(folder)
-            if target in targets:
-                raise UsageError(
-                    f"{targets[target]} and {source} would both be written to {target}",
-                    hint="translate them into different folders",
-                )
-            if target.exists() and source.exists() and target.samefile(source):
-                raise UsageError(f"{source} would be overwritten", hint="choose another --output")
-            targets[target] = source
-    return [(source, target) for target, source in targets.items()]
-
-
 def _decoded(translator: Translator, job: _Job) -> _Job:
     background = translator.info.spec.data.background
+    if job.done:
+        return job
     try:
         return replace(job, image=read_image(job.source, channels=translator.in_channels, background=background))
     except DataError as error:
@@ -100,14 +106,16 @@ def _translated(translator: Translator, jobs: Iterable[_Job], batch: int) -> Ite
             yield from part
             continue
         try:
-            translations = translator(torch.stack(images))
+            translations = translator.translate(torch.stack(images))
         except ValueError as error:  # what a generator raises where images are too small for it
             yield from (job.failed(DataError(f"{job.source}: {error}")) for job in part)
         else:
             yield from (replace(job, image=image) for job, image in zip(part, translations, strict=True))
 
 
-def _written(job: _Job) -> Path | DataError:
+def _written(job: _Job) -> Path | Skipped | DataError:
+    if job.done:
+        return Skipped(job.target)
     if job.image is None:
         return job.error or DataError(f"{job.source}: not translated")
     try:

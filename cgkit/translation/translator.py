@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, overload
 
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from cgkit.engine.cyclegan import mixes_samples
 from cgkit.engine.inference import translation_by
 from cgkit.engine.model_folder import ModelInfo, load_generator, read_model
 from cgkit.engine.precision import Precision, choose_device, choose_precision
-from cgkit.errors import CheckpointError, DataError
+from cgkit.errors import CheckpointError
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.translation.forms import Form, batch_of
 
 Direction = Literal["a2b", "b2a"]
 
@@ -31,8 +36,8 @@ class Translator:
         """Whether images of a batch are translated as each would be by itself."""
         # On a CPU, a ResNet at 256 pixels is 1.15 times as fast so, in fp32 and in bf16.
         layout = torch.channels_last if precision.device.type == "cpu" else torch.contiguous_format
-        placed = generator.to(precision.device, precision.dtype).to(memory_format=layout)
-        self._translate = translation_by(placed, precision, layout)
+        self._generator = generator.to(precision.device, precision.dtype).to(memory_format=layout)
+        self._translate = translation_by(self._generator, precision, layout)
 
     @classmethod
     def load(
@@ -70,16 +75,41 @@ class Translator:
         wanted = precision or ("fp32" if trained == "fp64" else trained)
         return cls(generator, info, direction, choose_precision(wanted, choose_device(device)))
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Translate one image `(C, H, W)` or a batch `(N, C, H, W)` in [0, 1]; the result has the same form.
+    @overload
+    def __call__(self, images: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, images: NDArray[Any]) -> NDArray[Any]: ...
+    @overload
+    def __call__(self, images: Image.Image | str | os.PathLike[str]) -> Image.Image: ...
+    @overload
+    def __call__(self, images: Sequence[Any]) -> list[Any]: ...
+
+    def __call__(self, images: Form | Sequence[Form]) -> Any:
+        """Translate an image, a batch or a list of images, of any height and width; the result has the same form.
+
+        Args:
+            images: a tensor `(C, H, W)` or `(N, C, H, W)` in [0, 1]; an array `(H, W, C)` or `(N, H, W, C)`, uint8,
+                uint16 or float in [0, 1], `(H, W)` where there is one channel; a picture of Pillow; a file's path,
+                which comes back as a picture; or a list of any of these, translated one after the other.
 
         Raises:
-            DataError: the number of channels is not the model's.
+            DataError: an image has another shape, type or range than the model reads, or cannot be read.
+            UsageError: it has none of these forms.
         """
-        batch = images if images.ndim == 4 else images[None]
-        if batch.ndim != 4 or batch.shape[1] != self.in_channels:
-            raise DataError(
-                f"the model translates images of {self.in_channels} channels, got shape {tuple(images.shape)}"
-            )
-        translated = self._translate(batch)
-        return translated if images.ndim == 4 else translated[0]
+        if isinstance(images, Sequence) and not isinstance(images, str):
+            return [self(image) for image in images]
+        batch, back = batch_of(images, self.in_channels, self.info.spec.data.background)
+        return back(self.translate(batch))
+
+    def translate(self, batch: Tensor) -> Tensor:
+        """Translate `(N, C, H, W)` in [0, 1]; float32, on the CPU."""
+        parts = torch.split(batch, len(batch) if self.takes_batches else 1)
+        return torch.cat([self._translate(part) for part in parts])
+
+    def identity(self) -> str:
+        """Return a text that differs where the generator or its weights do."""
+        digest = hashlib.sha256(repr(self.info.spec.data.channels).encode())
+        for name, tensor in self._generator.state_dict().items():
+            digest.update(f"{name} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return f"{self.direction} sha256:{digest.hexdigest()}"

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import io
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +17,13 @@ from cgkit.translation.translator import Translator
 from tests.conftest import TINY, Result
 
 Cli = Callable[..., Result]
+
+
+def images(folder: Path) -> list[Path]:
+    """The images below a folder, by their names in it; what is hidden is no image."""
+    return sorted(
+        path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +42,7 @@ def test_all_images_are_translated_under_their_own_names_and_sizes(
     Image.new("RGB", (40, 31), "red").save(inputs / "deeper" / "photo.jpg")
     result = cgkit("translate", trained, inputs, "--output", tmp_path / "out")
     assert result.code == 0
-    names = {path.relative_to(inputs) for path in inputs.rglob("*.*")}
-    assert {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.*")} == names
+    assert images(tmp_path / "out") == images(inputs)
     with Image.open(tmp_path / "out" / "image-7.png") as image:
         assert image.size == (19, 13)
     with Image.open(tmp_path / "out" / "deeper" / "photo.jpg") as image:
@@ -75,7 +84,7 @@ def test_a_grey_model_writes_grey_images(cgkit: Cli, tmp_path: Path, image_folde
     (tmp_path / "spec.toml").write_text(spec)
     assert cgkit("run", tmp_path / "spec.toml", "--output", tmp_path / "run").code == 0
     assert cgkit("translate", tmp_path / "run", a, "--output", tmp_path / "out").code == 0
-    assert {Image.open(path).mode for path in (tmp_path / "out").iterdir()} == {"L"}
+    assert {Image.open(tmp_path / "out" / name).mode for name in images(tmp_path / "out")} == {"L"}
 
 
 def test_batches_change_nothing_and_bf16_little(
@@ -86,7 +95,7 @@ def test_batches_change_nothing_and_bf16_little(
     for name, options in ways.items():
         assert cgkit("translate", trained, inputs, "--output", tmp_path / name, *options).code == 0
     pixels = {
-        name: np.stack([np.asarray(Image.open(file), int) for file in sorted((tmp_path / name).iterdir())])
+        name: np.stack([np.asarray(Image.open(tmp_path / name / file), int) for file in images(tmp_path / name)])
         for name in ways
     }
     assert len(pixels["alone"]) == 5
@@ -171,3 +180,135 @@ def test_damaged_weights_are_refused(
         weights.write_bytes(content)
         if damage == "other":
             config.write_text(original)
+
+
+def test_what_was_translated_is_not_translated_again(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
+    inputs, out = image_folder("inputs", count=4), tmp_path / "out"
+    assert cgkit("translate", trained, inputs / "image-0.png", inputs / "image-1.png", "--output", out).code == 0
+    before = {name: (out / name).stat().st_mtime_ns for name in images(out)}
+    result = cgkit("translate", trained, inputs, "--output", out, "--json")
+    assert [Path(name).name for name in result.json["skipped"]] == ["image-0.png", "image-1.png"]
+    assert [Path(name).name for name in result.json["written"]] == ["image-2.png", "image-3.png"]
+    assert {name: (out / name).stat().st_mtime_ns for name in before} == before
+
+
+def test_an_image_that_has_changed_is_translated_again(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
+    inputs, out = image_folder("inputs", count=2), tmp_path / "out"
+    cgkit("translate", trained, inputs, "--output", out)
+    Image.new("RGB", (9, 9), "red").save(inputs / "image-1.png")
+    result = cgkit("translate", trained, inputs, "--output", out, "--json")
+    assert [Path(name).name for name in result.json["written"]] == ["image-1.png"]
+    assert Image.open(out / "image-1.png").size == (9, 9)
+
+
+def test_files_of_another_origin_are_replaced_only_where_that_is_said(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
+    inputs, out = image_folder("inputs", count=2), image_folder("out", count=1, size=(5, 5))
+    before = (out / "image-0.png").read_bytes()
+    refused = cgkit("translate", trained, inputs, "--output", out)
+    assert refused.code == 2
+    assert "this model did not write it" in refused.err
+    assert (out / "image-0.png").read_bytes() == before
+    assert [path.name for path in out.iterdir()] == ["image-0.png"]
+    assert cgkit("translate", trained, inputs, "--output", out, "--overwrite").code == 0
+    assert Image.open(out / "image-0.png").size != (5, 5)
+    assert cgkit("translate", trained, inputs, "--output", out, "--direction", "b2a").code == 2
+
+
+def test_overwriting_that_was_stopped_goes_on_without_keeping_anything_of_before(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
+    inputs, out = image_folder("inputs", count=3), tmp_path / "out"
+    cgkit("translate", trained, inputs, "--output", out, "--direction", "b2a")
+    (inputs / "image-1.png").write_text("no image")
+    assert cgkit("translate", trained, inputs, "--output", out, "--overwrite", "--strict").code == 3
+    (inputs / "image-1.png").write_bytes((inputs / "image-0.png").read_bytes())
+    result = cgkit("translate", trained, inputs, "--output", out, "--json")
+    assert result.code == 0
+    assert "image-1.png" in {Path(name).name for name in result.json["written"]}
+    cgkit("translate", trained, inputs, "--output", tmp_path / "anew")
+    for name in images(out):
+        assert (out / name).read_bytes() == (tmp_path / "anew" / name).read_bytes()
+
+
+def test_a_killed_translation_goes_on_where_it_was(
+    cgkit: Cli, cgkit_process: Callable[..., Any], trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
+    inputs, out = image_folder("inputs", count=400, size=(48, 48)), tmp_path / "out"
+    process = cgkit_process("translate", trained, inputs, "--output", out)
+    deadline = time.monotonic() + 60
+    while not (out.is_dir() and len(images(out)) > 5):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    whole = images(out)
+    assert len(whole) < 400
+    for name in whole:
+        Image.open(out / name).load()
+    result = cgkit("translate", trained, inputs, "--output", out, "--json")
+    assert result.code == 0
+    assert len(result.json["skipped"]) == len(whole)
+    assert images(out) == images(inputs)
+
+
+def test_patterns_and_lists_name_files_too(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = image_folder("inputs", count=3)
+    (inputs / "deep er").mkdir()
+    (inputs / "image-2.png").rename(inputs / "deep er" / "ünï[1].png")
+    cgkit("translate", trained, inputs / "**" / "*.png", "--output", tmp_path / "found")
+    assert images(tmp_path / "found") == images(inputs)
+    cgkit("translate", trained, inputs / "deep er" / "ünï[1].png", "--output", tmp_path / "named")
+    assert images(tmp_path / "named") == [Path("ünï[1].png")]
+    for name, separator in (("lines", "\n"), ("nuls", "\0")):
+        listed = "".join(f"{inputs / file}{separator}" for file in images(inputs))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(listed.encode())))
+        assert cgkit("translate", trained, "-", "--output", tmp_path / name).code == 0
+        assert len(images(tmp_path / name)) == 3
+    none = cgkit("translate", trained, inputs / "*.gif", "--output", tmp_path / "none")
+    assert none.code == 3
+    assert "no file is called so" in none.err
+
+
+def test_another_format_may_be_written(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
+    inputs = image_folder("inputs", count=1)
+    (inputs / "image-0.png").rename(inputs / "no suffix. really")
+    result = cgkit("translate", trained, inputs / "no suffix. really", "--output", tmp_path / "out", "--format", "webp")
+    assert result.code == 0
+    assert images(tmp_path / "out") == [Path("no suffix.webp")]
+    assert Image.open(tmp_path / "out" / "no suffix.webp").format == "WEBP"
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink"])
+def test_no_image_is_overwritten_through_a_link(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path], kind: str
+) -> None:
+    inputs = image_folder("inputs", count=2)
+    (tmp_path / "out").mkdir()
+    link = tmp_path / "out" / "image-0.png"
+    link.symlink_to(inputs / "image-1.png") if kind == "symlink" else link.hardlink_to(inputs / "image-1.png")
+    before = (inputs / "image-1.png").read_bytes()
+    result = cgkit("translate", trained, inputs, "--output", tmp_path / "out", "--overwrite")
+    assert result.code == 2
+    assert "would be overwritten" in result.err
+    assert (inputs / "image-1.png").read_bytes() == before
+
+
+def test_strictness_stops_at_the_first_bad_file(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
+    inputs = image_folder("inputs", count=60)
+    (inputs / "image-0.png").write_text("no image")
+    result = cgkit("translate", trained, inputs, "--output", tmp_path / "out", "--strict", "--json", "--batch", 1)
+    assert result.code == 3
+    assert len(result.json["failed"]) == 1
+    assert len(images(tmp_path / "out")) < 20

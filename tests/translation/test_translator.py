@@ -1,0 +1,142 @@
+"""A translator takes an image in any form, and gives its translation the same form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor, nn
+
+from cgkit.engine.model_folder import ModelInfo
+from cgkit.engine.precision import Precision
+from cgkit.errors import DataError, UsageError
+from cgkit.plugins import load_plugins
+from cgkit.spec import resolve_spec
+from cgkit.translation.translator import Translator
+
+
+class Negative(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return -images
+
+
+class FirstChannel(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images[:, :1]
+
+
+def translator(generator: nn.Module, channels: object = 3) -> Translator:
+    plugins = load_plugins(installed=False)
+    values = {"data": {"source": "seasons", "channels": channels, "size": 16}, "objective": {"identity": 0}}
+    spec = resolve_spec(values, plugins)
+    return Translator(generator, ModelInfo(spec, 0, False), "a2b", Precision("fp32", torch.device("cpu")))
+
+
+@pytest.fixture
+def negative() -> Translator:
+    return translator(Negative())
+
+
+def test_a_tensor_comes_back_as_a_tensor_of_its_type(negative: Translator) -> None:
+    image = torch.rand(3, 10, 11)
+    assert torch.allclose(negative(image), 1 - image, atol=1e-6)
+    assert torch.allclose(negative(image[None].double()), 1 - image[None].double(), atol=1e-6)
+    assert negative(image.double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(9, 7, 3), (2, 9, 7, 3)])
+def test_an_array_comes_back_as_an_array_of_its_type(
+    negative: Translator, dtype: type[np.generic], shape: tuple[int, ...]
+) -> None:
+    draws = np.random.default_rng(0).random(shape)
+    highest = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
+    image = (draws * highest).astype(dtype)
+    translated = negative(image)
+    assert translated.dtype == dtype
+    assert translated.shape == shape
+    assert np.allclose(translated.astype(float), highest - image.astype(float), atol=1e-6 * highest, rtol=0)
+
+
+@given(st.integers(0, 65535))
+def test_no_level_of_16_bits_is_lost(level: int) -> None:
+    class Same(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images
+
+    image = np.full((4, 4, 3), level, np.uint16)
+    assert np.abs(translator(Same())(image).astype(int) - level).max() <= 1
+
+
+def test_a_picture_comes_back_as_a_picture_and_so_does_a_file(negative: Translator, tmp_path: Path) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8))
+    picture.save(tmp_path / "photo.png")
+    for given_as in (picture, tmp_path / "photo.png", str(tmp_path / "photo.png")):
+        translated = negative(given_as)
+        assert isinstance(translated, Image.Image)
+        assert np.array_equal(np.asarray(translated), 255 - np.asarray(picture))
+
+
+def test_a_picture_is_turned_upright_and_its_transparency_filled(negative: Translator) -> None:
+    picture = Image.new("RGBA", (8, 4), (0, 0, 0, 0))
+    assert np.array_equal(np.asarray(negative(picture)), np.zeros((4, 8, 3)))
+    sideways = Image.new("RGB", (8, 4))
+    sideways.getexif()[0x0112] = 6
+    assert negative(sideways).size == (4, 8)
+    assert sideways.size == (8, 4), "what was given stays as it was"
+
+
+def test_a_list_of_several_forms_comes_back_in_its_order(negative: Translator) -> None:
+    array, tensor = np.zeros((5, 5, 3), np.uint8), torch.zeros(3, 6, 6)
+    first, second, third = negative([array, tensor, Image.new("RGB", (4, 4))])
+    assert first.dtype == np.uint8
+    assert first.min() == 255
+    assert torch.equal(second, torch.ones(3, 6, 6))
+    assert third.getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_the_output_has_the_channels_of_its_domain() -> None:
+    colour_to_grey = translator(FirstChannel(), {"a": 3, "b": 1})
+    assert colour_to_grey(np.zeros((5, 6, 3), np.uint8)).shape == (5, 6, 1)
+    assert colour_to_grey(Image.new("RGB", (6, 5))).mode == "L"
+    grey = translator(Negative(), 1)
+    assert grey(np.zeros((5, 6), np.uint8)).shape == (5, 6)
+    assert grey(Image.new("RGB", (6, 5))).mode == "L"
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (torch.zeros(1, 8, 8), "3 channels"),
+        (torch.zeros(8, 8), "3 channels"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), "no range"),
+        (np.zeros((8, 8), np.uint8), "3 channels"),
+        (np.zeros((8, 8, 4), np.uint8), "3 channels"),
+        (np.zeros((8, 8, 3), np.int64), "no range"),
+        (np.full((8, 8, 3), 255.0), "in [0, 1]"),
+        (np.full((8, 8, 3), np.nan), "in [0, 1]"),
+        (Image.new("I;16", (8, 8)), "mode I;16"),
+        ("missing.png", "cannot be read"),
+    ],
+)
+def test_an_image_that_does_not_fit_is_refused_in_words(negative: Translator, image: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message.replace("[", r"\[")):
+        negative(image)
+
+
+def test_what_is_no_image_is_refused(negative: Translator) -> None:
+    with pytest.raises(UsageError, match="not int"):
+        negative(7)  # type: ignore[call-overload]
+
+
+def test_models_are_told_apart() -> None:
+    torch.manual_seed(0)
+    one, other = (translator(nn.Sequential(nn.Conv2d(3, 3, 1))) for _ in range(2))
+    assert one.identity() == one.identity()
+    assert one.identity() != other.identity()
