@@ -18,7 +18,7 @@ from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.objective import Objective
 from cgkit.errors import CgkitError, PluginError, Problem, SpecError
 from cgkit.evaluation.scoring import Measured
-from cgkit.options import build, check_options, recommended_options
+from cgkit.options import build, check_options, paths_among, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import Component
 from cgkit.spec import Spec, Use
@@ -160,7 +160,10 @@ class _Builder:
         return tuple(named)
 
     def _metric(self, place: str, use: Use) -> Measured:
-        measured = Measured(str(use.name), self.component("metrics", place, use), use.options)
+        metric = self.component("metrics", place, use)
+        paths = paths_among(self.components[place])  # where a file lies changes no number
+        options = {name: value for name, value in use.options.items() if name not in paths}
+        measured = Measured(str(use.name), metric, options)
         if measured.compares not in get_args(Compared):
             raise PluginError(
                 f'metric "{use.name}" compares {measured.compares!r}, not one of {", ".join(get_args(Compared))}'

@@ -71,12 +71,15 @@ def evaluate(
     with memory_errors_explained():
         generators = _generators(model, info, plugins).to(precision.device, precision.dtype)
         try:
-            scores = Scoring(images, spec.seed, report).scores(translations_by(generators, precision), bench.metrics)
+            scoring = Scoring(images, spec.evaluation.seed, report)
+            scores = scoring.scores(translations_by(generators, precision), bench.metrics)
         except CgkitError:
             raise
         except Exception as error:
             blamed = plugin_at_fault(error, bench.components.values())
-            raise blamed or error from error
+            if blamed is None:
+                raise
+            raise blamed from error
     if not scores:
         raise UsageError(f"no metric could be computed for {folder.path}", hint="name others with --metrics")
     evaluation = Evaluation(info.step, weights_name(info.averaged), scores)

@@ -34,7 +34,7 @@ class Examination:
         self._translations = translations_by(generators, precision)
         self._images: dict[int, tuple[Tensor, Tensor]] = {}
         images = MeasuredImages(assembly.source, spec.data.channels, assembly.preparation, spec.evaluation.count)
-        self._scoring = Scoring(images, spec.seed, report)
+        self._scoring = Scoring(images, spec.evaluation.seed, report)
 
     def sheet(self) -> Image.Image:
         """Return the sheet of the first test images in both directions."""

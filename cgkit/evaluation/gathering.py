@@ -110,7 +110,8 @@ class ImageNumbers:
 class SetNumber:
     """A metric that compares translations, as a set, with the target domain's real images, by features of both.
 
-    The floor is that of training images in place of translations, the ceiling that of the sources.
+    The floor is that of training images in place of translations, where they are not the test images as well; the
+    ceiling is that of the sources.
     """
 
     name: str
@@ -118,7 +119,7 @@ class SetNumber:
     direction: str
     seed: int
     protocol: Mapping[str, Any]
-    features_of_real: Callable[[Any, str, str], Tensor]
+    features_of_real: Callable[[Any, str, str], Tensor | None]
 
     def __post_init__(self) -> None:
         self._made: list[Tensor] = []
@@ -131,7 +132,7 @@ class SetNumber:
         """Return the number of the whole set with its interval and bounds."""
         source, target = self.direction[0], self.direction[-1]
         made, real = torch.cat(self._made), self.features_of_real(self.metric, "test", target)
-        if min(len(made), len(real)) < 2:
+        if real is None or min(len(made), len(real)) < 2:
             raise ValueError("a set needs two images at least")
         random = generator(self.seed, f"interval-{self.name}-{self.direction}")
         return Number(
@@ -147,7 +148,7 @@ class SetNumber:
 
     def _bound(self, split: str, side: str, real: Tensor) -> float | None:
         others = self.features_of_real(self.metric, split, side)
-        return self._of(others, real) if len(others) > 1 else None
+        return self._of(others, real) if others is not None and len(others) > 1 else None
 
     def _of(self, made: Tensor, real: Tensor) -> float:
         number = self.metric(made, real)

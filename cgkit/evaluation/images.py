@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -63,6 +64,12 @@ class MeasuredImages:
         """How images come to the trained size, in words."""
         return "bicubic, antialiased, covering the size, cut at the centre"
 
+    @cached_property
+    def held_out(self) -> tuple[bool, bool]:
+        """Whether the test images of either side are others than its training images."""
+        test, train = self.source.test(), self.source.train()
+        return test[0].fingerprint() != train[0].fingerprint(), test[1].fingerprint() != train[1].fingerprint()
+
     def of(self, split: str, side: str) -> Images:
         """Return the images of the split `test` or `train` and of side `a` or `b`."""
         if split not in self._splits:
@@ -70,7 +77,8 @@ class MeasuredImages:
         number = "ab".index(side)
         return Images(self._splits[split][number], self.channels[number], self.preparation, self.count)
 
+    @cached_property
     def digest(self) -> str:
-        """Return a text that differs where the test images differ."""
+        """A text that differs where the test images differ."""
         prints = [self.of("test", side).domain.fingerprint() for side in "ab"]
         return hashlib.sha256("\n".join(prints).encode()).hexdigest()[:16]

@@ -26,6 +26,7 @@ class Measured:
     name: str
     metric: Metric
     options: Mapping[str, Any]
+    """Those that its numbers depend on."""
 
     @property
     def compares(self) -> str:
@@ -107,11 +108,13 @@ class Scoring:
             "extractor": getattr(one.metric, "extractor", None),
             "seed": self._seed,
             "options": dict(one.options),
-            "images": images.digest(),
+            "images": images.digest,
         }
 
-    def _features_of_real(self, metric: Any, split: str, side: str) -> Tensor:
-        """Return the features of real images; metrics of one extractor share them."""
+    def _features_of_real(self, metric: Any, split: str, side: str) -> Tensor | None:
+        """Return the features of real images, which metrics of one extractor share; None where tests are no others."""
+        if split == "train" and not self._images.held_out["ab".index(side)]:
+            return None
         key = (str(getattr(metric, "extractor", id(metric))), split, side)
         if key not in self._real_features:
             parts = [metric.features(batch) for batch in self._images.of(split, side).batches(BATCH)]

@@ -218,6 +218,9 @@ class Evaluation(Table):
 
     every: Steps | None = Field(default=None, description="Steps between scores; without it, at the end only.")
     count: int = Field(default=64, ge=1, le=1_000_000, description="How many test images are scored.")
+    seed: int = Field(
+        default=0, ge=0, le=2**53, description="Of intervals and of metrics that draw: the same in runs to be compared."
+    )
     best: str | None = Field(
         default=None, min_length=1, max_length=200, description="The metric by which the best model so far is kept."
     )

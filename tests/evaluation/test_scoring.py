@@ -149,6 +149,12 @@ def test_sets_lie_between_training_images_and_untranslated_ones() -> None:
     assert metric.seen == (9 + 9 + 10 + 6) + (10 + 6)
 
 
+def test_there_is_no_floor_where_the_test_images_are_the_training_images() -> None:
+    found = scores(Means(), Source((Flat([0.2] * 10), Flat([0.9] * 6)), aligned=False))["a2b"]
+    assert found.floor is None
+    assert found.ceiling == pytest.approx(0.7)
+
+
 def test_a_cycle_is_there_and_back() -> None:
     found = scores(Cycled(), aligned())
     assert [one.value for one in found.values()] == pytest.approx([0.1, 0.1])

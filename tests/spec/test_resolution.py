@@ -57,7 +57,7 @@ def test_every_component_is_named_and_every_option_spelt_out(load):
         "checkpoint": {"every": 1000, "keep": 3},
         "samples": {"every": 500, "count": 4},
         "log": {"every": 10, "patience": 30.0},
-        "evaluation": {"count": 64, "direction": "both"},
+        "evaluation": {"count": 64, "seed": 0, "direction": "both"},
         "metric": [{"name": "psnr"}],
         "tracker": [{"name": "jsonl", "flush": True}],
     }
