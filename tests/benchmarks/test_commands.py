@@ -17,15 +17,12 @@ TINY = ("--width", 4, "--blocks", 1)
 
 
 def test_training_step(benchmark: Benchmark) -> None:
-    found = benchmark(
-        "training_step", "--sizes", 32, *TINY, "--seconds", 0, "--precisions", "fp32", "--kinds", "fast", "low"
-    )
-    plain, fast, low = found["rows"]
-    assert [row["step"] for row in found["rows"]] == ["plain, fp32", "fast, fp32", "low, fp32"]
+    found = benchmark("training_step", "--sizes", 32, *TINY, "--seconds", 0, "--precisions", "fp32", "--kinds", "low")
+    plain, low = found["rows"]
+    assert [row["step"] for row in found["rows"]] == ["plain, fp32", "low, fp32"]
     assert plain["faster"] == 1
-    for row in (fast, low):
-        assert row["faster"] == pytest.approx(plain["time"]["median"] / row["time"]["median"])
-        assert 0 < row["share of peak"] < 1
+    assert low["faster"] == pytest.approx(plain["time"]["median"] / low["time"]["median"])
+    assert 0 < low["share of peak"] < 1
 
 
 def test_translation(benchmark: Benchmark) -> None:
@@ -39,9 +36,9 @@ def test_translation(benchmark: Benchmark) -> None:
 
 
 def test_data(benchmark: Benchmark) -> None:
-    found = benchmark("data", "--size", 32, "--files", 36, 24, "--pairs", 4, "--workers", 0, 1, *TINY)
+    found = benchmark("data", "--size", 32, "--files", 36, "--pairs", 4, "--workers", 0, 1, *TINY)
     assert [(row["files"], row["workers"], row["loader"]) for row in found["rows"]] == [
-        (files, workers, loader) for files in (36, 24) for workers in (0, 1) for loader in ("usual loader", "cgkit")
+        (36, workers, loader) for workers in (0, 1) for loader in ("usual loader", "cgkit")
     ]
     for usual, ours in zip(found["rows"][::2], found["rows"][1::2], strict=True):
         assert usual["faster"] == 1
