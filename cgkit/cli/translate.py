@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -18,6 +19,11 @@ FORMATS = ("png", "jpg", "webp", "tiff", "bmp")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Where the translations go.")
 @click.option("--direction", type=click.Choice(["a2b", "b2a"]), default="a2b", show_default=True, help="Which way.")
+@click.option(
+    "--weights",
+    type=click.Choice(["ema", "raw"]),
+    help="The moving average of the weights, or the weights as trained. [default: the average where there is one]",
+)
 @click.option("--device", help="cpu, cuda or cuda:N. [default: cuda where there is one]")
 @click.option(
     "--precision",
@@ -36,6 +42,7 @@ def command(
     inputs: tuple[Path, ...],
     output: Path,
     direction: str,
+    weights: Literal["ema", "raw"] | None,
     device: str | None,
     precision: str | None,
     batch: int,
@@ -58,7 +65,9 @@ def command(
     listed = [file for given in inputs for file in (listed_files(sys.stdin.buffer) if str(given) == "-" else [given])]
     if not listed:
         raise UsageError("there is nothing to translate: standard input names no file")
-    translator = Translator.load(run, direction=direction, device=device, precision=precision, plugins=plugins)
+    translator = Translator.load(
+        run, direction=direction, weights=weights, device=device, precision=precision, plugins=plugins
+    )
     written: list[str] = []
     skipped: list[str] = []
     failed: list[str] = []

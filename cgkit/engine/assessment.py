@@ -103,5 +103,13 @@ class Assessment:
         self._best.load(state)
 
     def _write_model(self, folder: Path) -> None:
-        info = ModelInfo(self._spec, self._trainer.step_number, self._trainer.moving_average is not None)
-        write_model(folder, self._trainer.best_generators, info, self._providers)
+        trainer = self._trainer
+        averaged = trainer.moving_average is not None
+        write_model(
+            folder,
+            trainer.best_generators,
+            ModelInfo(self._spec, trainer.step_number, averaged),
+            self._providers,
+            raw=trainer.model.generators if averaged else None,
+            scores=self._scores or (),
+        )

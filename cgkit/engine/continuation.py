@@ -20,6 +20,7 @@ OBSERVERS = ("metric", "tracker")
 
 MAY_CHANGE = (
     "name",
+    "license",
     "requires",
     "train.steps",
     "train.epochs",

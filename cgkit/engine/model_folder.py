@@ -4,61 +4,101 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors
-import safetensors.torch
 from torch import Tensor, nn
 
 from cgkit.atomic import replace_text, replacing
-from cgkit.checkpoints import load_strictly
+from cgkit.checkpoints import load_strictly, tensor_files
 from cgkit.engine.assembly import build_generator
 from cgkit.engine.continuation import refuse_other_plugins
+from cgkit.engine.model_card import model_card
 from cgkit.engine.run_folder import made_with
-from cgkit.errors import CheckpointError
+from cgkit.errors import CheckpointError, UsageError
+from cgkit.evaluation.numbers import Number
 from cgkit.plugins import Plugins
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, Data
 from cgkit.spec.reading import Layer
 
-FORMAT = 1
+FORMAT = 2
 DIRECTIONS = ("a2b", "b2a")
+MODEL = "model.safetensors"
+"""The weights to translate with, under `a2b.` and `b2a.`."""
+RAW = "raw.safetensors"
+"""Beside a moving average, the weights as they were trained, under the same names."""
+
+Weights = Literal["ema", "raw"]
+"""The moving average, or the weights as they were trained."""
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model is: its resolved spec, the step that it was saved at, and whether it is a moving average.
+    """What a model is.
 
     Read back, the spec names the components that made the translations, and the default ones where others trained.
+
+    Attributes:
+        spec: the resolved spec.
+        step: the step that it was saved at; 0 where it was imported.
+        averaged: whether it is a moving average, beside which the weights as trained are kept.
+        directions: what it translates: `a2b`, `b2a` or both.
+        imported: where it was imported from and what was found there, in words; None where it was trained here.
+        format: the format of its folder.
     """
 
     spec: Spec
     step: int
     averaged: bool
+    directions: tuple[str, ...] = DIRECTIONS
+    imported: tuple[str, ...] | None = None
+    format: int = FORMAT
 
 
-def write_model(folder: Path, generators: nn.ModuleDict, info: ModelInfo, providers: dict[str, str]) -> None:
-    """Write both generators in float32, their configuration and a model card; each file is replaced all or nothing.
+def write_model(
+    folder: Path,
+    generators: Mapping[str, nn.Module] | nn.ModuleDict,
+    info: ModelInfo,
+    providers: Mapping[str, str],
+    *,
+    raw: Mapping[str, nn.Module] | nn.ModuleDict | None = None,
+    scores: Sequence[Number] = (),
+) -> None:
+    """Write generators in float32, their configuration and a model card; each file is replaced all or nothing.
 
-    `providers` are the distributions that the spec's components come from, with their versions.
+    Args:
+        folder: where; made where it does not exist.
+        generators: those to translate with, by direction.
+        info: what they are.
+        providers: the distributions that the spec's components come from, with their versions.
+        raw: the generators as trained, where the others are their moving average.
+        scores: what was measured of them, for the card.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for direction, generator in generators.items():
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
-        with replacing(folder / f"generator_{direction}.safetensors") as temporary:
-            temporary.write_bytes(safetensors.torch.save(tensors, metadata={"format": "pt"}))
+    _write_weights(folder / MODEL, generators)
+    if raw is not None:
+        _write_weights(folder / RAW, raw)
     config = {
         "format": FORMAT,
         "library_name": "cgkit",
         "step": info.step,
         "averaged": info.averaged,
-        "providers": providers,
+        "directions": info.directions,
+        **({} if info.imported is None else {"imported": info.imported}),
+        "providers": dict(providers),
         "spec": info.spec.to_json(),
     }
-    replace_text(folder / "README.md", _model_card(info))
+    replace_text(folder / "README.md", model_card(info, scores))
     replace_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    # What the new configuration no longer speaks of.
+    for name in (*map(_file_of_format_1, DIRECTIONS), *([] if raw is not None else [RAW])):
+        with suppress(FileNotFoundError):
+            (folder / name).unlink()
 
 
 def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
@@ -73,33 +113,84 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
     try:
         config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         written_by, step, averaged, values = (config[key] for key in ("format", "step", "averaged", "spec"))
+        directions = tuple(config.get("directions", DIRECTIONS))
+        imported = config.get("imported")
+        imported = None if imported is None else tuple(map(str, imported))
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no model: there is no config.json") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file} is not a model's configuration: {error!r}") from error
-    if written_by != FORMAT:
+    if written_by not in (1, FORMAT):
         raise CheckpointError(f"{file} has format {written_by}, this version reads {FORMAT}", hint="upgrade cgkit")
+    if not directions or not set(directions) <= set(DIRECTIONS):
+        raise CheckpointError(f"{file} is not a model's configuration: its directions are {directions}")
     providers = made_with(config.get("providers"))
     layer = Layer(os.fspath(file), {}, folder, {})
     spec = resolve_spec(_for_translating(values), plugins, [layer], made_with=providers)
     refuse_other_plugins(providers, spec, plugins, folder)
-    return ModelInfo(spec, int(step), bool(averaged))
+    return ModelInfo(spec, int(step), bool(averaged), directions, imported, written_by)
 
 
-def load_generator(folder: Path, info: ModelInfo, direction: str, plugins: Plugins) -> nn.Module:
+def load_generator(
+    folder: Path, info: ModelInfo, direction: str, plugins: Plugins, weights: Weights | None = None
+) -> nn.Module:
     """Build the generator of one direction and load its weights.
 
+    Args:
+        folder: the model folder.
+        info: what `read_model` read there.
+        direction: `a2b` or `b2a`.
+        plugins: the loaded plugins.
+        weights: the moving average, or the weights as trained; by default the average where there is one.
+
     Raises:
-        CheckpointError: the weights are missing, damaged, or those of another network.
+        CheckpointError: the weights are missing, damaged, or those of another network; or the model has not got the
+            direction, or not the kind of weights.
+        UsageError: there is no such direction, or no such kind of weights.
     """
-    file = folder / f"generator_{direction}.safetensors"
+    file, prefix = _place(folder, info, direction, weights)
     generator = build_generator(info.spec, plugins, direction)
     try:
-        tensors: dict[str, Tensor] = safetensors.torch.load_file(file)
+        with safetensors.safe_open(file, framework="pt") as stored:
+            names = [name for name in stored.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a dict)
+            tensors: dict[str, Tensor] = {name.removeprefix(prefix): stored.get_tensor(name) for name in names}
     except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{file} cannot be read: {error}") from error
     load_strictly(generator, tensors, what=os.fspath(file))
     return generator.eval()
+
+
+def _place(folder: Path, info: ModelInfo, direction: str, weights: str | None) -> tuple[Path, str]:
+    """Return the file that holds a direction's weights, and what their names begin with there."""
+    if direction not in DIRECTIONS:
+        raise UsageError(f"there is no direction {direction!r}", hint=f"there are: {', '.join(DIRECTIONS)}")
+    if weights not in (None, "ema", "raw"):
+        raise UsageError(f"there are no weights {weights!r}", hint="there are: ema, raw")
+    if direction not in info.directions:
+        raise CheckpointError(f"{folder} does not translate {direction}, only {' and '.join(info.directions)}")
+    if weights == "ema" and not info.averaged:
+        hint = "ask for raw; a run keeps a moving average where its spec has train.ema"
+        raise CheckpointError(f"{folder} has no moving average of its weights", hint=hint)
+    raw = weights == "raw" and info.averaged
+    if info.format == 1:
+        if raw:
+            raise CheckpointError(f"{folder} keeps nothing but a moving average: it is of format 1")
+        return folder / _file_of_format_1(direction), ""
+    return folder / (RAW if raw else MODEL), f"{direction}."
+
+
+def _file_of_format_1(direction: str) -> str:
+    return f"generator_{direction}.safetensors"
+
+
+def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDict) -> None:
+    tensors = {
+        f"{direction}.{name}": tensor.float() if tensor.is_floating_point() else tensor
+        for direction, generator in generators.items()
+        for name, tensor in generator.state_dict().items()
+    }
+    with replacing(file) as temporary, temporary.open("wb") as opened:
+        opened.writelines(tensor_files.encode(tensors))
 
 
 def _for_translating(values: Any) -> Any:
@@ -109,23 +200,3 @@ def _for_translating(values: Any) -> Any:
     dropped = {"requires", *COMPONENT_TABLES, *ARRAYS} - {"generator"}
     data = {key: value for key, value in values["data"].items() if key in Data.model_fields and key != "source"}
     return {**{key: value for key, value in values.items() if key not in dropped}, "data": data}
-
-
-def _model_card(info: ModelInfo) -> str:
-    spec = info.spec
-    generator = spec.generator.a2b.name if spec.generator.a2b else "unknown"
-    height, width = spec.data.size
-    return f"""---
-library_name: cgkit
-pipeline_tag: image-to-image
----
-# {spec.name}
-
-Translates images between two domains, both ways (CycleGAN, Zhu et al., ICCV 2017).
-
-- generator: {generator}, {"moving average of the weights" if info.averaged else "weights as trained"}
-- trained for {info.step} steps on {width}x{height} pixels, seed {spec.seed}
-- channels: {spec.data.channels[0]} in domain a, {spec.data.channels[1]} in domain b
-
-`cgkit translate THIS_FOLDER IMAGES --output FOLDER --direction a2b`
-"""

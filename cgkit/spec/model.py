@@ -249,6 +249,11 @@ class Spec(Table):
 
     name: str = Field(default="run", pattern=r"^[\w][\w. -]{0,99}$", description="What the run is called.")
     seed: int = Field(default=0, ge=0, le=2**53, description="What all randomness derives from.")
+    license: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$",
+        description='The licence of the weights, for the model card: "cc-by-4.0".',
+    )
     requires: Annotated[tuple[Requirement, ...], Field(max_length=100)] | None = Field(
         default=None, description='The packages that the components come from: ["cgkit-stains >= 0.1, < 1"].'
     )

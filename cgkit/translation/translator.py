@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cgkit.engine.cyclegan import mixes_samples
 from cgkit.engine.inference import translation_by
-from cgkit.engine.model_folder import ModelInfo, load_generator, read_model
+from cgkit.engine.model_folder import ModelInfo, Weights, load_generator, read_model
 from cgkit.engine.precision import Precision, choose_device, choose_precision
 from cgkit.errors import CheckpointError
 from cgkit.plugins import Plugins, load_plugins
@@ -45,6 +45,7 @@ class Translator:
         run_or_model: str | os.PathLike[str],
         *,
         direction: str = "a2b",
+        weights: Weights | None = None,
         device: str | None = None,
         precision: str | None = None,
         plugins: Plugins | None = None,
@@ -54,13 +55,15 @@ class Translator:
         Args:
             run_or_model: the folder.
             direction: `a2b` or `b2a`.
+            weights: `ema` for the moving average, `raw` for the weights as they were trained; by default the average
+                where there is one.
             device: `cpu`, `cuda` or `cuda:N`; by default CUDA where there is one.
             precision: `fp32`, `bf16`, or `auto` for bf16 where the hardware multiplies it natively; by default as the
                 model was trained.
             plugins: the loaded plugins; by default all that are installed.
 
         Raises:
-            CheckpointError: there is no model, or it is damaged.
+            CheckpointError: there is no model, it is damaged, or it has not got that direction or those weights.
         """
         folder = Path(run_or_model)
         if not folder.is_dir():
@@ -70,7 +73,7 @@ class Translator:
             raise CheckpointError(f"{folder} has no model yet", hint="finish the run: cgkit run writes it at the end")
         plugins = plugins or load_plugins()
         info = read_model(model, plugins)
-        generator = load_generator(model, info, direction, plugins)
+        generator = load_generator(model, info, direction, plugins, weights)
         trained = info.spec.train.precision
         wanted = precision or ("fp32" if trained == "fp64" else trained)
         return cls(generator, info, direction, choose_precision(wanted, choose_device(device)))

@@ -159,12 +159,23 @@ def test_a_model_folder_alone_is_enough(
         (tmp_path / "elsewhere").rename(trained / "model")
 
 
+def test_weights_that_a_model_has_not_got_are_told(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
+    inputs = image_folder("inputs", count=1)
+    assert cgkit("translate", trained, inputs, "--output", tmp_path / "out", "--weights", "raw").code == 0
+    result = cgkit("translate", trained, inputs, "--output", tmp_path / "averaged", "--weights", "ema")
+    assert result.code == 5
+    assert "no moving average" in result.err
+    assert not (tmp_path / "averaged").exists()
+
+
 @pytest.mark.parametrize("damage", ["cut", "other"])
 def test_damaged_weights_are_refused(
     cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path], damage: str
 ) -> None:
     inputs = image_folder("inputs", count=1)
-    weights = trained / "model" / "generator_a2b.safetensors"
+    weights = trained / "model" / "model.safetensors"
     content = weights.read_bytes()
     try:
         if damage == "cut":
@@ -175,7 +186,7 @@ def test_damaged_weights_are_refused(
             config.write_text(original.replace('"blocks": 1', '"blocks": 2'))
         result = cgkit("translate", trained, inputs, "--output", tmp_path / "out")
         assert result.code == 5
-        assert "generator_a2b.safetensors" in result.err
+        assert "model.safetensors" in result.err
     finally:
         weights.write_bytes(content)
         if damage == "other":

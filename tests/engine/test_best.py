@@ -36,11 +36,7 @@ def step_of(model: Path) -> int:
 
 
 def weights(model: Path) -> dict[str, torch.Tensor]:
-    return {
-        f"{way}.{name}": tensor
-        for way in ("a2b", "b2a")
-        for name, tensor in load_file(model / f"generator_{way}.safetensors").items()
-    }
+    return load_file(model / "model.safetensors")
 
 
 def assert_same_model(one: Path, other: Path) -> None:

@@ -35,8 +35,7 @@ def test_a_run_folder_holds_everything_that_the_run_was(tiny_spec: Path, tmp_pat
     assert {path.name for path in (folder / "model").iterdir()} == {
         "README.md",
         "config.json",
-        "generator_a2b.safetensors",
-        "generator_b2a.safetensors",
+        "model.safetensors",
     }
     with Image.open(folder / "samples" / "step-000004.png") as sheet:
         assert sheet.mode == "RGB"
@@ -56,14 +55,14 @@ def test_losses_and_scores_are_recorded(tiny_spec: Path, tmp_path: Path, plugins
 def test_the_moving_average_is_what_translates(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:
     folder = run(tiny_spec, overrides=["train.ema=0.5"], output=tmp_path / "run", plugins=plugins).folder
     newest = list_checkpoints(folder / "checkpoints")[-1]
-    averaged, model = load_file(newest / "ema.safetensors"), load_file(folder / "model" / "generator_a2b.safetensors")
-    assert all(torch.equal(averaged[f"a2b.{name}"], tensor) for name, tensor in model.items())
+    averaged, model = load_file(newest / "ema.safetensors"), load_file(folder / "model" / "model.safetensors")
+    assert all(torch.equal(averaged[name], tensor) for name, tensor in model.items())
 
 
 def test_the_seed_decides_the_result(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:
     def weights(name: str, seed: int) -> dict[str, torch.Tensor]:
         folder = run(tiny_spec, overrides=[f"seed={seed}"], output=tmp_path / name, plugins=plugins).folder
-        return load_file(folder / "model" / "generator_a2b.safetensors")
+        return load_file(folder / "model" / "model.safetensors")
 
     first, again, other = weights("first", 1), weights("again", 1), weights("other", 2)
     assert all(torch.equal(first[name], again[name]) for name in first)
