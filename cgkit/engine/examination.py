@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PIL import Image
 from torch import Tensor, nn
 
 from cgkit.data.loading import batch_of_tests
@@ -12,6 +11,7 @@ from cgkit.engine.assembly import Assembly
 from cgkit.engine.inference import translations_by
 from cgkit.engine.precision import Precision
 from cgkit.engine.samples import sample_sheet
+from cgkit.engine.sheets import Sheet
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.scoring import Scoring
@@ -33,13 +33,25 @@ class Examination:
         self._assembly = assembly
         self._translations = translations_by(generators, precision)
         self._images: dict[int, tuple[Tensor, Tensor]] = {}
-        images = MeasuredImages(assembly.source, spec.data.channels, assembly.preparation, spec.evaluation.count)
-        self._scoring = Scoring(images, spec.evaluation.seed, report)
+        source, preparation = assembly.source, assembly.preparation
+        self._measured = MeasuredImages(source, spec.data.channels, preparation, spec.evaluation.count)
+        self._scoring = Scoring(self._measured, spec.evaluation.seed, report)
 
-    def sheet(self) -> Image.Image:
+    def sheet(self) -> Sheet:
         """Return the sheet of the first test images in both directions."""
-        images = self._test_images(self._spec.samples.count)
-        return sample_sheet(images, self._translations, aligned=self._assembly.source.aligned)
+        count = self._spec.samples.count
+        domains = dict(zip("ab", self._assembly.source.test(), strict=True))
+        names = {
+            side: tuple(domain[index].name for index in range(min(count, len(domain))))
+            for side, domain in domains.items()
+        }
+        return sample_sheet(
+            self._test_images(count),
+            self._translations,
+            aligned=bool(self._assembly.source.aligned),
+            names=names,
+            images=self._measured.digest,
+        )
 
     def scores(self) -> tuple[Number, ...]:
         """Return what the metrics that apply to the test images say."""

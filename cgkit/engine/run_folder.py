@@ -6,21 +6,25 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from filelock import FileLock, Timeout
-from PIL import Image
 
 from cgkit.atomic import replace_text, replacing
+from cgkit.engine.sheets import Sheet
 from cgkit.errors import CheckpointError, ResourceError, RunFolderInUseError
 from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN
 from cgkit.spec import Spec
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,19 @@ class RunFolder:
     def made_with(self) -> dict[str, str] | None:
         """Return the versions, by name, of the plugins that what the folder holds was made with; None if not known."""
         try:
-            environment = self._read_json("environment.json") or {}
+            environment = self.environment()
         except CheckpointError:
             return None
         return made_with(environment.get("providers", environment.get("plugins")))
+
+    def environment(self) -> dict[str, Any]:
+        """Return what the folder remembers of what the run is made with; an empty dictionary where it does not."""
+        return self._read_json("environment.json") or {}
+
+    def samples(self) -> dict[int, Path]:
+        """Return the sheets of test images, by the step that they were drawn at."""
+        named = [(re.fullmatch(r"step-(\d+)\.png", file.name), file) for file in (self.path / "samples").glob("step-*")]
+        return dict(sorted((int(match[1]), file) for match, file in named if match))
 
     def status(self) -> dict[str, Any]:
         """Return what status.json says; an empty dictionary where there is none."""
@@ -97,16 +110,17 @@ class RunFolder:
             replace_text(self.path / "environment.json", _pretty({**values, "providers": dict(providers)}))
 
     def write_status(self, **values: Any) -> None:
-        """Say how the run stands: state, step, steps, exit code."""
-        replace_text(self.path / "status.json", _pretty({**values, "pid": os.getpid()}))
+        """Say how the run stands: state, step, steps, exit code; and when that was written."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        replace_text(self.path / "status.json", _pretty({**values, "at": now, "pid": os.getpid()}))
 
-    def write_sample(self, step: int, sheet: Image.Image) -> Path:
+    def write_sample(self, step: int, sheet: Sheet) -> Path:
         """Keep a sheet of test images."""
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
         file = folder / f"step-{step:06d}.png"
         with replacing(file) as temporary:
-            sheet.save(temporary, format="PNG")
+            sheet.write(temporary)
         return file
 
     def _read_json(self, name: str) -> dict[str, Any] | None:
@@ -123,6 +137,8 @@ class RunFolder:
 
 def environment(plugins: Plugins, device: torch.device) -> dict[str, Any]:
     """Return what a result depends on beside the spec: versions, machine, device, plugins."""
+    import torch
+
     packages = ("cgkit", "torch", "torchvision", "kornia", "numpy", "pillow", "safetensors")
     return {
         "python": platform.python_version(),
@@ -168,5 +184,7 @@ def _pretty(values: Mapping[str, Any]) -> str:
 
 
 def _processor() -> str:
+    import torch
+
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return str(capabilities.get("cpu_name", platform.machine()))

@@ -1,21 +1,26 @@
-"""A sheet of test images: the same ones every time, in both directions, there and back."""
+"""The test images that a run shows: the same ones every time, in both directions, there and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
+from cgkit.engine.sheets import Column, Sheet
 from cgkit.evaluation.gathering import Translate
-
-GAP = 4
-HEADER = 16
 
 
 @torch.inference_mode()
-def sample_sheet(tests: tuple[Tensor, Tensor], translate: Mapping[str, Translate], *, aligned: bool) -> Image.Image:
+def sample_sheet(
+    tests: tuple[Tensor, Tensor],
+    translate: Mapping[str, Translate],
+    *,
+    aligned: bool,
+    names: Mapping[str, tuple[str, ...]],
+    images: str = "",
+) -> Sheet:
     """Return a sheet with one row a test image.
 
     The columns are source, translation and cycle, for both directions; with an aligned test split the truth follows
@@ -25,32 +30,22 @@ def sample_sheet(tests: tuple[Tensor, Tensor], translate: Mapping[str, Translate
         tests: test images of both domains, `(N, C, H, W)` in [0, 1].
         translate: both directions by name.
         aligned: whether the n-th images of both domains show the same scene.
+        names: of the test images, by domain.
+        images: a text that differs where the test images differ.
     """
     images_a, images_b = tests
-    columns: list[tuple[str, Tensor]] = []
-    directions = (("a", images_a, "b", images_b, "a2b", "b2a"), ("b", images_b, "a", images_a, "b2a", "a2b"))
-    for source_name, sources, target_name, truths, forth, back in directions:
+    columns: list[Column] = []
+    for forth, back, sources, truths in (("a2b", "b2a", images_a, images_b), ("b2a", "a2b", images_b, images_a)):
         translations = translate[forth](sources)
-        columns += [(source_name, sources), (f"{source_name} to {target_name}", translations)]
+        columns += [_column(forth, "source", sources), _column(forth, "translation", translations)]
         if aligned:
-            columns.append((f"true {target_name}", truths))
-        columns.append(("and back", translate[back](translations)))
-    return _grid(columns)
+            columns.append(_column(forth, "truth", truths))
+        columns.append(_column(forth, "back", translate[back](translations)))
+    return Sheet(tuple(columns), names, images)
 
 
-def _grid(columns: list[tuple[str, Tensor]]) -> Image.Image:
-    height, width = columns[0][1].shape[-2:]
-    rows = max(len(images) for _, images in columns)
-    half = len(columns) // 2
-    sheet_width = len(columns) * (width + GAP) + 3 * GAP
-    sheet = Image.new("RGB", (sheet_width, HEADER + rows * (height + GAP) + GAP), "white")
-    draw = ImageDraw.Draw(sheet)
-    for number, (title, images) in enumerate(columns):
-        left = GAP + number * (width + GAP) + (2 * GAP if number >= half else 0)
-        draw.text((left, 2), title, fill="black")
-        for row, image in enumerate(images):
-            sheet.paste(_picture(image), (left, HEADER + row * (height + GAP)))
-    return sheet
+def _column(direction: str, role: str, images: Tensor) -> Column:
+    return Column(direction, role, tuple(map(_picture, images)))
 
 
 def _picture(image: Tensor) -> Image.Image:

@@ -85,7 +85,7 @@ def test_two_processes_with_an_image_each_learn_what_one_with_two_images_learns(
         for run in ("one", "two")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
-    assert told.count("the sample sheets are in") == 1, "one process does the talking"
+    assert told.count("the report is ") == 1, "one process does the talking"
 
 
 def test_a_stopped_run_continues_exactly_with_a_pool_for_each_process(

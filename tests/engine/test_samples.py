@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cgkit.engine.samples import GAP, HEADER, sample_sheet
+from cgkit.engine.samples import sample_sheet
+from cgkit.engine.sheets import GAP, HEADER
+
+NAMES = {"a": ("one", "two"), "b": ("three", "four")}
 
 
 @pytest.mark.parametrize(("aligned", "columns"), [(True, 8), (False, 6)])
@@ -14,7 +17,7 @@ def test_a_sheet_shows_source_translation_and_cycle_of_both_directions(
 ) -> None:
     tests = torch.full((2, channels, 10, 12), 0.2), torch.full((2, channels, 10, 12), 0.8)
     translate = {"a2b": lambda images: images * 0 + 0.6, "b2a": lambda images: images * 0 + 0.4}
-    sheet = np.asarray(sample_sheet(tests, translate, aligned=aligned))
+    sheet = np.asarray(sample_sheet(tests, translate, aligned=aligned, names=NAMES).picture())
     shown = []
     for column in range(columns):
         left = GAP + column * (12 + GAP) + (2 * GAP if column >= columns // 2 else 0)
@@ -27,4 +30,4 @@ def test_a_sheet_shows_source_translation_and_cycle_of_both_directions(
 def test_domains_of_different_channels_fit_on_one_sheet() -> None:
     tests = torch.rand(1, 1, 8, 8), torch.rand(1, 3, 8, 8)
     translate = {"a2b": lambda images: torch.rand(1, 3, 8, 8), "b2a": lambda images: torch.rand(1, 1, 8, 8)}
-    assert sample_sheet(tests, translate, aligned=False).mode == "RGB"
+    assert sample_sheet(tests, translate, aligned=False, names=NAMES).picture().mode == "RGB"

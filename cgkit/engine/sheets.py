@@ -1,0 +1,152 @@
+"""A sheet of test images: one picture that says what lies where on it, so that it can be taken apart again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, PngImagePlugin
+
+from cgkit.errors import CheckpointError
+
+GAP = 4
+HEADER = 16
+KEYWORD = "cgkit-sheet"
+"""The text chunk of the PNG file that holds the layout."""
+FORMAT = 1
+UNREADABLE = (
+    *(OSError, SyntaxError, Image.DecompressionBombError),  # what Pillow raises
+    *(ValueError, TypeError, LookupError, OverflowError, RecursionError),  # and what an unsound layout does
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """The pictures of one kind, from top to bottom.
+
+    Attributes:
+        direction: `a2b` or `b2a`.
+        role: `source`, `translation`, `truth` or `back`.
+        pictures: one for each test image, all of one size.
+    """
+
+    direction: str
+    role: str
+    pictures: tuple[Image.Image, ...]
+
+    @property
+    def title(self) -> str:
+        """What stands above the column."""
+        source, target = self.direction[0], self.direction[-1]
+        titles = {"source": source, "translation": f"{source} to {target}", "truth": f"true {target}"}
+        return titles.get(self.role, "and back")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Test images of both domains with what became of them.
+
+    Attributes:
+        columns: those of a2b, then as many of b2a.
+        names: of the test images, by domain.
+        images: a text that differs where the test images differ; empty where it is not known.
+    """
+
+    columns: tuple[Column, ...]
+    names: Mapping[str, tuple[str, ...]]
+    images: str = ""
+
+    @property
+    def rows(self) -> int:
+        """How many test images there are of the domain that has more."""
+        return max(len(column.pictures) for column in self.columns)
+
+    def picture(self) -> Image.Image:
+        """Return the sheet as one picture, with a title above each column."""
+        width, height = self._tile()
+        sheet_width = len(self.columns) * (width + GAP) + 3 * GAP
+        picture = Image.new("RGB", (sheet_width, HEADER + self.rows * (height + GAP) + GAP), "white")
+        draw = ImageDraw.Draw(picture)
+        for number, column in enumerate(self.columns):
+            left = self._left(number)
+            draw.text((left, 2), column.title, fill="black")
+            for row, image in enumerate(column.pictures):
+                picture.paste(image, (left, self._top(row)))
+        return picture
+
+    def write(self, file: Path) -> None:
+        """Write a PNG file that `read_sheet` takes apart again.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_itxt(KEYWORD, json.dumps(self._layout()))
+        self.picture().save(file, format="PNG", pnginfo=chunks)
+
+    def _layout(self) -> dict[str, Any]:
+        columns = [
+            {
+                "direction": column.direction,
+                "role": column.role,
+                "left": self._left(number),
+                "tops": [self._top(row) for row in range(len(column.pictures))],
+            }
+            for number, column in enumerate(self.columns)
+        ]
+        names = {side: list(names) for side, names in self.names.items()}
+        return {"format": FORMAT, "tile": self._tile(), "columns": columns, "names": names, "images": self.images}
+
+    def _tile(self) -> tuple[int, int]:
+        return self.columns[0].pictures[0].size
+
+    def _left(self, column: int) -> int:
+        # The two directions stand a little apart.
+        apart = 2 * GAP if column >= len(self.columns) // 2 else 0
+        return GAP + column * (self._tile()[0] + GAP) + apart
+
+    def _top(self, row: int) -> int:
+        return HEADER + row * (self._tile()[1] + GAP)
+
+
+def read_sheet(file: Path) -> Sheet | Image.Image:
+    """Return a sheet taken apart, or the whole picture where the file does not say what lies where on it.
+
+    Raises:
+        CheckpointError: it is no picture, or does not hold what it says.
+    """
+    try:
+        with Image.open(file, formats=["PNG"]) as opened:
+            opened.load()
+            picture = opened.convert("RGB")
+            text = getattr(opened, "text", {}).get(KEYWORD)
+        return picture if text is None else _taken_apart(picture, json.loads(text))
+    except UNREADABLE as error:
+        raise CheckpointError(f"{file} is no sheet of test images: {error}") from error
+
+
+def _taken_apart(picture: Image.Image, layout: Mapping[str, Any]) -> Sheet | Image.Image:
+    if layout["format"] != FORMAT:
+        return picture
+    width, height = map(int, layout["tile"])
+    columns = tuple(
+        Column(str(column["direction"]), str(column["role"]), _cut(picture, column, (width, height)))
+        for column in layout["columns"]
+    )
+    if not columns or not all(column.pictures for column in columns):
+        raise ValueError("it has no images")
+    names = {str(side): tuple(map(str, names)) for side, names in dict(layout["names"]).items()}
+    return Sheet(columns, names, str(layout["images"]))
+
+
+def _cut(picture: Image.Image, column: Mapping[str, Any], size: tuple[int, int]) -> tuple[Image.Image, ...]:
+    left, width, height = int(column["left"]), *size
+    pictures = []
+    for top in map(int, column["tops"]):
+        if min(left, top) < 0 or left + width > picture.width or top + height > picture.height:
+            raise ValueError("an image lies outside of it")
+        pictures.append(picture.crop((left, top, left + width, top + height)))
+    return tuple(pictures)
