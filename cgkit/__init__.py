@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from cgkit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from cgkit.engine.launch import run
     from cgkit.plugins import load_plugins
     from cgkit.spec import load_spec
+    from cgkit.training import run
     from cgkit.translation.translator import Translator
 
 __version__ = "0.1.0"
@@ -20,7 +20,7 @@ _LAZY = {
     "Translator": "cgkit.translation.translator",
     "load_plugins": "cgkit.plugins",
     "load_spec": "cgkit.spec",
-    "run": "cgkit.engine.launch",
+    "run": "cgkit.training",
 }
 
 

@@ -14,7 +14,18 @@ from cgkit import __version__
 from cgkit.cli import console
 from cgkit.errors import CgkitError, DataError, PluginError, SpecError, UsageError
 
-COMMANDS = ("run", "check", "init", "translate", "evaluate", "list-components", "describe", "plugins", "schema")
+COMMANDS = (
+    "run",
+    "check",
+    "init",
+    "translate",
+    "evaluate",
+    "report",
+    "list-components",
+    "describe",
+    "plugins",
+    "schema",
+)
 """The built-in commands. Each is the function `command` of the module of that name."""
 
 

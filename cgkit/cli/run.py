@@ -37,7 +37,7 @@ def command(
     plugins = console.plugins(context)
     with RichReporter() as reporter:
         reporter.message("loading torch ...")
-        from cgkit.engine.launch import run
+        from cgkit.training import run
 
         outcome = run(spec, overrides=overrides, output=output, device=device, plugins=plugins, reporter=reporter)
     if console.rank() == 0:
@@ -56,7 +56,7 @@ def _render(outcome: Outcome, as_json: bool) -> None:
         return
     if outcome.scores:
         _print_scores(outcome)
-    console.message(f"the sample sheets are in {outcome.folder / 'samples'}")
+    console.message(f"the report is {outcome.folder / 'report.html'}")
     console.message(f"translate with: cgkit translate {outcome.folder} IMAGES --output FOLDER")
 
 

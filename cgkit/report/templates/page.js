@@ -1,0 +1,158 @@
+"use strict";
+
+// The slider: each picture that changes over time has all its versions in the page; the last one is the one shown first.
+function timeTravel() {
+  const slider = document.getElementById("step");
+  const data = document.getElementById("gallery");
+  if (!slider || !data) return () => {};
+  const { steps, cells } = JSON.parse(data.textContent);
+  const told = document.querySelector(".time output");
+  const play = document.querySelector("[data-play]");
+  const pictures = [...document.querySelectorAll("img[data-cell]")].filter((image) => image.dataset.cell in cells);
+  const sources = new Map(pictures.map((image) => [image, [...cells[image.dataset.cell], image.src]]));
+  let timer = null;
+
+  function show() {
+    const place = Number(slider.value);
+    for (const image of pictures) image.src = sources.get(image)[place];
+    told.value = steps[place];
+    slider.setAttribute("aria-valuetext", `step ${steps[place]}`);
+    enlarge.refresh();
+  }
+
+  function stop() {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = "\u25b6";
+    play.setAttribute("aria-label", "Play");
+  }
+
+  slider.addEventListener("input", () => { stop(); show(); });
+  play.addEventListener("click", () => {
+    if (timer !== null) return stop();
+    play.textContent = "\u275a\u275a";
+    play.setAttribute("aria-label", "Pause");
+    if (Number(slider.value) === steps.length - 1) slider.value = -1;
+    timer = setInterval(() => {
+      slider.value = Number(slider.value) + 1;
+      show();
+      if (Number(slider.value) === steps.length - 1) stop();
+    }, 450);
+    slider.value = Math.max(0, Number(slider.value));
+    show();
+  });
+  return (by) => { stop(); slider.value = Number(slider.value) + by; show(); };
+}
+
+// Enlarging a test image: the same pictures, as large as the window allows.
+const enlarge = (() => {
+  const dialog = document.getElementById("enlarged");
+  const cells = dialog.querySelector(".cells");
+  let shown = [];
+
+  function open(row) {
+    shown = [...row.querySelectorAll("img")].map((image) => {
+      const figure = document.createElement("figure");
+      const caption = document.createElement("figcaption");
+      const copy = document.createElement("img");
+      caption.textContent = image.dataset.title;
+      copy.alt = image.alt;
+      copy.className = image.className;
+      figure.append(caption, copy);
+      return { image, copy, figure };
+    });
+    dialog.querySelector("strong").textContent = row.title;
+    cells.replaceChildren(...shown.map(({ figure }) => figure));
+    refresh();
+    dialog.showModal();
+  }
+
+  function refresh() {
+    for (const { image, copy } of shown) copy.src = image.src;
+  }
+
+  for (const row of document.querySelectorAll("button.row")) row.addEventListener("click", () => open(row));
+  dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  return { refresh };
+})();
+
+// The values under the pointer, in the legend of the chart; the arrow keys move it where a chart has the focus.
+function values(figure) {
+  const plot = figure.querySelector(".plot");
+  const { x, y, lines } = JSON.parse(figure.querySelector("script").textContent);
+  const [left, right, top, bottom] = ["left", "right", "top", "bottom"].map((side) => Number(plot.dataset[side]));
+  const pointer = plot.querySelector(".pointer");
+  const dots = [...pointer.querySelectorAll("circle")];
+  const outputs = [...figure.querySelectorAll("output")];
+  const first = outputs.map((output) => output.value);
+  const at = figure.querySelector(".at");
+  const steps = [...new Set(lines.flatMap((line) => line.steps))].sort((one, other) => one - other);
+  let place = null;
+
+  const across = (step) => left + (step - x.low) / (x.high - x.low) * (right - left);
+  const scaled = y.logarithmic ? Math.log : (value) => value;
+  const down = (value) => bottom - (scaled(value) - scaled(y.low)) / (scaled(y.high) - scaled(y.low)) * (bottom - top);
+
+  function show(step) {
+    pointer.setAttribute("visibility", "visible");
+    pointer.querySelector("path").setAttribute("d", `M${across(step)} ${top}V${bottom}`);
+    at.textContent = `step ${step}`;
+    lines.forEach((line, number) => {
+      const value = line.values[line.steps.indexOf(step)];
+      const known = typeof value === "number";
+      outputs[number].value = known ? String(value) : value === null ? "not finite" : "-";
+      dots[number].setAttribute("visibility", known ? "inherit" : "hidden");
+      if (known) { dots[number].setAttribute("cx", across(step)); dots[number].setAttribute("cy", down(value)); }
+    });
+  }
+
+  function hide() {
+    place = null;
+    pointer.setAttribute("visibility", "hidden");
+    at.textContent = "";
+    outputs.forEach((output, number) => { output.value = first[number]; });
+  }
+
+  function follow(event) {
+    const box = plot.getBoundingClientRect();
+    const inside = (event.clientX - box.left) / box.width * plot.viewBox.baseVal.width;
+    const step = x.low + (inside - left) / (right - left) * (x.high - x.low);
+    place = steps.reduce((best, one, number) => Math.abs(one - step) < Math.abs(steps[best] - step) ? number : best, 0);
+    show(steps[place]);
+  }
+
+  plot.addEventListener("pointermove", follow);
+  plot.addEventListener("pointerdown", follow);
+  plot.addEventListener("pointerleave", hide);
+  plot.addEventListener("blur", hide);
+  plot.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    event.stopPropagation();
+    place = Math.min(steps.length - 1, Math.max(0, place === null ? steps.length - 1 : place + by));
+    show(steps[place]);
+  });
+}
+
+// Copying: where the browser does not allow it, the text is selected.
+async function copy(button) {
+  const code = button.parentElement.querySelector("code");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  } catch {
+    getSelection().selectAllChildren(code);
+  }
+}
+
+const travel = timeTravel();
+document.querySelectorAll("figure.chart").forEach(values);
+document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", () => copy(button)));
+document.addEventListener("keydown", (event) => {
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  const elsewhere = event.target.matches("input, textarea, pre, select");
+  if (by && !elsewhere && !event.altKey && !event.ctrlKey && !event.metaKey) { event.preventDefault(); travel(by); }
+});
