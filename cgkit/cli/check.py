@@ -43,6 +43,8 @@ def _print(rehearsal: Rehearsal) -> None:
     out.print(f"peak memory: {rehearsal.peak_memory / 1e9:.2f} GB")
     losses = ", ".join(f"{name} {value:.3f}" for name, value in rehearsal.losses.items())
     out.print(f"losses of the first step: {losses}")
+    for note in rehearsal.notes:
+        console.warning(str(note))
 
 
 def _duration(seconds: float) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from cgkit.data.loading import Batch
 from cgkit.engine.assembly import Assembly
 from cgkit.engine.best import Best
+from cgkit.engine.checkup import Checkup
 from cgkit.engine.examination import Examination
 from cgkit.engine.model_folder import ModelInfo, write_model
 from cgkit.engine.observers import Observers
@@ -44,6 +46,7 @@ class Assessment:
         self._best = Best(spec.evaluation, assembly.metrics)
         generators, precision = trainer.best_generators, trainer.precision
         self._examination = Examination(spec, assembly, generators, precision, reporter.warning)
+        self._checkup = Checkup(spec, assembly, trainer, folder, reporter)
         self._scores: tuple[Number, ...] | None = None
 
     @property
@@ -70,10 +73,12 @@ class Assessment:
         return bool(told[0])
 
     def draw_sample(self) -> None:
-        """Keep the sheet of test images; without it a run goes on."""
+        """Keep the sheet of test images, without which a run goes on, and note what is wrong with them."""
         step = self._trainer.step_number
+        look = self._examination.look()
+        self._checkup.take(look)
         try:
-            self._folder.write_sample(step, self._examination.sheet())
+            self._folder.write_sample(step, self._examination.sheet(look))
         except OSError as error:
             self._reporter.warning(f"the samples of step {step} are not kept: {error}")
 
@@ -96,11 +101,27 @@ class Assessment:
 
     def state(self) -> dict[str, Any]:
         """Return what `load` takes, as JSON values."""
-        return self._best.state()
+        return {"best": self._best.state(), "health": self._checkup.state()}
 
-    def load(self, state: Mapping[str, Any] | None) -> None:
+    def load(self, state: Mapping[str, Any]) -> None:
         """Know again what was known when a checkpoint was saved."""
-        self._best.load(state)
+        self._best.load(state.get("best"))
+        self._checkup.load(state.get("health"))
+
+    def begin(self) -> None:
+        """Note what is known of the run before its first step."""
+        if self._processes.is_first:
+            self._checkup.begin()
+
+    def rewind(self, step: int) -> None:
+        """Forget what was noted after a step."""
+        if self._processes.is_first:
+            self._checkup.rewind(step)
+
+    def pass_by(self, batches: Sequence[Batch]) -> None:
+        """Look at the images of a step in passing."""
+        if self._processes.is_first:
+            self._checkup.pass_by(batches)
 
     def _write_model(self, folder: Path) -> None:
         trainer = self._trainer

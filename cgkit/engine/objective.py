@@ -131,7 +131,9 @@ class Objective:
             losses = [loss.generator_loss(*pair) for pair in zip(fake_logits, real_logits, strict=True)]  # type: ignore[call-arg]
         else:
             (shown,) = self._augmented(domain, fake)
-            losses = [loss.generator_loss(scale) for scale in _shown(discriminator, shown, real=False, learning=False)]
+            losses = [
+                loss.generator_loss(scale) for scale in logits_of(discriminator, shown, real=False, learning=False)
+            ]
         return torch.stack(losses).mean()
 
     def _augmented(self, domain: str, *batches: Tensor) -> tuple[Tensor, ...]:
@@ -157,15 +159,15 @@ def _judged(
     """Return the logits of real and of made images, from one call where that gives the same as two."""
     if mixes_samples(discriminator) or getattr(discriminator, "remembers_images", False):
         real_logits, fake_logits = (
-            _shown(discriminator, images, real=images is real, learning=learning) for images in (real, fake)
+            logits_of(discriminator, images, real=images is real, learning=learning) for images in (real, fake)
         )
         return real_logits, fake_logits
     scales = _logits(discriminator(torch.cat([real, fake.to(real.dtype)])))
     return [scale[: len(real)] for scale in scales], [scale[len(real) :] for scale in scales]
 
 
-def _shown(discriminator: nn.Module, images: Tensor, *, real: bool, learning: bool) -> list[Tensor]:
-    """Return the logits of images, telling the discriminator what they are where it wants to know."""
+def logits_of(discriminator: nn.Module, images: Tensor, *, real: bool, learning: bool) -> list[Tensor]:
+    """Return the logits of images by scale, telling the discriminator what they are where it wants to know."""
     if getattr(discriminator, "remembers_images", False):
         return _logits(discriminator(images, real=real, learning=learning))
     return _logits(discriminator(images))

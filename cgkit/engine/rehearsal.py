@@ -10,11 +10,15 @@ from pathlib import Path
 from torch import nn
 
 from cgkit.data.loading import Batch
-from cgkit.engine.launch import prepare
+from cgkit.engine.checkup import circumstances
+from cgkit.engine.launch import Prepared, prepare
 from cgkit.engine.memory import memory_errors_explained, peak_memory
 from cgkit.engine.progress import Silence
 from cgkit.engine.run import Run
 from cgkit.engine.run_folder import RunFolder
+from cgkit.health.data import duplicates, starved
+from cgkit.health.flatness import flat_images
+from cgkit.health.notes import Note
 from cgkit.plugins import Plugins
 
 
@@ -41,6 +45,7 @@ class Rehearsal:
         seconds_in_all: that time for all steps.
         peak_memory: bytes of the GPU, or of this process on a CPU, after the step.
         losses: the loss terms of the first step.
+        notes: what is wrong with the images, as far as that shows before training.
     """
 
     images: dict[str, DomainImages]
@@ -52,6 +57,7 @@ class Rehearsal:
     seconds_in_all: float
     peak_memory: int
     losses: dict[str, float]
+    notes: tuple[Note, ...]
 
 
 def rehearse(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), device: str | None = None) -> Rehearsal:
@@ -83,7 +89,17 @@ def rehearse(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), dev
         seconds_in_all=seconds * run.steps,
         peak_memory=peak_memory(prepared.device),
         losses=losses,
+        notes=_notes(prepared, run.steps),
     )
+
+
+def _notes(prepared: Prepared, steps: int) -> tuple[Note, ...]:
+    spec, assembly = prepared.spec, prepared.assembly
+    train, test = assembly.source.train(), assembly.source.test()
+    sides = zip("ab", train, spec.data.channels, strict=True)
+    flat = [flat_images(side, domain, channels, assembly.preparation) for side, domain, channels in sides]
+    found = starved(circumstances(spec, assembly, steps)) + duplicates(train, test)
+    return (*found, *(note for note in flat if note is not None))
 
 
 def _timed_step(run: Run, batches: list[Batch]) -> float:

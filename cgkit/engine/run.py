@@ -141,6 +141,7 @@ class Run:
             # One process may be asked what the others are not; alone, one need not wait for the next step.
             stopping = self.trainer.stop_agreed if self.processes.count > 1 else stop.requested
             self._stopwatch.step_finished()
+            self._assessment.pass_by(batches)
             step = trainer.step_number
             self._unrecorded.append(losses)
             observers.notify("cgkit_step_finished", run=self, step=step, losses=losses)
@@ -150,11 +151,12 @@ class Run:
             evaluating = last or (settings.evaluation.every and step % settings.evaluation.every == 0)
             improved = self._assessment.evaluate(observers) if evaluating else False
             last = last or self._assessment.exhausted
-            # The best model is never newer than the newest checkpoint, which knows what it scored.
-            if stopping or step % settings.checkpoint.every == 0 or last or improved:
-                self._save(observers)
             if self.processes.is_first and (step % settings.samples.every == 0 or last):
                 self._assessment.draw_sample()
+            # The best model is never newer than the newest checkpoint, which knows what it scored; and what was seen
+            # of the training's health.
+            if stopping or step % settings.checkpoint.every == 0 or last or improved:
+                self._save(observers)
             self._stopwatch.pause()
             if last:
                 break
@@ -205,6 +207,7 @@ class Run:
     def _resume(self, observers: Observers) -> None:
         checkpoint = read_latest(self.folder.checkpoints, report=self._reporter.warning)
         if checkpoint is None:
+            self._assessment.begin()
             observers.rewind(0)
             return
         refuse_other_data(checkpoint.state["data"], self._fingerprints)
@@ -213,7 +216,8 @@ class Run:
         self.trainer.load(checkpoint.step, checkpoint.tensors, checkpoint.state["trainer"])
         self._saved_step = checkpoint.step
         self._unrecorded = list(checkpoint.state["unrecorded"])
-        self._assessment.load(checkpoint.state.get("best"))
+        self._assessment.load(checkpoint.state)
+        self._assessment.rewind(checkpoint.step)
         observers.rewind(checkpoint.step)
         self._reporter.message(f"continuing {self.folder.path} at step {checkpoint.step} of {self.steps}")
 
@@ -230,7 +234,7 @@ class Run:
             return
         state = {
             "trainer": self.trainer.state(),
-            "best": self._assessment.state(),
+            **self._assessment.state(),
             "unrecorded": [{name: float(loss) for name, loss in losses.items()} for losses in self._unrecorded],
             "data": self._fingerprints,
             "spec": self.spec.to_json(),
