@@ -66,7 +66,7 @@ def separation(upper: Sequence[Tensor], lower: Sequence[Tensor]) -> float:
     """
     areas = []
     for high, low in zip(upper, lower, strict=True):
-        ordered, values = low.flatten().sort().values, high.flatten()
+        ordered, values = low.flatten().sort().values, high.flatten().contiguous()
         below = torch.searchsorted(ordered, values) + torch.searchsorted(ordered, values, right=True)
         areas.append(below.double().mean() / (2 * len(ordered)))
     return float(torch.stack(areas).mean())

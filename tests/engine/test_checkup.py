@@ -160,7 +160,7 @@ def test_few_images_shown_often_are_known_before_the_first_step(
     folder = run(tiny_spec, overrides=[*overrides, "data.size=8"], output=tmp_path / "run", plugins=plugins).folder
     notes = [note for note in read_notes(folder) if note.rule == "data-starved"]
     assert [(note.step, note.direction) for note in notes] == [(0, None)] * 2
-    assert "each of the 1 training images of domain a is shown 3000 times" in notes[0].message
+    assert "each of the 1 training images of domain a is shown 1004 times" in notes[0].message
 
 
 def test_images_without_contrast_are_named(
