@@ -30,6 +30,7 @@ from translation import write_images
 from cgkit.data.loading import UnpairedImages, training_batches
 from cgkit.data.sampling import StepBatches
 from cgkit.engine.assembly import assemble
+from cgkit.engine.pixel_formats import pixel_formats
 from cgkit.plugins import load_plugins
 from cgkit.spec import resolve_spec
 
@@ -78,7 +79,7 @@ def assembled(folder: Path, size: int, workers: int, pairs: int) -> Timing:
         plugins,
     )
     built = assemble(spec, plugins)
-    images = UnpairedImages(built.source.train(), spec.data.channels, built.preparation, seed=0)
+    images = UnpairedImages(built.source.train(), pixel_formats(spec.data), built.preparation, seed=0)
     return a_pair(training_batches(images, StepBatches(0, pairs + 1, 1, 1), workers=workers), pairs)
 
 

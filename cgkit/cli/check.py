@@ -36,6 +36,9 @@ def _print(rehearsal: Rehearsal) -> None:
     out = console.stdout()
     for domain, images in rehearsal.images.items():
         out.print(f"domain {domain}: {images.train} training images, {images.test} test images, {images.sizes}")
+        if images.values != images.sizes:
+            low, high = images.range
+            out.print(f"domain {domain}: {images.values}, black at {low:g} and white at {high:g}")
     for network, count in rehearsal.parameters.items():
         out.print(f"{network}: {count / 1e6:.3f} M parameters")
     out.print(f"steps: {rehearsal.steps}, {rehearsal.precision} on {rehearsal.device}")

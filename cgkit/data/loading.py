@@ -5,16 +5,19 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from cgkit.contracts import Domain, ImageRecord, Size
-from cgkit.data.admission import EncodedImage
 from cgkit.data.framing import cover
+from cgkit.data.header import EncodedImage, ImageHeader, Layout
 from cgkit.data.images import read_image
+from cgkit.data.pixels import PixelFormat, to_unit
 from cgkit.data.randomness import derive_seed, seeded
 from cgkit.data.sampling import EpochOrder, StepBatches
 from cgkit.errors import CgkitError, DataError, PluginError
@@ -39,37 +42,35 @@ class Preparation:
 
     Attributes:
         size: the trained height and width.
-        background: the colour behind transparent pixels.
         framing: the framing augmentation, or None to cover the size and crop the centre.
         augmentations: those of role `"data"`, in order.
     """
 
     size: Size
-    background: tuple[int, int, int] = (255, 255, 255)
     framing: nn.Module | None = None
     augmentations: tuple[nn.Module, ...] = ()
 
-    def load(self, record: ImageRecord, channels: int) -> Tensor:
-        """Return an image as float32 `(C, H, W)` in [0, 1], in its own size."""
+    def load(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
+        """Return an image of a domain as float32 `(C, H, W)` in [0, 1], in its own size."""
         if record.render is not None:
             with _failures_explained(f"the source, rendering {record.name},"):
-                return torch.from_numpy(record.render())
+                return _rendered(record.render(), record.name, pixels)
         if record.encoded is not None:
             with _failures_explained(f"the source, fetching {record.name},"):
                 file = EncodedImage(record.name, record.encoded())
-            return read_image(file, channels=channels, background=self.background)
+            return read_image(file, pixels)
         if record.path is None:
             raise PluginError(f"image {record.name!r} of the source has no path, no bytes and no render function")
-        return read_image(record.path, channels=channels, background=self.background)
+        return read_image(record.path, pixels)
 
-    def for_testing(self, record: ImageRecord, channels: int) -> Tensor:
+    def for_testing(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
         """Return an image at the trained size, without any randomness."""
-        return cover(self.load(record, channels), self.size)
+        return cover(self.load(record, pixels), self.size)
 
-    def for_training(self, record: ImageRecord, channels: int, seed: int) -> Tensor:
+    def for_training(self, record: ImageRecord, pixels: PixelFormat, seed: int) -> Tensor:
         """Return an image framed and augmented with the draws of `seed`."""
         with seeded(seed):
-            image = self.load(record, channels)[None]
+            image = self.load(record, pixels)[None]
             if self.framing is None:
                 image = cover(image[0], self.size)[None]
             else:
@@ -77,7 +78,7 @@ class Preparation:
             for augmentation in self.augmentations:
                 with _failures_explained(f"augmentation {type(augmentation).__module__}.{type(augmentation).__name__}"):
                     image = augmentation(image)
-        if image.shape != (1, channels, *self.size):
+        if image.shape != (1, pixels.channels, *self.size):
             raise PluginError(f"the augmentations turned {record.name} into shape {tuple(image.shape)}")
         return image[0]
 
@@ -92,12 +93,12 @@ class UnpairedImages(Dataset[Item]):
     def __init__(
         self,
         domains: tuple[Domain, Domain],
-        channels: tuple[int, int],
+        pixels: tuple[PixelFormat, PixelFormat],
         preparation: Preparation,
         seed: int,
     ) -> None:
         self._domains = domains
-        self._channels = channels
+        self._pixels = pixels
         self._preparation = preparation
         self._seed = seed
         self._orders = tuple(
@@ -112,7 +113,7 @@ class UnpairedImages(Dataset[Item]):
     def _image(self, side: int, position: int) -> tuple[Tensor, str]:
         record = self._domains[side][self._orders[side][position]]
         seed = derive_seed(self._seed, f"augmentation-{'ab'[side]}", position)
-        image = self._preparation.for_training(record, self._channels[side], seed)
+        image = self._preparation.for_training(record, self._pixels[side], seed)
         return image.mul(2).sub_(1), record.name
 
 
@@ -157,10 +158,23 @@ def training_batches(
         del iterator  # ends the workers now, whoever still holds this frame
 
 
-def batch_of_tests(domain: Domain, channels: int, preparation: Preparation, count: int) -> Tensor:
+def batch_of_tests(domain: Domain, pixels: PixelFormat, preparation: Preparation, count: int) -> Tensor:
     """Return the first `count` test images, or all where there are fewer, as `(N, C, H, W)` in [0, 1]."""
     records = [domain[index] for index in range(min(count, len(domain)))]
-    return torch.stack([preparation.for_testing(record, channels) for record in records])
+    return torch.stack([preparation.for_testing(record, pixels) for record in records])
+
+
+def _rendered(image: NDArray[np.float32], name: str, pixels: PixelFormat) -> Tensor:
+    """Return `(C, H, W)` in [0, 1] that a source drew with the channels of its domain."""
+    channels, height, width = image.shape
+    if channels == pixels.channels:
+        return torch.from_numpy(image)
+    layout: Layout = "grey" if channels == 1 else "colour" if channels == 3 else "bands"
+    header = ImageHeader(width, height, channels, "drawn", "float32", layout)
+    try:
+        return to_unit(image.transpose(1, 2, 0), header, replace(pixels, range=(0, 1)))[0]
+    except DataError as error:
+        raise DataError(f"{name}: {error.message}", hint="set data.channels to what the source draws") from error
 
 
 def _frame(framing: nn.Module, image: Tensor, size: Size, name: str) -> Tensor:

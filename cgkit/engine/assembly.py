@@ -63,7 +63,7 @@ def assemble(spec: Spec, plugins: Plugins) -> Assembly:
         objective=objective,
         schedule=builder.component("schedules", "schedule", spec.schedule),
         source=source,
-        preparation=Preparation(spec.data.size, spec.data.background, framing, data),
+        preparation=Preparation(spec.data.size, framing, data),
         metrics=builder.metrics(aligned=bool(source.aligned)),
         components=builder.components,
     )
@@ -94,7 +94,7 @@ def assemble_bench(spec: Spec, plugins: Plugins, *, fallbacks: bool = True) -> B
     builder = _Builder(spec, plugins)
     source = builder.source()
     metrics = builder.metrics(aligned=bool(source.aligned), fallbacks=fallbacks)
-    return Bench(source, Preparation(spec.data.size, spec.data.background), metrics, builder.components)
+    return Bench(source, Preparation(spec.data.size), metrics, builder.components)
 
 
 def build_generator(spec: Spec, plugins: Plugins, direction: str) -> nn.Module:

@@ -12,6 +12,7 @@ from cgkit.data.loading import Batch
 from cgkit.engine.assembly import Assembly
 from cgkit.engine.examination import Look
 from cgkit.engine.objective import logits_of
+from cgkit.engine.pixel_formats import pixel_formats
 from cgkit.engine.progress import Reporter
 from cgkit.engine.run_folder import RunFolder
 from cgkit.engine.trainer import Trainer
@@ -43,7 +44,7 @@ class Checkup:
         self._trainer = trainer
         self._folder = folder
         self._reporter = reporter
-        images = MeasuredImages(assembly.source, spec.data.channels, assembly.preparation, COUNT)
+        images = MeasuredImages(assembly.source, pixel_formats(spec.data), assembly.preparation, COUNT)
         self._images = images
         self._known = circumstances(spec, assembly, trainer.steps)
         self._watch = Watch(self._known)

@@ -32,7 +32,7 @@ MAY_CHANGE = (
     "evaluation",
     *OBSERVERS,
 )
-MAY_CHANGE_IN_DATA = ("data.workers",)
+MAY_CHANGE_IN_DATA = ("data.workers", "data.depth")
 
 
 def refuse_other_spec(remembered: Mapping[str, Any], spec: Spec, folder: Path, layers: Sequence[Layer] = ()) -> None:

@@ -13,6 +13,7 @@ from cgkit.engine.blame import plugin_at_fault
 from cgkit.engine.inference import translations_by
 from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.model_folder import DIRECTIONS, ModelInfo, load_generator, read_model
+from cgkit.engine.pixel_formats import pixel_formats
 from cgkit.engine.precision import choose_device, choose_precision
 from cgkit.engine.run_folder import RunFolder
 from cgkit.errors import CgkitError, CheckpointError, UsageError
@@ -65,7 +66,7 @@ def evaluate(
         raise CheckpointError(f"{folder.path} has no {model.name} model", hint=hint)
     info = read_model(model, plugins)
     bench = assemble_bench(spec, plugins, fallbacks=not metrics)
-    images = MeasuredImages(bench.source, spec.data.channels, bench.preparation, count or spec.evaluation.count)
+    images = MeasuredImages(bench.source, pixel_formats(spec.data), bench.preparation, count or spec.evaluation.count)
     _report_what_does_not_apply(bench, images, metrics, report)
     precision = choose_precision(info.spec.train.precision, choose_device(device))
     with memory_errors_explained():

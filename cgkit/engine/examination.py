@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from cgkit.data.loading import batch_of_tests
 from cgkit.engine.assembly import Assembly
 from cgkit.engine.inference import translations_by
+from cgkit.engine.pixel_formats import pixel_formats
 from cgkit.engine.precision import Precision
 from cgkit.engine.samples import sample_sheet
 from cgkit.engine.sheets import Sheet
@@ -45,7 +46,7 @@ class Examination:
         self._shown = {way: _Once(translate) for way, translate in self._translations.items()}
         self._images: dict[int, tuple[Tensor, Tensor]] = {}
         source, preparation = assembly.source, assembly.preparation
-        self._measured = MeasuredImages(source, spec.data.channels, preparation, spec.evaluation.count)
+        self._measured = MeasuredImages(source, pixel_formats(spec.data), preparation, spec.evaluation.count)
         self._scoring = Scoring(self._measured, spec.evaluation.seed, report)
 
     def look(self) -> Look:
@@ -77,11 +78,11 @@ class Examination:
     def _test_images(self, count: int) -> tuple[Tensor, Tensor]:
         if count not in self._images:
             domain_a, domain_b = self._assembly.source.test()
-            channels_a, channels_b = self._spec.data.channels
+            pixels_a, pixels_b = pixel_formats(self._spec.data)
             preparation = self._assembly.preparation
             self._images[count] = (
-                batch_of_tests(domain_a, channels_a, preparation, count),
-                batch_of_tests(domain_b, channels_b, preparation, count),
+                batch_of_tests(domain_a, pixels_a, preparation, count),
+                batch_of_tests(domain_b, pixels_b, preparation, count),
             )
         return self._images[count]
 

@@ -10,11 +10,12 @@ import torch
 from pydantic import ValidationError
 
 from cgkit.contracts import Domain, ImageRecord, Size
-from cgkit.data.inspection import Inspection, check_images
+from cgkit.data.inspection import Inspection, check_images, common_depth
 from cgkit.engine.assembly import Assembly, assemble
 from cgkit.engine.best import undecidable
 from cgkit.engine.continuation import refuse_other_plugins, refuse_other_spec
 from cgkit.engine.memory import memory_errors_explained
+from cgkit.engine.pixel_formats import pixel_formats, with_depths
 from cgkit.engine.precision import choose_device
 from cgkit.engine.probing import unfit_components
 from cgkit.engine.processes import joined
@@ -111,7 +112,12 @@ def prepare(
     problems += undecidable(spec.evaluation, assembly.metrics, aligned=aligned, channels=channels)
     if problems:
         raise SpecError(located(problems, layers))
-    return Prepared(spec, assembly, tuple(layers), chosen, _inspect(spec, assembly))
+    images, depths = _inspect(spec, assembly)
+    try:
+        spec = with_depths(spec, depths)
+    except SpecError as error:
+        raise SpecError(located(error.problems, layers)) from error
+    return Prepared(spec, assembly, tuple(layers), chosen, images)
 
 
 def _refuse_what_does_not_continue(
@@ -146,18 +152,26 @@ def _unfit_sizes(spec: Spec, assembly: Assembly) -> list[Problem]:
     ]
 
 
-def _inspect(spec: Spec, assembly: Assembly) -> dict[str, Inspection]:
-    """Read the header of every image, so that a bad one is known now and not in two hours."""
+def _inspect(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspection], dict[str, str | None]]:
+    """Read the header of every image, so that a bad one is known now and not in two hours.
+
+    Returns:
+        What was seen of the training images of each domain, and the depth of the domain's files.
+    """
     framing = assembly.preparation.framing
     least_of = getattr(framing, "smallest", None)
     smallest: Size = least_of(spec.data.size) if least_of is not None else (1, 1)
-    train = [check_images(_records(domain), at_least=smallest) for domain in assembly.source.train()]
-    test = [check_images(_records(domain)) for domain in assembly.source.test()]
-    problems = list(dict.fromkeys(str(problem) for found in (*train, *test) for problem in found.problems))
+    formats = pixel_formats(spec.data)
+    domains = tuple(zip("ab", assembly.source.train(), assembly.source.test(), formats, strict=True))
+    train = {side: check_images(_records(domain), pixels, at_least=smallest) for side, domain, _, pixels in domains}
+    test = {side: check_images(_records(domain), pixels) for side, _, domain, pixels in domains}
+    found = [*train.values(), *test.values()]
+    problems = list(dict.fromkeys(str(problem) for one in found for problem in one.problems))
     if problems:
         more = [f"and {len(problems) - SHOWN_PROBLEMS} more"] if len(problems) > SHOWN_PROBLEMS else []
         raise DataError("\n".join([*problems[:SHOWN_PROBLEMS], *more]))
-    return dict(zip("ab", train, strict=True))
+    declared = {side: getattr(spec.data.depth, side) for side in "ab"}
+    return train, {side: declared[side] or common_depth([train[side], test[side]]) for side in "ab"}
 
 
 def _records(domain: Domain) -> Iterator[ImageRecord]:

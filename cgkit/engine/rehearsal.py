@@ -9,10 +9,14 @@ from pathlib import Path
 
 from torch import nn
 
+from cgkit.contracts import Domain
+from cgkit.data.inspection import Inspection
 from cgkit.data.loading import Batch
+from cgkit.data.pixels import PixelFormat
 from cgkit.engine.checkup import circumstances
 from cgkit.engine.launch import Prepared, prepare
 from cgkit.engine.memory import memory_errors_explained, peak_memory
+from cgkit.engine.pixel_formats import pixel_formats
 from cgkit.engine.progress import Silence
 from cgkit.engine.run import Run
 from cgkit.engine.run_folder import RunFolder
@@ -24,11 +28,13 @@ from cgkit.plugins import Plugins
 
 @dataclass(frozen=True)
 class DomainImages:
-    """How many images a domain has, and of which sizes."""
+    """How many images a domain has, of which sizes, what is in their files, and what that ranges over."""
 
     train: int
     test: int
     sizes: str
+    values: str
+    range: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,10 @@ def rehearse(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), dev
     networks |= {f"discriminator {n}": m for n, m in model.discriminators.items()}
     return Rehearsal(
         images={
-            side: DomainImages(len(train), len(test), prepared.images[side].describe())
-            for side, train, test in zip("ab", assembly.source.train(), assembly.source.test(), strict=True)
+            side: _images(prepared.images[side], train, test, pixels)
+            for side, train, test, pixels in zip(
+                "ab", assembly.source.train(), assembly.source.test(), pixel_formats(spec.data), strict=True
+            )
         },
         parameters={name: _count(network) for name, network in networks.items()},
         steps=run.steps,
@@ -96,10 +104,14 @@ def rehearse(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), dev
 def _notes(prepared: Prepared, steps: int) -> tuple[Note, ...]:
     spec, assembly = prepared.spec, prepared.assembly
     train, test = assembly.source.train(), assembly.source.test()
-    sides = zip("ab", train, spec.data.channels, strict=True)
-    flat = [flat_images(side, domain, channels, assembly.preparation) for side, domain, channels in sides]
+    sides = zip("ab", train, pixel_formats(spec.data), strict=True)
+    flat = [flat_images(side, domain, pixels, assembly.preparation) for side, domain, pixels in sides]
     found = starved(circumstances(spec, assembly, steps)) + duplicates(train, test)
     return (*found, *(note for note in flat if note is not None))
+
+
+def _images(found: Inspection, train: Domain, test: Domain, pixels: PixelFormat) -> DomainImages:
+    return DomainImages(len(train), len(test), found.describe(), found.describe_values(), pixels.written_range)
 
 
 def _timed_step(run: Run, batches: list[Batch]) -> float:

@@ -24,6 +24,7 @@ from cgkit.engine.compilation import compile_for, repays
 from cgkit.engine.continuation import refuse_other_data, refuse_other_plugins, refuse_other_spec
 from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.observers import Observers
+from cgkit.engine.pixel_formats import pixel_formats
 from cgkit.engine.precision import choose_precision
 from cgkit.engine.processes import ALONE, Processes, refuse_uneven_shares
 from cgkit.engine.progress import Reporter, Stopwatch
@@ -182,7 +183,7 @@ class Run:
     def batches(self) -> Iterator[list[Batch]]:
         """Yield the batches of each step that is still to do."""
         spec = self.spec
-        images = UnpairedImages(self._domains, spec.data.channels, self._assembly.preparation, spec.seed)
+        images = UnpairedImages(self._domains, pixel_formats(spec.data), self._assembly.preparation, spec.seed)
         accumulate = spec.train.accumulate
         share = {"rank": self.processes.rank, "count": self.processes.count}
         order = StepBatches(self.trainer.step_number, self.steps, spec.train.batch, accumulate, **share)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from cgkit.data.images import ImageHeader, inspect_image
+from cgkit.data.admission import inspect_image
+from cgkit.data.header import ImageHeader
 from cgkit.errors import DataError
 from cgkit.listing import list_images
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cgkit.contracts import Domain, Source
 from cgkit.data.loading import Preparation
+from cgkit.data.pixels import PixelFormat
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Images:
     """The first images of one domain, `(C, H, W)` in [0, 1] at the trained size, without any randomness."""
 
     domain: Domain
-    channels: int
+    pixels: PixelFormat
     preparation: Preparation
     most: int
 
@@ -29,7 +30,7 @@ class Images:
     def __getitem__(self, places: slice) -> Tensor:
         """Return a batch `(N, C, H, W)`."""
         records = [self.domain[index] for index in range(*places.indices(len(self)))]
-        return torch.stack([self.preparation.for_testing(record, self.channels) for record in records])
+        return torch.stack([self.preparation.for_testing(record, self.pixels) for record in records])
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """Yield all of them, in order."""
@@ -43,13 +44,13 @@ class MeasuredImages:
 
     Attributes:
         source: where they come from.
-        channels: of domain a and b.
+        pixels: what the images of domain a and b are like.
         preparation: how they are read.
         count: how many of each are used, where there are as many.
     """
 
     source: Source
-    channels: tuple[int, int]
+    pixels: tuple[PixelFormat, PixelFormat]
     preparation: Preparation
     count: int
     _splits: dict[str, tuple[Domain, Domain]] = field(init=False, default_factory=dict)
@@ -58,6 +59,11 @@ class MeasuredImages:
     def aligned(self) -> bool:
         """Whether the n-th test images of both domains show the same scene."""
         return bool(self.source.aligned)
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Of domain a and b."""
+        return self.pixels[0].channels, self.pixels[1].channels
 
     @property
     def resize(self) -> str:
@@ -75,7 +81,7 @@ class MeasuredImages:
         if split not in self._splits:
             self._splits[split] = self.source.test() if split == "test" else self.source.train()
         number = "ab".index(side)
-        return Images(self._splits[split][number], self.channels[number], self.preparation, self.count)
+        return Images(self._splits[split][number], self.pixels[number], self.preparation, self.count)
 
     @cached_property
     def digest(self) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cgkit.contracts import Domain
 from cgkit.data.loading import Preparation
+from cgkit.data.pixels import PixelFormat
 from cgkit.health.measuring import FLAT, contrast
 from cgkit.health.notes import Note
 
@@ -41,11 +42,11 @@ def flat(side: str, seen: int, names: Sequence[str], count: int, step: int = 0) 
     return Note(step, "near-constant-images", None, message, "take them out, or set train.clip_gradients = 1.0")
 
 
-def flat_images(side: str, domain: Domain, channels: int, preparation: Preparation) -> Note | None:
+def flat_images(side: str, domain: Domain, pixels: PixelFormat, preparation: Preparation) -> Note | None:
     """Read some images of a domain as they are tested on, and note the flat ones."""
     every = -(-len(domain) // LOOKED_AT)
     records = [domain[index] for index in range(0, len(domain), every)]
-    names = [one.name for one in records if bool(contrast(preparation.for_testing(one, channels)[None]) < FLAT)]
+    names = [one.name for one in records if bool(contrast(preparation.for_testing(one, pixels)[None]) < FLAT)]
     return flat(side, len(records), names, len(names))
 
 

@@ -57,6 +57,37 @@ class Use(OpenTable):
     name: str | None = Field(default=None, min_length=1, max_length=200)
 
 
+Level = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]
+Range = tuple[Level, Level]
+Depth = Literal["uint8", "uint16", "uint32", "int16", "int32", "float32"]
+
+
+class Ranges(Table):
+    """The values that are black and white in the files of each domain; one range stands for both."""
+
+    a: Range | None = Field(default=None, description="[lowest, highest]; without it, all that 8 or 16 bits hold.")
+    b: Range | None = Field(default=None, description="Likewise.")
+
+    @field_validator("a", "b", mode="before")
+    @classmethod
+    def _pair(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("a", "b")
+    @classmethod
+    def _ascending(cls, value: Range | None) -> Range | None:
+        if value is not None and not value[0] < value[1]:
+            raise ValueError("should be [lowest, highest], the first below the second")
+        return value
+
+
+class Depths(Table):
+    """The type of the values in translations into each domain; one name stands for both."""
+
+    a: Depth | None = Field(default=None, description="Without it, that of the domain's files.")
+    b: Depth | None = Field(default=None, description="Likewise.")
+
+
 class Data(OpenTable):
     """Where images come from, and how they are read. Further keys are the source's options."""
 
@@ -67,6 +98,19 @@ class Data(OpenTable):
     )
     background: tuple[int, int, int] = Field(
         default=(255, 255, 255), description="The colour, 0 to 255, that shows through transparent pixels."
+    )
+    alpha: Literal["composite", "carry", "channel"] = Field(
+        default="composite",
+        description="Transparency is composited over the background; or so, and given to the translation (carry); "
+        "or the last of 2 or 4 channels.",
+    )
+    range: Ranges = Ranges()
+    depth: Depths = Depths()
+    pages: Literal["single", "bands"] = Field(
+        default="single", description="Whether the pages of a TIFF file are bands of one image."
+    )
+    array: str | None = Field(
+        default=None, min_length=1, max_length=200, description="The array in .npz files that hold several."
     )
     workers: int | Literal["auto"] = Field(
         default="auto", description="Processes that read images; auto is 0 for generated data, else 2."
@@ -81,6 +125,11 @@ class Data(OpenTable):
             return (value["a"], value["b"])
         # An array of JSON passes for a strict tuple, but a list of Python does not.
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("range", "depth", mode="before")
+    @classmethod
+    def _for_both(cls, value: Any) -> Any:
+        return {"a": value, "b": value} if isinstance(value, (list, tuple, str)) else value
 
     @field_validator("workers")
     @classmethod

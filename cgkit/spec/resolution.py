@@ -13,8 +13,9 @@ from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN, Component
 from cgkit.requirements import completed
 from cgkit.spec.absence import AbsentPlugins
-from cgkit.spec.model import COMPONENT_TABLES, SIDES, OpenTable, Spec, Use
+from cgkit.spec.model import COMPONENT_TABLES, SIDES, Data, OpenTable, Spec, Use
 from cgkit.spec.providers import providers_used
+from cgkit.spec.values import unheld
 
 
 def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = None) -> tuple[Spec, list[Problem]]:
@@ -53,6 +54,7 @@ def contradictions(spec: Spec) -> Iterator[Problem]:
             f"the identity loss needs equal channels in both domains, but a has {channels_a} and b has {channels_b}",
             "set objective.identity = 0",
         )
+    yield from _contradictions_of_images(spec.data)
     evaluation = spec.evaluation
     if evaluation.patience is not None and evaluation.best is None:
         yield Problem("evaluation.patience", "needs to know what is best", 'set evaluation.best = "psnr", for one')
@@ -61,6 +63,15 @@ def contradictions(spec: Spec) -> Iterator[Problem]:
     tables = (objective.adversarial, objective.cycle, objective.identity)
     if not any(weight for table in tables for weight in table.model_dump().values()):
         yield Problem("objective", "every weight is zero, so there is nothing to learn")
+
+
+def _contradictions_of_images(data: Data) -> Iterator[Problem]:
+    if data.alpha == "channel" and not {2, 4} & set(data.channels):
+        yield Problem("data.alpha", '"channel" needs 2 or 4 channels in a domain', "set data.channels = 4, for one")
+    for side in "ab":
+        depth, span = getattr(data.depth, side), getattr(data.range, side)
+        if depth is not None and (problem := unheld(depth, span)) is not None:
+            yield Problem(f"data.depth.{side}", problem)
 
 
 class _Resolver:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from cgkit.errors import PluginError
 from cgkit.options import REQUIRED, json_schemas_of, options_of
 from cgkit.plugins import Plugins
 from cgkit.registry import Component, Registry
-from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES, Spec
+from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES, Depth, Spec
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """The dialect that editors for TOML understand."""
@@ -24,6 +24,11 @@ _SHORTHANDS: tuple[tuple[tuple[str, str], Schema], ...] = (
         {"type": "object", "required": ["a", "b"], "additionalProperties": False}
         | {"properties": {side: {"type": "integer", "minimum": 1} for side in "ab"}},
     ),
+    (
+        ("data", "range"),
+        {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+    ),
+    (("data", "depth"), {"type": "string", "enum": list(get_args(Depth))}),
     *((("objective", term), {"type": "number", "minimum": 0}) for term in ("adversarial", "cycle", "identity")),
 )
 """What a spec's author may write in place of the full form, by place."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cgkit.data.images import read_image, write_image
+from cgkit.data.images import read_with_alpha
+from cgkit.data.writing import check_format, suffix_for, write_image
 from cgkit.errors import DataError, UsageError
 from cgkit.translation.pipeline import alike, in_order
 from cgkit.translation.planning import plan
@@ -24,11 +25,15 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class _Job:
-    """An image on its way from one file to another: its pixels `(C, H, W)`, or why it has none."""
+    """An image on its way from one file to another: its pixels `(C, H, W)`, or why it has none.
+
+    Its transparency, `(1, H, W)`, goes with it where the model's spec says so.
+    """
 
     source: Path
     target: Path
     image: Tensor | None = None
+    alpha: Tensor | None = None
     error: DataError | None = None
     done: bool = False
 
@@ -58,7 +63,8 @@ def translate_files(
 ) -> Generator[Path | Skipped | DataError, None, None]:
     """Translate files, and all images of folders; yield each file written, or why one was not, in their order.
 
-    Names and formats stay as they are, and a folder's images keep their place in it. While the generator works, the
+    Names stay as they are, and so do formats, unless one cannot hold what the model writes: it is `.png` then, or
+    `.tif` where neither can that. A folder's images keep their place in it. While the generator works, the
     next files are read and the last ones written; only a few images are in memory at any time. What the same model has
     written into the folder before, of images that have not changed, is not done again.
 
@@ -72,11 +78,15 @@ def translate_files(
 
     Raises:
         UsageError: two images would be written to one file, an image would be overwritten, or a file that this model
-            did not write.
+            did not write; or the format named cannot hold what the model writes.
         DataError: a folder holds no images, or a pattern finds no file.
         ResourceError: the disk is full, or the folder cannot be written in.
     """
-    places = plan(inputs, output, suffix=suffix)
+    if suffix is not None:
+        check_format(suffix, translator.target)
+        places = plan(inputs, output, lambda _: suffix)
+    else:
+        places = plan(inputs, output, lambda own: suffix_for(own, translator.target))
     record = begin(output, translator.identity(), (target for _, target in places), overwrite=overwrite)
     jobs = (_Job(source, target, done=record.holds(target, source)) for source, target in places)
     batch = batch if translator.takes_batches else 1
@@ -84,17 +94,17 @@ def translate_files(
     try:
         decoded = in_order(threads, partial(_decoded, translator), jobs, ahead=2 * batch)
         translated = _translated(translator, decoded, batch)
-        yield from in_order(threads, _written, translated, ahead=batch)
+        yield from in_order(threads, partial(_written, translator), translated, ahead=batch)
     finally:
         threads.shutdown(cancel_futures=True)
 
 
 def _decoded(translator: Translator, job: _Job) -> _Job:
-    background = translator.info.spec.data.background
     if job.done:
         return job
     try:
-        return replace(job, image=read_image(job.source, channels=translator.in_channels, background=background))
+        image, alpha = read_with_alpha(job.source, translator.source)
+        return replace(job, image=image, alpha=alpha if translator.source.alpha == "carry" else None)
     except DataError as error:
         return job.failed(error)
 
@@ -113,16 +123,16 @@ def _translated(translator: Translator, jobs: Iterable[_Job], batch: int) -> Ite
             yield from (replace(job, image=image) for job, image in zip(part, translations, strict=True))
 
 
-def _written(job: _Job) -> Path | Skipped | DataError:
+def _written(translator: Translator, job: _Job) -> Path | Skipped | DataError:
     if job.done:
         return Skipped(job.target)
     if job.image is None:
         return job.error or DataError(f"{job.source}: not translated")
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        write_image(job.image, job.target)
+        write_image(job.image, job.target, translator.target, alpha=job.alpha)
     except DataError as error:
         return error
-    except UsageError as error:  # a suffix that no format has
-        return DataError(error.message)
+    except UsageError as error:  # a suffix that no format has, or of a format without transparency
+        return DataError(error.message, hint=error.hint)
     return job.target

@@ -4,49 +4,61 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from cgkit.data.admission import CHANNELS
-from cgkit.data.images import Colour, picture_of, read_image, tensor_of
+from cgkit.data.header import ImageHeader, Layout
+from cgkit.data.images import read_with_alpha, tensor_of
+from cgkit.data.pixels import PixelFormat, to_unit, to_values, with_alpha
 from cgkit.errors import DataError, UsageError
 
 Form = Tensor | NDArray[Any] | Image.Image | str | os.PathLike[str]
-"""A tensor `(C, H, W)` or `(N, C, H, W)` in [0, 1]; an array `(H, W)`, `(H, W, C)` or `(N, H, W, C)`, uint8, uint16, or
-float in [0, 1]; a picture of Pillow; a file's path."""
+"""A tensor `(C, H, W)` or `(N, C, H, W)` in [0, 1]; an array `(H, W)`, `(H, W, C)` or `(N, H, W, C)` of whole numbers
+or floats; a picture of Pillow; a file's path."""
 
 Back = Callable[[Tensor], Any]
 """From a batch of translations to the form in which the images were given."""
 
+_WHOLE = (np.dtype(np.uint8), np.dtype(np.uint16))
+_GREY_PICTURES = {"uint8": "uint8", "uint16": "uint16", "int16": "int32", "int32": "int32", "float32": "float32"}
+"""The depths of which Pillow has grey pictures, and as what type it takes them."""
 
-def batch_of(image: Form, channels: int, background: Colour) -> tuple[Tensor, Back]:
+
+def batch_of(image: Form, source: PixelFormat, target: PixelFormat) -> tuple[Tensor, Back]:
     """Return images as a batch `(N, C, H, W)` in [0, 1], and what gives their translations the same form.
 
     Tensors and arrays must have the channels that the model reads. Pictures and files are converted as training images
-    are: orientation applied, transparency composited over `background`, grey repeated. A file comes back as a picture.
+    are: orientation and colour profile applied, transparency treated as the spec says, grey repeated. They come back as
+    pictures; as an array where no picture can hold the translation.
+
+    Args:
+        image: the image or images.
+        source: what the model takes.
+        target: what it gives.
 
     Raises:
         DataError: the image has another shape, type or range.
         UsageError: it has none of the forms.
     """
     if isinstance(image, Tensor):
-        return _of_tensor(image, channels)
+        return _of_tensor(image, source.channels)
     if isinstance(image, np.ndarray):
-        return _of_array(image, channels)
+        return _of_array(image, source, target)
     if isinstance(image, Image.Image):
-        if image.mode not in CHANNELS:
-            raise DataError(f"a picture of mode {image.mode} cannot be read", hint="give its pixels as an array")
-        upright = ImageOps.exif_transpose(image)
-        return tensor_of(upright, channels=channels, background=background)[None], _one_picture
-    if isinstance(image, (str, os.PathLike)):
-        return read_image(Path(image), channels=channels, background=background)[None], _one_picture
-    raise UsageError(f"an image is a tensor, an array, a picture or a path, not {type(image).__name__}")
+        pixels, alpha = tensor_of(image, source)
+    elif isinstance(image, (str, os.PathLike)):
+        pixels, alpha = read_with_alpha(Path(image), source)
+    else:
+        raise UsageError(f"an image is a tensor, an array, a picture or a path, not {type(image).__name__}")
+    carried = alpha if source.alpha == "carry" else None
+    return pixels[None], lambda translated: _picture(translated[0], carried, target)
 
 
 def _of_tensor(image: Tensor, channels: int) -> tuple[Tensor, Back]:
@@ -60,39 +72,62 @@ def _of_tensor(image: Tensor, channels: int) -> tuple[Tensor, Back]:
     return image[None].float(), lambda translated: translated[0].to(device, dtype)
 
 
-def _of_array(image: NDArray[Any], channels: int) -> tuple[Tensor, Back]:
+def _of_array(image: NDArray[Any], source: PixelFormat, target: PixelFormat) -> tuple[Tensor, Back]:
+    channels = source.channels
     flat = image.ndim == 2 and channels == 1
     if not flat and (image.ndim not in (3, 4) or image.shape[-1] != channels):
         expected = f"(H, W, {channels}) or (N, H, W, {channels})"
         raise _unfit(image.shape, channels, f"(H, W), {expected}" if channels == 1 else expected)
-    values = image[..., None] if flat else image
-    values = values[None] if values.ndim == 3 else values
-    highest = _highest(image)
-    batch = torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2), dtype=np.float32)) / highest
+    given = _range_of_array(image, source)
+    images = list(image) if image.ndim == 4 else [image[..., None] if flat else image]
+    written = _returned(image.dtype, source, target)
 
     def back(translated: Tensor) -> NDArray[Any]:
-        levels = translated.permute(0, 2, 3, 1).double().mul(highest).numpy()
-        whole = np.issubdtype(image.dtype, np.integer)
-        array: NDArray[Any] = (np.rint(levels) if whole else levels).astype(image.dtype)
+        array = np.stack([to_values(one, written) for one in translated])
         array = array if image.ndim == 4 else array[0]
         return array[..., 0] if flat and array.shape[-1] == 1 else array
 
-    return batch, back
+    return torch.stack([_unit(one, given) for one in images]), back
 
 
-def _highest(image: NDArray[Any]) -> int:
-    """Return what stands for 1: the highest level of an integer type, 1 for floating point."""
-    if image.dtype in (np.uint8, np.uint16):
-        return int(np.iinfo(image.dtype).max)
+def _range_of_array(image: NDArray[Any], source: PixelFormat) -> PixelFormat:
+    """Return the source's format with what an array's values range over, where nothing is declared: its type's own."""
+    if source.range is not None and image.dtype.kind in "biuf":
+        return source
+    if image.dtype in _WHOLE:
+        return source
     if not np.issubdtype(image.dtype, np.floating):
         raise DataError(f"an array of {image.dtype} has no range; give uint8, uint16 or floats in [0, 1]")
     if image.size and not (image.min() >= 0 and image.max() <= 1):  # false for nan, too
         raise DataError("an array of floats must lie in [0, 1]", hint="divide by its highest level")
-    return 1
+    return replace(source, range=(0, 1))
 
 
-def _one_picture(translated: Tensor) -> Image.Image:
-    return picture_of(translated[0])
+def _returned(dtype: np.dtype[Any], source: PixelFormat, target: PixelFormat) -> PixelFormat:
+    """Return what becomes of an array of a type: floats stay floats, and 8 and 16 bits of whole range do too."""
+    if np.issubdtype(dtype, np.floating):
+        return replace(target, depth=dtype.name, range=target.range or (0, 1))
+    if dtype in _WHOLE and source.range is None and target.range is None:
+        return replace(target, depth=dtype.name)
+    return target
+
+
+def _unit(values: NDArray[Any], pixels: PixelFormat) -> Tensor:
+    height, width, channels = values.shape
+    layout: Layout = "grey" if pixels.colours == 1 else "colour" if pixels.colours == 3 else "bands"
+    header = ImageHeader(width, height, channels, "array", values.dtype.name, layout, pixels.has_alpha)
+    return to_unit(values, header, pixels)[0]
+
+
+def _picture(image: Tensor, alpha: Tensor | None, target: PixelFormat) -> Image.Image | NDArray[Any]:
+    """Return a picture; where Pillow has none of such channels and depth, an array `(H, W, C)`."""
+    image, target = with_alpha(image, alpha, target)
+    values = to_values(image, target)
+    if len(image) == 1 and target.depth in _GREY_PICTURES:
+        return Image.fromarray(values[..., 0].astype(_GREY_PICTURES[target.depth]))
+    if target.depth == "uint8" and target.colours in (1, 3):
+        return Image.fromarray(np.ascontiguousarray(values))
+    return values
 
 
 def _unfit(shape: tuple[int, ...], channels: int, expected: str) -> DataError:

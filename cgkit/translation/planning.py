@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +15,7 @@ Place = tuple[Path, Path]
 """A file, and its name in the folder of translations."""
 
 
-def plan(inputs: Sequence[Path], output: Path, *, suffix: str | None = None) -> list[Place]:
+def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = str) -> list[Place]:
     """Return each image to be translated and the file that its translation goes into, in order.
 
     A folder's images, and what a pattern finds, keep their place below it; a file keeps its name.
@@ -23,7 +23,7 @@ def plan(inputs: Sequence[Path], output: Path, *, suffix: str | None = None) -> 
     Args:
         inputs: files, folders, and patterns such as `photos/**/*.png` (a file of that very name comes first).
         output: the folder to write into.
-        suffix: what the names end with instead of their own suffix, such as `.png`.
+        suffix: what a name ends with, such as `.png`, by its own suffix.
 
     Raises:
         UsageError: two images would be written to one file, or an image would be overwritten.
@@ -32,7 +32,8 @@ def plan(inputs: Sequence[Path], output: Path, *, suffix: str | None = None) -> 
     targets: dict[Path, Path] = {}
     for given in inputs:
         for source, name in _places(given):
-            target = output / (name if suffix is None else name.with_suffix(suffix))
+            ending = suffix(name.suffix)
+            target = output / (name if ending == name.suffix else name.with_suffix(ending))
             if target in targets and not _same(targets[target], source):
                 raise UsageError(
                     f"{targets[target]} and {source} would both be written to {target}",

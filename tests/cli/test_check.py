@@ -17,7 +17,13 @@ def test_check_reports_what_a_run_would_take_and_writes_nothing(
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
     found = cgkit("check", tiny_spec, "--json").json
-    assert found["images"]["a"] == {"train": 12, "test": 4, "sizes": "generated"}
+    assert found["images"]["a"] == {
+        "train": 12,
+        "test": 4,
+        "sizes": "generated",
+        "values": "generated",
+        "range": [0, 255],
+    }
     assert found["steps"] == 4
     assert found["precision"] == "fp32"
     assert found["parameters"]["generator a2b"] > 1000
@@ -36,6 +42,7 @@ def test_check_is_readable(cgkit: Callable[..., Result], tiny_spec: Path, image_
     result = cgkit("check", tiny_spec)
     assert result.code == 0
     assert "domain a: 4 training images, 1 test images, 30x20" in result.out
+    assert "domain a: 3 channels of uint8, black at 0 and white at 255" in result.out
     assert "M parameters" in result.out
     assert "peak memory" in result.out
 

@@ -20,7 +20,8 @@ import pytest
 from cgkit import contracts, hookspecs
 from cgkit import errors as errors_of_cgkit
 from cgkit.cli.run import STOPPED
-from cgkit.data.admission import FORMATS, MAX_BYTES, MAX_PIXELS
+from cgkit.data.admission import FORMATS
+from cgkit.data.limits import MAX_BYTES, MAX_PIXELS
 from cgkit.engine.continuation import MAY_CHANGE, MAY_CHANGE_IN_DATA
 from cgkit.plugins import HOOKS, load_plugins
 from cgkit.spec import load_spec

@@ -3,10 +3,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pytest
 from PIL import Image
 
 from cgkit.contracts import ImageRecord
-from cgkit.data.inspection import check_images
+from cgkit.data.inspection import check_images, common_depth
+from cgkit.data.pixels import PixelFormat
+from cgkit.errors import DataError
+from tests.data.files import noise
 
 
 def records(folder: Path) -> list[ImageRecord]:
@@ -35,3 +40,46 @@ def test_sizes_are_described(image_folder: Callable[..., Path]) -> None:
     Image.new("RGB", (20, 10)).save(folder / "large.png")
     assert check_images(records(folder)).describe() == "8x6 to 20x10"
     assert check_images([ImageRecord("x", render=lambda: None)]).describe() == "generated"
+
+
+class TestFitting:
+    """Images that are none of the domain's are found before one is decoded."""
+
+    def test_what_is_in_the_files_is_described(self, image_folder: Callable[..., Path]) -> None:
+        folder = image_folder("a", 2)
+        Image.new("L", (9, 9)).save(folder / "grey.png")
+        found = check_images(records(folder))
+        assert found.describe_values() == "1 or 3 channels of uint8"
+        assert common_depth([found]) == "uint8"
+        assert check_images([ImageRecord("x", render=lambda: None)]).describe_values() == "generated"
+        assert common_depth([check_images([])]) is None
+
+    def test_other_numbers_of_bands_are_named(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "a.npy", noise(4, 4, 13))
+        np.save(tmp_path / "b.npy", noise(4, 4, 12))
+        (problem,) = check_images(records(tmp_path), PixelFormat(13)).problems
+        assert str(problem) == (
+            f"{tmp_path / 'b.npy'}: has 12 channels, and the domain's images have 13; set data.channels, or remove it"
+        )
+
+    def test_one_file_without_a_range_says_what_is_in_it(self, tmp_path: Path) -> None:
+        for name, values in (("a", np.array([[-3.5, 700]])), ("b", np.zeros((2, 2)))):
+            np.save(tmp_path / f"{name}.npy", values.astype(np.float32))
+        (problem,) = check_images(records(tmp_path), PixelFormat(1)).problems
+        assert "a.npy: holds float32 values, here from -3.5 to 700, and nothing says which" in str(problem)
+        assert "range = [LOWEST, HIGHEST]" in str(problem)
+        assert check_images(records(tmp_path), PixelFormat(1, range=(-10, 800))).problems == ()
+
+    def test_files_of_several_depths_are_no_domain(self, tmp_path: Path) -> None:
+        Image.fromarray(noise(4, 4)).save(tmp_path / "deep.png")
+        Image.fromarray(noise(4, 4, depth="uint8")).save(tmp_path / "plain.png")
+        found = [check_images([record], PixelFormat(1)) for record in records(tmp_path)]
+        with pytest.raises(DataError, match=r"several depths: .*deep\.png of uint16, .*plain\.png of uint8"):
+            common_depth(found)
+
+    @pytest.mark.parametrize(
+        ("depth", "written"), [("float64", "float32"), ("float16", "float32"), ("int64", "int32"), ("int8", "int16")]
+    )
+    def test_depths_that_are_not_written_become_those_that_are(self, tmp_path: Path, depth: str, written: str) -> None:
+        np.save(tmp_path / "x.npy", noise(4, 4, depth="int8").astype(depth))
+        assert common_depth([check_images(records(tmp_path), PixelFormat(1, range=(-200, 200)))]) == written

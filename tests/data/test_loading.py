@@ -12,6 +12,7 @@ from cgkit.components.augmentations.noise import Noise
 from cgkit.components.augmentations.resize_and_crop import ResizeAndCrop
 from cgkit.components.sources.folder import Folder
 from cgkit.data.loading import Preparation, UnpairedImages, batch_of_tests, training_batches
+from cgkit.data.pixels import PixelFormat
 from cgkit.data.sampling import StepBatches
 from cgkit.errors import DataError, PluginError
 
@@ -24,7 +25,7 @@ def source(image_folder: Callable[..., Path]) -> Folder:
 
 
 def images(source: Folder, preparation: Preparation = PREPARATION, seed: int = 0) -> UnpairedImages:
-    return UnpairedImages(source.train(), (3, 3), preparation, seed)
+    return UnpairedImages(source.train(), (PixelFormat(), PixelFormat()), preparation, seed)
 
 
 def test_any_position_can_be_asked_for_in_any_order(source: Folder) -> None:
@@ -90,7 +91,7 @@ def test_an_augmentation_that_changes_the_shape_is_a_plugins_fault(source: Folde
 
 
 def test_test_images_have_no_randomness(source: Folder) -> None:
-    first = batch_of_tests(source.test()[0], 3, PREPARATION, 10)
+    first = batch_of_tests(source.test()[0], PixelFormat(), PREPARATION, 10)
     assert first.shape == (5, 3, 16, 16)
-    assert torch.equal(first, batch_of_tests(source.test()[0], 3, PREPARATION, 10))
-    assert batch_of_tests(source.test()[0], 3, PREPARATION, 2).shape[0] == 2
+    assert torch.equal(first, batch_of_tests(source.test()[0], PixelFormat(), PREPARATION, 10))
+    assert batch_of_tests(source.test()[0], PixelFormat(), PREPARATION, 2).shape[0] == 2

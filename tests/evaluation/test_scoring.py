@@ -11,6 +11,7 @@ from torch import Tensor
 from cgkit.components.metrics.l1 import MeanAbsoluteError
 from cgkit.contracts import Cycle, ImageRecord
 from cgkit.data.loading import Preparation
+from cgkit.data.pixels import PixelFormat
 from cgkit.errors import PluginError
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.numbers import Number
@@ -82,10 +83,14 @@ class Kept:
 TRANSLATE = {"a2b": lambda images: images + 0.4, "b2a": lambda images: images - 0.3}
 
 
+def pixels(channels_a: int, channels_b: int) -> tuple[PixelFormat, PixelFormat]:
+    return PixelFormat(channels_a), PixelFormat(channels_b)
+
+
 def scores(
     metric: Any, source: Source, channels: tuple[int, int] = (3, 3), count: int = 100, seed: int = 0
 ) -> dict[str, Number]:
-    images = MeasuredImages(source, channels, Preparation((8, 8)), count)
+    images = MeasuredImages(source, pixels(*channels), Preparation((8, 8)), count)
     said: list[str] = []
     numbers = Scoring(images, seed, said.append).scores(TRANSLATE, [Measured("tried", metric, {"option": 1})])
     assert said == []
@@ -129,7 +134,7 @@ def test_the_truth_is_not_asked_for_where_there_is_none() -> None:
 def test_domains_of_different_channels_have_no_ceiling_against_the_truth_and_no_copies() -> None:
     source = Source((Flat([0.1] * 4, channels=1), Flat([0.9] * 4)), aligned=True)
     translate = {"a2b": lambda images: images.expand(-1, 3, -1, -1), "b2a": lambda images: images[:, :1]}
-    images = MeasuredImages(source, (1, 3), Preparation((8, 8)), 4)
+    images = MeasuredImages(source, pixels(1, 3), Preparation((8, 8)), 4)
     metrics = [Measured("l1", MeanAbsoluteError(), {}), Measured("kept", Kept(), {})]
     numbers = Scoring(images, 0, print).scores(translate, metrics)
     assert [(one.name, one.ceiling) for one in numbers] == [("l1", None)] * 2
@@ -191,7 +196,7 @@ def test_what_cannot_be_computed_is_told_once_and_the_rest_goes_on() -> None:
             return torch.full((len(sources),), math.inf)
 
     said: list[str] = []
-    images = MeasuredImages(aligned(), (3, 3), Preparation((8, 8)), 20)
+    images = MeasuredImages(aligned(), pixels(3, 3), Preparation((8, 8)), 20)
     tried = [Measured("missing", Missing(), {}), Measured("far", Infinite(), {}), Measured("kept", Kept(), {})]
     numbers = Scoring(images, 0, said.append).scores(TRANSLATE, tried)
     assert [one.name for one in numbers] == ["kept", "kept"]
@@ -207,6 +212,6 @@ def test_a_metric_that_does_not_keep_its_contract_is_told() -> None:
             return translations.mean()
 
     said: list[str] = []
-    images = MeasuredImages(aligned(), (3, 3), Preparation((8, 8)), 20)
+    images = MeasuredImages(aligned(), pixels(3, 3), Preparation((8, 8)), 20)
     assert Scoring(images, 0, said.append).scores(TRANSLATE, [Measured("single", Single(), {})]) == ()
     assert said == ['single is not computed: metric "single" gives shape () for 8 images']

@@ -30,6 +30,13 @@ def test_one_number_stands_for_two_in_the_data(data, size, channels):
     assert (spec({"data": data}).data.size, spec({"data": data}).data.channels) == (size, channels)
 
 
+def test_one_range_and_one_depth_stand_for_both_domains():
+    both = spec({"data": {"range": [0, 4095], "depth": "uint16"}}).data
+    assert (both.range.a, both.range.b, both.depth.a, both.depth.b) == ((0, 4095), (0, 4095), "uint16", "uint16")
+    one = spec({"data": {"range": {"b": [-1000.0, 3000]}, "depth": {"a": "uint8"}}}).data
+    assert (one.range.a, one.range.b, one.depth.a, one.depth.b) == (None, (-1000, 3000), "uint8", None)
+
+
 def test_one_number_stands_for_both_directions_of_a_weight():
     objective = spec({"objective": {"cycle": 3, "identity": {"a": 0.0}, "adversarial": 0.5}}).objective
     assert objective.cycle.model_dump() == {"forward": 3.0, "backward": 3.0}
@@ -53,6 +60,16 @@ def test_one_number_stands_for_both_directions_of_a_weight():
         {"data": {"channels": {"a": 1}}},
         {"data": {"channels": 0}},
         {"data": {"background": [0, 0, 256]}},
+        {"data": {"range": [5, 5]}},
+        {"data": {"range": [0, 1, 2]}},
+        {"data": {"range": 255}},
+        {"data": {"range": {"a": [3, 1]}}},
+        {"data": {"range": {"c": [0, 1]}}},
+        {"data": {"depth": "uint12"}},
+        {"data": {"depth": {"b": "float64"}}},
+        {"data": {"alpha": "keep"}},
+        {"data": {"pages": "frames"}},
+        {"data": {"array": ""}},
         {"data": {"workers": -1}},
         {"data": {"workers": True}},
         {"data": {"source": ""}},

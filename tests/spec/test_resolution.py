@@ -25,6 +25,10 @@ def test_every_component_is_named_and_every_option_spelt_out(load):
             "size": [64, 64],
             "channels": [3, 3],
             "background": [255, 255, 255],
+            "alpha": "composite",
+            "range": {},
+            "depth": {},
+            "pages": "single",
             "workers": "auto",
             "count": 100,
         },
@@ -235,6 +239,24 @@ class TestSeveral:
 
 
 class TestContradictions:
+    @pytest.mark.parametrize(
+        ("data", "expected"),
+        [
+            ('depth = { b = "float32" }', "data.depth: float32 needs to know what its values range over: data.range"),
+            ('range = [0, 4095]\ndepth = "uint8"', "data.depth: uint8 cannot hold data.range, 0 to 4095"),
+            ('range = [-1, 1]\ndepth = "uint16"', "data.depth: uint16 cannot hold data.range, -1 to 1"),
+            (
+                'alpha = "channel"',
+                'data.alpha: "channel" needs 2 or 4 channels in a domain; set data.channels = 4, for one',
+            ),
+        ],
+    )
+    def test_what_images_are_like_fits_together(self, problems, data, expected):
+        line = 2 + data.count("\n")
+        found = problems(f"[data]\n{data}")
+        assert found[0].startswith(f"spec.toml:{line}: {expected.partition(':')[0]}")
+        assert found[0].endswith(expected.partition(": ")[2])
+
     def test_identity_needs_equal_channels(self, problems, load):
         expected = (
             "spec.toml:2: data.channels: the identity loss needs equal channels in both domains, but a has 1 and b"

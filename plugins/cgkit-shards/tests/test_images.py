@@ -14,6 +14,7 @@ from cgkit_shards.index import Index, Shard, read_index
 from cgkit_shards.source import Shards
 
 from cgkit.data.loading import Preparation, UnpairedImages, training_batches
+from cgkit.data.pixels import PixelFormat
 from cgkit.data.sampling import StepBatches
 from cgkit.errors import DataError
 
@@ -149,7 +150,7 @@ def test_one_index_cannot_be_both_domains_and_one_test_set_alone_is_refused(shar
 
 def test_workers_change_no_batch(sharded: Callable[..., Path]) -> None:
     source = Shards((16, 16), a=sharded("a", 12), b=sharded("b", 9), shuffle_shards=2)
-    images = UnpairedImages(source.train(), (3, 3), Preparation((16, 16)), seed=7)
+    images = UnpairedImages(source.train(), (PixelFormat(), PixelFormat()), Preparation((16, 16)), seed=7)
     alone, together = (list(training_batches(images, StepBatches(2, 9, 3), workers=count)) for count in (0, 2))
     assert len(alone) == len(together) == 7
     for one, other in zip(alone, together, strict=True):
