@@ -7,14 +7,14 @@ a few formats, with a bearable number of pixels and values, and not animated.
 from __future__ import annotations
 
 import stat
-import struct
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from PIL import Image
 
 from cgkit.data.arrays import NPY_MAGIC, NPZ_MAGIC, open_npy, open_npz
+from cgkit.data.extras import damage_explained
 from cgkit.data.header import EncodedImage, ImageHeader, OpenImage, stream_of
 from cgkit.data.limits import MAX_PIXELS, check_length, check_size
 from cgkit.data.pictures import FORMATS as PICTURES
@@ -25,9 +25,6 @@ from cgkit.data.tiffs import open_tiff
 from cgkit.errors import DataError
 
 FORMATS = (*PICTURES, "NPY", "NPZ")
-
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError)
-"""What Pillow raises where a file is damaged, and what others raise where there is no room for it."""
 
 
 def inspect_image(path: Path, pixels: PixelFormat | None = None) -> ImageHeader:
@@ -56,14 +53,16 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
             check_length(len(path.content))
         else:
             _check_file(path)
-        with _opened(path, pixels) as image:
+        with ExitStack() as stack:
+            with damage_explained():
+                image = stack.enter_context(_opened(path, pixels))
             check_size(image.header.width, image.header.height, image.header.channels)
-            yield image
+            yield OpenImage(image.header, damage_explained()(image.decode))
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: more than {MAX_PIXELS // 1_000_000} million pixels") from error
     except DataError as error:
         raise DataError(f"{path}: {error.message}", hint=error.hint) from error
-    except _DAMAGE as error:
+    except (OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{path}: damaged or cut short: {reason}", hint="mend or remove it") from error
 

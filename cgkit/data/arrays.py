@@ -13,7 +13,6 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from cgkit.data.extras import damage_explained
 from cgkit.data.header import EncodedImage, ImageHeader, Layout, OpenImage, stream_of
 from cgkit.data.pixels import PixelFormat
 from cgkit.errors import DataError
@@ -46,12 +45,9 @@ def open_npz(file: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
     Raises:
         DataError: there is no such array, or it holds no image.
     """
-    with stream_of(file) as stream:
-        with damage_explained():
-            archive = zipfile.ZipFile(stream)
-            member = _member(archive, pixels.array)
-            content = archive.open(member)
-        with archive, content:
+    with stream_of(file) as stream, zipfile.ZipFile(stream) as archive:
+        member = _member(archive, pixels.array)
+        with archive.open(member) as content:
             yield _opened(content, member.file_size, "NPZ", pixels)
 
 
@@ -70,12 +66,11 @@ def _member(archive: zipfile.ZipFile, wanted: str | None) -> zipfile.ZipInfo:
 
 
 def _opened(stream: IO[bytes], length: int, file_format: str, pixels: PixelFormat) -> OpenImage:
-    with damage_explained():
-        version = npy.read_magic(stream)
-        readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-        if version not in readers:
-            raise DataError(f"is of version {version[0]}.{version[1]} of the format, which no plain array needs")
-        shape, fortran, dtype = readers[version](stream, max_header_size=_LONGEST_HEADER)
+    version = npy.read_magic(stream)
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    if version not in readers:
+        raise DataError(f"is of version {version[0]}.{version[1]} of the format, which no plain array needs")
+    shape, fortran, dtype = readers[version](stream, max_header_size=_LONGEST_HEADER)
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise DataError(f"holds {'objects' if dtype.hasobject else dtype}, not numbers")
     if len(shape) not in (2, 3) or min(shape) < 1:
@@ -93,8 +88,7 @@ def _opened(stream: IO[bytes], length: int, file_format: str, pixels: PixelForma
 def _values(
     stream: IO[bytes], size: int, dtype: np.dtype[Any], shape: tuple[int, int, int], fortran: bool
 ) -> NDArray[Any]:
-    with damage_explained():
-        content = stream.read(size)
+    content = stream.read(size)
     if len(content) < size:
         raise DataError("damaged or cut short: some of its data is missing", hint="mend or remove it")
     values = np.frombuffer(content, dtype).astype(dtype.newbyteorder("="), copy=False)

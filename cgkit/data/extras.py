@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from PIL import Image
+
 from cgkit.errors import DataError
 
 
@@ -15,7 +17,7 @@ def damage_explained() -> Iterator[None]:
     """Turn whatever a library raises about a damaged file, of which it promises nothing, into a `ValueError`."""
     try:
         yield
-    except (DataError, OSError, MemoryError):
+    except (DataError, OSError, MemoryError, Image.DecompressionBombError):
         raise
     except Exception as error:
         raise ValueError(str(error) or type(error).__name__) from error

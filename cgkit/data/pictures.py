@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cgkit.data.colour_profiles import in_srgb
-from cgkit.data.extras import damage_explained, library
+from cgkit.data.extras import library
 from cgkit.data.header import EncodedImage, ImageHeader, Layout, OpenImage, stream_of
 from cgkit.data.limits import check_size
 from cgkit.errors import DataError
@@ -149,7 +149,7 @@ def _deep_png(file: Path | EncodedImage, picture: Image.Image, colour_type: int)
     codecs = library("imagecodecs", "colour of 16 bits in PNG")
 
     def decode() -> NDArray[Any]:
-        with stream_of(file) as stream, damage_explained():
+        with stream_of(file) as stream:
             values = np.asarray(codecs.png_decode(stream.read()))
         return upright(values.reshape(*values.shape[:2], channels), orientation)
 

@@ -52,22 +52,19 @@ def open_tiff(file: Path | EncodedImage, *, pages: bool) -> Iterator[OpenImage]:
     with stream_of(file) as stream:
         length = stream.seek(0, 2)
         stream.seek(0)
-        with damage_explained():
-            tiff = tifffile.TiffFile(stream)
-            found = [page for page in islice(tiff.pages, MOST_PAGES + 1) if not _is_an_extra(page)]
-            _check_pages(found, pages=pages, length=length)
-            header = _header(found)
-        yield OpenImage(header, partial(_decoded, found))
+        pages_in_it = tifffile.TiffFile(stream).pages
+        found = [page for page in islice(pages_in_it, MOST_PAGES + 1) if not _is_an_extra(page)]
+        _check_pages(found, pages=pages, length=length)
+        yield OpenImage(_header(found), partial(_decoded, found))
 
 
 def _is_a_plain_picture(file: Path | EncodedImage) -> bool:
     """Return whether Pillow keeps every bit and band: it reads signed values as unsigned, and leaves bands out."""
-    with stream_of(file) as stream:
-        try:
-            with identified(stream) as picture:
-                return _keeps_everything(picture)
-        except DataError:
-            return False
+    try:
+        with damage_explained(), stream_of(file) as stream, identified(stream) as picture:
+            return _keeps_everything(picture)
+    except (DataError, OSError, ValueError):
+        return False
 
 
 def _keeps_everything(picture: Image.Image) -> bool:
@@ -131,8 +128,7 @@ def _header(found: Sequence[Any]) -> ImageHeader:
 
 
 def _decoded(found: Sequence[Any]) -> NDArray[Any]:
-    with damage_explained():
-        bands = [_band_last(page, page.asarray(maxworkers=1)) for page in found]
+    bands = [_band_last(page, page.asarray(maxworkers=1)) for page in found]
     values = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
     return upright(values.astype(values.dtype.newbyteorder("="), copy=False), _orientation(found[0]))
 
