@@ -87,7 +87,7 @@ class BatchHeadPatchDiscriminator(nn.Module):
         """
         check_size(images, least=self.least)
         features = self.body(images)
-        spread = _deviation(torch.cat((features, self._recalled(real, features)))).to(features.dtype)
+        spread = _deviation(features, *self._recalled(real, features)).to(features.dtype)
         logits: Tensor = self.head(torch.cat((features, spread.expand_as(features[:, :1])), 1))
         if learning and real is not None:
             self._memory(real).remember(features)
@@ -98,21 +98,30 @@ class BatchHeadPatchDiscriminator(nn.Module):
         """Return the size itself: that of the features that are remembered."""
         return {"size": list(size)}
 
-    def _recalled(self, real: bool | None, features: Tensor) -> Tensor:
+    def _recalled(self, real: bool | None, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what features are judged among, and 1 or 0 for what is there and what is not."""
         height, width = features.shape[-2:]
         if real is not None:
             return self._memory(real).recall((height, width))
-        reals, fakes = (self._memory(kind).recall((height, width)) for kind in (True, False))
-        pairs = min(len(reals), len(fakes))
-        return (reals[:pairs] + fakes[:pairs]) / 2
+        (reals, some), (fakes, others) = (self._memory(kind).recall((height, width)) for kind in (True, False))
+        return (reals + fakes) / 2, some * others
 
     def _memory(self, real: bool) -> FeatureMemory:
         memory: FeatureMemory = self.memories["real" if real else "fake"]  # type: ignore[assignment]
         return memory
 
 
-def _deviation(features: Tensor) -> Tensor:
-    """Return the standard deviation over the first dimension, averaged over all others, as `(1, 1, 1, 1)`."""
-    # Not `std`, whose gradient is not finite where all are equal, as in a batch of one.
-    deviations = (features.var(0, correction=0, keepdim=True) + 1e-6).sqrt()
-    return deviations.mean((1, 2, 3), keepdim=True)
+def _deviation(features: Tensor, remembered: Tensor, there: Tensor) -> Tensor:
+    """Return the standard deviation over all images that are there, averaged over all else, as `(1, 1, 1, 1)`.
+
+    Args:
+        features: `(N, C, h, w)`.
+        remembered: `(M, C, h, w)`.
+        there: 1 for those of `remembered` that count, 0 for the others, as `(M, 1, 1, 1)`.
+    """
+    together = torch.cat((features.to(remembered.dtype), remembered))
+    shares = torch.cat((there.new_ones(len(features), 1, 1, 1), there))
+    shares = shares / shares.sum()
+    variances = (shares * (together - (shares * together).sum(0, keepdim=True)).square()).sum(0, keepdim=True)
+    # The root of zero has no finite gradient, and all are equal in a batch of one.
+    return (variances + 1e-6).sqrt().mean((1, 2, 3), keepdim=True)

@@ -35,9 +35,15 @@ class FeatureMemory(nn.Module):
         self.features.copy_(torch.cat((newest, self.features))[:capacity])
         self.count.add_(len(newest)).clamp_(max=capacity)
 
-    def recall(self, size: tuple[int, int]) -> Tensor:
-        """Return what is kept as `(n, channels, *size)`, the newest first."""
-        return _scaled(self.features[: len(self)], size)
+    def recall(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Return the places for features as `(capacity, channels, *size)`, the newest first, and which are taken.
+
+        The second is 1 for a place that is taken and 0 for one that is free, as `(capacity, 1, 1, 1)`: to leave the
+        free ones out here, a GPU would have to be waited for at every step.
+        """
+        places = torch.arange(len(self.features), device=self.features.device)
+        taken = (places < self.count).to(self.features.dtype)
+        return _scaled(self.features, size), taken[:, None, None, None]
 
 
 def _scaled(features: Tensor, size: tuple[int, int]) -> Tensor:
