@@ -75,6 +75,11 @@ class Plugins:
         """Return the version of the distribution that provides components under that name."""
         return next((status.version for status in self.statuses if status.distribution == provider), "")
 
+    def implementations(self, hook: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+        """Yield the name of each plugin that implements a hook, and what calls it alone, in the order of loading."""
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            yield implementation.plugin_name, _caller_of(self.manager, hook, implementation.plugin)
+
 
 def load_plugins(*, installed: bool = True, files: Sequence[Path] = ()) -> Plugins:
     """Load the built-in plugin, every installed one unless told otherwise, and those that are single files.
@@ -214,9 +219,14 @@ def _register(manager: pluggy.PluginManager, plugin: Any, status: PluginStatus) 
     manager.register(plugin, name=f"{status.distribution}:{status.name}")
     _refuse_unheard_hooks(manager, plugin)
     staged = Registries(status.distribution)
-    others = [other for other in manager.get_plugins() if other is not plugin]
-    manager.subset_hook_caller("cgkit_register", remove_plugins=others)(registries=staged)
+    _caller_of(manager, "cgkit_register", plugin)(registries=staged)
     return staged
+
+
+def _caller_of(manager: pluggy.PluginManager, hook: str, plugin: Any) -> Callable[..., Any]:
+    """Return what calls a hook of one plugin alone."""
+    others = [other for other in manager.get_plugins() if other is not plugin]
+    return manager.subset_hook_caller(hook, remove_plugins=others)
 
 
 def _refuse_unheard_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:

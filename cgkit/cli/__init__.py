@@ -12,6 +12,7 @@ import click
 
 from cgkit import __version__
 from cgkit.cli import console
+from cgkit.cli.plugin_commands import plugin_commands
 from cgkit.errors import CgkitError, DataError, PluginError, SpecError, UsageError
 
 COMMANDS = (
@@ -38,19 +39,14 @@ class Commands(click.Group):
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Return every command's name: the built-in ones first."""
-        return [*COMMANDS, *sorted(self._of_plugins(context))]
+        return [*COMMANDS, *plugin_commands(context, COMMANDS)]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Return a command; plugins are only asked where the name is not built in."""
         if name in COMMANDS:
             module = importlib.import_module(f"cgkit.cli.{name.replace('-', '_')}")
             return _with_plugin_options(module.command)
-        return self._of_plugins(context).get(name)
-
-    def _of_plugins(self, context: click.Context) -> dict[str, click.Command]:
-        group = click.Group()
-        console.plugins(context).manager.hook.cgkit_commands(cli=group)
-        return {name: command for name, command in group.commands.items() if name not in COMMANDS}
+        return plugin_commands(context, COMMANDS).get(name)
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:

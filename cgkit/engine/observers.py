@@ -28,7 +28,7 @@ class Observers:
     def __init__(
         self, plugins: Plugins, trackers: Mapping[str, Tracker], warn: Callable[[str], None], *, patience: float
     ) -> None:
-        self._manager = plugins.manager
+        self._plugins = plugins
         self._trackers = dict(trackers)
         self._warn = warn
         self._patience = patience
@@ -37,11 +37,8 @@ class Observers:
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Call one of the run hooks of every plugin that implements it."""
-        implementations = getattr(self._manager.hook, hook).get_hookimpls()
-        for plugin in [implementation.plugin for implementation in reversed(implementations)]:
-            others = [other for other in self._manager.get_plugins() if other is not plugin]
-            caller = self._manager.subset_hook_caller(hook, remove_plugins=others)
-            self._call(f"plugin {self._manager.get_name(plugin)}", hook, partial(caller, **arguments))
+        for name, caller in self._plugins.implementations(hook):
+            self._call(f"plugin {name}", hook, partial(caller, **arguments))
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
         """Give every tracker the numbers of a step."""
