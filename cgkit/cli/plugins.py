@@ -16,7 +16,7 @@ from cgkit.errors import PluginError
 if TYPE_CHECKING:
     from cgkit.testing import CheckResult
 
-MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
+MARKS = {"failed": "FAILED"}
 
 
 @click.group("plugins")
@@ -56,13 +56,16 @@ def check(context: click.Context, distribution: str, verbose: bool, as_json: boo
     plugins = console.plugins(context)
     from cgkit.testing import check_plugin
 
-    results = list(check_plugin(distribution, plugins))
-    failed = [result for result in results if result.outcome == "failed"]
+    results = []
+    for _, of_component in groupby(check_plugin(distribution, plugins), key=lambda result: result.component):
+        results += (made := list(of_component))
+        if not as_json:
+            _print(made, verbose)
     if as_json:
         console.print_json({"schema": 1, "results": [asdict(result) for result in results]})
-    else:
-        _print(results, verbose)
-    return PluginError.exit_code if failed else 0
+    elif not results:
+        click.echo("it provides no components")
+    return PluginError.exit_code if any(result.outcome == "failed" for result in results) else 0
 
 
 @command.command("new")
@@ -79,15 +82,16 @@ def new(name: str, kind: str, output: Path) -> None:
 
 
 def _print(results: list[CheckResult], verbose: bool) -> None:
-    for component, checks in groupby(results, key=lambda result: result.component):
-        of_component = list(checks)
-        counts = Counter(result.outcome for result in of_component)
-        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-        click.echo(console.clean(f"{component}: {told}"))
-        for result in of_component:
-            if verbose or result.outcome != "passed":
-                mark = MARKS.get(result.outcome, result.outcome)
-                reason = f": {result.reason}" if result.reason else ""
-                click.echo(console.clean(f"  {mark}  {result.check}{reason}"))
-    if not results:
-        click.echo("it provides no components")
+    """Print what came of the checks on one component; those that failed for one reason on one line."""
+    counts = Counter(result.outcome for result in results)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    click.echo(console.clean(f"{results[0].component}: {told}"))
+    alike: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        if result.outcome != "passed":
+            alike.setdefault((result.outcome, result.reason), []).append(result.check)
+        elif verbose:
+            click.echo(f"  ok  {result.check}")
+    for (outcome, reason), (first, *others) in alike.items():
+        which = ", ".join((first, *others)) if verbose or not others else f"{first} and {len(others)} more"
+        click.echo(console.clean(f"  {MARKS.get(outcome, outcome)}  {which}: {reason}"))

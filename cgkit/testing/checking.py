@@ -87,7 +87,8 @@ def components_of(distribution: str, plugins: Plugins) -> list[Component]:
         )
     for status in statuses:
         if status.state != "ok":
-            raise PluginError(f"{distribution} is {status.state}: {status.reason}")
+            state = "could not be loaded" if status.state == "failed" else "is blocked"
+            raise PluginError(f"{distribution} {state}: {status.reason}")
     everything = (component for registry in plugins.registries for component in registry)
     return [component for component in everything if component.provider == distribution]
 

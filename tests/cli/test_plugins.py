@@ -49,18 +49,20 @@ class TestAFailingPlugin:
 @pytest.mark.usefixtures("broken_plugin")
 class TestListingPlugins:
     def test_gives_the_state_and_the_reason_of_each(self, cgkit: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-        built_in, broken = cgkit("plugins", "list", "--json").json["plugins"]
+        statuses = {one["distribution"]: one for one in cgkit("plugins", "list", "--json").json["plugins"]}
+        built_in, broken = statuses["cgkit"], statuses["cgkit-broken"]
         assert (built_in["distribution"], built_in["state"]) == ("cgkit", "ok")
         assert (broken["distribution"], broken["version"], broken["state"]) == ("cgkit-broken", "2.1", "failed")
         assert "a_package_that_nobody_has" in broken["reason"]
         monkeypatch.setenv("CGKIT_PLUGINS", "")
-        blocked = cgkit("plugins", "list").out.splitlines()[-1]
+        (blocked,) = [line for line in cgkit("plugins", "list").out.splitlines() if "cgkit-broken" in line]
         assert blocked.split()[:3] == ["blocked", "cgkit-broken", "2.1"]
         assert "not among CGKIT_PLUGINS" in blocked
 
     def test_has_nothing_to_check_in_one_that_failed(self, cgkit: Cli) -> None:
         result = cgkit("plugins", "check", "cgkit-broken")
         assert result.code == 4
+        assert "cgkit-broken could not be loaded: ModuleNotFoundError" in result.err
         assert "a_package_that_nobody_has" in result.err
         absent = cgkit("plugins", "check", "cgkit-absent")
         assert absent.code == 2
@@ -106,6 +108,21 @@ def cgkit_register(registries):
         assert any(line.startswith("reconstruction_losses/good: ") and "failed" not in line for line in lines)
         failed = [line for line in lines if line.startswith("  FAILED")]
         assert any("scalar" in line for line in failed)
+
+    def test_tells_one_reason_once_however_many_checks_it_fails(self, cgkit: Cli, tmp_path: Path) -> None:
+        file = tmp_path / "gone.py"
+        file.write_text(
+            "import cgkit\n@cgkit.hookimpl\ndef cgkit_register(registries):\n"
+            "    registries.schedules.add('gone', 'module_of_nobody:Gone', summary='Gone.')\n"
+        )
+        brief = cgkit("plugins", "check", file.name, "--plugin", file).out.splitlines()
+        (failed,) = [line for line in brief if "module_of_nobody" in line]
+        assert failed.startswith("  FAILED  can-be-built and ")
+        verbose = cgkit("plugins", "check", file.name, "--plugin", file, "--verbose").out.splitlines()
+        (failed,) = [line for line in verbose if "module_of_nobody" in line]
+        assert "can-be-built, " in failed
+        assert "can-be-pickled" in failed
+        assert "  ok  has-a-summary-of-one-sentence" in verbose
 
     def test_is_data_with_json(self, cgkit: Cli, plugin: Path) -> None:
         results = cgkit("plugins", "check", plugin.name, "--plugin", plugin, "--json").json["results"]
