@@ -5,26 +5,14 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cgkit.contracts import AdversarialLoss
 from cgkit.testing.checks import NotApplicableError, check
 from cgkit.testing.subject import Subject
+from cgkit.testing.usage import discriminator_loss, generator_loss, small_discriminator
 
 SHAPES = ((1, 1, 1, 1), (2, 1, 4, 6), (3, 1, 1, 7))
 EXTREME = 1e4
-
-
-def discriminator_loss(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
-    """Return what the discriminator minimises, as the engine asks for it."""
-    return loss.discriminator_loss(real, fake)
-
-
-def generator_loss(loss: AdversarialLoss, fake: Tensor, real: Tensor) -> Tensor:
-    """Return what the generator minimises, as the engine asks for it."""
-    if getattr(loss, "wants_real_logits", False):
-        return loss.generator_loss(fake, real)  # type: ignore[call-arg]
-    return loss.generator_loss(fake)
 
 
 @check("adversarial_losses")
@@ -85,7 +73,7 @@ def the_penalty_is_a_scalar_that_teaches(subject: Subject) -> None:
         raise NotApplicableError
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        discriminator = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Softplus(), nn.Conv2d(4, 1, 3))
+        discriminator = small_discriminator()
         real, fake = torch.rand(2, 2, 3, 8, 8) * 2 - 1
         penalty = loss.penalty(discriminator, real, fake)
     _check_scalar("the penalty", penalty)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from cgkit.options import options_of
 from cgkit.testing.checks import NotApplicableError, check
-from cgkit.testing.randomness import run_augmentation
 from cgkit.testing.subject import Subject
+from cgkit.testing.usage import run_augmentation
 
 ROLES = ("data", "adversarial", "framing")
 SEEDS = range(8)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
 import random
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +24,7 @@ from cgkit.testing.subject import Subject
 
 @check(*EVERYTHING)
 def importing_does_no_work(subject: Subject) -> None:
-    """Its module, imported anew, prints nothing, writes no file, draws no random number, changes no setting."""
+    """Its module and those beside it, imported anew, print and write nothing, draw no random number, set nothing."""
     if not hasattr(os, "fork"):
         raise UnavailableError("this system has no fork")
     module = sys.modules[subject.component.load().__module__]
@@ -40,13 +42,8 @@ def _import_and_watch(module: ModuleType) -> list[str]:
 
     socket.socket.connect = refuse  # type: ignore[method-assign]
     before = _settings()
-    specification = importlib.util.spec_from_file_location(module.__name__, str(module.__file__))
-    assert specification is not None
-    assert specification.loader is not None
-    again = importlib.util.module_from_spec(specification)
-    sys.modules[module.__name__] = again
     try:
-        specification.loader.exec_module(again)
+        _import_anew(module)
     except AssertionError as error:
         return [str(error)]
     after = _settings()
@@ -61,6 +58,22 @@ def _import_and_watch(module: ModuleType) -> list[str]:
     return done
 
 
+def _import_anew(module: ModuleType) -> None:
+    """Import a module, and all that lie in the package that it is in, as if nobody had before."""
+    package = module.__name__.rpartition(".")[0]
+    if package:
+        for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+            del sys.modules[name]
+        importlib.import_module(module.__name__)
+        return
+    specification = importlib.util.spec_from_file_location(module.__name__, str(module.__file__))
+    assert specification is not None
+    assert specification.loader is not None
+    again = importlib.util.module_from_spec(specification)
+    sys.modules[module.__name__] = again
+    specification.loader.exec_module(again)
+
+
 def _settings() -> dict[str, str]:
     return {
         "torch's random numbers": str(hash(torch.get_rng_state().numpy().tobytes())),
@@ -68,6 +81,7 @@ def _settings() -> dict[str, str]:
         "numpy's random numbers": str(np.random.get_state()),
         "torch's default type": str(torch.get_default_dtype()),
         "torch's number of threads": str(torch.get_num_threads()),
+        "which threads run": str(sorted(thread.name for thread in threading.enumerate())),
         "whether gradients are computed": str(torch.is_grad_enabled()),
         "the working folder": str(Path.cwd()),
         "the environment": str(sorted(os.environ.items())),

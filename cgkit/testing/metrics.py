@@ -7,10 +7,11 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from cgkit.contracts import Compared, Cycle
+from cgkit.contracts import Compared
 from cgkit.data.randomness import seeded
 from cgkit.testing.checks import NotApplicableError, check
 from cgkit.testing.subject import Subject
+from cgkit.testing.usage import compared, run_metric
 
 
 @check("metrics")
@@ -18,7 +19,7 @@ def metrics_say_what_they_compare(subject: Subject) -> None:
     """It compares translations with something that there is, and says whether higher or lower is better, or neither."""
     metric = subject.build()
     known = get_args(Compared)
-    assert _compared(metric) in known, f"compares {_compared(metric)!r}, not one of {', '.join(known)}"
+    assert compared(metric) in known, f"compares {compared(metric)!r}, not one of {', '.join(known)}"
     better = getattr(metric, "better", None)
     assert better in ("higher", "lower", None), f"its attribute better is {better!r}, not higher or lower"
     extractor = getattr(metric, "extractor", None)
@@ -29,7 +30,7 @@ def metrics_say_what_they_compare(subject: Subject) -> None:
 def metrics_give_a_number_an_image(subject: Subject) -> None:
     """It returns (N,) finite numbers, for colour and for grey images, equal and different."""
     metric = subject.build()
-    if _compared(metric) == "domain":
+    if compared(metric) == "domain":
         raise NotApplicableError
     for channels in (3, 1):
         one, other = _noise(channels)
@@ -44,7 +45,7 @@ def metrics_give_a_number_an_image(subject: Subject) -> None:
 def metrics_of_sets_give_one_number(subject: Subject) -> None:
     """It returns one row of finite features an image, whatever the others are, and one finite number for two sets."""
     metric = subject.build()
-    if _compared(metric) != "domain":
+    if compared(metric) != "domain":
         raise NotApplicableError
     for channels in (3, 1):
         one, other = _noise(channels)
@@ -71,14 +72,10 @@ def metrics_tell_good_from_bad(subject: Subject) -> None:
     mixed[1] = 1 - mixed[1].roll(5, -1)
     equal, half = _shown(metric, one.clone(), one), _shown(metric, mixed, one)
     assert not torch.equal(equal, half), "gives equal and different images the same number"
-    if _compared(metric) == "domain":
+    if compared(metric) == "domain":
         return
     alone = torch.cat([_shown(metric, mixed[[index]], one[[index]]) for index in range(3)])
     assert torch.allclose(half, alone, atol=1e-4), "the number of an image depends on the others of its batch"
-
-
-def _compared(metric: Any) -> Any:
-    return getattr(metric, "compares", "truth")
 
 
 def _noise(channels: int) -> tuple[Tensor, Tensor]:
@@ -88,10 +85,5 @@ def _noise(channels: int) -> tuple[Tensor, Tensor]:
 
 
 def _shown(metric: Any, translations: Tensor, others: Tensor) -> Any:
-    """Return what a metric says of translations, given what it compares them with; the way back changes nothing."""
-    with torch.inference_mode(), seeded(0):
-        if _compared(metric) == "domain":
-            return metric(metric.features(translations), metric.features(others))
-        if _compared(metric) == "cycle":
-            return metric(Cycle(others, translations, translations, lambda images: images))
-        return metric(translations, others)
+    with seeded(0):
+        return run_metric(metric, translations, others)

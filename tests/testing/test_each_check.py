@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 from cgkit.contracts import kind_named
 from cgkit.registry import Component
 from cgkit.testing import check_component
-from cgkit.testing.checks import all_checks
+from cgkit.testing.checking import failure_of
+from cgkit.testing.checks import all_checks, checks_for
+from cgkit.testing.subject import subject_of
 from tests.testing.broken import BROKEN, GOOD, HOPELESS
+from tests.testing.broken_otherwise import OTHERWISE
 
 ELSEWHERE = {"has-a-summary-of-one-sentence", "importing-does-no-work"}
 """Checks whose broken components are no classes: they have tests of their own below."""
@@ -40,6 +44,13 @@ def test_a_component_that_breaks_one_thing_fails_that_check_alone(check: str) ->
     reasons = failed(component(*BROKEN[check]))
     assert reasons.keys() == {check}
     assert len(reasons[check]) > 20, "a reason says what was expected and what came"
+
+
+@pytest.mark.parametrize(("check", "kind", "target"), OTHERWISE, ids=[target.__name__ for _, _, target in OTHERWISE])
+def test_a_check_finds_what_else_there_is_to_break(check: str, kind: str, target: Any) -> None:
+    (made,) = [one for one in checks_for(component(kind, target)) if one.name == check]
+    with subject_of(component(kind, target)) as subject:
+        assert failure_of(made, subject) is not None
 
 
 @pytest.mark.parametrize("check", HOPELESS)
@@ -71,6 +82,24 @@ class Quiet:
 """
 
 
+def test_what_lies_in_the_same_package_does_no_work_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package_under_test"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "tables.py").touch()
+    (package / "module.py").write_text(f"import package_under_test.tables\n{GOOD_MODULE}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    quiet = importlib.import_module("package_under_test.module").Quiet
+    try:
+        assert failed(component("schedules", quiet)) == {}
+        (package / "tables.py").write_text("print('counting')")
+        assert "printed 'counting'" in failed(component("schedules", quiet))["importing-does-no-work"]
+    finally:
+        for name in [name for name in sys.modules if name.startswith("package_under_test")]:
+            del sys.modules[name]
+
+
 @pytest.mark.parametrize(
     ("work", "told"),
     [
@@ -84,6 +113,7 @@ class Quiet:
         ("import pathlib; pathlib.Path('cache.bin').touch()", "wrote cache.bin"),
         ("import socket; socket.create_connection(('127.0.0.1', 9))", "opened a network connection"),
         ("import sys; sys.argv.append('--fast')", "the arguments"),
+        ("import threading, time; threading.Thread(target=time.sleep, args=(5,), daemon=True).start()", "threads"),
     ],
 )
 def test_a_module_that_does_work_when_it_is_imported_fails_that_check_alone(
