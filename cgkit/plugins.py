@@ -76,8 +76,11 @@ class Plugins:
         return next((status.version for status in self.statuses if status.distribution == provider), "")
 
     def implementations(self, hook: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-        """Yield the name of each plugin that implements a hook, and what calls it alone, in the order of loading."""
-        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+        """Yield the name of each plugin that implements a hook, and what calls it alone, in pluggy's order.
+
+        That is the last loaded first, but for those that are marked `tryfirst` or `trylast`.
+        """
+        for implementation in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
             yield implementation.plugin_name, _caller_of(self.manager, hook, implementation.plugin)
 
 

@@ -378,3 +378,19 @@ def test_nothing_heavy_is_imported_by(statement):
         env={"PATH": "", "CGKIT_PLUGINS": ""},
     )
     assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_a_hook_is_called_plugin_by_plugin_the_last_loaded_first_unless_one_says_otherwise(install):
+    source = "import cgkit\n@cgkit.hookimpl{}\ndef cgkit_commands(cli): cli.append(__name__)\n"
+    install("cgkit-a", source.format(""))
+    install("cgkit-b", source.format("(trylast=True)"))
+    install("cgkit-c", source.format(""))
+    plugins = load_plugins()
+    called: list[str] = []
+    for name, hook in plugins.implementations("cgkit_commands"):
+        hook(cli=called)
+        assert name.partition(":")[0].replace("-", "_") == called[-1]
+    assert called == ["cgkit_c", "cgkit_a", "cgkit_b"]
+    together: list[str] = []
+    plugins.manager.hook.cgkit_commands(cli=together)
+    assert together == called

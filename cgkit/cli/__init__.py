@@ -13,6 +13,7 @@ import click
 from cgkit import __version__
 from cgkit.cli import console
 from cgkit.cli.plugin_commands import plugin_commands
+from cgkit.cli.whole_sentences import WholeSentences
 from cgkit.errors import CgkitError, DataError, PluginError, SpecError, UsageError
 
 COMMANDS = (
@@ -34,7 +35,7 @@ ALIKE = (DataError, PluginError, SpecError, UsageError)
 """Errors that all processes of a run meet alike, so that the first one's message is enough."""
 
 
-class Commands(click.Group):
+class Commands(WholeSentences):
     """The built-in commands, each imported when it is asked for, and those of plugins."""
 
     def list_commands(self, context: click.Context) -> list[str]:

@@ -29,7 +29,8 @@ def plugin_commands(context: click.Context, taken: Collection[str]) -> dict[str,
 
 def _collect(context: click.Context, taken: Collection[str]) -> dict[str, click.Command]:
     commands: dict[str, click.Command] = {}
-    for name, hook in console.plugins(context).implementations("cgkit_commands"):
+    # Of two commands with one name that of the plugin that was loaded first stays.
+    for name, hook in reversed(list(console.plugins(context).implementations("cgkit_commands"))):
         provider = name.partition(":")[0]
         group = click.Group()
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cgkit.cli import console
+from cgkit.cli.whole_sentences import WholeSentences
 from cgkit.errors import PluginError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 MARKS = {"failed": "FAILED"}
 
 
-@click.group("plugins")
+@click.group("plugins", cls=WholeSentences)
 def command() -> None:
     """List installed plugins, check that they keep the contract, or begin a new one."""
 
