@@ -24,4 +24,4 @@ def test_a_long_sentence_takes_several_lines() -> None:
     group = WholeSentences()
     group.add_command(click.Command("swirl", help=f"Turn {'round and ' * 10}stop. Then rest."))
     listed = group.get_help(click.Context(group)).partition("Commands:")[2]
-    assert " ".join(listed.split()) == f"swirl Turn {'round and ' * 10}stop"
+    assert " ".join(listed.split()) == f"swirl Turn {'round and ' * 10}stop."
