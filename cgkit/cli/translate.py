@@ -32,6 +32,16 @@ FORMATS = ("png", "jpg", "webp", "tiff", "bmp")
 )
 @click.option("--batch", type=click.IntRange(1, 4096), default=4, show_default=True, help="Images translated at once.")
 @click.option("--format", "file_format", type=click.Choice(FORMATS), help="What to write. [default: as each image is]")
+@click.option(
+    "--tile", default="auto", show_default=True, help="Tiles of large images: auto, never, or pixels a side, always."
+)
+@click.option(
+    "--tiling",
+    type=click.Choice(["exact", "thumbnail", "independent"]),
+    default="exact",
+    show_default=True,
+    help="Whether tiles give what the whole image gives, or something near it, in less time.",
+)
 @click.option("--overwrite", is_flag=True, help="Translate anew what is there, whoever wrote it.")
 @click.option("--strict", is_flag=True, help="Stop at the first file that cannot be translated.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
@@ -47,6 +57,8 @@ def command(
     precision: str | None,
     batch: int,
     file_format: str | None,
+    tile: str,
+    tiling: Literal["exact", "thumbnail", "independent"],
     overwrite: bool,
     strict: bool,
     as_json: bool,
@@ -66,7 +78,14 @@ def command(
     if not listed:
         raise UsageError("there is nothing to translate: standard input names no file")
     translator = Translator.load(
-        run, direction=direction, weights=weights, device=device, precision=precision, plugins=plugins
+        run,
+        direction=direction,
+        weights=weights,
+        device=device,
+        precision=precision,
+        tile=_tile(tile),
+        tiling=tiling,
+        plugins=plugins,
     )
     written: list[str] = []
     skipped: list[str] = []
@@ -92,3 +111,13 @@ def command(
         counts += [f"{len(failed)} failed"] if failed else []
         console.message(", ".join(counts))
     return DataError.exit_code if failed else 0
+
+
+def _tile(text: str) -> int | Literal["auto", "never"]:
+    if text == "auto":
+        return "auto"
+    if text == "never":
+        return "never"
+    if text.isdecimal() and int(text) >= 16:
+        return int(text)
+    raise click.BadParameter("give auto, never, or at least 16 pixels", param_hint="--tile")

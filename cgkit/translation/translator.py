@@ -21,6 +21,7 @@ from cgkit.engine.precision import Precision, choose_device, choose_precision
 from cgkit.errors import CheckpointError
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.translation.forms import Form, batch_of
+from cgkit.translation.large import LargeImages, Method, Tiling
 
 Direction = Literal["a2b", "b2a"]
 
@@ -28,7 +29,14 @@ Direction = Literal["a2b", "b2a"]
 class Translator:
     """Translates images in one direction."""
 
-    def __init__(self, generator: nn.Module, info: ModelInfo, direction: str, precision: Precision) -> None:
+    def __init__(
+        self,
+        generator: nn.Module,
+        info: ModelInfo,
+        direction: str,
+        precision: Precision,
+        tiling: Tiling = Tiling(),  # noqa: B008  # it is frozen
+    ) -> None:
         self.info = info
         self.direction = direction
         formats = pixel_formats(info.spec.data)
@@ -41,6 +49,8 @@ class Translator:
         layout = torch.channels_last if precision.device.type == "cpu" else torch.contiguous_format
         self._generator = generator.to(precision.device, precision.dtype).to(memory_format=layout)
         self._translate = translation_by(self._generator, precision, layout)
+        self.large = LargeImages(self._generator, self.in_channels, precision, tiling)
+        """What translates images that are too large to be translated whole."""
 
     @classmethod
     def load(
@@ -51,6 +61,8 @@ class Translator:
         weights: Weights | None = None,
         device: str | None = None,
         precision: str | None = None,
+        tile: int | Literal["auto", "never"] = "auto",
+        tiling: Method = "exact",
         plugins: Plugins | None = None,
     ) -> Self:
         """Load the model of a run folder, or a model folder by itself.
@@ -63,6 +75,9 @@ class Translator:
             device: `cpu`, `cuda` or `cuda:N`; by default CUDA where there is one.
             precision: `fp32`, `bf16`, or `auto` for bf16 where the hardware multiplies it natively; by default as the
                 model was trained.
+            tile: `auto` translates images in tiles where whole ones would need much memory, `never` does not, a number
+                always does, with so many pixels a side.
+            tiling: `exact` gives the result of the whole image; `thumbnail` and `independent` are approximations.
             plugins: the loaded plugins; by default all that are installed.
 
         Raises:
@@ -79,7 +94,7 @@ class Translator:
         generator = load_generator(model, info, direction, plugins, weights)
         trained = info.spec.train.precision
         wanted = precision or ("fp32" if trained == "fp64" else trained)
-        return cls(generator, info, direction, choose_precision(wanted, choose_device(device)))
+        return cls(generator, info, direction, choose_precision(wanted, choose_device(device)), Tiling(tile, tiling))
 
     @overload
     def __call__(self, images: Tensor) -> Tensor: ...
@@ -109,6 +124,8 @@ class Translator:
 
     def translate(self, batch: Tensor) -> Tensor:
         """Translate `(N, C, H, W)` in [0, 1]; float32, on the CPU."""
+        if self.large.wanted(*batch.shape[-2:]):
+            return torch.stack([self.large.translated(image, self.out_channels) for image in batch])
         parts = torch.split(batch, len(batch) if self.takes_batches else 1)
         return torch.cat([self._translate(part) for part in parts])
 
