@@ -73,6 +73,10 @@ class Generator(Protocol):
             batch norm, which is recognised.
         initialises_itself: true where the network's own initial weights are to be kept; otherwise its convolutions
             and linear layers are drawn from N(0, 0.02), as published.
+
+    Images larger than memory are translated in tiles, with the result of the whole image, where torch.fx can follow
+    the forward pass, norms of an image are torch's (`GroupNorm`, `InstanceNorm2d` or their functions), and nothing
+    else depends on more of an image than its surroundings.
     """
 
     def __call__(self, images: Tensor, /) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Literal
 import click
 
 from cgkit.cli import console
+from cgkit.cli.shares import shares
 from cgkit.errors import DataError, UsageError
 
 FORMATS = ("png", "jpg", "webp", "tiff", "bmp")
@@ -42,6 +43,7 @@ FORMATS = ("png", "jpg", "webp", "tiff", "bmp")
     show_default=True,
     help="Whether tiles give what the whole image gives, or something near it, in less time.",
 )
+@click.option("--max-pixels", type=click.IntRange(1), help="Pixels that an image may have. [default: 64 million]")
 @click.option("--overwrite", is_flag=True, help="Translate anew what is there, whoever wrote it.")
 @click.option("--strict", is_flag=True, help="Stop at the first file that cannot be translated.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
@@ -59,6 +61,7 @@ def command(
     file_format: str | None,
     tile: str,
     tiling: Literal["exact", "thumbnail", "independent"],
+    max_pixels: int | None,
     overwrite: bool,
     strict: bool,
     as_json: bool,
@@ -85,13 +88,16 @@ def command(
         precision=precision,
         tile=_tile(tile),
         tiling=tiling,
+        max_pixels=max_pixels,
         plugins=plugins,
     )
     written: list[str] = []
     skipped: list[str] = []
     failed: list[str] = []
     suffix = f".{file_format}" if file_format else None
-    results = translate_files(translator, listed, output, batch=batch, suffix=suffix, overwrite=overwrite)
+    results = translate_files(
+        translator, listed, output, batch=batch, suffix=suffix, overwrite=overwrite, progress=shares()
+    )
     for result in results:
         if isinstance(result, DataError):
             failed.append(str(result))

@@ -16,7 +16,7 @@ from PIL import Image
 from cgkit.data.arrays import NPY_MAGIC, NPZ_MAGIC, open_npy, open_npz
 from cgkit.data.extras import damage_explained
 from cgkit.data.header import EncodedImage, ImageHeader, OpenImage, stream_of
-from cgkit.data.limits import MAX_PIXELS, check_length, check_size
+from cgkit.data.limits import check_length, check_size, most_pixels
 from cgkit.data.pictures import FORMATS as PICTURES
 from cgkit.data.pictures import open_picture
 from cgkit.data.pixels import PixelFormat
@@ -59,7 +59,7 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
             check_size(image.header.width, image.header.height, image.header.channels)
             yield OpenImage(image.header, damage_explained()(image.decode))
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: more than {MAX_PIXELS // 1_000_000} million pixels") from error
+        raise DataError(f"{path}: more than {most_pixels() // 1_000_000} million pixels") from error
     except DataError as error:
         raise DataError(f"{path}: {error.message}", hint=error.hint) from error
     except (OSError, ValueError, MemoryError) as error:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from cgkit.data.admission import admitted
-from cgkit.data.header import EncodedImage
+from cgkit.data.header import EncodedImage, ImageHeader
 from cgkit.data.pictures import header_of, values_of
-from cgkit.data.pixels import PixelFormat, to_unit
+from cgkit.data.pixels import PixelFormat, misfit, to_unit
 from cgkit.errors import DataError
 
 COLOUR = PixelFormat()
@@ -43,16 +46,44 @@ def read_with_alpha(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> 
         return to_unit(image.decode(), image.header, pixels)
 
 
+@dataclass(frozen=True)
+class Values:
+    """An image as its file holds it: `(H, W, channels)`, and what they are; a fourth of its size as floats, or less."""
+
+    content: NDArray[Any]
+    header: ImageHeader
+
+
+def read_values(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> Values:
+    """Read an image as it is, upright; for images so large that `read_with_alpha` would take too much memory.
+
+    Raises:
+        DataError: as `read_image`.
+    """
+    with admitted(path, pixels) as image:
+        if (problem := misfit(image.header, pixels)) is not None:
+            raise problem
+        return Values(image.decode(), image.header)
+
+
+def values_of_picture(picture: Image.Image, pixels: PixelFormat = COLOUR) -> Values:
+    """Return a picture of Pillow as `read_values` returns a file."""
+    header = header_of(picture)
+    if header is None:
+        raise DataError(f"a picture of mode {picture.mode} cannot be read", hint="give its pixels as an array")
+    if (problem := misfit(header, pixels)) is not None:
+        raise problem
+    return Values(values_of(picture), header)
+
+
 def tensor_of(picture: Image.Image, pixels: PixelFormat = COLOUR) -> tuple[Tensor, Tensor | None]:
     """Return a picture of Pillow as `read_with_alpha` returns a file.
 
     Raises:
         DataError: its mode is not understood, or it is none of the domain's.
     """
-    header = header_of(picture)
-    if header is None:
-        raise DataError(f"a picture of mode {picture.mode} cannot be read", hint="give its pixels as an array")
-    return to_unit(values_of(picture), header, pixels)
+    values = values_of_picture(picture, pixels)
+    return to_unit(values.content, values.header, pixels)
 
 
 def extremes_of(path: Path, pixels: PixelFormat = COLOUR) -> tuple[float, float]:

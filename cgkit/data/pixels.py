@@ -158,7 +158,8 @@ def _scaled(values: NDArray[Any], span: Range | None) -> Tensor:
         return scaled if high >= 255 else scaled.clamp_(0, 1)
     # 32 bits of an integer are more than float32 holds.
     wide = values.dtype.itemsize > 2 and values.dtype != np.float32
-    planes_of = np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float64 if wide else np.float32)
+    # A copy in any case: what follows is done in place.
+    planes_of = np.array(values.transpose(2, 0, 1), dtype=np.float64 if wide else np.float32, order="C")
     if not np.isfinite(planes_of).all():
         raise DataError("holds values that are no numbers (nan) or infinite", hint="fill them, or remove it")
     return torch.from_numpy(planes_of).sub_(low).div_(high - low).clamp_(0, 1).float()

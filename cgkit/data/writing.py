@@ -105,6 +105,17 @@ def write_image(image: Tensor, path: Path, pixels: PixelFormat = COLOUR, *, alph
         shape = tuple(image.shape)
         raise DataError(f"{path}: an image of shape {shape} has not the {pixels.channels} channels of its domain")
     image, pixels = with_alpha(image, alpha, pixels)
+    write_values(to_values(image, pixels), path, pixels)
+
+
+def write_values(values: NDArray[Any], path: Path, pixels: PixelFormat) -> None:
+    """Write what `to_values` made, `(H, W, C)`, as `write_image` does.
+
+    Raises:
+        DataError: a library is missing.
+        UsageError: the suffix is that of no format that can be written, or of one that cannot hold the image.
+        ResourceError: the disk is full, or the folder cannot be written in.
+    """
     try:
         check_format(path.suffix, pixels)
     except UsageError as error:
@@ -112,7 +123,7 @@ def write_image(image: Tensor, path: Path, pixels: PixelFormat = COLOUR, *, alph
     file_format = WRITTEN[path.suffix.lower()]
     try:
         with replacing(path) as temporary:
-            _save(to_values(image, pixels), temporary, file_format, transparent=pixels.has_alpha)
+            _save(values, temporary, file_format, transparent=pixels.has_alpha)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full" if full else error.strerror or str(error)

@@ -34,6 +34,7 @@ def trace(generator: nn.Module, channels: int, height: int, width: int) -> fx.Gr
     try:
         with torch.no_grad():
             graph = tracer.trace(generator)
+            _have_a_step(graph)
             for node in graph.nodes:
                 tracer.example(node)
     except Exception as error:  # it runs a stranger's code
@@ -170,6 +171,14 @@ class _Tracer(fx.Tracer):
 
 def _without_content(value: Any) -> Any:
     return value.to("meta") if isinstance(value, Tensor) else value
+
+
+def _have_a_step(graph: fx.Graph) -> None:
+    """Where a generator returns its image as it is, let it return a copy."""
+    output = next(node for node in graph.nodes if node.op == "output")
+    if isinstance(image := output.args[0], fx.Node) and image.op == "placeholder":
+        with graph.inserting_before(output):
+            output.args = (graph.call_function(torch.clone, (image,)),)
 
 
 def _let_later_uses_see_changes_in_place(graph: fx.Graph, generator: nn.Module) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from cgkit.data.images import read_with_alpha
-from cgkit.data.writing import check_format, suffix_for, write_image
+from cgkit.data.images import Values, read_values
+from cgkit.data.limits import at_most
+from cgkit.data.pixels import PixelFormat, to_unit
+from cgkit.data.writing import check_format, suffix_for, write_image, write_values
 from cgkit.errors import DataError, UsageError
 from cgkit.translation.pipeline import alike, in_order
 from cgkit.translation.planning import plan
@@ -23,17 +28,23 @@ THREADS = 2
 """Decoding and encoding take a few milliseconds an image, a generator on a CPU a hundred times that."""
 
 
+FileProgress = Callable[[Path, float], None]
+
+
 @dataclass(frozen=True)
 class _Job:
     """An image on its way from one file to another: its pixels `(C, H, W)`, or why it has none.
 
-    Its transparency, `(1, H, W)`, goes with it where the model's spec says so.
+    Its transparency, `(1, H, W)`, goes with it where the model's spec says so. A large image stays as its file holds
+    it (`values`), and becomes what is written into the other one (`written`).
     """
 
     source: Path
     target: Path
     image: Tensor | None = None
     alpha: Tensor | None = None
+    values: Values | None = None
+    written: tuple[NDArray[Any], PixelFormat] | None = None
     error: DataError | None = None
     done: bool = False
 
@@ -60,6 +71,7 @@ def translate_files(
     batch: int = 4,
     suffix: str | None = None,
     overwrite: bool = False,
+    progress: FileProgress = lambda file, share: None,
 ) -> Generator[Path | Skipped | DataError, None, None]:
     """Translate files, and all images of folders; yield each file written, or why one was not, in their order.
 
@@ -75,6 +87,7 @@ def translate_files(
         batch: how many consecutive images of one size go through the generator together.
         suffix: the format to write, such as `.png`, by default each image's own.
         overwrite: whether to write everything anew, whoever wrote what is there.
+        progress: is told which image is being given tiles, and the share of it that is done.
 
     Raises:
         UsageError: two images would be written to one file, an image would be overwritten, or a file that this model
@@ -91,22 +104,56 @@ def translate_files(
     jobs = (_Job(source, target, done=record.holds(target, source)) for source, target in places)
     batch = batch if translator.takes_batches else 1
     threads = ThreadPoolExecutor(THREADS)
+    limits = ExitStack()
+    limits.enter_context(at_most(translator.max_pixels))
     try:
         decoded = in_order(threads, partial(_decoded, translator), jobs, ahead=2 * batch)
-        translated = _translated(translator, decoded, batch)
+        translated = _translated(translator, _translated_in_tiles(translator, decoded, progress), batch)
         yield from in_order(threads, partial(_written, translator), translated, ahead=batch)
     finally:
         threads.shutdown(cancel_futures=True)
+        limits.close()
 
 
 def _decoded(translator: Translator, job: _Job) -> _Job:
     if job.done:
         return job
     try:
-        image, alpha = read_with_alpha(job.source, translator.source)
-        return replace(job, image=image, alpha=alpha if translator.source.alpha == "carry" else None)
+        values = read_values(job.source, translator.source)
+        if translator.large.may_be(*values.content.shape[:2]):
+            return replace(job, values=values)
+        return _with_pixels(translator, job, values)
     except DataError as error:
         return job.failed(error)
+
+
+def _with_pixels(translator: Translator, job: _Job, values: Values) -> _Job:
+    try:
+        image, alpha = to_unit(values.content, values.header, translator.source)
+    except DataError as error:
+        return job.failed(DataError(f"{job.source}: {error.message}", hint=error.hint))
+    return replace(job, image=image, alpha=alpha if translator.source.alpha == "carry" else None, values=None)
+
+
+def _translated_in_tiles(translator: Translator, jobs: Iterable[_Job], progress: FileProgress) -> Iterator[_Job]:
+    """Yield jobs, those that are given tiles done; others that might have been, with their pixels."""
+    for job in jobs:
+        if job.values is None:
+            yield job
+        elif not translator.large.wanted(*job.values.content.shape[:2]):
+            yield _with_pixels(translator, job, job.values)
+        else:
+            yield _one_in_tiles(translator, job, job.values, partial(progress, job.source))
+
+
+def _one_in_tiles(translator: Translator, job: _Job, values: Values, progress: Callable[[float], None]) -> _Job:
+    try:
+        formats = translator.source, translator.target
+        return replace(job, values=None, written=translator.large.translated_values(values, *formats, progress))
+    except DataError as error:
+        return replace(job, values=None).failed(DataError(f"{job.source}: {error.message}", hint=error.hint))
+    except ValueError as error:  # what a generator raises where images are too small for it
+        return replace(job, values=None).failed(DataError(f"{job.source}: {error}"))
 
 
 def _translated(translator: Translator, jobs: Iterable[_Job], batch: int) -> Iterator[_Job]:
@@ -126,11 +173,14 @@ def _translated(translator: Translator, jobs: Iterable[_Job], batch: int) -> Ite
 def _written(translator: Translator, job: _Job) -> Path | Skipped | DataError:
     if job.done:
         return Skipped(job.target)
-    if job.image is None:
+    if job.image is None and job.written is None:
         return job.error or DataError(f"{job.source}: not translated")
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        write_image(job.image, job.target, translator.target, alpha=job.alpha)
+        if job.image is not None:
+            write_image(job.image, job.target, translator.target, alpha=job.alpha)
+        elif job.written is not None:
+            write_values(job.written[0], job.target, job.written[1])
     except DataError as error:
         return error
     except UsageError as error:  # a suffix that no format has, or of a format without transparency

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from cgkit.data.header import ImageHeader, Layout
-from cgkit.data.images import read_with_alpha, tensor_of
+from cgkit.data.images import Values, read_values, values_of_picture
 from cgkit.data.pixels import PixelFormat, to_unit, to_values, with_alpha
 from cgkit.errors import DataError, UsageError
 
@@ -31,7 +31,7 @@ _GREY_PICTURES = {"uint8": "uint8", "uint16": "uint16", "int16": "int32", "int32
 """The depths of which Pillow has grey pictures, and as what type it takes them."""
 
 
-def batch_of(image: Form, source: PixelFormat, target: PixelFormat) -> tuple[Tensor, Back]:
+def batch_of(image: Tensor | NDArray[Any] | Values, source: PixelFormat, target: PixelFormat) -> tuple[Tensor, Back]:
     """Return images as a batch `(N, C, H, W)` in [0, 1], and what gives their translations the same form.
 
     Tensors and arrays must have the channels that the model reads. Pictures and files are converted as training images
@@ -39,26 +39,36 @@ def batch_of(image: Form, source: PixelFormat, target: PixelFormat) -> tuple[Ten
     pictures; as an array where no picture can hold the translation.
 
     Args:
-        image: the image or images.
+        image: the image or images, as `opened` returns them.
         source: what the model takes.
         target: what it gives.
 
     Raises:
         DataError: the image has another shape, type or range.
-        UsageError: it has none of the forms.
     """
     if isinstance(image, Tensor):
         return _of_tensor(image, source.channels)
     if isinstance(image, np.ndarray):
         return _of_array(image, source, target)
-    if isinstance(image, Image.Image):
-        pixels, alpha = tensor_of(image, source)
-    elif isinstance(image, (str, os.PathLike)):
-        pixels, alpha = read_with_alpha(Path(image), source)
-    else:
-        raise UsageError(f"an image is a tensor, an array, a picture or a path, not {type(image).__name__}")
+    pixels, alpha = to_unit(image.content, image.header, source)
     carried = alpha if source.alpha == "carry" else None
     return pixels[None], lambda translated: _picture(translated[0], carried, target)
+
+
+def opened(image: Form, source: PixelFormat) -> Tensor | NDArray[Any] | Values:
+    """Return what a picture or a file holds, as it is; tensors and arrays are in memory as numbers already.
+
+    Raises:
+        DataError: it cannot be read.
+        UsageError: it has none of the forms.
+    """
+    if isinstance(image, (Tensor, np.ndarray)):
+        return image
+    if isinstance(image, Image.Image):
+        return values_of_picture(image, source)
+    if isinstance(image, (str, os.PathLike)):
+        return read_values(Path(image), source)
+    raise UsageError(f"an image is a tensor, an array, a picture or a path, not {type(image).__name__}")
 
 
 def _of_tensor(image: Tensor, channels: int) -> tuple[Tensor, Back]:
@@ -122,8 +132,12 @@ def _unit(values: NDArray[Any], pixels: PixelFormat) -> Tensor:
 def _picture(image: Tensor, alpha: Tensor | None, target: PixelFormat) -> Image.Image | NDArray[Any]:
     """Return a picture; where Pillow has none of such channels and depth, an array `(H, W, C)`."""
     image, target = with_alpha(image, alpha, target)
-    values = to_values(image, target)
-    if len(image) == 1 and target.depth in _GREY_PICTURES:
+    return picture_of(to_values(image, target), target)
+
+
+def picture_of(values: NDArray[Any], target: PixelFormat) -> Image.Image | NDArray[Any]:
+    """Return `(H, W, C)` as a picture; as it is where Pillow has none of such channels and depth."""
+    if values.shape[-1] == 1 and target.depth in _GREY_PICTURES:
         return Image.fromarray(values[..., 0].astype(_GREY_PICTURES[target.depth]))
     if target.depth == "uint8" and target.colours in (1, 3):
         return Image.fromarray(np.ascontiguousarray(values))

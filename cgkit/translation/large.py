@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cgkit.data.images import Values
+from cgkit.data.pixels import PixelFormat, to_unit, to_values, with_alpha
 from cgkit.engine.inference import Pixels, Take, Windowed, translate_windows
 from cgkit.engine.patches import PatchwiseGenerator
 from cgkit.engine.precision import Precision
@@ -69,10 +73,8 @@ class LargeImages:
         With `auto` that is where the features of the whole image would take more than a gigabyte on a CPU, or a quarter
         of a GPU's memory. A generator that cannot be tiled exactly gets such images whole all the same.
         """
-        if isinstance(self._tiling.tile, int):
-            return True
-        if self._tiling.tile == "never" or height * width <= SMALL:
-            return False
+        if isinstance(self._tiling.tile, int) or not self.may_be(height, width):
+            return isinstance(self._tiling.tile, int)
         if isinstance(self._exact, UntileableError):
             return self._tiling.method != "exact"
         return self._exact.plan.bytes * height * width > self._most()
@@ -87,6 +89,37 @@ class LargeImages:
             ResourceError: the folder of temporary files has too little space.
         """
         translate_windows(self._windowed, self._stride, pixels, take, size, tile=self._tiling.side, progress=progress)
+
+    def may_be(self, height: int, width: int) -> bool:
+        """Return whether `wanted` may say so of an image of that size; asked in any thread, and at once."""
+        return isinstance(self._tiling.tile, int) or (self._tiling.tile == "auto" and height * width > SMALL)
+
+    def translated_values(
+        self, values: Values, source: PixelFormat, target: PixelFormat, progress: Progress = lambda share: None
+    ) -> tuple[NDArray[Any], PixelFormat]:
+        """Return the translation of an image as a file holds it, `(H, W, C)`, and its format; never whole as floats.
+
+        Args:
+            values: the image.
+            source: what the model takes.
+            target: what it gives; with the transparency of the image, where that is carried over.
+            progress: is told the share that is done.
+        """
+        height, width = values.content.shape[:2]
+        carried = source.alpha == "carry" and values.header.alpha
+        _, written = with_alpha(torch.zeros(1), torch.zeros(1) if carried else None, target)
+        made = np.empty((height, width, written.channels), written.depth)
+
+        def unit(window: Window) -> tuple[Tensor, Tensor | None]:
+            part = values.content[window.top : window.bottom, window.left : window.right]
+            return to_unit(part, values.header, source)
+
+        def take(window: Window, translated: Tensor) -> None:
+            image, _ = with_alpha(translated[0], unit(window)[1] if carried else None, target)
+            made[window.top : window.bottom, window.left : window.right] = to_values(image, written)
+
+        self.translate(lambda window: unit(window)[0][None], take, (height, width), progress)
+        return made, written
 
     def translated(self, image: Tensor, out_channels: int) -> Tensor:
         """Return the translation of one image `(C, H, W)` in [0, 1], which is in memory already."""

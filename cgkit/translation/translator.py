@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from cgkit.data.images import Values
+from cgkit.data.limits import at_most
 from cgkit.engine.cyclegan import mixes_samples
 from cgkit.engine.inference import translation_by
 from cgkit.engine.model_folder import ModelInfo, Weights, load_generator, read_model
@@ -20,7 +22,7 @@ from cgkit.engine.pixel_formats import pixel_formats
 from cgkit.engine.precision import Precision, choose_device, choose_precision
 from cgkit.errors import CheckpointError
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.translation.forms import Form, batch_of
+from cgkit.translation.forms import Form, batch_of, opened, picture_of
 from cgkit.translation.large import LargeImages, Method, Tiling
 
 Direction = Literal["a2b", "b2a"]
@@ -39,6 +41,8 @@ class Translator:
     ) -> None:
         self.info = info
         self.direction = direction
+        self.max_pixels: int | None = None
+        """How many pixels an image file may have, where that is not what training allows."""
         formats = pixel_formats(info.spec.data)
         self.source, self.target = formats if direction == "a2b" else formats[::-1]
         """What the images are like that it takes, and those that it gives."""
@@ -63,6 +67,7 @@ class Translator:
         precision: str | None = None,
         tile: int | Literal["auto", "never"] = "auto",
         tiling: Method = "exact",
+        max_pixels: int | None = None,
         plugins: Plugins | None = None,
     ) -> Self:
         """Load the model of a run folder, or a model folder by itself.
@@ -78,6 +83,7 @@ class Translator:
             tile: `auto` translates images in tiles where whole ones would need much memory, `never` does not, a number
                 always does, with so many pixels a side.
             tiling: `exact` gives the result of the whole image; `thumbnail` and `independent` are approximations.
+            max_pixels: how many pixels a file may have; by default 64 million.
             plugins: the loaded plugins; by default all that are installed.
 
         Raises:
@@ -94,7 +100,10 @@ class Translator:
         generator = load_generator(model, info, direction, plugins, weights)
         trained = info.spec.train.precision
         wanted = precision or ("fp32" if trained == "fp64" else trained)
-        return cls(generator, info, direction, choose_precision(wanted, choose_device(device)), Tiling(tile, tiling))
+        device_and_precision = choose_precision(wanted, choose_device(device))
+        translator = cls(generator, info, direction, device_and_precision, Tiling(tile, tiling))
+        translator.max_pixels = max_pixels
+        return translator
 
     @overload
     def __call__(self, images: Tensor) -> Tensor: ...
@@ -119,7 +128,11 @@ class Translator:
         """
         if isinstance(images, Sequence) and not isinstance(images, str):
             return [self(image) for image in images]
-        batch, back = batch_of(images, self.source, self.target)
+        with at_most(self.max_pixels):
+            image = opened(images, self.source)
+        if isinstance(image, Values) and self.large.wanted(*image.content.shape[:2]):
+            return picture_of(*self.large.translated_values(image, self.source, self.target))
+        batch, back = batch_of(image, self.source, self.target)
         return back(self.translate(batch))
 
     def translate(self, batch: Tensor) -> Tensor:
