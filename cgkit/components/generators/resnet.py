@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cgkit.components.layers.normalisation import Norm, Normalisation
 from cgkit.components.layers.padding import ReflectionPadding
 from cgkit.components.layers.sizes import check_size
+from cgkit.components.layers.winograd import Convolution3x3
 from cgkit.contracts import Size
 
 
@@ -96,10 +97,10 @@ class _ResidualBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             ReflectionPadding(1),
-            *_activated(nn.Conv2d(channels, channels, 3, bias=norms.keeps_bias), norms),
+            *_activated(Convolution3x3(channels, channels, bias=norms.keeps_bias), norms),
             nn.Dropout(dropout),
             ReflectionPadding(1),
-            nn.Conv2d(channels, channels, 3, bias=norms.keeps_bias),
+            Convolution3x3(channels, channels, bias=norms.keeps_bias),
             norms(channels),
         )
 

@@ -35,10 +35,23 @@ def test_its_gradient_is_the_analytic_one_whatever_the_layouts(batch, layout, gr
 
 
 @pytest.mark.parametrize("affine", [False, True])
-def test_it_can_be_differentiated_twice(affine):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_it_can_be_differentiated_twice(affine, layout):
     norm = InstanceNorm(3, affine=affine).double()
-    features = torch.randn(2, 3, 3, 2, dtype=torch.float64, requires_grad=True)
+    features = torch.randn(2, 3, 3, 2, dtype=torch.float64).to(memory_format=layout).requires_grad_()
     assert torch.autograd.gradgradcheck(norm, features)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_its_scales_and_shifts_learn_from_all_images(batch, layout):
+    features = torch.randn(batch, 3, 4, 2, dtype=torch.float64).to(memory_format=layout)
+    norm = InstanceNorm(3, affine=True).double()
+    upstream = torch.randn(batch, 3, 4, 2, dtype=torch.float64).to(memory_format=layout)
+    normal = F.instance_norm(features.contiguous(), eps=1e-5)
+    (norm(features.requires_grad_()) * upstream).sum().backward()
+    assert torch.allclose(norm.weight.grad, (upstream * normal).sum((0, 2, 3)), rtol=1e-12)
+    assert torch.allclose(norm.bias.grad, upstream.sum((0, 2, 3)), rtol=1e-12)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
