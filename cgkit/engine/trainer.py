@@ -23,6 +23,10 @@ from cgkit.engine.processes import ALONE, Processes
 from cgkit.errors import CheckpointError, DivergedError
 from cgkit.spec import model as spec
 
+CHANNELS_LAST_FROM = 128
+"""Pixels a side from which images lie in channels_last on a CPU, where convolutions are then quicker: a bf16 step by
+3 % at 128 pixels and by 10 % at 256; at 64 it takes a quarter longer."""
+
 
 class Trainer:
     """Trains a CycleGAN as published: both generators jointly, then both discriminators.
@@ -263,7 +267,7 @@ class Trainer:
             if made is not None:
                 place = (self.step_number, number, *self.processes.stream)
                 draws = generator(self._seed, f"image-pool-{domain}", *place)
-                images[domain] = self.image_pools[domain].exchange(made, draws)
+                images[domain] = _laid_out(self.image_pools[domain].exchange(made, draws))
         return Fakes(**images)
 
     def _seed_draws(self) -> None:
@@ -277,7 +281,7 @@ class Trainer:
                 group["lr"] = group["initial_lr"] * factor
 
     def _placed(self, images: Tensor) -> Tensor:
-        return images.to(self.precision.device, self.precision.dtype, non_blocking=True)
+        return _laid_out(images.to(self.precision.device, self.precision.dtype, non_blocking=True))
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {"generators": self.generator_optimizer, "discriminators": self.discriminator_optimizer}
@@ -289,6 +293,12 @@ class Trainer:
 
 def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
     return (parameter for group in optimizer.param_groups for parameter in group["params"])
+
+
+def _laid_out(images: Tensor) -> Tensor:
+    """Return images in the layout that is quicker for their size, wherever they come from."""
+    last = images.device.type == "cpu" and min(images.shape[-2:]) >= CHANNELS_LAST_FROM
+    return images.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 def _pool_name(domain: str, rank: int) -> str:

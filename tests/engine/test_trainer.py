@@ -59,6 +59,22 @@ def halves(whole: Batch) -> list[Batch]:
     return [Batch(whole.real_a[i : i + 1], whole.real_b[i : i + 1], ("a",), ("b",)) for i in range(2)]
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_saved_state_goes_on_bit_for_bit_in_the_layout_of_large_images(
+    make_trainer: Make, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    monkeypatch.setattr("cgkit.engine.trainer.CHANNELS_LAST_FROM", 0)
+    first, second = make_trainer(precision, image_pool=2), make_trainer(precision, image_pool=2)
+    for number in range(3):
+        first.step([batch(number)])
+    saved = {name: {k: t.clone().contiguous() for k, t in file.items()} for name, file in first.tensors().items()}
+    second.load(3, saved, first.state())
+    for number in range(3, 6):
+        first.step([batch(number)])
+        second.step([batch(number)])
+    assert all(torch.equal(*pair) for pair in zip(parameters(first), parameters(second), strict=True))
+
+
 def test_accumulated_gradients_equal_those_of_one_larger_batch(make_trainer: Make) -> None:
     whole, parts = make_trainer(), make_trainer()
     losses = whole.step([batch(1)])
