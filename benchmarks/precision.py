@@ -56,7 +56,12 @@ def main() -> None:
     }
     names = found["fp32"][0]
     rows = [compared(name, *([one[name] for one in found[precision]] for precision in found)) for name in names]
-    settings = {"spec": options.spec.name, "seeds": options.seeds, "overrides": options.overrides}
+    settings = {
+        "spec": options.spec.name,
+        "text": options.spec.read_text(encoding="utf-8"),
+        "seeds": options.seeds,
+        "overrides": options.overrides,
+    }
     title = f"Scores of {options.spec.name} after {len(options.seeds)} seeds each"
     report(title, rows, options.output, options=settings, runs=found)
 
