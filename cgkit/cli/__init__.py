@@ -23,6 +23,7 @@ COMMANDS = (
     "translate",
     "evaluate",
     "report",
+    "compare",
     "list-components",
     "describe",
     "plugins",

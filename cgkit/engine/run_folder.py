@@ -128,7 +128,7 @@ class RunFolder:
             values = json.loads((self.path / name).read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.path / name} cannot be read: {error}") from error
         if not isinstance(values, dict):
             raise CheckpointError(f"{self.path / name} is not what a run writes there")

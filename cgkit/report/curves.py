@@ -115,16 +115,31 @@ def charts_of(history: Mapping[str, Values], metrics: Collection[str]) -> Charts
         stem, label, style = _taken_apart(name)
         if values:
             grouped.setdefault(stem, []).append((label, style, values))
-    steps = [step for values in history.values() for step in values]
-    # What was scored once, at the end, is told by the numbers and needs no curve.
-    scored = {stem for stem in grouped if stem in metrics}
-    charts = {
-        stem: chart(_title(stem), sorted(lines, key=lambda one: one[1]), steps) for stem, lines in grouped.items()
-    }
+    return charts_by_subject(
+        {stem: sorted(lines, key=lambda line: line[1]) for stem, lines in grouped.items()}, metrics
+    )
+
+
+def charts_by_subject(named: Mapping[str, Sequence[tuple[str, int, Values]]], metrics: Collection[str]) -> Charts:
+    """Return a chart for each name, by what it is about.
+
+    Args:
+        named: by name, curves: label, number of the colour, values by step, which are not empty.
+        metrics: the names of the metrics, which are shown as scores.
+    """
+    # All have one axis of steps, so that they can be read one above the other.
+    steps = [step for lines in named.values() for _, _, values in lines for step in values]
+    charts = {name: chart(title_of(name), lines, steps) for name, lines in named.items()}
+    scores = {name for name in named if name in metrics or _taken_apart(name)[0] in metrics}
     return Charts(
-        tuple(charts[stem] for stem in charts if stem in scored and len(charts[stem].lines[0].steps) > 1),
-        tuple(charts[stem] for stem in charts if stem not in scored and stem not in PACE),
-        tuple(charts[stem] for stem in charts if stem in PACE),
+        # What was scored once, at the end, is told by the numbers and needs no curve.
+        tuple(
+            charts[name]
+            for name in charts
+            if name in scores and any(len(line.steps) > 1 for line in charts[name].lines)
+        ),
+        tuple(charts[name] for name in charts if name not in scores and name not in PACE),
+        tuple(charts[name] for name in charts if name in PACE),
     )
 
 
@@ -138,8 +153,8 @@ def chart(title: str, lines: Iterable[tuple[str, int, Values]], steps: Sequence[
     """
     condensed = [(label, style, _condensed(values)) for label, style, values in lines]
     known = [value for _, _, points in condensed for _, value in points if value is not None]
-    x = axis_for([0.0, *steps])
-    x = Axis(0.0, float(max(steps, default=1)) or 1.0, False, tuple(tick for tick in x.ticks if tick <= max(steps)))
+    last = float(max(steps, default=0)) or 1.0
+    x = Axis(0.0, last, False, tuple(tick for tick in axis_for([0.0, last]).ticks if tick <= last))
     y = axis_for(known, logarithmic=wants_logarithm(known))
     return Chart(title, x, y, tuple(_line(label, style, points, x, y) for label, style, points in condensed))
 
@@ -158,7 +173,8 @@ def _taken_apart(name: str) -> tuple[str, str, int]:
     return match["stem"], label, 0 if match["side"] in _FIRST else 1
 
 
-def _title(stem: str) -> str:
+def title_of(stem: str) -> str:
+    """Return what is recorded under a name as a heading."""
     return (stem[:1].upper() + stem[1:]).replace("_", " ")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,8 @@ HISTORY = "metrics.jsonl"
 HEALTH = "health.jsonl"
 LARGEST = 1e30
 """A number beyond this says no more than that something went wrong, and no axis should have to hold it."""
+LAST = 10**12
+"""No step is beyond this."""
 
 T = TypeVar("T")
 
@@ -115,7 +116,7 @@ def number_or_none(value: Any) -> float | None:
     """Return a number that can be drawn; None for everything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) and abs(value) <= LARGEST else None
+    return float(value) if abs(value) <= LARGEST else None
 
 
 def _text(file: Path) -> str:
@@ -129,7 +130,7 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
             values = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(values, dict) and type(values.get("step")) is int:
+        if isinstance(values, dict) and type(step := values.get("step")) is int and 0 <= step <= LAST:
             yield values
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from cgkit.engine.sheets import Sheet, read_sheet
+from cgkit.report.comparison import compare
+from cgkit.report.comparison_page import write_comparison
 from cgkit.report.report import write_report
 from tests.report.conftest import change
 
@@ -174,3 +176,24 @@ def test_no_script_but_the_page_s_own_would_run(finished: Path, tmp_path: Path, 
     assert page.execute_script("return window.owned") is None
     told = " ".join(entry["message"] for entry in page.get_log("browser"))
     assert "Content Security Policy" in told
+
+
+def test_a_comparison_works_and_no_name_does_anything(finished: Path, run_folder: Path, visit: Visit) -> None:
+    hostile(run_folder)
+    named = run_folder.rename(run_folder.with_name("<img src=x onerror=owned=1>"))
+    page = visit(write_comparison(compare([finished, named]), named.parent / "page.html"))
+    assert page.execute_script("return window.owned") is None
+    assert page.execute_script("return document.querySelectorAll('[onerror], [onload]').length") == 0
+    assert "<img src=x onerror=owned=1>" in page.find_element("css selector", "h1").text
+    assert page.find_elements("css selector", "figure.chart")
+    assert [url for url in requests(page)[1:] if not url.startswith("data:")] == []
+    assert page.get_log("browser") == []
+
+
+def test_runs_are_compared_side_by_side(finished: Path, run_folder: Path, visit: Visit) -> None:
+    page = visit(write_comparison(compare([finished, run_folder]), run_folder.parent / "page.html"))
+    heads = [head.text for head in page.find_elements("css selector", ".a2b .head")]
+    assert heads == ["source", "truth", "first", "run"]
+    page.find_element("css selector", "button.row").click()
+    assert page.find_element("id", "enlarged").is_displayed()
+    assert page.get_log("browser") == []

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cgkit.evaluation.numbers import Number
+from cgkit.report.gauges import scale, scales_of
+
+PSNR = Number("psnr", "a2b", 20.0, (19.0, 21.5), None, 9.0, "higher", {"n": 64, "size": [64, 32], "options": {}})
+KID = Number("kid", "b2a", 0.05, (0.04, 0.06), 0.01, 0.2, "lower", {"n": 64, "options": {"network": "lite"}})
+
+
+def test_better_is_to_the_right() -> None:
+    (of_psnr, of_kid) = scales_of([PSNR, KID])
+    (psnr,), (kid,) = of_psnr.gauges, of_kid.gauges
+    assert psnr.ceiling is not None
+    assert psnr.ceiling < psnr.place
+    assert psnr.span is None
+    assert kid.ceiling is not None
+    assert kid.floor is not None
+    assert kid.ceiling < kid.place < kid.floor
+    assert kid.span == (kid.ceiling, round(kid.floor - kid.ceiling, 10)) or kid.span is not None
+    assert (psnr.value, psnr.interval_text) == ("20", "19 to 21.5")
+
+
+def test_both_directions_of_a_metric_share_a_scale() -> None:
+    (one,) = scales_of([PSNR, replace(PSNR, direction="b2a", value=18.0)])
+    assert [(gauge.label, gauge.style) for gauge in one.gauges] == [("a to b", 0), ("b to a", 1)]
+    assert one.gauges[0].ceiling == one.gauges[1].ceiling
+    assert one.protocol == {"n": "64", "size": "64 x 32", "options": "none"}
+
+
+def test_where_protocols_differ_each_is_told() -> None:
+    other = replace(PSNR, direction="b2a", protocol={**PSNR.protocol, "n": 50})
+    assert scales_of([PSNR, other])[0].protocol["n"] == "64 / 50"
+    assert scales_of([KID])[0].protocol["options"] == "network = lite"
+
+
+FINITE = st.floats(-1e30, 1e30)
+
+
+@given(FINITE, st.none() | st.tuples(FINITE, FINITE), st.none() | FINITE, st.none() | FINITE, st.booleans())
+def test_everything_is_drawn_inside(value, interval, floor, ceiling, lower):
+    number = Number("m", "a2b", value, interval, floor, ceiling, "lower" if lower else "higher", {})
+    (gauge,) = scale([("run", 0, number)]).gauges
+    drawn = [gauge.place, *(place for place in (gauge.floor, gauge.ceiling) if place is not None)]
+    if gauge.interval is not None:
+        drawn += [gauge.interval[0], sum(gauge.interval)]
+    assert all(0 <= place <= 100 for place in drawn)
