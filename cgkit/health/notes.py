@@ -64,6 +64,6 @@ def read_notes(folder: Path) -> tuple[Note, ...]:
     for line in lines:
         try:
             found.append(Note(**json.loads(line)))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             continue
     return tuple(found)

@@ -52,7 +52,10 @@ def wants_logarithm(values: Sequence[float]) -> bool:
 
 
 def number_text(value: float) -> str:
-    """Return a number as it is written for people: four digits that count, thousands as k, millions as M."""
+    """Return a number as it is written for people: four digits that count, ten thousands as 10k, millions as 1M."""
+    if 0 < abs(value) < 1e-3:
+        mantissa, _, exponent = f"{value:.3e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if size <= abs(value) < 1e12:
             unit = 1e3 if suffix == "k" else size

@@ -9,7 +9,7 @@ from typing import Any
 
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.report.comparison import Comparison, SharedImages
-from cgkit.report.curves import Charts, Values, charts_by_subject
+from cgkit.report.curves import Charts, Subject, Values, charts_by_subject, subject_of
 from cgkit.report.facts import facts_of, state_of, summaries_of
 from cgkit.report.gauges import scale
 from cgkit.report.page import rendered, write_page
@@ -64,11 +64,12 @@ def comparison_text(comparison: Comparison, plugins: Plugins) -> str:
 
 def _charts(comparison: Comparison) -> Charts:
     """Return a chart for everything that was recorded, with the curves of all runs over each other."""
-    together: dict[str, list[tuple[str, int, Values]]] = {}
+    metrics = {one.name for one in comparison.measurements}
+    together: dict[tuple[Subject, str], list[tuple[str, int, Values]]] = {}
     for place, (label, record) in enumerate(zip(comparison.labels, comparison.records, strict=True)):
         for name, values in record.history.items():
-            together.setdefault(name, []).append((label, place % STYLES, values))
-    return charts_by_subject(together, {one.name for one in comparison.measurements})
+            together.setdefault((subject_of(name, metrics), name), []).append((label, place % STYLES, values))
+    return charts_by_subject(together)
 
 
 def _measured(comparison: Comparison) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from cgkit.report.axes import Axis, axis_for, number_text, wants_logarithm
 
@@ -25,6 +25,7 @@ _FIRST = ("a2b", "forward", "b")
 """What belongs to the direction from a to b: its cycle, and what is judged or kept in domain b."""
 
 Values = Mapping[int, float | None]
+Subject = Literal["scores", "losses", "pace"]
 
 
 @dataclass(frozen=True)
@@ -110,52 +111,52 @@ def charts_of(history: Mapping[str, Values], metrics: Collection[str]) -> Charts
         history: by name, values by step.
         metrics: the names of the metrics, which are shown as scores.
     """
-    grouped: dict[str, list[tuple[str, int, Values]]] = {}
+    grouped: dict[tuple[Subject, str], list[tuple[str, int, Values]]] = {}
     for name, values in history.items():
         stem, label, style = _taken_apart(name)
         if values:
-            grouped.setdefault(stem, []).append((label, style, values))
-    return charts_by_subject(
-        {stem: sorted(lines, key=lambda line: line[1]) for stem, lines in grouped.items()}, metrics
-    )
+            grouped.setdefault((subject_of(name, metrics), stem), []).append((label, style, values))
+    return charts_by_subject({key: sorted(lines, key=lambda line: line[1]) for key, lines in grouped.items()})
 
 
-def charts_by_subject(named: Mapping[str, Sequence[tuple[str, int, Values]]], metrics: Collection[str]) -> Charts:
-    """Return a chart for each name, by what it is about.
+def charts_by_subject(named: Mapping[tuple[Subject, str], Sequence[tuple[str, int, Values]]]) -> Charts:
+    """Return a chart for each name.
 
     Args:
-        named: by name, curves: label, number of the colour, values by step, which are not empty.
-        metrics: the names of the metrics, which are shown as scores.
+        named: by subject and name, curves: label, number of the colour, values by step, which are not empty.
     """
     # All have one axis of steps, so that they can be read one above the other.
     steps = [step for lines in named.values() for _, _, values in lines for step in values]
-    charts = {name: chart(title_of(name), lines, steps) for name, lines in named.items()}
-    scores = {name for name in named if name in metrics or _taken_apart(name)[0] in metrics}
-    return Charts(
+    charts: dict[Subject, list[Chart]] = {"scores": [], "losses": [], "pace": []}
+    for (subject, name), lines in named.items():
         # What was scored once, at the end, is told by the numbers and needs no curve.
-        tuple(
-            charts[name]
-            for name in charts
-            if name in scores and any(len(line.steps) > 1 for line in charts[name].lines)
-        ),
-        tuple(charts[name] for name in charts if name not in scores and name not in PACE),
-        tuple(charts[name] for name in charts if name in PACE),
-    )
+        if subject != "scores" or any(len(values) > 1 for _, _, values in lines):
+            charts[subject].append(chart(title_of(name), lines, steps, linear=subject == "scores"))
+    return Charts(**{subject: tuple(drawn) for subject, drawn in charts.items()})
 
 
-def chart(title: str, lines: Iterable[tuple[str, int, Values]], steps: Sequence[int]) -> Chart:
+def subject_of(name: str, metrics: Collection[str]) -> Subject:
+    """Return what a recorded name is about. (A loss and a metric may both be called `cycle`, with other endings.)"""
+    metric, _, direction = name.rpartition("_")
+    if metric in metrics and direction in ("a2b", "b2a"):
+        return "scores"
+    return "pace" if name in PACE else "losses"
+
+
+def chart(title: str, lines: Iterable[tuple[str, int, Values]], steps: Sequence[int], *, linear: bool = False) -> Chart:
     """Return a chart.
 
     Args:
         title: what it is of.
         lines: label, number of the colour, and values by step, at least one.
         steps: those that the axis has to hold.
+        linear: whether the values have a linear axis in any case.
     """
     condensed = [(label, style, _condensed(values)) for label, style, values in lines]
     known = [value for _, _, points in condensed for _, value in points if value is not None]
     last = float(max(steps, default=0)) or 1.0
     x = Axis(0.0, last, False, tuple(tick for tick in axis_for([0.0, last]).ticks if tick <= last))
-    y = axis_for(known, logarithmic=wants_logarithm(known))
+    y = axis_for(known, logarithmic=not linear and wants_logarithm(known))
     return Chart(title, x, y, tuple(_line(label, style, points, x, y) for label, style, points in condensed))
 
 

@@ -48,6 +48,11 @@ class Gauge:
         return "" if interval is None else f"{number_text(interval[0])} to {number_text(interval[1])}"
 
     @property
+    def ceiling_name(self) -> str:
+        """What the ceiling is. (Where neither is better, it may also be what the truth has.)"""
+        return "untranslated" if self.number.better else "ceiling"
+
+    @property
     def span(self) -> tuple[float, float] | None:
         """From where to how far it is between ceiling and floor; None where either is missing."""
         if self.floor is None or self.ceiling is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -19,7 +19,7 @@ MOST_BYTES = 3_000_000
 """How large all pictures of a page may be together, about."""
 CHOICES = ((384, 24), (256, 24), (256, 12), (192, 12), (128, 12), (96, 8), (64, 6))
 """The longest side of a picture, and how many steps are shown: the first of these that fits is taken."""
-SHEET_SIDE = 1200
+SHEET_SIDE = 1120
 """The longest side of a sheet that is shown whole."""
 QUALITY = 92
 """Of JPEG, with colours as fine as brightness: at 64 pixels a picture is within 37 dB of its original, in 3 kB.
@@ -105,20 +105,17 @@ def gallery(sheets: Mapping[int, Path]) -> Gallery | None:
     alike = {step: sheet for step, sheet in readable.items() if _shape(sheet) == _shape(newest)}
     if len(alike) < len(readable):
         remarks.append(f"{len(readable) - len(alike)} earlier sheets have another layout and are not shown.")
-    if len(sheets) > len(readable):
-        remarks.append(f"{len(alike)} of {len(sheets)} sheets are shown.")
-    if not isinstance(newest, Sheet):
-        return _whole(alike, remarks)
-    if newest.rows > MOST_ROWS:
-        remarks.append(f"{MOST_ROWS} of {newest.rows} test images are shown.")
-    return _fitting(alike, remarks)
+    made = _fitting(alike) if isinstance(newest, Sheet) else _whole(alike)
+    if len(made.steps) < len(sheets):
+        remarks.append(f"{len(made.steps)} of {len(sheets)} sheets are shown.")
+    if isinstance(newest, Sheet) and newest.rows > MOST_ROWS:
+        remarks.append(f"{MOST_ROWS} test images of each direction are shown; the sheets have more.")
+    return replace(made, remarks=tuple(remarks))
 
 
 def picture(image: Image.Image, side: int) -> Picture:
     """Return a picture whose longest side is no longer than `side`."""
-    if max(image.size) > side:
-        image = image.copy()
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    image = _at_most(image, side)
     encoded = io.BytesIO()
     image.save(encoded, format="JPEG", quality=QUALITY, subsampling=0, optimize=True)
     text = base64.b64encode(encoded.getvalue()).decode()
@@ -130,9 +127,30 @@ def _read(
 ) -> Iterator[tuple[int, Sheet | Image.Image]]:
     for step in steps:
         try:
-            yield step, read_sheet(sheets[step])
+            yield step, _reduced(read_sheet(sheets[step]))
         except CheckpointError as error:
             remarks.append(str(error))
+
+
+def _reduced(sheet: Sheet | Image.Image) -> Sheet | Image.Image:
+    """Return no more than may be shown of a sheet: two dozen of large images would fill the memory."""
+    if isinstance(sheet, Image.Image):
+        return _at_most(sheet, SHEET_SIDE)
+    columns = tuple(
+        # One row more than is shown tells that there are more.
+        replace(column, pictures=tuple(_at_most(image, CHOICES[0][0]) for image in column.pictures[: MOST_ROWS + 1]))
+        for column in sheet.columns
+    )
+    return replace(sheet, columns=columns)
+
+
+def _at_most(image: Image.Image, side: int) -> Image.Image:
+    """Return an image whose longest side is no longer than `side`."""
+    if max(image.size) <= side:
+        return image
+    smaller = image.copy()
+    smaller.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return smaller
 
 
 def _spread(steps: Sequence[int], most: int) -> list[int]:
@@ -149,25 +167,26 @@ def _shape(sheet: Sheet | Image.Image) -> object:
     return kinds, sheet.images, sheet.columns[0].pictures[0].size
 
 
-def _whole(sheets: Mapping[int, Sheet | Image.Image], remarks: Sequence[str]) -> Gallery:
-    shown = _spread(list(sheets), CHOICES[-1][1])
-    images = [sheet for step in shown if isinstance(sheet := sheets[step], Image.Image)]
-    cell = Cell("sheet", "all test images", tuple(picture(image, SHEET_SIDE) for image in images))
-    return Gallery(tuple(shown), {"": (Row("", (cell,)),)}, tuple(remarks))
+def _whole(sheets: Mapping[int, Sheet | Image.Image]) -> Gallery:
+    known = {step: sheet for step, sheet in sheets.items() if isinstance(sheet, Image.Image)}
+    newest = len(picture(known[max(known)], SHEET_SIDE).source)
+    shown = _spread(list(known), max(2, min(CHOICES[0][1], MOST_BYTES // newest)))
+    cell = Cell("sheet", "all test images", tuple(picture(known[step], SHEET_SIDE) for step in shown))
+    return Gallery(tuple(shown), {"": (Row("", (cell,)),)})
 
 
-def _fitting(sheets: Mapping[int, Sheet | Image.Image], remarks: Sequence[str]) -> Gallery:
+def _fitting(sheets: Mapping[int, Sheet | Image.Image]) -> Gallery:
     """Return as many steps in as large pictures as fit; the first and the last sheet tell how large the others are."""
     known = {step: sheet for step, sheet in sheets.items() if isinstance(sheet, Sheet)}
     ends = {step: known[step] for step in _spread(list(known), 2)}
     for side, most in CHOICES:
         shown = _spread(list(known), most)
-        if _size(_made(ends, side, ())) * len(shown) / len(ends) <= MOST_BYTES:
+        if _size(_made(ends, side)) * len(shown) / len(ends) <= MOST_BYTES:
             break
-    return _made({step: known[step] for step in shown}, side, remarks)
+    return _made({step: known[step] for step in shown}, side)
 
 
-def _made(sheets: Mapping[int, Sheet], side: int, remarks: Sequence[str]) -> Gallery:
+def _made(sheets: Mapping[int, Sheet], side: int) -> Gallery:
     columns = list(zip(*(sheet.columns for sheet in sheets.values()), strict=True))
     directions: dict[str, tuple[Row, ...]] = {}
     for direction in dict.fromkeys(column.direction for column, *_ in columns):
@@ -178,7 +197,7 @@ def _made(sheets: Mapping[int, Sheet], side: int, remarks: Sequence[str]) -> Gal
             Row(names[row] if row < len(names) else "", tuple(_cell(over_time, row, side) for over_time in own))
             for row in range(rows)
         )
-    return Gallery(tuple(sheets), directions, tuple(remarks))
+    return Gallery(tuple(sheets), directions)
 
 
 def _cell(over_time: Sequence[Column], row: int, side: int) -> Cell:

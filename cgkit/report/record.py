@@ -13,34 +13,15 @@ from cgkit.errors import CgkitError, CheckpointError
 from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.record import FILE as EVALUATION
 from cgkit.evaluation.record import Evaluation, read_evaluation
+from cgkit.health.notes import Note, read_notes
 
 HISTORY = "metrics.jsonl"
-HEALTH = "health.jsonl"
 LARGEST = 1e30
 """A number beyond this says no more than that something went wrong, and no axis should have to hold it."""
 LAST = 10**12
 """No step is beyond this."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Note:
-    """What was noticed about the health of a training.
-
-    Attributes:
-        step: when.
-        rule: which rule noticed it.
-        direction: `a2b` or `b2a`; empty where it is about both.
-        message: what was seen.
-        advice: what to change.
-    """
-
-    step: int
-    rule: str
-    direction: str
-    message: str
-    advice: str
 
 
 @dataclass(frozen=True)
@@ -103,7 +84,7 @@ def read_record(path: Path) -> Record:
         told("environment.json", folder.environment, {}),
         told(HISTORY, lambda: _history(path / HISTORY), {}),
         told(EVALUATION, lambda: _evaluation(path), None),
-        told(HEALTH, lambda: tuple(_notes(path / HEALTH)), ()),
+        tuple(filter(_is_note, read_notes(path))),
         told("samples", folder.samples, {}),
         problems,
     )
@@ -144,10 +125,9 @@ def _history(file: Path) -> dict[str, dict[int, float | None]]:
     return {name: dict(sorted(values.items())) for name, values in history.items()}
 
 
-def _notes(file: Path) -> Iterator[Note]:
-    for values in _lines(file):
-        texts = [str(values.get(key) or "") for key in ("rule", "direction", "message", "advice")]
-        yield Note(values["step"], *texts)
+def _is_note(note: Note) -> bool:
+    texts = (note.rule, note.direction or "", note.message, note.advice)
+    return type(note.step) is int and all(isinstance(text, str) for text in texts)
 
 
 def _evaluation(path: Path) -> Evaluation | None:

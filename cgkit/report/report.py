@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cgkit.health.notes import Note
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.report.curves import charts_of
 from cgkit.report.facts import facts_of, state_of, summaries_of
 from cgkit.report.gauges import scales_of
 from cgkit.report.page import rendered, write_page
 from cgkit.report.pictures import Gallery, gallery
-from cgkit.report.record import HEALTH, HISTORY, Note, Record, read_record
+from cgkit.report.record import HISTORY, Record, read_record
 from cgkit.report.reproduction import reproduction
 
 FILE = "report.html"
@@ -55,7 +56,6 @@ def report_text(record: Record, plugins: Plugins) -> str:
         reproduction=reproduction(record),
         missing=record.problems,
         HISTORY=HISTORY,
-        HEALTH=HEALTH,
     )
 
 
@@ -75,7 +75,7 @@ def gallery_data(shown: Gallery | None) -> dict[str, Any]:
 
 def _gathered(notes: tuple[Note, ...]) -> list[dict[str, Any]]:
     """Return the notes; what one rule repeats is told once, with the steps at which it was seen."""
-    gathered: dict[tuple[str, str], dict[str, Any]] = {}
+    gathered: dict[tuple[str, str | None], dict[str, Any]] = {}
     for note in notes:
         entry = gathered.setdefault((note.rule, note.direction), {"note": note, "steps": []})
         entry["note"] = note

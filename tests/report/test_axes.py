@@ -58,7 +58,14 @@ def test_an_axis_is_logarithmic_where_that_shows_more(values: list[float], wante
     ("value", "text"),
     [
         *((0.0, "0"), (20.7531, "20.75"), (9999, "9999"), (10000, "10k"), (250000, "250k"), (1.5e6, "1.5M")),
-        *((2e10, "20G"), (4.95e-06, "4.95e-06"), (-12345678, "-12.35M"), (1e15, "1e+15")),
+        *(
+            (2e10, "20G"),
+            (4.95e-06, "4.95e-6"),
+            (0.0002, "2e-4"),
+            (-0.00015, "-1.5e-4"),
+            (-12345678, "-12.35M"),
+            (1e15, "1e+15"),
+        ),
     ],
 )
 def test_numbers_are_written_for_people(value: float, text: str) -> None:

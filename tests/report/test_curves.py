@@ -58,9 +58,15 @@ def test_both_directions_of_a_quantity_share_a_chart_and_colours_stand_for_direc
     assert [one.title for one in charts.pace] == ["Learning rate"]
 
 
+def test_a_loss_and_a_metric_of_one_name_have_a_chart_each() -> None:
+    charts = charts_of({"cycle_forward": {1: 9.0, 2: 8.0}, "cycle_a2b": {1: 0.1, 2: 0.2}}, {"cycle"})
+    assert [line.label for line in charts.losses[0].lines] == ["forward"]
+    assert [line.label for line in charts.scores[0].lines] == ["a to b"]
+
+
 def test_runs_lie_over_each_other_by_name() -> None:
-    named = {"psnr_a2b": [("one", 0, {1: 1.0, 9: 2.0}), ("two", 1, {9: 3.0})], "odd": [("two", 1, {1: 1.0})]}
-    charts = charts_by_subject(named, {"psnr"})
+    of_psnr = [("one", 0, {1: 1.0, 9: 2.0}), ("two", 1, {9: 3.0})]
+    charts = charts_by_subject({("scores", "psnr_a2b"): of_psnr, ("losses", "odd"): [("two", 1, {1: 1.0})]})
     assert [line.label for line in charts.scores[0].lines] == ["one", "two"]
     assert [one.title for one in charts.losses] == ["Odd"]
     assert charts.losses[0].x == charts.scores[0].x
@@ -117,3 +123,5 @@ def test_a_stretch_with_a_value_that_was_not_finite_has_no_mean() -> None:
 def test_an_axis_where_values_span_decades_is_logarithmic() -> None:
     assert only("loss", {step: 10.0**step for step in range(9)}).y.logarithmic
     assert not only("loss", {step: 1.0 + step for step in range(9)}).y.logarithmic
+    scored = charts_of({"kid_a2b": {step: 10.0**step for step in range(9)}}, {"kid"})
+    assert not scored.scores[0].y.logarithmic, "scores are read against their bounds"

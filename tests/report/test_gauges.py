@@ -21,8 +21,8 @@ def test_better_is_to_the_right() -> None:
     assert kid.ceiling is not None
     assert kid.floor is not None
     assert kid.ceiling < kid.place < kid.floor
-    assert kid.span == (kid.ceiling, round(kid.floor - kid.ceiling, 10)) or kid.span is not None
-    assert (psnr.value, psnr.interval_text) == ("20", "19 to 21.5")
+    assert kid.span == (kid.ceiling, kid.floor - kid.ceiling)
+    assert (psnr.value, psnr.interval_text, psnr.ceiling_name) == ("20", "19 to 21.5", "untranslated")
 
 
 def test_both_directions_of_a_metric_share_a_scale() -> None:

@@ -16,7 +16,8 @@ FILES = ("status.json", "spec.toml", "spec.resolved.json", "environment.json", "
 def test_a_whole_run_lacks_nothing_but_notes(finished: Path) -> None:
     record = read_record(finished)
     assert (record.name, record.status["state"]) == ("tiny", "finished")
-    assert list(record.problems) == ["health.jsonl"]
+    assert record.problems == {}
+    assert record.notes == ()
     assert list(record.sheets) == [1, 2, 3, 4]
     assert list(record.history["cycle_forward"]) == [1, 2, 3, 4]
     assert list(record.history["psnr_a2b"]) == [2, 4]
@@ -95,10 +96,11 @@ def test_notes_are_read_in_their_order(run_folder: Path) -> None:
         {"step": 30, "rule": "nothing-changes", "direction": None, "message": "a copy", "advice": "less identity"},
         {"step": 40, "rule": "collapse", "direction": "a2b", "message": "still alike", "advice": "more data"},
     ]
-    (run_folder / "health.jsonl").write_text("\n".join(map(json.dumps, notes)))
+    odd = [{**notes[0], "step": "late"}, {**notes[0], "message": ["odd"]}, 3, {"step": 9}]
+    (run_folder / "health.jsonl").write_text("\n".join(map(json.dumps, [*odd, *notes])))
     record = read_record(run_folder)
     assert [(note.step, note.rule, note.direction) for note in record.notes] == [
-        *((20, "collapse", "a2b"), (30, "nothing-changes", ""), (40, "collapse", "a2b"))
+        *((20, "collapse", "a2b"), (30, "nothing-changes", None), (40, "collapse", "a2b"))
     ]
     page = write_report(run_folder).read_text()
     assert "step 20 to 40, 2 times" in page
