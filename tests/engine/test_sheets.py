@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
@@ -25,6 +25,7 @@ def sheet_of(size: tuple[int, int], rows: int, roles: tuple[str, ...], names: tu
     return Sheet(columns, {"a": names, "b": names}, "a digest")
 
 
+@settings(deadline=None)
 @given(
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     rows=st.integers(1, 4),

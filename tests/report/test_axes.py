@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgkit.report.axes import axis_for, number_text, wants_logarithm
@@ -11,6 +11,7 @@ NUMBERS = st.lists(st.floats(-LARGEST, LARGEST), min_size=1, max_size=20)
 POSITIVE = st.lists(st.floats(1e-30, LARGEST), min_size=1, max_size=20)
 
 
+@settings(deadline=None)
 @given(NUMBERS)
 def test_a_linear_axis_holds_its_numbers_and_has_a_few_ticks(values: list[float]) -> None:
     axis = axis_for(values)
@@ -20,6 +21,7 @@ def test_a_linear_axis_holds_its_numbers_and_has_a_few_ticks(values: list[float]
     assert list(axis.ticks) == sorted(axis.ticks)
 
 
+@settings(deadline=None)
 @given(POSITIVE)
 def test_a_logarithmic_axis_holds_its_numbers_and_has_a_few_ticks(values: list[float]) -> None:
     axis = axis_for(values, logarithmic=True)

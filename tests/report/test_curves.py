@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgkit.report.curves import (
@@ -72,6 +72,7 @@ def test_runs_lie_over_each_other_by_name() -> None:
     assert charts.losses[0].x == charts.scores[0].x
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 10**8), st.floats(-LARGEST, LARGEST) | st.none(), min_size=1, max_size=50))
 def test_curves_stay_inside_of_their_chart_whatever_was_recorded(values: dict[int, float | None]) -> None:
     made = only("any", dict(sorted(values.items())))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgkit.evaluation.numbers import Number
@@ -41,6 +41,7 @@ def test_where_protocols_differ_each_is_told() -> None:
 FINITE = st.floats(-1e30, 1e30)
 
 
+@settings(deadline=None)
 @given(FINITE, st.none() | st.tuples(FINITE, FINITE), st.none() | FINITE, st.none() | FINITE, st.booleans())
 def test_everything_is_drawn_inside(value, interval, floor, ceiling, lower):
     number = Number("m", "a2b", value, interval, floor, ceiling, "lower" if lower else "higher", {})
