@@ -44,6 +44,14 @@ FORMATS = ("png", "jpg", "webp", "tiff", "bmp")
     help="Whether tiles give what the whole image gives, or something near it, in less time.",
 )
 @click.option("--max-pixels", type=click.IntRange(1), help="Pixels that an image may have. [default: 64 million]")
+@click.option(
+    "--statistics-from",
+    type=click.IntRange(0, 1000),
+    default=16,
+    show_default=True,
+    metavar="FRAMES",
+    help="Frames of a video that its norms take their statistics from; 0 for each frame's own.",
+)
 @click.option("--overwrite", is_flag=True, help="Translate anew what is there, whoever wrote it.")
 @click.option("--strict", is_flag=True, help="Stop at the first file that cannot be translated.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
@@ -62,15 +70,16 @@ def command(
     tile: str,
     tiling: Literal["exact", "thumbnail", "independent"],
     max_pixels: int | None,
+    statistics_from: int,
     overwrite: bool,
     strict: bool,
     as_json: bool,
 ) -> int:
-    """Translate image files, or all images of folders, with the model of RUN; names and sizes stay as they are.
+    """Translate images, all images of folders, and videos with the model of RUN; names and sizes stay as they are.
 
-    INPUTS are files, folders, patterns in quotes ("photos/**/*.png"), or - for a list of files on standard input, one
-    a line or each ended by a NUL. What the same model has written before is not done again. A file that cannot be read
-    is reported and the others are translated; the exit code is 3 then.
+    INPUTS are images, videos, folders, patterns in quotes ("photos/**/*.png"), or - for a list of files on standard
+    input, one a line or each ended by a NUL. What the same model has written before is not done again. A file that
+    cannot be read is reported and the others are translated; the exit code is 3 then.
     """
     plugins = console.plugins(context)
     from cgkit.translation.files import Skipped, translate_files
@@ -96,7 +105,14 @@ def command(
     failed: list[str] = []
     suffix = f".{file_format}" if file_format else None
     results = translate_files(
-        translator, listed, output, batch=batch, suffix=suffix, overwrite=overwrite, progress=shares()
+        translator,
+        listed,
+        output,
+        batch=batch,
+        suffix=suffix,
+        overwrite=overwrite,
+        samples=statistics_from,
+        progress=shares(),
     )
     for result in results:
         if isinstance(result, DataError):

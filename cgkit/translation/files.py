@@ -19,10 +19,12 @@ from cgkit.data.limits import at_most
 from cgkit.data.pixels import PixelFormat, to_unit
 from cgkit.data.writing import check_format, suffix_for, write_image, write_values
 from cgkit.errors import DataError, UsageError
+from cgkit.translation.clips import CONTAINERS, is_clip
 from cgkit.translation.pipeline import alike, in_order
 from cgkit.translation.planning import plan
 from cgkit.translation.record import begin
 from cgkit.translation.translator import Translator
+from cgkit.translation.video import SAMPLES, translate_clip
 
 THREADS = 2
 """Decoding and encoding take a few milliseconds an image, a generator on a CPU a hundred times that."""
@@ -36,7 +38,8 @@ class _Job:
     """An image on its way from one file to another: its pixels `(C, H, W)`, or why it has none.
 
     Its transparency, `(1, H, W)`, goes with it where the model's spec says so. A large image stays as its file holds
-    it (`values`), and becomes what is written into the other one (`written`).
+    it (`values`), and becomes what is written into the other one (`written`). A video is translated from file to file
+    (`complete`).
     """
 
     source: Path
@@ -47,6 +50,12 @@ class _Job:
     written: tuple[NDArray[Any], PixelFormat] | None = None
     error: DataError | None = None
     done: bool = False
+    complete: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to be done."""
+        return self.done or self.complete or self.error is not None
 
     @property
     def shape(self) -> torch.Size | None:
@@ -71,9 +80,10 @@ def translate_files(
     batch: int = 4,
     suffix: str | None = None,
     overwrite: bool = False,
+    samples: int = SAMPLES,
     progress: FileProgress = lambda file, share: None,
 ) -> Generator[Path | Skipped | DataError, None, None]:
-    """Translate files, and all images of folders; yield each file written, or why one was not, in their order.
+    """Translate images, all images of folders, and videos; yield each file written, or why one was not, in order.
 
     Names stay as they are, and so do formats, unless one cannot hold what the model writes: it is `.png` then, or
     `.tif` where neither can that. A folder's images keep their place in it. While the generator works, the
@@ -87,7 +97,8 @@ def translate_files(
         batch: how many consecutive images of one size go through the generator together.
         suffix: the format to write, such as `.png`, by default each image's own.
         overwrite: whether to write everything anew, whoever wrote what is there.
-        progress: is told which image is being given tiles, and the share of it that is done.
+        samples: from how many frames a video's statistics are taken; 0 for each frame's own.
+        progress: is told which large image or video is being translated, and the share of it that is done.
 
     Raises:
         UsageError: two images would be written to one file, an image would be overwritten, or a file that this model
@@ -97,9 +108,11 @@ def translate_files(
     """
     if suffix is not None:
         check_format(suffix, translator.target)
-        places = plan(inputs, output, lambda _: suffix)
-    else:
-        places = plan(inputs, output, lambda own: suffix_for(own, translator.target))
+
+    def name(own: str) -> str:
+        return own if own.lower() in CONTAINERS else suffix or suffix_for(own, translator.target)
+
+    places = plan(inputs, output, name)
     record = begin(output, translator.identity(), (target for _, target in places), overwrite=overwrite)
     jobs = (_Job(source, target, done=record.holds(target, source)) for source, target in places)
     batch = batch if translator.takes_batches else 1
@@ -108,7 +121,8 @@ def translate_files(
     limits.enter_context(at_most(translator.max_pixels))
     try:
         decoded = in_order(threads, partial(_decoded, translator), jobs, ahead=2 * batch)
-        translated = _translated(translator, _translated_in_tiles(translator, decoded, progress), batch)
+        large = _translated_by_themselves(translator, decoded, partial(_clip, translator, samples, batch), progress)
+        translated = _translated(translator, large, batch)
         yield from in_order(threads, partial(_written, translator), translated, ahead=batch)
     finally:
         threads.shutdown(cancel_futures=True)
@@ -116,7 +130,7 @@ def translate_files(
 
 
 def _decoded(translator: Translator, job: _Job) -> _Job:
-    if job.done:
+    if job.done or is_clip(job.source):
         return job
     try:
         values = read_values(job.source, translator.source)
@@ -135,15 +149,33 @@ def _with_pixels(translator: Translator, job: _Job, values: Values) -> _Job:
     return replace(job, image=image, alpha=alpha if translator.source.alpha == "carry" else None, values=None)
 
 
-def _translated_in_tiles(translator: Translator, jobs: Iterable[_Job], progress: FileProgress) -> Iterator[_Job]:
-    """Yield jobs, those that are given tiles done; others that might have been, with their pixels."""
+def _translated_by_themselves(
+    translator: Translator, jobs: Iterable[_Job], clip: Callable[[_Job, FileProgress], _Job], progress: FileProgress
+) -> Iterator[_Job]:
+    """Yield jobs, videos and what is given tiles done; others that might have been, with their pixels."""
     for job in jobs:
-        if job.values is None:
+        if is_clip(job.source) and not job.finished:
+            yield clip(job, progress)
+        elif job.values is None:
             yield job
         elif not translator.large.wanted(*job.values.content.shape[:2]):
             yield _with_pixels(translator, job, job.values)
         else:
             yield _one_in_tiles(translator, job, job.values, partial(progress, job.source))
+
+
+def _clip(translator: Translator, samples: int, batch: int, job: _Job, progress: FileProgress) -> _Job:
+    try:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        told = partial(progress, job.source)
+        damaged = translate_clip(translator, job.source, job.target, samples=samples, batch=batch, progress=told)
+    except DataError as error:
+        return job.failed(error)
+    except ValueError as error:
+        return job.failed(DataError(f"{job.source}: {error}"))
+    if damaged:
+        return job.failed(DataError(f"{job.source}: {damaged} frames are damaged", hint=f"see {job.target}"))
+    return replace(job, complete=True)
 
 
 def _one_in_tiles(translator: Translator, job: _Job, values: Values, progress: Callable[[float], None]) -> _Job:
@@ -173,6 +205,8 @@ def _translated(translator: Translator, jobs: Iterable[_Job], batch: int) -> Ite
 def _written(translator: Translator, job: _Job) -> Path | Skipped | DataError:
     if job.done:
         return Skipped(job.target)
+    if job.complete:
+        return job.target
     if job.image is None and job.written is None:
         return job.error or DataError(f"{job.source}: not translated")
     try:

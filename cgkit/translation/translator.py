@@ -139,6 +139,10 @@ class Translator:
         """Translate `(N, C, H, W)` in [0, 1]; float32, on the CPU."""
         if self.large.wanted(*batch.shape[-2:]):
             return torch.stack([self.large.translated(image, self.out_channels) for image in batch])
+        return self.translate_whole(batch)
+
+    def translate_whole(self, batch: Tensor) -> Tensor:
+        """Translate as `translate` does, and without tiles, however large the images are."""
         parts = torch.split(batch, len(batch) if self.takes_batches else 1)
         return torch.cat([self._translate(part) for part in parts])
 
