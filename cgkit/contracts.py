@@ -246,6 +246,8 @@ class Metric(Protocol):
         better: `"higher"` or `"lower"`: what good translations have; without it, or with None, neither.
         extractor: what the features are made with, in words, its version or checksum included; part of the protocol
             of each number. Metrics of one extractor share the features of every image.
+        enough: with `"domain"`, how many images of each kind the number needs to say little of how many there were.
+            With fewer it is computed, and the user is told.
     """
 
     compares: Compared

@@ -110,8 +110,8 @@ class ImageNumbers:
 class SetNumber:
     """A metric that compares translations, as a set, with the target domain's real images, by features of both.
 
-    The floor is that of training images in place of translations, where they are not the test images as well; the
-    ceiling is that of the sources.
+    The floor is that of as many training images in place of translations, where they are not the test images as well;
+    the ceiling is that of the sources.
     """
 
     name: str
@@ -140,15 +140,16 @@ class SetNumber:
             self.direction,
             self._of(made, real),
             interval_of_sets(self.metric, made, real, random),
-            self._bound("train", target, real),
-            self._bound("test", source, real),
+            self._bound("train", target, real, len(made)),
+            self._bound("test", source, real, len(made)),
             getattr(self.metric, "better", None),
             self.protocol,
         )
 
-    def _bound(self, split: str, side: str, real: Tensor) -> float | None:
+    def _bound(self, split: str, side: str, real: Tensor, count: int) -> float | None:
         others = self.features_of_real(self.metric, split, side)
-        return self._of(others, real) if others is not None and len(others) > 1 else None
+        # Of more images than are translated, a distance with a bias such as FID would be out of reach.
+        return self._of(others[:count], real) if others is not None and len(others) > 1 else None
 
     def _of(self, made: Tensor, real: Tensor) -> float:
         number = self.metric(made, real)

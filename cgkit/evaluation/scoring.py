@@ -46,7 +46,7 @@ class Scoring:
     Args:
         images: what to translate, and what to compare with.
         seed: of all draws: the same model has the same numbers.
-        report: told, in one line, of each metric that cannot be computed.
+        report: told, in one line, of each metric that cannot be computed, or not well.
     """
 
     def __init__(self, images: MeasuredImages, seed: int, report: Callable[[str], None]) -> None:
@@ -88,6 +88,22 @@ class Scoring:
         for name, gathering in list(gatherings.items()):
             with self._left_out_if_it_fails(name, gatherings):
                 yield gathering.number()
+        self._tell_of_few_images([one for one in applying if one.name in gatherings], way)
+
+    def _tell_of_few_images(self, measured: Sequence[Measured], way: str) -> None:
+        there = min(len(self._images.of("test", side)) for side in (way[0], way[-1]))
+        for one in measured:
+            enough = getattr(one.metric, "enough", 0)
+            if there < enough:
+                self._tell(
+                    f"{one.name} of {there} images says much of how few they are (below {enough}): "
+                    "compare it with its floor and ceiling, and with numbers of as many images"
+                )
+
+    def _tell(self, message: str) -> None:
+        if message not in self._reported:
+            self._reported.add(message)
+            self._report(message)
 
     def _gathering(self, one: Measured, way: str) -> Gathering:
         protocol = self._protocol(one, way)
@@ -128,7 +144,4 @@ class Scoring:
             yield
         except (CgkitError, ValueError) as error:
             gatherings.pop(name, None)
-            message = f"{name} is not computed: {error}"
-            if message not in self._reported:
-                self._reported.add(message)
-                self._report(message)
+            self._tell(f"{name} is not computed: {error}")

@@ -24,6 +24,8 @@ def metrics_say_what_they_compare(subject: Subject) -> None:
     assert better in ("higher", "lower", None), f"its attribute better is {better!r}, not higher or lower"
     extractor = getattr(metric, "extractor", None)
     assert extractor is None or isinstance(extractor, str), f"its attribute extractor is {extractor!r}, not a text"
+    enough = getattr(metric, "enough", 0)
+    assert isinstance(enough, int), f"its attribute enough is {enough!r}, not a number of images"
 
 
 @check("metrics")

@@ -215,3 +215,26 @@ def test_a_metric_that_does_not_keep_its_contract_is_told() -> None:
     images = MeasuredImages(aligned(), pixels(3, 3), Preparation((8, 8)), 20)
     assert Scoring(images, 0, said.append).scores(TRANSLATE, [Measured("single", Single(), {})]) == ()
     assert said == ['single is not computed: metric "single" gives shape () for 8 images']
+
+
+def test_the_floor_is_that_of_as_many_images_as_are_translated() -> None:
+    train = Flat([0.0] * 9), Flat([0.8] * 4 + [0.1] * 9)
+    found = scores(Means(), Source((Flat([0.2] * 4), Flat([0.9] * 6)), train, aligned=False))["a2b"]
+    assert found.floor == pytest.approx(0.1)
+
+
+def test_that_there_are_few_images_is_told_where_it_matters() -> None:
+    class Biased(Means):
+        enough = 7
+
+    said: list[str] = []
+    images = MeasuredImages(Source((Flat([0.2] * 8), Flat([0.9] * 6)), aligned=False), (3, 3), Preparation((8, 8)), 20)
+    scoring = Scoring(images, 0, said.append)
+    tried = [Measured("biased", Biased(), {}), Measured("fair", Means(), {})]
+    for _ in range(2):
+        assert len(scoring.scores(TRANSLATE, tried)) == 4
+    assert len(said) == 1
+    assert said[0].startswith("biased of 6 images")
+    images = MeasuredImages(Source((Flat([0.2] * 8), Flat([0.9] * 7)), aligned=False), (3, 3), Preparation((8, 8)), 20)
+    Scoring(images, 0, said.append).scores(TRANSLATE, tried)
+    assert len(said) == 1

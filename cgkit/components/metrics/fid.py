@@ -18,6 +18,9 @@ class FrechetDistance(FeatureSets):
     images may be compared, and `kid` is the better choice below some thousands.
     """
 
+    enough = 2048
+    """As many as Inception has features: of fewer images no covariance has full rank."""
+
     def __call__(self, made: Tensor, real: Tensor, /) -> Tensor:
         """Return the distance, a scalar, of two sets `(N, D)` and `(M, D)` of two images at least."""
         made, real = made.double(), real.double()
