@@ -117,8 +117,6 @@ class Checkup:
             separation=separation,
             remembered=remembered,
             overfitting=overfitting,
-            grid=measuring.grid(made),
-            real_grid=measuring.grid(target),
         )
 
     def _judged(self, way: str, made: Tensor) -> tuple[float | None, float | None, float | None]:

@@ -94,18 +94,6 @@ def contrast(images: Tensor) -> Tensor:
     return images[..., ::2, ::2].flatten(2).std(2, correction=0).amax(1)
 
 
-def grid(images: Tensor) -> float:
-    """Return the share of fine detail in `(N, C, H, W)` that repeats every four pixels, 0 to 1.
-
-    Two transposed convolutions of stride 2 leave such a pattern (Odena et al., 2016, "Deconvolution and checkerboard
-    artifacts"); photographs have next to none.
-    """
-    height, width = (side // 4 * 4 for side in images.shape[-2:])
-    fine = (images - F.avg_pool2d(images, 5, stride=1, padding=2, count_include_pad=False))[..., :height, :width]
-    repeated = fine.reshape(*fine.shape[:2], height // 4, 4, width // 4, 4).mean((2, 4))
-    return float((repeated.square().mean() / fine.square().mean().clamp(min=1e-12)).sqrt())
-
-
 def _luminance(images: Tensor) -> Tensor:
     if images.shape[1] != 3:
         return images.mean(1, keepdim=True)

@@ -25,8 +25,6 @@ class Observation:
         remembered: how often it gives training images a higher logit than test images; None where there is no
             discriminator, or the test images are the training images.
         overfitting: where it places test images between training images, 0, and translations, 1.
-        grid: the share of fine detail in translations that repeats every four pixels.
-        real_grid: the same in real images of the target domain.
     """
 
     step: int
@@ -38,8 +36,6 @@ class Observation:
     separation: float | None
     remembered: float | None
     overfitting: float | None
-    grid: float
-    real_grid: float
 
     @property
     def source(self) -> str:

@@ -62,11 +62,3 @@ def test_contrast_is_that_of_places_not_of_channels() -> None:
     flat = torch.tensor([0.0, 0.5, 1.0]).view(1, 3, 1, 1).expand(1, 3, 16, 16)
     assert measuring.contrast(torch.cat([flat, flat + 0.001 * torch.rand(1, 3, 16, 16)])).max() < measuring.FLAT
     assert measuring.contrast(pictures()).min() > measuring.FLAT
-
-
-def test_a_grid_is_seen_under_a_picture() -> None:
-    images = pictures(size=128) + 0.02 * torch.randn(4, 3, 128, 128, generator=torch.Generator().manual_seed(0))
-    pattern = torch.zeros(128, 128)
-    pattern[::4, ::4] = 0.2
-    assert measuring.grid(images) < 0.15
-    assert measuring.grid(images + pattern) > 0.5

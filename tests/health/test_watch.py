@@ -21,8 +21,6 @@ WELL = Observation(
     separation=0.8,
     remembered=0.6,
     overfitting=0.1,
-    grid=0.1,
-    real_grid=0.1,
 )
 ILL = replace(WELL, agreement=-0.8)
 KNOWN = Circumstances(Spec(), steps=1000, images=(100, 100), augmented=False)
