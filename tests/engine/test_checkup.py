@@ -151,8 +151,8 @@ def test_few_images_shown_often_are_known_before_the_first_step(
 ) -> None:
     overrides = [
         "data.train=1",
-        "train.batch=600",
-        "train.accumulate=5",
+        "train.batch=251",
+        "train.accumulate=4",
         "train.steps=1",
         "generator.width=1",
         "train.precision=fp32",

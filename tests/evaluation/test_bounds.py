@@ -17,6 +17,7 @@ from cgkit.components.metrics.source_similarity import SourceSimilarity
 from cgkit.components.metrics.ssim import Ssim
 from cgkit.components.sources.seasons import Seasons
 from cgkit.data.loading import Preparation
+from cgkit.data.pixels import PixelFormat
 from cgkit.evaluation.gathering import Translate
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.numbers import Number
@@ -35,7 +36,7 @@ Table = dict[tuple[str, str], Number]
 def scoring() -> Scoring:
     torch.set_num_threads(1)
     source = Seasons(SIZE, train=COUNT, test=COUNT)
-    images = MeasuredImages(source, (3, 3), Preparation(SIZE), COUNT)
+    images = MeasuredImages(source, (PixelFormat(3), PixelFormat(3)), Preparation(SIZE), COUNT)
     return Scoring(images, 0, lambda message: None)
 
 

@@ -228,13 +228,17 @@ def test_that_there_are_few_images_is_told_where_it_matters() -> None:
         enough = 7
 
     said: list[str] = []
-    images = MeasuredImages(Source((Flat([0.2] * 8), Flat([0.9] * 6)), aligned=False), (3, 3), Preparation((8, 8)), 20)
+    images = MeasuredImages(
+        Source((Flat([0.2] * 8), Flat([0.9] * 6)), aligned=False), pixels(3, 3), Preparation((8, 8)), 20
+    )
     scoring = Scoring(images, 0, said.append)
     tried = [Measured("biased", Biased(), {}), Measured("fair", Means(), {})]
     for _ in range(2):
         assert len(scoring.scores(TRANSLATE, tried)) == 4
     assert len(said) == 1
     assert said[0].startswith("biased of 6 images")
-    images = MeasuredImages(Source((Flat([0.2] * 8), Flat([0.9] * 7)), aligned=False), (3, 3), Preparation((8, 8)), 20)
+    images = MeasuredImages(
+        Source((Flat([0.2] * 8), Flat([0.9] * 7)), aligned=False), pixels(3, 3), Preparation((8, 8)), 20
+    )
     Scoring(images, 0, said.append).scores(TRANSLATE, tried)
     assert len(said) == 1

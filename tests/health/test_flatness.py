@@ -9,6 +9,7 @@ from PIL import Image
 
 from cgkit.components.sources.folder import ImageFiles
 from cgkit.data.loading import Preparation
+from cgkit.data.pixels import PixelFormat
 from cgkit.health.flatness import Contrasts, flat_images
 
 NOISE = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -51,9 +52,9 @@ def test_what_was_counted_is_known_again() -> None:
 def test_files_are_looked_at_beforehand(image_folder: Callable[..., Path]) -> None:
     folder = image_folder("a", 5)
     preparation = Preparation((16, 16))
-    assert flat_images("a", ImageFiles.of(folder, True), 3, preparation) is None
+    assert flat_images("a", ImageFiles.of(folder, True), PixelFormat(3), preparation) is None
     for number in range(3):
         Image.new("RGB", (20, 20), (9, 90, 200)).save(folder / f"plain-{number}.png")
-    note = flat_images("a", ImageFiles.of(folder, True), 3, preparation)
+    note = flat_images("a", ImageFiles.of(folder, True), PixelFormat(3), preparation)
     assert note is not None
     assert "3 of 8 images of domain a" in note.message
