@@ -74,6 +74,12 @@ class Generator(Protocol):
         initialises_itself: true where the network's own initial weights are to be kept; otherwise its convolutions
             and linear layers are drawn from N(0, 0.02), as published.
 
+    Optional methods, through which weights come from other programs and go to them:
+        recognise(tensors): static; shown the tensors of a file by name, returns what they are (`Recognised`), or None
+            where they are not of its kind. Raises `ValueError` where they are, and cannot be used all the same.
+        published_tensors(): the network's tensors, detached, under the names that other programs know them by;
+            `recognise` of them gives an equal network. Raises `ValueError` where those have no such network.
+
     Images larger than memory are translated in tiles, with the result of the whole image, where torch.fx can follow
     the forward pass, norms of an image are torch's (`GroupNorm`, `InstanceNorm2d` or their functions), and nothing
     else depends on more of an image than its surroundings.
@@ -81,6 +87,25 @@ class Generator(Protocol):
 
     def __call__(self, images: Tensor, /) -> Tensor:
         """Translate a batch of images."""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a generator makes of the tensors of a file.
+
+    Attributes:
+        in_channels: the channels that the network reads.
+        out_channels: the channels that it makes.
+        options: those of the generator, as a spec gives them; what is left out has its default.
+        state: the state dict of the generator that is built so.
+        remarks: what a user should know of it, a sentence each: what was left out, or cannot be told.
+    """
+
+    in_channels: int
+    out_channels: int
+    options: Options
+    state: Mapping[str, Tensor]
+    remarks: tuple[str, ...] = ()
 
 
 class Discriminator(Protocol):
@@ -307,6 +332,7 @@ __all__ = [
     "Kind",
     "Metric",
     "Options",
+    "Recognised",
     "ReconstructionLoss",
     "Role",
     "Schedule",

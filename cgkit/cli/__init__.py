@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 from pathlib import Path
@@ -24,12 +25,14 @@ COMMANDS = (
     "evaluate",
     "report",
     "compare",
+    "import",
+    "export",
     "list-components",
     "describe",
     "plugins",
     "schema",
 )
-"""The built-in commands. Each is the function `command` of the module of that name."""
+"""The built-in commands. Each is the function `command` of the module of that name, `import_` where Python has it."""
 
 
 ALIKE = (DataError, PluginError, SpecError, UsageError)
@@ -46,9 +49,13 @@ class Commands(WholeSentences):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Return a command; plugins are only asked where the name is not built in."""
         if name in COMMANDS:
-            module = importlib.import_module(f"cgkit.cli.{name.replace('-', '_')}")
+            module = importlib.import_module(f"cgkit.cli.{_module_of(name)}")
             return _with_plugin_options(module.command)
         return plugin_commands(context, COMMANDS).get(name)
+
+
+def _module_of(command: str) -> str:
+    return f"{command}_" if keyword.iskeyword(command) else command.replace("-", "_")
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:

@@ -29,7 +29,7 @@ def _header(info: ModelInfo, scores: Sequence[Number]) -> str:
     values: dict[str, str | list[str]] = {"library_name": "cgkit", "pipeline_tag": "image-to-image"}
     if info.spec.license is not None:
         values["license"] = info.spec.license
-    values["tags"] = ["cyclegan", "unpaired", *_generators(info)]
+    values["tags"] = [*(["cyclegan", "unpaired"] if info.imported is None else []), *_generators(info)]
     if scores:
         values["metrics"] = list(dict.fromkeys(score.name for score in scores))
     # Every JSON text is YAML too, and quotes what needs it.
@@ -41,8 +41,9 @@ def _description(info: ModelInfo) -> str:
     height, width = spec.data.size
     first, second = spec.data.channels
     ways = " and ".join(direction.replace("2", " to ") for direction in info.directions)
+    trained = " (CycleGAN, Zhu et al., ICCV 2017)" if info.imported is None else ""
     lines = [
-        f"Translates images between two domains, from {ways} (CycleGAN, Zhu et al., ICCV 2017).",
+        f"Translates images between two domains, from {ways}{trained}.",
         "",
         f"- generator: {' and '.join(_generators(info))}",
         f"- channels: {first} in domain a, {second} in domain b",

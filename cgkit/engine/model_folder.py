@@ -101,6 +101,22 @@ def write_model(
             (folder / name).unlink()
 
 
+def find_model(run_or_model: str | os.PathLike[str]) -> Path:
+    """Return the model folder of a run folder, or a model folder itself.
+
+    Raises:
+        CheckpointError: it is neither, or the run has no model yet.
+    """
+    folder = Path(run_or_model)
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is not a run folder", hint="give the folder that cgkit run wrote")
+    if (folder / "model").is_dir():
+        return folder / "model"
+    if not (folder / "config.json").exists() and (folder / "spec.resolved.json").exists():
+        raise CheckpointError(f"{folder} has no model yet", hint="finish the run: cgkit run writes it at the end")
+    return folder
+
+
 def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
     """Read a model's configuration.
 

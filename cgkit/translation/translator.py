@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal, Self, overload
 
 import torch
@@ -17,10 +16,9 @@ from cgkit.data.images import Values
 from cgkit.data.limits import at_most
 from cgkit.engine.cyclegan import mixes_samples
 from cgkit.engine.inference import translation_by
-from cgkit.engine.model_folder import ModelInfo, Weights, load_generator, read_model
+from cgkit.engine.model_folder import ModelInfo, Weights, find_model, load_generator, read_model
 from cgkit.engine.pixel_formats import pixel_formats
 from cgkit.engine.precision import Precision, choose_device, choose_precision
-from cgkit.errors import CheckpointError
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.translation.forms import Form, batch_of, opened, picture_of
 from cgkit.translation.large import LargeImages, Method, Tiling
@@ -89,13 +87,8 @@ class Translator:
         Raises:
             CheckpointError: there is no model, it is damaged, or it has not got that direction or those weights.
         """
-        folder = Path(run_or_model)
-        if not folder.is_dir():
-            raise CheckpointError(f"{folder} is not a run folder", hint="give the folder that cgkit run wrote")
-        model = folder / "model" if (folder / "model").is_dir() else folder
-        if model == folder and not (folder / "config.json").exists() and (folder / "spec.resolved.json").exists():
-            raise CheckpointError(f"{folder} has no model yet", hint="finish the run: cgkit run writes it at the end")
         plugins = plugins or load_plugins()
+        model = find_model(run_or_model)
         info = read_model(model, plugins)
         generator = load_generator(model, info, direction, plugins, weights)
         trained = info.spec.train.precision

@@ -283,7 +283,7 @@ def classes() -> list[str]:
         name
         for name in contracts.__all__
         if inspect.isclass(value := getattr(contracts, name)) and value not in (contracts.Kind,)
-        if getattr(value, "_is_protocol", False) or name in ("ImageRecord", "Cycle")
+        if getattr(value, "_is_protocol", False) or name in ("ImageRecord", "Cycle", "Recognised")
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,11 +10,13 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
+from cgkit.components.generators import resnet_published
+from cgkit.components.generators.published import published_from
 from cgkit.components.layers.normalisation import Norm, Normalisation
 from cgkit.components.layers.padding import ReflectionPadding
 from cgkit.components.layers.sizes import check_size
 from cgkit.components.layers.winograd import Convolution3x3
-from cgkit.contracts import Size
+from cgkit.contracts import Recognised, Size
 
 
 class ResnetGenerator(nn.Module):
@@ -53,7 +56,9 @@ class ResnetGenerator(nn.Module):
         self.stride = 2**downsamplings
         # Reflection needs one pixel more than it adds: 3 at full size, 1 in the blocks.
         self._least = max(4, 2 * self.stride if blocks else self.stride)
-        norms = Normalisation(norm, affine)
+        norms = self._norms = Normalisation(norm, affine)
+        self._structure = resnet_published.Structure(downsamplings, blocks, dropout > 0)
+        self._upsample = upsample
         bias = norms.keeps_bias
         widths = [width * 2**n for n in range(downsamplings + 1)]
 
@@ -90,6 +95,21 @@ class ResnetGenerator(nn.Module):
     def recommended(size: Size) -> dict[str, int]:
         """Return the published number of blocks for images of that height and width."""
         return {"blocks": 9 if max(size) >= 256 else 6}
+
+    @staticmethod
+    def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
+        """Return what published tensors are, with whatever name they call the layers of a block by."""
+        return resnet_published.recognise(tensors, ResnetGenerator)
+
+    def published_tensors(self) -> dict[str, Tensor]:
+        """Return the tensors under their published names.
+
+        Raises:
+            ValueError: the published network resizes in another way, or has no place for a bias.
+        """
+        if self._upsample != "transposed":
+            raise ValueError(f'no published network has upsample = "{self._upsample}"')
+        return published_from(self, self._structure.places(), self._norms)
 
 
 class _ResidualBlock(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from math import gcd
 from pathlib import Path
@@ -11,9 +12,11 @@ import torch
 from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
+from cgkit.components.generators import unet_published
+from cgkit.components.generators.published import published_from
 from cgkit.components.layers.normalisation import Norm, Normalisation
 from cgkit.components.layers.sizes import check_size
-from cgkit.contracts import Size
+from cgkit.contracts import Recognised, Size
 
 _DEEPEST = 8
 
@@ -50,7 +53,8 @@ class UnetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.stride = 2**depth
-        norms = Normalisation(norm, affine)
+        norms = self._norms = Normalisation(norm, affine)
+        self._depth = depth
         widths = [width * min(2**level, 8) for level in range(depth)]
         self.down = nn.ModuleList(
             _down(before, after, norms, outermost=level == 0, innermost=level == depth - 1)
@@ -97,6 +101,19 @@ class UnetGenerator(nn.Module):
         common = gcd(*size)
         halvings = (common & -common).bit_length() - 1
         return {"depth": min(max(halvings, 1), _DEEPEST)}
+
+    @staticmethod
+    def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
+        """Return what published tensors are; they do not tell of dropout."""
+        return unet_published.recognise(tensors, UnetGenerator)
+
+    def published_tensors(self) -> dict[str, Tensor]:
+        """Return the tensors under their published names.
+
+        Raises:
+            ValueError: the published network has no such depth, or no place for a bias.
+        """
+        return published_from(self, unet_published.places(self._depth), self._norms)
 
 
 def _down(before: int, after: int, norms: Normalisation, *, outermost: bool, innermost: bool) -> nn.Sequential:

@@ -1,0 +1,104 @@
+"""A model for use elsewhere: what `cgkit export` does."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cgkit
+from cgkit.atomic import replacing
+from cgkit.engine.model_folder import Weights, find_model, load_generator, read_model
+from cgkit.errors import ResourceError, UsageError
+from cgkit.exchange.comparing import Comparison, OnUnitRange, shapes_to_compare
+from cgkit.plugins import Plugins, load_plugins
+from cgkit.spec import Use
+
+FORMATS = {"onnx": "onnx_file", "torch-export": "torch_program", "published": "published_file"}
+"""What can be written, and the module that does it."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is written, and where.
+
+    Attributes:
+        network: the generator, as a function on [0, 1].
+        name: the generator component.
+        shapes: those to compare on.
+        stride: height and width are multiples of it.
+        about: what goes into the file beside the network.
+        plugins: the loaded plugins.
+    """
+
+    network: OnUnitRange
+    name: str
+    shapes: tuple[tuple[int, ...], ...]
+    stride: int
+    about: dict[str, str]
+    plugins: Plugins
+
+    def about_with(self, comparison: Comparison) -> dict[str, str]:
+        """Return what goes into the file, once it has been compared."""
+        shapes = json.dumps(comparison.shapes)
+        return {**self.about, "largest_difference": f"{comparison.difference:.3g}", "compared_on": shapes}
+
+
+def export_model(
+    run_or_model: str | os.PathLike[str],
+    file: Path,
+    *,
+    format: str,
+    direction: str = "a2b",
+    weights: Weights | None = None,
+    plugins: Plugins | None = None,
+) -> Comparison:
+    """Write the generator of one direction for another program, and return how far that is from the generator.
+
+    Args:
+        run_or_model: a run folder or a model folder.
+        file: what to write; it must not exist.
+        format: one of `FORMATS`. `onnx` and `torch-export` take images in [0, 1] and make such, with any number of
+            images and any height and width that are multiples of the generator's stride; `published` is a state dict
+            under the names of the published code.
+        direction: `a2b` or `b2a`.
+        weights: `ema` or `raw`; by default the moving average where there is one.
+        plugins: the loaded plugins; by default all that are installed.
+
+    Raises:
+        CheckpointError: there is no such model, the generator cannot be written so, or what was written does not
+            compute the same.
+        UsageError: the file exists, there is no such format, or what it needs is not installed.
+        ResourceError: the file cannot be written.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"there is no format {format!r}", hint=f"there are: {', '.join(FORMATS)}")
+    if file.exists():
+        raise UsageError(f"{file} exists already", hint="choose another --output, or remove it")
+    plugins = plugins or load_plugins()
+    folder = find_model(run_or_model)
+    info = read_model(folder, plugins)
+    generator = load_generator(folder, info, direction, plugins, weights)
+    use = (info.spec.generator.a2b if direction == "a2b" else info.spec.generator.b2a) or Use()
+    channels = info.spec.data.channels[0 if direction == "a2b" else 1]
+    stride = int(getattr(generator, "stride", 1))
+    about = {
+        "cgkit": cgkit.__version__,
+        "direction": direction,
+        "weights": weights or ("ema" if info.averaged else "raw"),
+        "step": str(info.step),
+        "images": f"float32 (N, {channels}, H, W) in [0, 1], H and W multiples of {stride}; so are the translations",
+        "spec": json.dumps(info.spec.to_json()),
+    }
+    shapes = shapes_to_compare(channels, stride, info.spec.data.size)
+    export = Export(OnUnitRange(generator), str(use.name), shapes, stride, about, plugins)
+    write: Callable[[Export, Path], Comparison] = importlib.import_module(f"cgkit.exchange.{FORMATS[format]}").write
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as temporary:
+            return write(export, temporary)
+    except OSError as error:
+        raise ResourceError(f"{file} cannot be written: {error.strerror or error}") from error

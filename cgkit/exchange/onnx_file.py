@@ -1,0 +1,55 @@
+"""A generator as an ONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from cgkit.errors import UsageError
+from cgkit.exchange.comparing import Comparison, compare
+from cgkit.exchange.tracing import dimensions, example, quietly
+
+if TYPE_CHECKING:
+    from cgkit.exchange.exporting import Export
+
+INPUT, OUTPUT = "images", "translations"
+
+
+def write(export: Export, file: Path) -> Comparison:
+    """Write a generator as an ONNX file, run that with ONNX Runtime, and return how far it is from the generator.
+
+    What was compared, and the spec, are in the file's metadata.
+
+    Raises:
+        UsageError: the packages of the extra `onnx` are not installed.
+        CheckpointError: the generator has no such form, or the file does not compute the same.
+    """
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401 - torch's exporter imports it
+    except ImportError as error:
+        raise UsageError(f"{error.name} is not installed", hint='pip install "cgkit[onnx]"') from error
+    with quietly("ONNX"):
+        program = torch.onnx.export(
+            export.network,
+            (example(export),),
+            dynamo=True,
+            dynamic_shapes=dimensions(export),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            verbose=False,
+        )
+        assert program is not None
+        program.save(file)
+    session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+
+    def run(images: Tensor) -> Tensor:
+        return torch.from_numpy(session.run([OUTPUT], {INPUT: images.numpy()})[0])
+
+    comparison = compare(export.network, run, export.shapes)
+    program.model.metadata_props.update(export.about_with(comparison))
+    program.save(file)
+    return comparison

@@ -1,0 +1,127 @@
+"""What is exported computes what the generator computes, and is not kept where it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cgkit.engine.model_folder import ModelInfo, write_model
+from cgkit.errors import CheckpointError, UsageError
+from cgkit.exchange.comparing import LIMIT, OnUnitRange, compare, shapes_to_compare
+from cgkit.exchange.exporting import export_model
+from cgkit.exchange.importing import import_weights
+from cgkit.plugins import Plugins, load_plugins
+from cgkit.spec import resolve_spec
+from cgkit.translation.translator import Translator
+
+from .published_networks import Resnet, drawn
+
+ONE_WAY = pytest.mark.parametrize("name", ["resnet", "unet"])
+SMALL: dict[str, dict[str, Any]] = {"resnet": {"width": 4, "blocks": 1}, "unet": {"width": 2, "depth": 3}}
+
+
+def model(folder: Path, plugins: Plugins, name: str, options: Mapping[str, Any]) -> Path:
+    """Write a model whose weights are drawn."""
+    values = {"data": {"source": "seasons", "size": 48}, "generator": {"name": name, **options}}
+    spec = resolve_spec(values, plugins)
+    generators = {way: drawn(plugins.registries.generators[name].load()(3, 3, **options)) for way in ("a2b", "b2a")}
+    write_model(folder, generators, ModelInfo(spec, 7, False), {})
+    return folder
+
+
+def translated(folder: Path, plugins: Plugins, images: Tensor) -> Tensor:
+    return Translator.load(folder, plugins=plugins, device="cpu", precision="fp32").translate(images)
+
+
+@ONE_WAY
+def test_an_onnx_file_takes_any_number_of_images_of_any_size(tmp_path: Path, plugins: Plugins, name: str) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    folder = model(tmp_path / "model", plugins, name, SMALL[name])
+    comparison = export_model(folder, tmp_path / "model.onnx", format="onnx", plugins=plugins)
+    assert comparison.difference <= 1e-5
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    for shape in ((1, 3, 16, 72), (4, 3, 56, 24), (1, 3, 16, 16), (1, 3, 136, 120)):
+        images = torch.rand(shape)
+        made = torch.from_numpy(session.run(["translations"], {"images": images.numpy()})[0])
+        assert (made - translated(folder, plugins, images)).abs().max() <= 1e-5
+    about = session.get_modelmeta().custom_metadata_map
+    assert float(about["largest_difference"]) == pytest.approx(comparison.difference, rel=1e-2)
+    assert json.loads(about["compared_on"]) == [list(shape) for shape in comparison.shapes]
+    assert json.loads(about["spec"])["generator"]["a2b"]["name"] == name
+    assert "in [0, 1]" in about["images"]
+
+
+@ONE_WAY
+def test_a_program_takes_any_number_of_images_of_any_size(tmp_path: Path, plugins: Plugins, name: str) -> None:
+    folder = model(tmp_path / "model", plugins, name, SMALL[name])
+    assert export_model(folder, tmp_path / "m.pt2", format="torch-export", plugins=plugins).difference <= 1e-5
+    about = {"cgkit.json": ""}
+    program = torch.export.load(tmp_path / "m.pt2", extra_files=about).module()
+    for shape in ((1, 3, 16, 72), (4, 3, 56, 24)):
+        images = torch.rand(shape)
+        assert (program(images) - translated(folder, plugins, images)).abs().max() <= 1e-5
+    assert json.loads(about["cgkit.json"])["direction"] == "a2b"
+
+
+def test_a_published_file_loads_into_the_published_network_and_comes_back(tmp_path: Path, plugins: Plugins) -> None:
+    folder = model(tmp_path / "model", plugins, "resnet", SMALL["resnet"])
+    file = tmp_path / "latest_net_G_A.pth"
+    assert export_model(folder, file, format="published", direction="b2a", plugins=plugins).difference == 0
+    published = Resnet(3, 3, 4, 1).eval()
+    published.load_state_dict(torch.load(file, weights_only=True))
+    import_weights({"b2a": file}, tmp_path / "again", plugins=plugins)
+    images = torch.rand(2, 3, 16, 20)
+    expected = Translator.load(folder, direction="b2a", plugins=plugins, precision="fp32").translate(images)
+    with torch.no_grad():
+        assert (((published(images * 2 - 1) + 1) / 2) - expected).abs().max() <= 1e-5
+    assert torch.equal(
+        Translator.load(tmp_path / "again", direction="b2a", plugins=plugins).translate(images), expected
+    )
+
+
+class Stubborn(nn.Module):
+    """Decides by what it sees, which no graph of operations can."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.mix(images) if float(images.mean()) > 0 else images
+
+
+@pytest.mark.parametrize(
+    ("file_format", "reason"), [("torch-export", "cannot be written as a program"), ("published", "does not say")]
+)
+def test_a_generator_that_cannot_be_written_leaves_no_file(tmp_path: Path, file_format: str, reason: str) -> None:
+    plugins = load_plugins(installed=False)
+    plugins.registries.generators.add("stubborn", Stubborn)
+    folder = model(tmp_path / "model", plugins, "stubborn", {})
+    with pytest.raises(CheckpointError, match=reason):
+        export_model(folder, tmp_path / "out" / "m.bin", format=file_format, plugins=plugins)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_nothing_is_overwritten(tmp_path: Path, plugins: Plugins) -> None:
+    (tmp_path / "m.onnx").write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        export_model(tmp_path, tmp_path / "m.onnx", format="onnx", plugins=plugins)
+    assert (tmp_path / "m.onnx").read_text() == "mine"
+
+
+@pytest.mark.parametrize("off", [2 * LIMIT, float("nan")])
+def test_what_computes_something_else_is_refused(off: float) -> None:
+    network = OnUnitRange(nn.Conv2d(3, 3, 1))
+    shapes = shapes_to_compare(3, 4, (30, 33))
+    assert shapes[-1] == (1, 3, 32, 36)
+    assert compare(network, lambda images: network(images) + LIMIT / 2, shapes).difference == pytest.approx(
+        LIMIT / 2, rel=1e-2
+    )
+    with pytest.raises(CheckpointError, match="from the generator on images of"):
+        compare(network, lambda images: network(images) + off * (images.shape[0] == 3), shapes)

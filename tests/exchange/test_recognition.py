@@ -1,0 +1,100 @@
+"""A network is found in a file wherever it lies there, by whichever generator knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cgkit.contracts import Recognised
+from cgkit.errors import CheckpointError, UnknownComponentError, UsageError
+from cgkit.exchange.recognition import recognise
+from cgkit.plugins import Plugins, load_plugins
+
+from .published_networks import Resnet, drawn
+
+
+class Tint(nn.Module):
+    """A stranger's generator."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(in_channels, out_channels, 1)
+
+    @staticmethod
+    def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
+        if set(tensors) != {"colour"}:
+            return None
+        if tensors["colour"].ndim != 2:
+            raise ValueError("its colours have too many dimensions")
+        made, read = tensors["colour"].shape
+        return Recognised(read, made, {}, {"mix.weight": tensors["colour"][:, :, None, None]})
+
+
+class Broken(Tint):
+    @staticmethod
+    def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
+        raise RuntimeError("it broke")
+
+
+@pytest.fixture
+def with_plugins() -> Callable[..., Plugins]:
+    def make(**generators: type) -> Plugins:
+        plugins = load_plugins(installed=False)
+        for name, generator in generators.items():
+            plugins.registries.generators.add(name, generator)
+        return plugins
+
+    return make
+
+
+def resnet(prefix: str = "", seed: int = 0) -> dict[str, Tensor]:
+    return {f"{prefix}{name}": tensor for name, tensor in drawn(Resnet(3, 1, 4, 1), seed).state_dict().items()}
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "state_dict.module.", "checkpoint.nets.netG."])
+def test_a_network_is_found_in_any_table(plugins: Plugins, prefix: str) -> None:
+    found = recognise({**resnet(prefix), **({"optimizer.step": torch.ones(1)} if prefix else {})}, plugins)
+    assert found.key == prefix.rstrip(".")
+    assert found.component.name == "resnet"
+    assert found.recognised.options["width"] == 4
+
+
+def test_of_several_networks_one_must_be_chosen(plugins: Plugins) -> None:
+    both = {**resnet("nets.G_A.", 0), **resnet("nets.G_B.", 1)}
+    with pytest.raises(UsageError, match=r"several networks: nets\.G_A, nets\.G_B.*--key"):
+        recognise(both, plugins)
+    found = recognise(both, plugins, key="nets.G_B")
+    assert torch.equal(found.recognised.state["layers.1.weight"], both["nets.G_B.model.1.weight"])
+    with pytest.raises(UsageError, match=r'begins with nest\.; did you mean "nets"'):
+        recognise(both, plugins, key="nest")
+
+
+def test_a_strangers_generator_knows_its_own(with_plugins: Callable[..., Plugins]) -> None:
+    plugins = with_plugins(tint=Tint)
+    assert recognise({"module.colour": torch.ones(1, 3)}, plugins).component.name == "tint"
+    with pytest.raises(CheckpointError, match="too many dimensions"):
+        recognise({"module.colour": torch.ones(1, 3, 1)}, plugins)
+
+
+def test_one_that_fails_keeps_no_other_from_knowing(with_plugins: Callable[..., Plugins]) -> None:
+    plugins = with_plugins(broken=Broken, tint=Tint)
+    assert recognise({"colour": torch.ones(1, 3)}, plugins).component.name == "tint"
+    with pytest.raises(CheckpointError, match=r'generator "broken" .* failed: RuntimeError: it broke'):
+        recognise({"other": torch.ones(1, 3)}, plugins)
+
+
+def test_of_several_generators_one_must_be_chosen(with_plugins: Callable[..., Plugins]) -> None:
+    plugins = with_plugins(tint=Tint, dye=Tint)
+    with pytest.raises(UsageError, match=r"several generators.*cgkit/dye, cgkit/tint.*--generator"):
+        recognise({"colour": torch.ones(1, 3)}, plugins)
+    assert recognise({"colour": torch.ones(1, 3)}, plugins, generator="dye").component.name == "dye"
+    with pytest.raises(UnknownComponentError):
+        recognise({"colour": torch.ones(1, 3)}, plugins, generator="die")
+
+
+def test_what_nobody_knows_is_told_by_its_names(plugins: Plugins) -> None:
+    with pytest.raises(CheckpointError, match=r"encoder\.weight.*no generator knows it"):
+        recognise({"encoder.weight": torch.ones(2)}, plugins)
