@@ -90,7 +90,8 @@ def export_model(
         "direction": direction,
         "weights": weights or ("ema" if info.averaged else "raw"),
         "step": str(info.step),
-        "images": f"float32 (N, {channels}, H, W) in [0, 1], H and W multiples of {stride}; so are the translations",
+        "images": f"float32 (N, {channels}, H, W) in [0, 1] for data.range; H and W are multiples of {stride}",
+        "translations": "float32, of the same N, H and W, in [0, 1] for data.range",
         "spec": json.dumps(info.spec.to_json()),
     }
     shapes = shapes_to_compare(channels, stride, info.spec.data.size)
