@@ -19,6 +19,8 @@ LARGEST = 4 << 30
 """Bytes: twenty times the weights of the largest generator that is published with this family."""
 
 _SUFFIX = ".safetensors"
+_PATIENCE = 600
+"""Seconds that it may take at least; what keeps it from computing for long is its own limit, of a minute or so."""
 
 
 def read_foreign(file: Path) -> dict[str, Tensor]:
@@ -37,7 +39,7 @@ def read_foreign(file: Path) -> dict[str, Tensor]:
             return tensor_files.read(file)
         with tempfile.TemporaryDirectory(prefix="cgkit-import-") as folder:
             output = Path(folder) / f"tensors{_SUFFIX}"
-            _read_apart(file, output, seconds=120 + size // (5 << 20))
+            _read_apart(file, output, seconds=_PATIENCE + size // (5 << 20))
             return tensor_files.read(output)
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{file} was refused: {error}") from error
