@@ -28,4 +28,8 @@ docs:  ## make the reference pages again, and the documentation's site in docs/_
 picture:  ## make README's picture again
 	cgkit run examples/seasons.toml && python docs/make_picture.py
 
-.PHONY: help install test lint format layers demo docs picture
+report-picture:  ## make README's picture of a report again
+	cgkit run examples/seasons.toml --set name=summer-to-winter --set train.steps=500 --set samples.every=25 --set evaluation.every=50
+	python docs/make_report_picture.py runs/summer-to-winter
+
+.PHONY: help install test lint format layers demo docs picture report-picture

@@ -69,8 +69,7 @@ def test_the_report_holds_what_other_plugins_leave_at_the_end(
     tiny_spec: Path, tmp_path: Path, own_plugins: Plugins
 ) -> None:
     own_plugins.manager.register(Colleague())
-    with_report(own_plugins)
-    own_plugins.manager.register(Colleague())
+    with_report(own_plugins)  # plugins that come later are called first
     cgkit.run(tiny_spec, output=tmp_path / "run", plugins=own_plugins)
     assert "noted at the end" in (tmp_path / "run" / "report.html").read_text()
 
