@@ -9,7 +9,10 @@ from pathlib import Path
 from cgkit.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-"""The suffixes of image files, in lower case."""
+"""The suffixes of pictures, in lower case."""
+
+ARRAYS = (".npy", ".npz")
+"""The suffixes of arrays that NumPy saved, which are images in a folder of images."""
 
 
 def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
@@ -24,7 +27,7 @@ def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
         reason = "is not a folder" if folder.exists() else "does not exist"
         raise DataError(f"{folder} {reason}")
     files = [file for file in _files(folder, recursive, set()) if not file.name.startswith(".")]
-    images = [file for file in files if file.suffix.lower() in SUFFIXES]
+    images = [file for file in files if file.suffix.lower() in (*SUFFIXES, *ARRAYS)]
     if not images:
         found = f"{len(files)} files, none of them {' '.join(SUFFIXES)}" if files else "nothing"
         raise DataError(f"{folder} holds no images: there is {found} in it")

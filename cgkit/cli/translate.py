@@ -12,7 +12,7 @@ from cgkit.cli import console
 from cgkit.cli.shares import shares
 from cgkit.errors import DataError, UsageError
 
-FORMATS = ("png", "jpg", "webp", "tiff", "bmp")
+FORMATS = ("png", "jpg", "webp", "tiff", "bmp", "npy", "npz")
 
 
 @click.command()
@@ -32,7 +32,12 @@ FORMATS = ("png", "jpg", "webp", "tiff", "bmp")
     help="What it computes in; auto is bf16 where the hardware multiplies it. [default: as it was trained]",
 )
 @click.option("--batch", type=click.IntRange(1, 4096), default=4, show_default=True, help="Images translated at once.")
-@click.option("--format", "file_format", type=click.Choice(FORMATS), help="What to write. [default: as each image is]")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(FORMATS),
+    help="What to write. [default: as each image is, or png or tiff where that cannot hold it]",
+)
 @click.option(
     "--tile", default="auto", show_default=True, help="Tiles of large images: auto, never, or pixels a side, always."
 )

@@ -6,32 +6,12 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
-from cgkit.data.admission import inspect_image
-from cgkit.data.header import ImageHeader
-from cgkit.errors import DataError
-from cgkit.listing import list_images
+from cgkit.engine.sights import LOOKED_INTO, Sight, look_at
 
 SIZES = (32, 64, 128, 256)
 """What is proposed: powers of two suit every generator's stride. Above 256 a user decides."""
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What one folder holds.
-
-    Attributes:
-        count: how many readable images.
-        side: the median of their shorter sides.
-        channels: 1 where all are grey, else 3.
-    """
-
-    count: int
-    side: float
-    channels: int
 
 
 def starter_spec(folders: Sequence[Path], relative_to: Path) -> tuple[str, list[str]]:
@@ -50,28 +30,13 @@ def starter_spec(folders: Sequence[Path], relative_to: Path) -> tuple[str, list[
     sights = []
     remarks = []
     for side, folder in zip("ab", folders, strict=True):
-        sight, bad = _look(folder)
+        sight, bad = look_at(folder)
         sights.append(sight)
-        remarks.append(f"{side}: {sight.count} images, shorter side {sight.side:.0f} pixels, {_colour(sight.channels)}")
+        remarks.append(f"{side}: {sight.count} images, shorter side {sight.side:.0f} pixels, {sight.describe()}")
         remarks += [f"  unreadable, so mend or remove it: {problem}" for problem in bad]
     size = max([side for side in SIZES if side <= min(sight.side for sight in sights)], default=SIZES[0])
     same_channels = sights[0].channels == sights[1].channels
     return _spec(_name(folders), _folder_data(folders, sights, relative_to), size, identity=same_channels), remarks
-
-
-def _look(folder: Path) -> tuple[Sight, list[DataError]]:
-    headers: list[ImageHeader] = []
-    bad: list[DataError] = []
-    for path in list_images(folder):
-        try:
-            headers.append(inspect_image(path))
-        except DataError as error:
-            bad.append(error)
-    if not headers:
-        raise bad[0]
-    grey = all(header.channels == 1 for header in headers)
-    side = median(min(header.width, header.height) for header in headers)
-    return Sight(len(headers), side, 1 if grey else 3), bad
 
 
 def _folder_data(folders: Sequence[Path], sights: Sequence[Sight], relative_to: Path) -> str:
@@ -86,9 +51,15 @@ def _folder_data(folders: Sequence[Path], sights: Sequence[Sight], relative_to: 
     else:
         lines.append("held_out = 0.1            # share of the images that are kept for testing")
     channels_a, channels_b = (sight.channels for sight in sights)
-    if channels_a == channels_b == 3:
-        return "\n".join(lines)
-    return "\n".join([*lines, f"channels = {{ a = {channels_a}, b = {channels_b} }}"])
+    if not channels_a == channels_b == 3:
+        lines.append(f"channels = {{ a = {channels_a}, b = {channels_b} }}")
+    spans = [f"{side} = {list(sight.span)}" for side, sight in zip("ab", sights, strict=True) if sight.span]
+    if spans:
+        lines.append(
+            f"# What is black and what is white, as seen in {LOOKED_INTO} images of a folder at most: is it so?"
+        )
+        lines.append(f"range = {{ {', '.join(spans)} }}")
+    return "\n".join(lines)
 
 
 def _spec(name: str, data: str, size: int, *, identity: bool) -> str:
@@ -146,7 +117,3 @@ every = 500               # steps between sheets of test images
 def _name(folders: Sequence[Path]) -> str:
     names = [re.sub(r"[^\w-]+", "-", folder.resolve().name).strip("-") or "images" for folder in folders]
     return "-to-".join(names)[:100]
-
-
-def _colour(channels: int) -> str:
-    return "grey" if channels == 1 else "colour"

@@ -3,7 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from tests.conftest import Result
@@ -84,3 +86,44 @@ def test_an_empty_folder(cgkit: Cli, tmp_path: Path, image_folder: Callable[...,
     result = cgkit("init", tmp_path / "a", tmp_path / "none", "--output", tmp_path / "spec.toml")
     assert result.code == 3
     assert not (tmp_path / "spec.toml").exists()
+
+
+def deep_folders(folder: Path) -> tuple[Path, Path]:
+    """Grey of 12 bits in PNG of 16, and three bands of floats in TIFF."""
+    draws = np.random.default_rng(0)
+    for name in "ab":
+        (folder / name).mkdir()
+    for number in range(3):
+        grey = draws.integers(0, 4096, (40, 44), np.uint16)
+        grey[0, 0] = 4000
+        Image.fromarray(grey).save(folder / "a" / f"{number}.png")
+        bands = draws.uniform(-1000, 3000, (40, 44, 3)).astype(np.float32)
+        bands[0, 0] = (-999.5, 0, 2999.5)
+        tifffile.imwrite(folder / "b" / f"{number}.tif", bands.clip(-999.5, 2999.5), photometric="rgb")
+    return folder / "a", folder / "b"
+
+
+def test_deep_images_get_a_range_and_their_channels(cgkit: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "spec.toml"
+    result = cgkit("init", *deep_folders(tmp_path), "--output", file)
+    assert "a: 3 images, shorter side 40 pixels, grey of uint16 from 0 to 4095" in result.err
+    assert "b: 3 images, shorter side 40 pixels, colour of float32 from -1000 to 3000" in result.err
+    assert "channels = { a = 1, b = 3 }" in file.read_text()
+    assert "range = { a = [0, 4095], b = [-1000, 3000] }" in file.read_text()
+    assert "identity = 0 " in file.read_text()
+    checked = cgkit("check", file, "--set", "generator.width=2", "--set", "discriminator.width=2")
+    assert checked.code == 0
+    assert "domain a: 1 channel of uint16, black at 0 and white at 4095" in checked.out
+    assert "domain b: 3 channels of float32, black at -1000 and white at 3000" in checked.out
+
+
+def test_16_bits_that_are_in_use_and_bands_are_seen(cgkit: Cli, tmp_path: Path) -> None:
+    for name, values in (("a", np.full((40, 40), 50_000, np.uint16)), ("b", np.full((40, 40, 13), 0.25, np.float32))):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "x.npy", values)
+    file = tmp_path / "spec.toml"
+    result = cgkit("init", tmp_path / "a", tmp_path / "b", "--output", file)
+    assert "grey of uint16\n" in result.err
+    assert "13 bands of float32 from 0.25 to 1.25" in result.err
+    assert "channels = { a = 1, b = 13 }" in file.read_text()
+    assert "range = { b = [0.25, 1.25] }" in file.read_text()
