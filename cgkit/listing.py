@@ -44,7 +44,14 @@ def _files(folder: Path, recursive: bool, visited: set[tuple[int, int]]) -> Iter
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror or error}") from error
     for entry in entries:
-        if not entry.is_dir():
+        if not _is_folder(entry):
             yield folder / entry.name
         elif recursive and not entry.name.startswith("."):
             yield from _files(folder / entry.name, recursive, visited)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round in a circle is a file that cannot be read
+        return False

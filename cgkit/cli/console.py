@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cgkit.plugins import Plugins
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def plugins(context: click.Context) -> Plugins:
@@ -94,5 +94,5 @@ def as_json(value: Any) -> str:
 
 
 def clean(text: str) -> str:
-    """Return a text without control characters and undecodable bytes: a file's name may hold both."""
+    """Return a text without what a file's name may hold: control characters, undecodable bytes, turns of direction."""
     return _CONTROL.sub("?", text)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
@@ -31,9 +31,20 @@ class FirstChannel(nn.Module):
         return images[:, :1]
 
 
-def translator(generator: nn.Module, channels: object = 3) -> Translator:
+class Bands(nn.Module):
+    """As many bands as are wanted, each the first channel."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images[:, :1].expand(-1, self.count, -1, -1)
+
+
+def translator(generator: nn.Module, channels: object = 3, **data: object) -> Translator:
     plugins = load_plugins(installed=False)
-    values = {"data": {"source": "seasons", "channels": channels, "size": 16}, "objective": {"identity": 0}}
+    values = {"data": {"source": "seasons", "channels": channels, "size": 16, **data}, "objective": {"identity": 0}}
     spec = resolve_spec(values, plugins)
     return Translator(generator, ModelInfo(spec, 0, False), "a2b", Precision("fp32", torch.device("cpu")))
 
@@ -64,6 +75,7 @@ def test_an_array_comes_back_as_an_array_of_its_type(
     assert np.allclose(translated.astype(float), highest - image.astype(float), atol=1e-6 * highest, rtol=0)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 65535))
 def test_no_level_of_16_bits_is_lost(level: int) -> None:
     class Same(nn.Module):
@@ -134,6 +146,77 @@ def test_an_image_that_does_not_fit_is_refused_in_words(negative: Translator, im
 def test_what_is_no_image_is_refused(negative: Translator) -> None:
     with pytest.raises(UsageError, match="not int"):
         negative(7)  # type: ignore[call-overload]
+
+
+class TestRanges:
+    """Where a domain's range is declared, its arrays, pictures and files are in it."""
+
+    RANGES: ClassVar[dict[str, object]] = {
+        "range": {"a": [0, 4095], "b": [-1000, 3000]},
+        "depth": {"a": "uint16", "b": "float32"},
+    }
+
+    def test_whole_numbers_become_what_the_target_holds(self) -> None:
+        grey_to_bands = translator(Bands(3), [1, 3], **self.RANGES)
+        translated = grey_to_bands(np.array([[0, 4095], [1024, 9999]], np.uint16))
+        assert (translated.dtype, translated.shape) == (np.float32, (2, 2, 3))
+        expected = np.array([[-1000, 3000], [-1000 + 4000 * 1024 / 4095, 3000]])
+        assert np.allclose(translated, expected[..., None], atol=1e-3)
+
+    def test_floats_are_in_the_range_and_stay_floats(self) -> None:
+        grey_to_bands = translator(Bands(3), [1, 3], **self.RANGES)
+        for depth in (np.float32, np.float64):
+            translated = grey_to_bands(np.full((2, 2, 2, 1), 4095, depth))
+            assert (translated.dtype, translated.shape) == (depth, (2, 2, 2, 3))
+            assert np.allclose(translated, 3000)
+        back = translator(Bands(1), [3, 1], range={"a": [-1000, 3000]}, depth={"a": "float32", "b": "uint16"})
+        assert np.allclose(back(np.full((2, 2, 3), 1000, np.float32)), 0.5)
+
+    def test_pictures_have_the_depth_of_their_domain(self) -> None:
+        deep = translator(Bands(1), 1, depth="uint16")
+        image = Image.fromarray(np.array([[0, 1, 65_535]], np.uint16))
+        translated = deep(image)
+        assert translated.mode == "I;16"
+        assert np.abs(np.asarray(translated).astype(int) - np.asarray(image)).max() <= 1
+        floats = translator(Bands(1), 1, range=[-1000, 3000], depth="float32")
+        image = Image.fromarray(np.array([[-1000.0, 17.25, 3000]], np.float32))
+        translated = floats(image)
+        assert translated.mode == "F"
+        assert np.allclose(np.asarray(translated), np.asarray(image), atol=1e-3)
+
+    def test_what_no_picture_can_hold_comes_back_as_an_array(self, tmp_path: Path) -> None:
+        Image.fromarray(np.array([[0, 4095]], np.uint16)).save(tmp_path / "x.png")
+        grey_to_bands = translator(Bands(3), [1, 3], **self.RANGES)
+        for image in (tmp_path / "x.png", Image.open(tmp_path / "x.png")):
+            translated = grey_to_bands(image)
+            assert isinstance(translated, np.ndarray)
+            assert translated.tolist() == [[[-1000.0] * 3, [3000.0] * 3]]
+
+    def test_tensors_are_what_networks_see(self) -> None:
+        grey_to_bands = translator(Bands(3), [1, 3], **self.RANGES)
+        image = torch.rand(1, 4, 4)
+        assert torch.allclose(grey_to_bands(image), image.expand(3, -1, -1), atol=1e-6)
+
+
+class TestTransparency:
+    def test_it_is_composited_or_carried_or_seen(self) -> None:
+        picture = Image.new("RGBA", (4, 4), (255, 0, 0, 51))
+        assert translator(Negative())(picture).mode == "RGB"
+        carried = translator(Negative(), alpha="carry", background=[0, 0, 0])(picture)
+        assert (carried.mode, carried.getpixel((0, 0))) == ("RGBA", (204, 255, 255, 51))
+        seen = translator(Negative(), 4, alpha="channel")(picture)
+        assert (seen.mode, seen.getpixel((0, 0))) == ("RGBA", (0, 255, 255, 204))
+        assert translator(Negative(), alpha="carry")(Image.new("RGB", (4, 4))).mode == "RGB"
+
+    def test_arrays_have_it_as_a_channel_where_the_model_does(self) -> None:
+        translated = translator(Negative(), 4, alpha="channel")(np.zeros((2, 2, 4), np.uint8))
+        assert translated.tolist() == [[[255] * 4] * 2] * 2
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 13])
+def test_any_number_of_bands(channels: int) -> None:
+    image = np.random.default_rng(0).integers(0, 65_536, (5, 6, channels), np.uint16)
+    assert np.abs(translator(Negative(), channels)(image).astype(int) - (65_535 - image.astype(int))).max() <= 1
 
 
 def test_models_are_told_apart() -> None:
