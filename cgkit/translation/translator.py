@@ -111,9 +111,12 @@ class Translator:
         """Translate an image, a batch or a list of images, of any height and width; the result has the same form.
 
         Args:
-            images: a tensor `(C, H, W)` or `(N, C, H, W)` in [0, 1]; an array `(H, W, C)` or `(N, H, W, C)`, uint8,
-                uint16 or float in [0, 1], `(H, W)` where there is one channel; a picture of Pillow; a file's path,
-                which comes back as a picture; or a list of any of these, translated one after the other.
+            images: a tensor `(C, H, W)` or `(N, C, H, W)` in [0, 1]; an array `(H, W, C)` or `(N, H, W, C)`, `(H, W)`
+                where there is one channel, in the range of its domain, or, where the spec declares none, uint8, uint16
+                or float in [0, 1]; a picture of Pillow, or a file's path, which come back as a picture, or as an array
+                where no picture can hold the translation; or a list of any of these, translated one after the other.
+
+        Whole numbers come back as whole numbers, unless the range of the target domain is one of floats.
 
         Raises:
             DataError: an image has another shape, type or range than the model reads, or cannot be read.
