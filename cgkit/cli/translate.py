@@ -29,7 +29,8 @@ FORMATS = ("png", "jpg", "webp", "tiff", "bmp", "npy", "npz")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "bf16", "fp32"]),
-    help="What it computes in; auto is bf16 where the hardware multiplies it. [default: as it was trained]",
+    help="What it computes in; auto is bf16 where the hardware multiplies it. "
+    "[default: as it was trained; fp32 for more than 8 bits]",
 )
 @click.option("--batch", type=click.IntRange(1, 4096), default=4, show_default=True, help="Images translated at once.")
 @click.option(

@@ -77,7 +77,7 @@ class Translator:
                 where there is one.
             device: `cpu`, `cuda` or `cuda:N`; by default CUDA where there is one.
             precision: `fp32`, `bf16`, or `auto` for bf16 where the hardware multiplies it natively; by default as the
-                model was trained.
+                model was trained, and fp32 where translations have more than 8 bits.
             tile: `auto` translates images in tiles where whole ones would need much memory, `never` does not, a number
                 always does, with so many pixels a side.
             tiling: `exact` gives the result of the whole image; `thumbnail` and `independent` are approximations.
@@ -92,7 +92,9 @@ class Translator:
         info = read_model(model, plugins)
         generator = load_generator(model, info, direction, plugins, weights)
         trained = info.spec.train.precision
-        wanted = precision or ("fp32" if trained == "fp64" else trained)
+        target = pixel_formats(info.spec.data)["ab".index(direction[-1])]
+        # bf16 tells 128 levels apart between 1/2 and 1: enough for 8 bits, and for nothing deeper.
+        wanted = precision or ("fp32" if trained == "fp64" or target.depth != "uint8" else trained)
         device_and_precision = choose_precision(wanted, choose_device(device))
         translator = cls(generator, info, direction, device_and_precision, Tiling(tile, tiling))
         translator.max_pixels = max_pixels

@@ -101,6 +101,16 @@ class TestGreyOf16BitsToBandsOfFloats:
         assert cgkit("translate", deep / "run", deep / "a", "--output", tmp_path / "out", "--format", "npy").code == 0
         assert np.load(tmp_path / "out" / "0.npy").dtype == np.float32
 
+    def test_what_was_trained_in_bf16_is_translated_in_fp32(self, deep: Path, tmp_path: Path) -> None:
+        model = shutil.copytree(deep / "run" / "model", tmp_path / "model")
+        config = model / "config.json"
+        config.write_text(config.read_text().replace('"precision": "fp32"', '"precision": "bf16"'))
+        assert '"bf16"' in config.read_text()
+        image = torch.rand(1, 16, 16)
+        expected, halved = (package.Translator.load(folder, device="cpu") for folder in (deep / "run", model))
+        assert halved(image).equal(expected(image))
+        assert not package.Translator.load(model, device="cpu", precision="bf16")(image).equal(expected(image))
+
     def test_it_is_sampled_and_evaluated(self, cgkit: Cli, deep: Path) -> None:
         assert next((deep / "run" / "samples").glob("*.png")).stat().st_size > 0
         result = cgkit("evaluate", deep / "run", "--metrics", "l1,cycle", "--json")
