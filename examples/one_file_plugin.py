@@ -3,7 +3,7 @@
 In the spec:
 
     [generator]
-    name = "linear"
+    name = "one-layer"
     kernel = 5
 
 A package that others can install is written by: cgkit plugins new linear --kind generator
@@ -20,7 +20,7 @@ import cgkit
 from cgkit.registry import Registries
 
 
-class LinearGenerator(nn.Sequential):
+class OneLayerGenerator(nn.Sequential):
     """One convolution and a tanh: the smallest generator.
 
     Args:
@@ -36,4 +36,4 @@ class LinearGenerator(nn.Sequential):
 @cgkit.hookimpl
 def cgkit_register(registries: Registries) -> None:
     """Add what this file holds."""
-    registries.generators.add("linear", LinearGenerator)
+    registries.generators.add("one-layer", OneLayerGenerator)

@@ -15,7 +15,7 @@ from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.model_folder import DIRECTIONS, ModelInfo, load_generator, read_model
 from cgkit.engine.pixel_formats import pixel_formats
 from cgkit.engine.precision import choose_device, choose_precision
-from cgkit.engine.run_folder import RunFolder
+from cgkit.engine.run_folder import RunFolder, no_run_folder
 from cgkit.errors import CgkitError, CheckpointError, UsageError
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.record import Evaluation, weights_name, write_evaluation
@@ -91,7 +91,7 @@ def evaluate(
 def _spec(folder: RunFolder, metrics: Sequence[str], plugins: Plugins) -> Spec:
     values = folder.remembered_spec()
     if values is None:
-        raise CheckpointError(f"{folder.path} is not a run folder", hint="give the folder that cgkit run wrote")
+        raise no_run_folder(folder.path)
     if metrics:
         said: dict[str, Any] = {use["name"]: use for use in values.get("metric", ())}
         if ALL in metrics:

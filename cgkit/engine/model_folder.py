@@ -18,7 +18,7 @@ from cgkit.checkpoints import load_strictly, tensor_files
 from cgkit.engine.assembly import build_generator
 from cgkit.engine.continuation import refuse_other_plugins
 from cgkit.engine.model_card import model_card
-from cgkit.engine.run_folder import made_with
+from cgkit.engine.run_folder import made_with, no_run_folder
 from cgkit.errors import CheckpointError, UsageError
 from cgkit.evaluation.numbers import Number
 from cgkit.plugins import Plugins
@@ -109,7 +109,7 @@ def find_model(run_or_model: str | os.PathLike[str]) -> Path:
     """
     folder = Path(run_or_model)
     if not folder.is_dir():
-        raise CheckpointError(f"{folder} is not a run folder", hint="give the folder that cgkit run wrote")
+        raise no_run_folder(folder)
     if (folder / "model").is_dir():
         return folder / "model"
     if not (folder / "config.json").exists() and (folder / "spec.resolved.json").exists():

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     import torch
 
 
+def no_run_folder(path: Path) -> CheckpointError:
+    """Return the error that says of a path why it is not a folder that a run has written."""
+    problem = "is not a run folder" if path.is_dir() else "is not a folder" if path.exists() else "does not exist"
+    return CheckpointError(f"{path} {problem}", hint="give the folder that cgkit run wrote")
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The paths in a run folder, and the small files that are kept there."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cgkit.engine.run_folder import RunFolder
+from cgkit.engine.run_folder import RunFolder, no_run_folder
 from cgkit.errors import CgkitError, CheckpointError
 from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.record import FILE as EVALUATION
@@ -89,7 +89,7 @@ def read_record(path: Path) -> Record:
         problems,
     )
     if not any((record.status, record.written, record.spec, record.history, record.sheets)):
-        raise CheckpointError(f"{path} is not a run folder", hint="give the folder that cgkit run wrote")
+        raise no_run_folder(path)
     return record
 
 

@@ -30,10 +30,10 @@ def test_a_run_has_a_report_at_its_end_which_can_be_written_anew(cgkit: Cli, tin
 
 def test_what_cannot_be_done_is_told_and_nothing_is_lost(cgkit: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for folder in (tmp_path / "empty", tmp_path / "nowhere"):
-        result = cgkit("report", folder)
+    for name, problem in (("empty", "is not a run folder"), ("nowhere", "does not exist")):
+        result = cgkit("report", tmp_path / name)
         assert result.code == 5
-        assert "is not a run folder" in result.err
+        assert problem in result.err
     assert list((tmp_path / "empty").iterdir()) == []
 
     (tmp_path / "run").mkdir()

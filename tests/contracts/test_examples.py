@@ -47,7 +47,7 @@ def test_the_plugin_in_one_file_trains_and_keeps_the_contract(
 ) -> None:
     plugin = EXAMPLES / "one_file_plugin.py"
     networks = tiny_spec.read_text().replace(
-        'name = "resnet"\nwidth = 4\nblocks = 1\n', 'name = "linear"\nkernel = 5\n'
+        'name = "resnet"\nwidth = 4\nblocks = 1\n', 'name = "one-layer"\nkernel = 5\n'
     )
     tiny_spec.write_text(networks)
     assert cgkit("run", tiny_spec, "--output", tmp_path / "run", "--plugin", plugin).code == 0

@@ -110,6 +110,7 @@ def test_notes_are_read_in_their_order(run_folder: Path) -> None:
 
 def test_a_folder_without_anything_of_a_run_is_none(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear reader")
-    for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "letter.txt"):
-        with pytest.raises(CheckpointError, match="is not a run folder"):
-            read_record(folder)
+    problems = {"": "is not a run folder", "nowhere": "does not exist", "letter.txt": "is not a folder"}
+    for name, problem in problems.items():
+        with pytest.raises(CheckpointError, match=problem):
+            read_record(tmp_path / name)
