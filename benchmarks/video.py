@@ -39,13 +39,13 @@ def clips(size: int, frames: int) -> dict[str, Clip]:
     """Return the clips by what changes in them."""
     random = np.random.default_rng(0)
     still = np.repeat(scene(size)[None], frames, 0)
-    noisy = still + random.normal(0, 0.02, still.shape)
-    passing = noisy.copy()
+    noisy = still + random.normal(0, 0.01, still.shape)
+    passing = still.copy()
     for number, frame in enumerate(passing):
         left = number * size // 3 // frames
         frame[:, size // 4 : size // 2, left : left + size // 8] = 0.98
     drift = 1 + 0.15 * np.sin(np.arange(frames) / 3)[:, None, None, None]
-    made = {"noise": noisy, "something passes": passing, "brightness drifts": noisy * drift}
+    made = {"noise": noisy, "something passes": passing, "brightness drifts": still * drift}
     return {name: clip.clip(0, 1).astype(np.float32) for name, clip in made.items()}
 
 

@@ -69,30 +69,21 @@ def norm_of(node: fx.Node) -> NormCall | None:
     return norm_call(node.target, node.args, node.kwargs) if node.op == "call_function" else None
 
 
+_KNOWN = frozenset(
+    {"shape", "size", "ndim", "dim", "numel", "dtype", "is_floating_point", "stride", "is_contiguous", "requires_grad"}
+)
+"""What does not depend on what a tensor holds."""
+
+
 class _Sized(fx.Proxy):
-    """Stands for a value while a forward pass is followed, and knows its shape, so that code may ask for it."""
+    """Stands for a value while a forward pass is followed; code may ask for its shape, type and layout."""
 
     @property
     def _example(self) -> Any:
         return self.tracer.example(self.node)  # type: ignore[attr-defined]
 
-    @property
-    def shape(self) -> Any:
-        return self._example.shape
-
-    @property
-    def ndim(self) -> Any:
-        return self._example.ndim
-
-    @property
-    def dtype(self) -> Any:
-        return self._example.dtype
-
-    def size(self, dimension: int | None = None) -> Any:
-        return self._example.size() if dimension is None else self._example.size(dimension)
-
-    def dim(self) -> Any:
-        return self._example.dim()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._example, name) if name in _KNOWN else super().__getattr__(name)
 
     def __iadd__(self, other: Any) -> Any:
         return self._in_place(operator.iadd, other)
