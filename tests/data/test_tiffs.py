@@ -158,3 +158,14 @@ def test_without_the_library_one_line_says_what_to_install(tmp_path: Path, monke
     with pytest.raises(DataError) as caught:
         inspect_image(tmp_path / "deep.tif")
     assert str(caught.value).endswith('deep.tif: this kind of TIFF needs tifffile; pip install "cgkit[tiff]"')
+
+
+@pytest.mark.parametrize("tag", ["StripByteCounts", "StripOffsets"])
+def test_a_strip_that_is_not_there_is_no_strip_of_zeros(tmp_path: Path, tag: str) -> None:
+    tiff(tmp_path / NAME, noise(9, 9), rowsperstrip=3)
+    assert read_image(tmp_path / NAME, PixelFormat(1)).shape == (1, 9, 9)
+    with tifffile.TiffFile(tmp_path / NAME, mode="r+b") as file:
+        tags = file.pages[0].tags
+        tags[tag].overwrite([*tags[tag].value[:-1], 0 if tag == "StripByteCounts" else 10**6])
+    with pytest.raises(DataError, match="some of its data is missing"):
+        read_image(tmp_path / NAME, PixelFormat(1))
