@@ -20,7 +20,8 @@ from cgkit.contracts import KINDS, Kind
 from cgkit.options import REQUIRED, Option, options_of
 from cgkit.plugins import load_plugins
 from cgkit.registry import Component, Registry
-from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec, Use
+from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec
+from cgkit.spec.tables import Use
 from cgkit.testing import Check
 from cgkit.testing.checks import all_checks
 from cgkit.type_names import bounds, type_name

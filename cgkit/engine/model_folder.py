@@ -23,7 +23,8 @@ from cgkit.errors import CheckpointError, UsageError
 from cgkit.evaluation.numbers import Number
 from cgkit.plugins import Plugins
 from cgkit.spec import Spec, resolve_spec
-from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, Data
+from cgkit.spec.images import Data
+from cgkit.spec.model import ARRAYS, COMPONENT_TABLES
 from cgkit.spec.reading import Layer
 
 FORMAT = 2

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from cgkit.data.pixels import PixelFormat
 from cgkit.errors import Problem, SpecError
 from cgkit.spec import Spec
-from cgkit.spec.model import Data, Depths
-from cgkit.spec.values import unheld
+from cgkit.spec.images import Data, Depths, unheld
 
 
 def pixel_formats(data: Data) -> tuple[PixelFormat, PixelFormat]:

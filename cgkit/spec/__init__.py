@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cgkit.spec.loading import load_spec, resolve_spec
-from cgkit.spec.model import Spec, Use
+from cgkit.spec.model import Spec
+from cgkit.spec.tables import Use
 
 __all__ = ["Spec", "Use", "load_spec", "resolve_spec"]

@@ -10,7 +10,8 @@ from typing import Any
 from cgkit.errors import CgkitError, PluginError, UnknownComponentError
 from cgkit.options import paths_among
 from cgkit.registry import Registries, Registry
-from cgkit.spec.model import COMPONENT_TABLES, SIDES, Data
+from cgkit.spec.images import Data
+from cgkit.spec.model import COMPONENT_TABLES, SIDES
 from cgkit.spec.reading import Layer
 
 _BUDGETS = ("steps", "epochs")

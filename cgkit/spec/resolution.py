@@ -13,9 +13,10 @@ from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN, Component
 from cgkit.requirements import completed
 from cgkit.spec.absence import AbsentPlugins
-from cgkit.spec.model import COMPONENT_TABLES, SIDES, Data, OpenTable, Spec, Use
+from cgkit.spec.images import Data, unheld
+from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec
 from cgkit.spec.providers import providers_used
-from cgkit.spec.values import unheld
+from cgkit.spec.tables import OpenTable, Use
 
 
 def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = None) -> tuple[Spec, list[Problem]]:

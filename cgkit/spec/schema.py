@@ -9,7 +9,8 @@ from cgkit.errors import PluginError
 from cgkit.options import REQUIRED, json_schemas_of, options_of
 from cgkit.plugins import Plugins
 from cgkit.registry import Component, Registry
-from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES, Depth, Spec
+from cgkit.spec.images import Depth
+from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES, Spec
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """The dialect that editors for TOML understand."""

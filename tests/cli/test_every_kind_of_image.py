@@ -179,14 +179,17 @@ NAMES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on colour of 8 bits."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("names")
+    (folder / "spec.toml").write_text(TINY)
+    return run(folder / "spec.toml", output=folder / "run").folder
+
+
 class TestNames:
     """Names that a terminal, a shell, JSON or another system stumbles over are names like others."""
-
-    @pytest.fixture(scope="class")
-    def trained(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        folder = tmp_path_factory.mktemp("names")
-        (folder / "spec.toml").write_text(TINY)
-        return run(folder / "spec.toml", output=folder / "run").folder
 
     @pytest.fixture
     def named(self, tmp_path: Path) -> Path:
