@@ -48,6 +48,7 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
     Raises:
         DataError: it may not be opened, or its pixels cannot be decoded.
     """
+    name = str(path).replace("\n", "\\n")  # one line a problem, whatever a file is called
     try:
         if isinstance(path, EncodedImage):
             check_length(len(path.content))
@@ -59,12 +60,12 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
             check_size(image.header.width, image.header.height, image.header.channels)
             yield OpenImage(image.header, damage_explained()(image.decode))
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: more than {most_pixels() // 1_000_000} million pixels") from error
+        raise DataError(f"{name}: more than {most_pixels() // 1_000_000} million pixels") from error
     except DataError as error:
-        raise DataError(f"{path}: {error.message}", hint=error.hint) from error
+        raise DataError(f"{name}: {error.message}", hint=error.hint) from error
     except (OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DataError(f"{path}: damaged or cut short: {reason}", hint="mend or remove it") from error
+        raise DataError(f"{name}: damaged or cut short: {reason}", hint="mend or remove it") from error
 
 
 def _opened(path: Path | EncodedImage, pixels: PixelFormat) -> AbstractContextManager[OpenImage]:

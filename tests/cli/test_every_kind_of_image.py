@@ -225,7 +225,9 @@ class TestNames:
         assert "\x1b" not in result.err
         assert "\u202e" not in result.err
         assert "[/b].png" in result.err
-        assert len([line for line in result.err.splitlines() if "not an image" in line]) == len(NAMES)
+        told = [line for line in result.err.splitlines() if line.startswith("error: ")]
+        assert len(told) == len(NAMES)
+        assert all("not an image" in line for line in told)
 
     def test_outputs_stay_below_the_folder(self, cgkit: Cli, trained: Path, tmp_path: Path) -> None:
         (tmp_path / "in" / "deep").mkdir(parents=True)
