@@ -18,11 +18,6 @@ def affine_instance(channels: int) -> nn.Module:
     return nn.InstanceNorm2d(channels, affine=True)
 
 
-def running_instance(channels: int) -> nn.Module:
-    """As old versions of PyTorch had it: with statistics in the file, which nothing uses."""
-    return nn.InstanceNorm2d(channels, track_running_stats=True)
-
-
 def batch(channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels)
 
