@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -100,10 +102,52 @@ def test_the_plugin_of_ten_lines_trains(
 
 def test_the_python_example_runs(tiny_spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tiny_spec.parent)
+    Image.new("RGB", (20, 24), "teal").save("photo.png")
     names: dict[str, Any] = {}
     exec(block("python").replace("train.steps=100", "train.steps=2"), names)
     assert names["outcome"].step == 2
     assert names["translator"].direction == "a2b"
+    with Image.open("translated.png") as translated:
+        assert translated.size == (20, 24)
+
+
+def test_every_use_of_a_run_that_is_shown_works(
+    cgkit: Cli,
+    tiny_spec: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    image_folder: Callable[..., Path],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = [tmp_path / "one", tmp_path / "other"]
+    for seed, run in enumerate(runs):
+        assert cgkit("run", tiny_spec, "--output", run, "--set", f"seed={seed}").code == 0
+    image_folder("photos")
+    for name in ("scan.tif", "panorama.tif"):
+        Image.new("RGB", (48, 40), "teal").save(name)
+    _write_clip(Path("clip.mp4"))
+    assert cgkit("export", runs[0], "--format", "published", "--output", "latest_net_G_A.pth").code == 0
+    commands = re.findall(r"^\| `cgkit ((?:translate|evaluate|compare|export|import) [^`]+)` \|", README, re.MULTILINE)
+    assert len(commands) == 8
+    for command in commands:
+        given = iter(runs)
+        arguments = [str(next(given)) if word == "RUN" else word for word in shlex.split(command)]
+        result = cgkit(*arguments)
+        assert result.code == 0, (command, result.err)
+        written = Path(arguments[arguments.index("--output") + 1]) if "--output" in arguments else runs[0]
+        assert written.exists(), command
+    translated = {path.name for path in Path("translated").iterdir()}
+    assert {"scan.tif", "panorama.tif", "clip.mp4", "image-0.png"} <= translated
+
+
+def _write_clip(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for level in (60, 120, 180):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), level, dtype=np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
 
 
 def test_the_figures_of_a_step_are_those_that_the_benchmark_wrote() -> None:
