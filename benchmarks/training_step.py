@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,15 +71,11 @@ def measure(case: Case) -> Measured:
     torch.manual_seed(0)
     images = torch.rand(2, case.batch, 3, case.size, case.size) * 2 - 1
     step = (plain if case.kind == "plain" else assembled)(case, images, device)
-    step()  # what is made once, such as Adam's averages
-    timing = timed(step, seconds=case.seconds)
-    return Measured(timing, own_peak_memory() - before, _operations(step) if case.kind == "plain" else 0)
-
-
-def _operations(step: Callable[[], object]) -> int:
-    with FlopCounterMode(display=False) as counter:
+    # The first step makes what is made once, such as Adam's averages.
+    with FlopCounterMode(display=False) if case.kind == "plain" else nullcontext() as counter:
         step()
-    return counter.get_total_flops()
+    timing = timed(step, warm_ups=0, seconds=case.seconds)
+    return Measured(timing, own_peak_memory() - before, counter.get_total_flops() if counter else 0)
 
 
 def plain(case: Case, images: torch.Tensor, device: torch.device) -> Callable[[], object]:
