@@ -42,8 +42,8 @@ def clips(size: int, frames: int) -> dict[str, Clip]:
     noisy = still + random.normal(0, 0.01, still.shape)
     passing = still.copy()
     for number, frame in enumerate(passing):
-        left = number * size // 3 // frames
-        frame[:, size // 4 : size // 2, left : left + size // 8] = 0.98
+        left = number * size // 4 // frames - size // 8
+        frame[:, size // 6 : size * 5 // 6, max(left, 0) : left + size // 4] = 0.98
     drift = 1 + 0.15 * np.sin(np.arange(frames) / 3)[:, None, None, None]
     made = {"noise": noisy, "something passes": passing, "brightness drifts": still * drift}
     return {name: clip.clip(0, 1).astype(np.float32) for name, clip in made.items()}

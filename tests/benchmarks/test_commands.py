@@ -95,3 +95,17 @@ def test_each_is_described_and_its_figures_are_committed() -> None:
     page = (FOLDER / "README.md").read_text()
     assert set(re.findall(r"^## `(\w+)\.py`", page, re.MULTILINE)) == scripts
     assert {file.name.partition("-")[0] for file in (FOLDER / "results").glob("*.json")} >= scripts
+
+
+def test_tiling(benchmark: Benchmark) -> None:
+    found = benchmark("tiling", "--sizes", "64x48", *TINY, "--methods", "exact")
+    (exact,) = found["rows"]
+    assert (exact["image"], exact["method"]) == ("64x48", "exact")
+    assert exact["seconds"] > 0
+    assert exact["peak memory, GB"] > 0.1
+
+
+def test_video(benchmark: Benchmark) -> None:
+    found = benchmark("video", "--size", 32, "--frames", 4, "--samples", 4, "--width", 4)
+    flicker = {(row["what changes"], row["statistics"]): row["flicker"] for row in found["rows"]}
+    assert flicker["something passes", "of 4 frames"] < flicker["something passes", "each frame's own"]
