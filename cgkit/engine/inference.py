@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from cgkit.engine.precision import Precision
 from cgkit.engine.scratch import Window
+from cgkit.engine.statistics import precise
 from cgkit.evaluation.gathering import Translate
 
 
@@ -40,7 +42,7 @@ def translation_by(
         was_training = generator.training
         generator.eval()
         try:
-            with precision.autocast():
+            with precision.autocast(), precise() if layout == torch.channels_last else nullcontext():
                 outputs = generator(inputs.contiguous(memory_format=layout))
         finally:
             generator.train(was_training)
