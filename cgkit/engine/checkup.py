@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -135,20 +136,17 @@ class Checkup:
         return separation, measuring.separation([train], [test]), measuring.overfitting(train, test, fake)
 
     def _logits(self, side: str, batches: Any, *, real: bool) -> list[Tensor]:
-        """Return a discriminator's logits of images in [0, 1], by scale, on the CPU; it learns nothing from them."""
-        discriminator, precision = self._trainer.model.discriminators[side], self._trainer.precision
-        was_training = discriminator.training
-        discriminator.eval()
-        try:
-            with precision.autocast():
-                judged = [
-                    logits_of(
-                        discriminator, batch.to(precision.device, precision.dtype) * 2 - 1, real=real, learning=False
-                    )
-                    for batch in batches
-                ]
-        finally:
-            discriminator.train(was_training)
+        """Return a discriminator's logits of images in [0, 1], by scale, on the CPU."""
+        # Of a copy: whatever a discriminator keeps of what it is shown, a look must leave no trace in the training.
+        discriminator, precision = (
+            copy.deepcopy(self._trainer.model.discriminators[side]).eval(),
+            self._trainer.precision,
+        )
+        with precision.autocast():
+            judged = [
+                logits_of(discriminator, batch.to(precision.device, precision.dtype) * 2 - 1, real=real, learning=False)
+                for batch in batches
+            ]
         return [torch.cat(scale).float().cpu() for scale in zip(*judged, strict=True)]
 
 

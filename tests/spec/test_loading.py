@@ -43,7 +43,7 @@ norm = "group"
 """
     ) == [
         "spec.toml:1: name: should be a valid string, got 5",
-        "spec.toml:2: colour: unknown key; there are: name, seed, requires, data, generator, discriminator,"
+        "spec.toml:2: colour: unknown key; there are: name, seed, license, requires, data, generator, discriminator,"
         " adversarial_loss, cycle_loss, identity_loss, objective, augmentation, train, schedule, checkpoint, samples,"
         " log, evaluation, metric, tracker",
         'spec.toml:4: data.sise: unknown key; did you mean "size"?',
