@@ -45,6 +45,7 @@ _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     7: lambda values: values.swapaxes(0, 1)[::-1, ::-1],
     8: lambda values: values.swapaxes(0, 1)[::-1],
 }
+_SMALL, _ROWS = 4_000_000, 256
 _WARNINGS = threading.Lock()
 """Held while warnings are silenced, which is for all threads at once."""
 
@@ -68,14 +69,30 @@ def header_of(picture: Image.Image) -> ImageHeader | None:
 
 def values_of(picture: Image.Image) -> NDArray[Any]:
     """Return a picture's values, upright and in sRGB where it says what its colours are, `(H, W, channels)`."""
-    upright = ImageOps.exif_transpose(picture)
+    # Pillow copies a picture for every step that it is asked for; of a large one, each copy counts.
+    turned = picture.getexif().get(_ORIENTATION, 1) != 1
+    upright = ImageOps.exif_transpose(picture) if turned else picture
     if picture.mode in _DEEP:
         return np.asarray(upright)[..., None].astype(_DEEP[picture.mode])
     mode = _plain_mode(picture)
     # A profile of CMYK says what CMYK means; one of a palette, or beside a transparent colour, is of the colours.
-    colours = upright if picture.mode == "CMYK" else upright.convert(mode)
-    values = np.array(in_srgb(colours).convert(mode))
+    colours = upright if picture.mode in ("CMYK", mode) else upright.convert(mode)
+    finished = in_srgb(colours)
+    values = _copied(finished if finished.mode == mode else finished.convert(mode))
     return values[..., None] if values.ndim == 2 else values
+
+
+def _copied(picture: Image.Image) -> NDArray[Any]:
+    """Return a picture's values; of a large one some rows at a time, since NumPy takes them from a copy."""
+    width, height = picture.size
+    if width * height <= _SMALL:
+        return np.array(picture)
+    bands = len(picture.getbands())
+    values = np.empty((height, width, bands) if bands > 1 else (height, width), np.uint8)
+    for top in range(0, height, _ROWS):
+        below = min(top + _ROWS, height)
+        values[top:below] = np.asarray(picture.crop((0, top, width, below)))
+    return values
 
 
 def upright(values: NDArray[Any], orientation: int | None) -> NDArray[Any]:

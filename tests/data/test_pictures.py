@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from cgkit.data import pictures
 from cgkit.data.admission import inspect_image
 from cgkit.data.images import read_image, read_with_alpha
 from cgkit.data.pixels import PixelFormat
@@ -158,3 +159,14 @@ class TestSixteenBits:
             (tmp_path / NAME).write_bytes(content[:length])
             with pytest.raises(DataError, match=r"x\.png: "):
                 read_image(tmp_path / NAME)
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3), ("RGBA", 4)])
+def test_a_large_picture_is_read_as_a_small_one_is(monkeypatch: pytest.MonkeyPatch, mode: str, channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (700, 30, channels), np.uint8)
+    picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    assert picture.mode == mode
+    monkeypatch.setattr(pictures, "_SMALL", 1)
+    assert np.array_equal(pictures.values_of(picture), pixels)
+    picture.getexif()[0x0112] = 6
+    assert np.array_equal(pictures.values_of(picture), np.rot90(pixels, -1))
