@@ -99,7 +99,7 @@ def test_colour_inversion(noted: Callable[..., Mapping], tiny_text: str) -> None
 
 
 def test_collapse(noted: Callable[..., Mapping]) -> None:
-    found = noted(*SEASONS, "objective.identity=0", "objective.cycle=0", "train.learning_rate=0.05")
+    found = noted(*SEASONS, "objective.identity=0", "objective.cycle=0", "train.learning_rate=0.1")
     note = found["collapse", "a2b"]
     assert "nearly the same image" in note.message
     assert "objective.cycle = 10" in note.advice

@@ -12,6 +12,10 @@ Norm = Literal["instance", "batch", "none"]
 """Over what features are normalised: one image's map, the batch's maps, or not at all."""
 
 
+SMALL_MAP = 1024
+"""Pixels of a map below which torch's group norm, in channels_last, takes twenty times as long as a batch norm."""
+
+
 class InstanceNorm(nn.GroupNorm):
     """Instance normalisation (Ulyanov et al., 2017): group normalisation with one group a channel.
 
@@ -35,17 +39,18 @@ class _ChannelsLastInstanceNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-        count, channels, height, width = features.shape
-        made, mean, scale = torch.native_group_norm(
-            features, weight, bias, count, channels, height * width, channels, eps
-        )
-        context.save_for_backward(features, weight, bias, mean, scale)
+        # Scale and shift are given in any case: with them torch keeps statistics of bf16 features in float32.
+        wide = torch.promote_types(features.dtype, torch.float32)
+        scale = features.new_ones(features.shape[1], dtype=wide) if weight is None else weight
+        shift = features.new_zeros(features.shape[1], dtype=wide) if bias is None else bias
+        made, mean, deviation = _with_statistics(features, scale, shift, eps)
+        context.save_for_backward(features, weight, bias, scale, mean, deviation)
         context.eps = eps
         return made
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        features, weight, bias, mean, scale = context.saved_tensors
+        features, weight, bias, scale, mean, deviation = context.saved_tensors
         wanted = context.needs_input_grad[:3]
         if torch.is_grad_enabled():  # to be differentiated again
             given = [one for one, needed in zip((features, weight, bias), wanted, strict=True) if needed]
@@ -55,7 +60,7 @@ class _ChannelsLastInstanceNorm(torch.autograd.Function):
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         of_images = [
             torch.ops.aten.native_batch_norm_backward(
-                gradient[one], features[one], weight, None, None, mean[n], scale[n], True, context.eps, wanted
+                gradient[one], features[one], scale, None, None, mean[n], deviation[n], True, context.eps, wanted
             )
             for n in range(len(features))
             for one in [slice(n, n + 1)]
@@ -67,6 +72,19 @@ class _ChannelsLastInstanceNorm(torch.autograd.Function):
             torch.stack(to_bias).sum(0) if wanted[2] else None,
             None,
         )
+
+
+def _with_statistics(features: Tensor, scale: Tensor, shift: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return normalised features, and each map's mean and 1 / deviation; the quicker of two ways that torch has."""
+    count, channels, height, width = features.shape
+    if height * width >= SMALL_MAP:
+        made: tuple[Tensor, Tensor, Tensor] = torch.native_group_norm(
+            features, scale, shift, count, channels, height * width, channels, eps
+        )
+        return made
+    of_images = [torch.native_batch_norm(image[None], scale, shift, None, None, True, 0.0, eps) for image in features]
+    maps, means, deviations = zip(*of_images, strict=True)
+    return torch.cat(maps), torch.stack(means), torch.stack(deviations)
 
 
 def _lies_channels_last(features: Tensor) -> bool:

@@ -24,6 +24,9 @@ class ReflectionPadding(nn.Module):
         """Return `(N, C, H + 2 * width, W + 2 * width)`."""
         if torch.compiler.is_exporting():  # one operation that every format knows; nobody asks for its gradient
             return F.pad(images, (self.width,) * 4, mode="reflect")
+        if images.device.type == "cpu":
+            with torch.autocast("cpu", enabled=False):  # it would be done in float32, though nothing is computed
+                return F.pad(images, (self.width,) * 4, mode="reflect")
         return _mirrored(_mirrored(images, self.width, -2), self.width, -1)
 
     def extra_repr(self) -> str:
