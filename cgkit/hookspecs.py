@@ -46,7 +46,11 @@ def cgkit_run_started(run: Run) -> None:
 
 @hookspec
 def cgkit_step_finished(run: Run, step: int, losses: Mapping[str, Tensor]) -> None:
-    """See the losses of a finished step; they are still on the device, so reading one every step costs time."""
+    """See the losses of a finished step; they are still on the device, so reading one every step costs time.
+
+    Whether they are finite is looked at while the next step is under way: a step that was not is not applied, and ends
+    the run.
+    """
 
 
 @hookspec

@@ -14,8 +14,8 @@ class ImagePool:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.images: Tensor | None = None
-        """The stored images, `(count, C, H, W)`; None before the first."""
+        self.images: list[Tensor] = []
+        """The stored images, `(C, H, W)` each; a stored image never changes, another takes its place."""
 
     def exchange(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return a batch for the discriminator: new images, and stored ones in exchange for some of them.
@@ -28,15 +28,13 @@ class ImagePool:
             return images
         shown = []
         for image in images:
-            stored = 0 if self.images is None else len(self.images)
-            if stored < self.capacity:
-                new = image[None].clone()
-                self.images = new if self.images is None else torch.cat([self.images, new])
+            if len(self.images) < self.capacity:
+                self.images.append(image.clone())
                 shown.append(image)
-            elif self.images is not None and torch.rand((), generator=generator) < 0.5:
+            elif torch.rand((), generator=generator) < 0.5:
                 place = int(torch.randint(self.capacity, (), generator=generator))
-                shown.append(self.images[place].clone())
-                self.images[place] = image
+                shown.append(self.images[place])
+                self.images[place] = image.clone()
             else:
                 shown.append(image)
         return torch.stack(shown)

@@ -20,11 +20,16 @@ class MovingAverage:
         self.updates = 0
 
     @torch.no_grad()
-    def update(self, networks: nn.Module) -> None:
-        """Move the averages towards the current weights; buffers are copied."""
+    def update(self, networks: nn.Module, *, when: Tensor) -> None:
+        """Move the averages towards the current weights; buffers are copied.
+
+        Args:
+            networks: the trained ones, whose weights are finite.
+            when: whether to do it, a scalar on the device; where not, the averages stay as they are.
+        """
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        averages: list[Tensor] = list(self.networks.parameters())
-        torch._foreach_lerp_(averages, [*networks.parameters()], 1 - decay)
-        for average, current in zip(self.networks.buffers(), networks.buffers(), strict=True):
-            average.copy_(current)
+        for weight, current in zip(self.networks.parameters(), networks.parameters(), strict=True):
+            weight.lerp_(current, when.to(weight.dtype) * (1 - decay))
+        for buffer, newest in zip(self.networks.buffers(), networks.buffers(), strict=True):
+            buffer.copy_(torch.where(when, newest, buffer))

@@ -28,10 +28,16 @@ class Precision:
         return torch.float64 if self.name == "fp64" else torch.float32
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Return the context in which networks run."""
+        """Return the context in which networks run; a weight is cast once as long as it is not left."""
         if self.name != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def as_written(self) -> AbstractContextManager[None]:
+        """Return the context, within the other, in which everything is computed in the type that it has."""
+        if self.name != "bf16":
+            return nullcontext()
+        return torch.autocast(self.device.type, enabled=False)
 
 
 def choose_device(name: str | None = None) -> torch.device:

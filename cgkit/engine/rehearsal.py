@@ -78,6 +78,7 @@ def rehearse(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), dev
     with memory_errors_explained():
         batches = next(run.batches())
         losses = {name: float(loss) for name, loss in run.trainer.step(batches).items()}
+        run.trainer.settle()
         seconds = _timed_step(run, batches)
     model = run.trainer.model
     networks = {f"generator {n}": m for n, m in model.generators.items()}
@@ -116,8 +117,8 @@ def _images(found: Inspection, train: Domain, test: Domain, pixels: PixelFormat)
 
 def _timed_step(run: Run, batches: list[Batch]) -> float:
     start = time.perf_counter()
-    losses = run.trainer.step(batches)
-    sum(float(loss) for loss in losses.values())  # waits for the device
+    run.trainer.step(batches)
+    run.trainer.settle()
     return time.perf_counter() - start
 
 

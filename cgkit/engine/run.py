@@ -90,7 +90,7 @@ class Run:
             precision=choose_precision(spec.train.precision, device),
             processes=processes,
         )
-        self._unrecorded: list[Mapping[str, Tensor | float]] = []
+        self._unrecorded: dict[int, Mapping[str, Tensor | float]] = {}
         self._saved_step = 0
         self._stopwatch = Stopwatch()
         trainer, providers = self.trainer, self._providers
@@ -138,15 +138,17 @@ class Run:
         self._stopwatch.pause()
         for batches in self.batches() if not self._assessment.exhausted else ():
             self._stopwatch.images_arrived()
-            losses = self._step(batches, stop.requested)
+            losses = trainer.step(batches, stop=stop.requested)
             # One process may be asked what the others are not; alone, one need not wait for the next step.
-            stopping = self.trainer.stop_agreed if self.processes.count > 1 else stop.requested
+            stopping = trainer.stop_agreed if self.processes.count > 1 else stop.requested
             self._stopwatch.step_finished()
             self._assessment.pass_by(batches)
             step = trainer.step_number
-            self._unrecorded.append(losses)
+            self._unrecorded[step] = losses
             observers.notify("cgkit_step_finished", run=self, step=step, losses=losses)
             last = step == trainer.steps
+            if last or stopping or self._looked_at(step):
+                trainer.settle()  # in all processes, whatever each does next
             if step % settings.log.every == 0 or last:
                 self._record(observers)
             evaluating = last or (settings.evaluation.every and step % settings.evaluation.every == 0)
@@ -173,12 +175,11 @@ class Run:
             names = ("noise",) * images
             compile_for(self.trainer, [Batch(noise_a, noise_b, names, names)], self._reporter)
 
-    def _step(self, batches: list[Batch], stop: bool) -> dict[str, Tensor]:
-        try:
-            return self.trainer.step(batches, stop=stop)
-        except DivergedError as error:
-            names = ", ".join(name for batch in batches for name in (*batch.names_a, *batch.names_b))
-            raise DivergedError(f"{error.message}; the images were {names}", hint=error.hint) from error
+    def _looked_at(self, step: int) -> bool:
+        """Return whether something is made of what was reached after a step."""
+        spec = self.spec
+        intervals = (spec.log.every, spec.samples.every, spec.evaluation.every, spec.checkpoint.every)
+        return any(interval and step % interval == 0 for interval in intervals)
 
     def batches(self) -> Iterator[list[Batch]]:
         """Yield the batches of each step that is still to do."""
@@ -216,27 +217,32 @@ class Run:
         refuse_other_plugins(providers, self.spec, self._plugins, self.folder.path)
         self.trainer.load(checkpoint.step, checkpoint.tensors, checkpoint.state["trainer"])
         self._saved_step = checkpoint.step
-        self._unrecorded = list(checkpoint.state["unrecorded"])
+        unrecorded = checkpoint.state["unrecorded"]
+        self._unrecorded = dict(enumerate(unrecorded, start=checkpoint.step - len(unrecorded) + 1))
         self._assessment.load(checkpoint.state)
         self._assessment.rewind(checkpoint.step)
         observers.rewind(checkpoint.step)
         self._reporter.message(f"continuing {self.folder.path} at step {checkpoint.step} of {self.steps}")
 
     def _save(self, observers: Observers) -> None:
+        tensors = self.trainer.tensors()
         step = self.trainer.step_number
         if not self.processes.hold_the_same(self.trainer.model.parameters()):
             raise ResourceError(
                 f"the weights of the {self.processes.count} processes differ after step {step}; nothing was saved",
                 hint="a component draws from elsewhere than torch, or the hardware errs",
             )
-        tensors = self.trainer.tensors()
         if not self.processes.is_first:
             self._saved_step = step
             return
         state = {
             "trainer": self.trainer.state(),
             **self._assessment.state(),
-            "unrecorded": [{name: float(loss) for name, loss in losses.items()} for losses in self._unrecorded],
+            "unrecorded": [
+                {name: float(loss) for name, loss in losses.items()}
+                for done, losses in self._unrecorded.items()
+                if done <= step  # a step that was not applied has left its losses
+            ],
             "data": self._fingerprints,
             "spec": self.spec.to_json(),
             "providers": self._providers,
@@ -248,13 +254,13 @@ class Run:
 
     def _record(self, observers: Observers) -> None:
         """Give the trackers the mean losses since the last record, and show how the run stands."""
-        names = self._unrecorded[-1].keys()
-        losses = {name: fmean(float(one[name]) for one in self._unrecorded) for name in names}
+        *_, newest = self._unrecorded.values()
+        losses = {name: fmean(float(one[name]) for one in self._unrecorded.values()) for name in newest}
         self._unrecorded.clear()
         trainer = self.trainer
         images = 2 * self.spec.train.batch * self.spec.train.accumulate
         progress = self._stopwatch.progress(trainer.step_number, self.steps, images, losses)
-        rate = trainer.generator_optimizer.param_groups[0]["lr"]
+        rate = trainer.optimizers.generators.param_groups[0]["lr"]
         speed = {"images_per_second": progress.images_per_second, "waiting": progress.waiting}
         observers.record(trainer.step_number, {**losses, "learning_rate": rate, **speed})
         self._reporter.progress(progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cgkit.checkpoints import load_optimizer, load_strictly, optimizer_tensors
+from cgkit.checkpoints import load_strictly
 from cgkit.contracts import Schedule
 from cgkit.data.loading import Batch
 from cgkit.data.randomness import derive_seed, generator
@@ -18,9 +17,11 @@ from cgkit.engine.cyclegan import CycleGAN, CyclePass
 from cgkit.engine.image_pool import ImagePool
 from cgkit.engine.moving_average import MovingAverage
 from cgkit.engine.objective import Fakes, Objective, RealLogits, Terms
+from cgkit.engine.optimizers import Optimizers
 from cgkit.engine.precision import Precision
 from cgkit.engine.processes import ALONE, Processes
-from cgkit.errors import CheckpointError, DivergedError
+from cgkit.engine.unsettled import Answer, Traces, Unsettled
+from cgkit.errors import CheckpointError
 from cgkit.spec import model as spec
 
 CHANNELS_LAST_FROM = 128
@@ -62,11 +63,10 @@ class Trainer:
         self._settings = settings
         model.recompute = settings.memory == "low"
         self._seed = seed
-        discriminator_rate = settings.discriminator_learning_rate or settings.learning_rate
-        self.generator_optimizer = self._adam(model.generators, settings.learning_rate)
-        self.discriminator_optimizer = self._adam(model.discriminators, discriminator_rate)
+        self.optimizers = Optimizers(model, settings)
         self.image_pools = {domain: ImagePool(settings.image_pool) for domain in ("a", "b")}
         self.moving_average = None if settings.ema is None else MovingAverage(model.generators, settings.ema)
+        self._unsettled: Unsettled | None = None
 
     @property
     def best_generators(self) -> nn.ModuleDict:
@@ -77,25 +77,46 @@ class Trainer:
         """Do one step on one batch, or on several whose gradients are averaged; return the loss terms.
 
         The terms are scalars on the device, with their weights applied. With several processes each has its share of
-        every batch, and gradients and terms are those of the whole.
+        every batch, and gradients and terms are those of the whole. Where one is not finite the step changes nothing,
+        which is told by the next step, or by `settle`: this one waits for nothing.
 
         Args:
             batches: the images.
             stop: whether this process was asked to stop; see `stop_agreed`.
 
         Raises:
-            DivergedError: a term or a gradient is not finite; nothing was changed.
+            DivergedError: as of `settle`, of the step before.
         """
         self._seed_draws()
-        self._set_learning_rates()
+        self.optimizers.set_learning_rates(self._schedule(self.step_number, self.steps, self._epoch_steps))
+        before = Traces.of((self.model, self.objective.parts), self.image_pools)
         losses, judged = self._learn(batches)
         # The discriminators learn from images made before the generators' update, so both updates can wait until
         # it is known that every gradient is finite.
         self._average(losses, stop)
-        self._update(losses)
+        self.settle()
+        finite = self._update(losses)
         self._observe(_together(judged))
         self.step_number += 1
+        images = [name for batch in batches for name in (*batch.names_a, *batch.names_b)]
+        self._unsettled = Unsettled(self.step_number, losses, images, before, Answer(finite))
         return losses
+
+    def settle(self) -> None:
+        """Wait until it is known whether the last step was applied.
+
+        Raises:
+            DivergedError: a term or a gradient was not finite; all is as it was before that step.
+        """
+        last, self._unsettled = self._unsettled, None
+        if last is None or last.finite:
+            return
+        self.optimizers.forget_gradients()
+        last.before.restore(self.image_pools)
+        if self.moving_average:
+            self.moving_average.updates -= 1
+        self.step_number = last.number - 1
+        raise last.error()
 
     def compile(self, batches: Sequence[Batch]) -> None:
         """Compile the networks by trying on such batches all that a step computes; nothing is learned from them.
@@ -103,7 +124,7 @@ class Trainer:
         Raises:
             Exception: whatever the compiler raises; the networks are as they were.
         """
-        before = copy.deepcopy((self.model.state_dict(), self.objective.parts.state_dict(), self.image_pools))
+        before = Traces.of((self.model, self.objective.parts), self.image_pools)
         self.model.compile_networks()
         try:
             self._seed_draws()
@@ -112,20 +133,18 @@ class Trainer:
             self.model.compiled.clear()
             raise
         finally:
-            networks, parts, self.image_pools = before
-            self.model.load_state_dict(networks)
-            self.objective.parts.load_state_dict(parts)
-            for optimizer in self._optimizers().values():
-                optimizer.zero_grad(set_to_none=True)
+            before.restore(self.image_pools)
+            self.optimizers.forget_gradients()
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """Return everything that a resumed run needs, by file."""
+        """Return everything that a resumed run needs, by file.
+
+        Raises:
+            DivergedError: as of `settle`.
+        """
+        self.settle()
         files: dict[str, dict[str, Tensor]] = {"model": dict(self.model.state_dict())}
-        files["optimizer"] = {
-            f"{name}.{key}": tensor
-            for name, optimizer in self._optimizers().items()
-            for key, tensor in optimizer_tensors(optimizer)[0].items()
-        }
+        files["optimizer"] = self.optimizers.tensors()
         files["components"] = dict(self.objective.parts.state_dict())
         files["pool"] = self._pooled()
         if self.moving_average:
@@ -135,7 +154,7 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Return the JSON values that go with `tensors()`."""
         return {
-            "optimizers": {name: optimizer_tensors(optimizer)[1] for name, optimizer in self._optimizers().items()},
+            "optimizers": self.optimizers.state(),
             "ema_updates": self.moving_average.updates if self.moving_average else None,
         }
 
@@ -150,31 +169,28 @@ class Trainer:
         if self.moving_average:
             load_strictly(self.moving_average.networks, tensors.get("ema", {}), what="ema")
             self.moving_average.updates = int(state["ema_updates"])
-        for name, optimizer in self._optimizers().items():
-            prefix = f"{name}."
-            own = {k.removeprefix(prefix): t for k, t in tensors.get("optimizer", {}).items() if k.startswith(prefix)}
-            load_optimizer(optimizer, own, state["optimizers"][name])
+        self.optimizers.load(tensors.get("optimizer", {}), state["optimizers"])
         for domain, pool in self.image_pools.items():
             images = tensors.get("pool", {}).get(_pool_name(domain, self.processes.rank))
             if images is not None and len(images) > pool.capacity:
                 raise CheckpointError(f"the image pool holds {len(images)} images, more than {pool.capacity}")
-            pool.images = None if images is None else images.to(self.precision.device)
+            pool.images = [] if images is None else list(images.to(self.precision.device))
+        self._unsettled = None
         self.step_number = step
 
     def _learn(self, batches: Sequence[Batch]) -> tuple[Terms, list[RealLogits]]:
         """Add to every network's gradients what batches teach; return the losses, and the logits of real images."""
         losses: Terms = {}
-        cycles: list[CyclePass] = []
-        with _frozen(self.model.discriminators):
-            for batch in batches:
-                cycles.append(self._teach_generators(batch, losses, share=1 / len(batches)))
         judged: list[RealLogits] = []
-        for number, cycle in enumerate(cycles):
-            fakes = self._exchange(self.objective.fakes(cycle), number)
-            with self.precision.autocast():
+        share = 1 / len(batches)
+        with self.precision.autocast():
+            with _frozen(self.model.discriminators):
+                cycles = [self._teach_generators(batch, losses, share) for batch in batches]
+            for number, cycle in enumerate(cycles):
+                fakes = self._exchange(self.objective.fakes(cycle), number)
                 terms, real_logits = self.objective.discriminators(self.model, cycle, fakes)
-            self._backward(terms, losses, share=1 / len(batches))
-            judged.append(real_logits)
+                self._backward(terms, losses, share)
+                judged.append(real_logits)
         return losses, judged
 
     def _teach_generators(self, batch: Batch, losses: Terms, share: float) -> CyclePass:
@@ -184,10 +200,8 @@ class Trainer:
         # Made one after the other, one cycle's history is forgotten before the next one's is made.
         together = self._settings.memory == "fast"
         for passes in (self.objective.passes,) if together else self.objective.passes.apart():
-            with self.precision.autocast():
-                cycle = self.model(real_a, real_b, passes)
-                terms = self.objective.generators(self.model, cycle)
-            self._backward(terms, losses, share)
+            cycle = self.model(real_a, real_b, passes)
+            self._backward(self.objective.generators(self.model, cycle), losses, share)
             whole = whole.beside(cycle.detached())
         return whole
 
@@ -197,13 +211,7 @@ class Trainer:
         if self.processes.count == 1:
             return
         asked = torch.tensor(float(stop), device=self.precision.device)
-        gradients = [
-            parameter.grad
-            for optimizer in self._optimizers().values()
-            for parameter in _parameters(optimizer)
-            if parameter.grad is not None
-        ]
-        self.processes.average([*gradients, *losses.values(), asked])
+        self.processes.average([*self.optimizers.gradients(), *losses.values(), asked])
         self.stop_agreed = bool(asked > 0)
 
     def _observe(self, real_logits: RealLogits) -> None:
@@ -221,45 +229,26 @@ class Trainer:
         return {
             _pool_name(domain, rank): images
             for domain, pool in self.image_pools.items()
-            if pool.images is not None
-            for rank, images in enumerate(self.processes.gather(pool.images))
+            if pool.images
+            for rank, images in enumerate(self.processes.gather(torch.stack(pool.images)))
         }
 
-    def _update(self, losses: Terms) -> None:
-        norms = [self._gradient_norm(optimizer) for optimizer in self._optimizers().values()]
-        if not bool(torch.isfinite(torch.stack([*losses.values(), *norms])).all()):
-            for optimizer in self._optimizers().values():
-                optimizer.zero_grad(set_to_none=True)
-            raise self._diverged(losses)
-        for optimizer, norm in zip(self._optimizers().values(), norms, strict=True):
-            if self._settings.clip_gradients is not None:
-                parameters = list(_parameters(optimizer))
-                nn.utils.clip_grads_with_norm_(parameters, self._settings.clip_gradients, norm)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+    def _update(self, losses: Terms) -> Tensor:
+        """Change the weights unless something is not finite; return whether it was done."""
+        norms = self.optimizers.gradient_norms()
+        finite = torch.isfinite(torch.stack([*losses.values(), *norms])).all()
+        self.optimizers.update(norms, finite)
         if self.moving_average:
-            self.moving_average.update(self.model.generators)
-
-    def _gradient_norm(self, optimizer: torch.optim.Optimizer) -> Tensor:
-        gradients = [parameter.grad for parameter in _parameters(optimizer) if parameter.grad is not None]
-        if not gradients:
-            return torch.zeros((), dtype=self.precision.dtype, device=self.precision.device)
-        return nn.utils.get_total_norm(gradients)
-
-    def _diverged(self, losses: Terms) -> DivergedError:
-        bad = [f"{name} = {float(term)}" for name, term in losses.items() if not torch.isfinite(term)]
-        what = ", ".join(bad) or "a gradient (every loss is finite)"
-        return DivergedError(
-            f"not finite at step {self.step_number + 1}: {what}; the step was not applied",
-            hint='a lower learning_rate, clip_gradients or precision = "fp32" may help',
-        )
+            self.moving_average.update(self.model.generators, when=finite)
+        return finite
 
     def _backward(self, terms: Terms, losses: Terms, share: float) -> None:
         """Add the terms' gradients to the parameters', and their values to the losses."""
-        if terms:
-            torch.autograd.backward(torch.stack(list(terms.values())).sum() * share)
-        for name, term in terms.items():
-            losses[name] = losses.get(name, torch.zeros_like(term)) + term.detach() * share
+        with self.precision.as_written():
+            if terms:
+                torch.autograd.backward(torch.stack(list(terms.values())).sum() * share)
+            for name, term in terms.items():
+                losses[name] = losses.get(name, torch.zeros_like(term)) + term.detach() * share
 
     def _exchange(self, fakes: Fakes, number: int) -> Fakes:
         images = {"a": fakes.a, "b": fakes.b}
@@ -274,25 +263,8 @@ class Trainer:
         """Dropout, penalties and the discriminators' augmentations draw from torch's own generators."""
         torch.manual_seed(derive_seed(self._seed, "step", self.step_number, *self.processes.stream))
 
-    def _set_learning_rates(self) -> None:
-        factor = self._schedule(self.step_number, self.steps, self._epoch_steps)
-        for optimizer in self._optimizers().values():
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * factor
-
     def _placed(self, images: Tensor) -> Tensor:
         return _laid_out(images.to(self.precision.device, self.precision.dtype, non_blocking=True))
-
-    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        return {"generators": self.generator_optimizer, "discriminators": self.discriminator_optimizer}
-
-    def _adam(self, networks: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-        group = {"params": list(networks.parameters()), "lr": learning_rate, "initial_lr": learning_rate}
-        return torch.optim.Adam([group], lr=learning_rate, betas=self._settings.betas, fused=True)
-
-
-def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
-    return (parameter for group in optimizer.param_groups for parameter in group["params"])
 
 
 def _laid_out(images: Tensor) -> Tensor:

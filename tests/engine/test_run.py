@@ -12,7 +12,7 @@ from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file
 
-from cgkit.checkpoints import list_checkpoints
+from cgkit.checkpoints import list_checkpoints, read_latest
 from cgkit.engine.launch import run
 from cgkit.errors import DataError, DivergedError, RunFolderInUseError, SpecError
 from cgkit.plugins import Plugins, load_plugins
@@ -128,19 +128,24 @@ class Exploding:
         return (reconstruction - target).abs().mean() * (float("inf") if self.calls > 6 else 1)
 
 
+@pytest.mark.parametrize("steps", [3, 4], ids=["in the last step", "before"])
 def test_a_loss_that_is_not_finite_is_named_with_its_images_and_what_was_reached_is_saved(
-    tiny_spec: Path, tmp_path: Path
+    tiny_spec: Path, tmp_path: Path, steps: int
 ) -> None:
     plugins = load_plugins(installed=False)
     plugins.registries.reconstruction_losses.add("exploding", Exploding)
     folder = tmp_path / "run"
     message = r"not finite at step 3: cycle_backward = inf; the step was not applied; the images were scene-"
+    overrides = ["cycle_loss.name=exploding", f"train.steps={steps}", "checkpoint.every=100"]
     with pytest.raises(DivergedError, match=message):
-        run(tiny_spec, overrides=["cycle_loss.name=exploding"], output=folder, plugins=plugins)
+        run(tiny_spec, overrides=overrides, output=folder, plugins=plugins)
     status = json.loads((folder / "status.json").read_text())
     assert (status["state"], status["exit_code"], status["step"]) == ("diverged", 6, 2)
     newest = list_checkpoints(folder / "checkpoints")[-1]
     assert newest.name == "step-000000002"
+    saved = read_latest(folder / "checkpoints", report=pytest.fail)
+    assert saved is not None
+    assert len(saved.state["unrecorded"]) == 2
     assert all(tensor.isfinite().all() for tensor in load_file(newest / "model.safetensors").values())
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cgkit.data.loading import Batch
 from cgkit.engine.assembly import assemble
@@ -163,7 +164,7 @@ def test_both_generators_learn_jointly_and_discriminators_from_images_made_befor
 def test_a_gradient_longer_than_the_limit_is_shortened_to_it(make_trainer: Make) -> None:
     lengths: list[float] = []
     trainer = make_trainer(clip_gradients=0.001)
-    optimizer = trainer.generator_optimizer
+    optimizer = trainer.optimizers.generators
     step = optimizer.step
 
     def measured() -> None:
@@ -176,19 +177,102 @@ def test_a_gradient_longer_than_the_limit_is_shortened_to_it(make_trainer: Make)
     assert lengths == [pytest.approx(0.001, rel=1e-3)]
 
 
-def test_a_step_that_is_not_finite_changes_nothing(make_trainer: Make) -> None:
-    trainer = make_trainer(ema=0.9)
-    trainer.step([batch(1)])
-    before, state = parameters(trainer), copy.deepcopy(trainer.tensors()["optimizer"])
-    poisoned = batch(2)
-    poisoned.real_a[0, 0, 0, 0] = float("nan")
-    with pytest.raises(DivergedError, match=r"not finite at step 2: .*cycle_forward = nan"):
-        trainer.step([poisoned])
+REMEMBERS = {
+    "generator": {"name": "resnet", "width": 4, "blocks": 1, "norm": "batch"},
+    "discriminator": {"name": "patch", "width": 4, "layers": 1, "spectral_norm": True},
+    "augmentation": [{"name": "diff-augment"}],
+}
+
+
+def poisoned(seed: int) -> Batch:
+    images = batch(seed)
+    images.real_a[0, 0, 0, 0] = float("nan")
+    return Batch(images.real_a, images.real_b, ("spoilt",) * 2, ("sound",) * 2)
+
+
+def everything(trainer: Trainer) -> dict[str, torch.Tensor]:
+    files = trainer.tensors()
+    return {f"{file}: {name}": tensor.clone() for file, tensors in files.items() for name, tensor in tensors.items()}
+
+
+@pytest.mark.parametrize("tables", [{}, REMEMBERS], ids=["plain", "with memory"])
+@pytest.mark.parametrize("after", [0, 1, 4])
+def test_a_step_that_is_not_finite_changes_nothing(make_trainer: Make, tables: dict[str, Any], after: int) -> None:
+    trainer, spared = (make_trainer(ema=0.9, image_pool=3, tables=tables) for _ in range(2))
+    for number in range(after):
+        trainer.step([batch(number)])
+        spared.step([batch(number)])
+    trainer.step([poisoned(9)])
+    with pytest.raises(DivergedError, match=rf"not finite at step {after + 1}: .*cycle_forward = nan.*spoilt"):
+        trainer.settle()
+    assert trainer.step_number == after
+    # A learning rate is set before a step, and the averages of a first one are made in it.
+    if after:
+        assert all(torch.equal(tensor, everything(trainer)[name]) for name, tensor in everything(spared).items())
+    for number in (20, 21):
+        trainer.step([batch(number)])
+        spared.step([batch(number)])
+    assert all(torch.equal(tensor, everything(trainer)[name]) for name, tensor in everything(spared).items())
+    assert trainer.state() == spared.state()
+
+
+def test_that_a_step_was_not_finite_is_told_by_the_next_one_which_changes_nothing_either(make_trainer: Make) -> None:
+    trainer, spared = (make_trainer(ema=0.9, image_pool=3, tables=REMEMBERS) for _ in range(2))
+    for one in (trainer, spared):
+        one.step([batch(1)])
+    trainer.step([poisoned(2)])
+    with pytest.raises(DivergedError, match=r"not finite at step 2: .*the images were spoilt, spoilt, sound, sound"):
+        trainer.step([batch(3)])
     assert trainer.step_number == 1
+    assert all(torch.equal(tensor, everything(trainer)[name]) for name, tensor in everything(spared).items())
+
+
+def test_a_gradient_that_is_not_finite_is_told_as_well(make_trainer: Make) -> None:
+    trainer = make_trainer(clip_gradients=1.0)
+    weight = next(trainer.model.generators.parameters())
+    weight.register_hook(lambda gradient: gradient * float("inf"))
+    before = parameters(trainer)
+    trainer.step([batch(1)])
+    with pytest.raises(DivergedError, match=r"step 1: a gradient \(every loss is finite\)"):
+        trainer.tensors()
     assert all(torch.equal(*pair) for pair in zip(before, parameters(trainer), strict=True))
-    assert all(torch.equal(state[name], tensor) for name, tensor in trainer.tensors()["optimizer"].items())
-    trainer.step([batch(3)])
-    assert all(tensor.isfinite().all() for tensor in parameters(trainer))
+
+
+class ReadingForbidden(TorchDispatchMode):
+    """Refuses to bring a number from a tensor to the program, for which a GPU would have to be waited for."""
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert operation is not torch.ops.aten._local_scalar_dense.default
+        assert operation is not torch.ops.aten.nonzero.default
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("memory", ["fast", "balanced", "low"])
+def test_a_step_waits_for_nothing_of_its_own(make_trainer: Make, memory: str) -> None:
+    trainer = make_trainer("bf16", ema=0.9, clip_gradients=1.0, memory=memory)
+    trainer.step([batch(1)])
+    trainer.settle()
+    with ReadingForbidden():
+        trainer.step([batch(2)])
+    with pytest.raises(AssertionError), ReadingForbidden():
+        trainer.settle()
+
+
+@pytest.mark.parametrize("memory", ["fast", "balanced", "low"])
+def test_in_bf16_each_weight_of_a_generator_is_cast_once_a_step(make_trainer: Make, memory: str) -> None:
+    trainer = make_trainer("bf16", memory=memory)
+    casts: list[tuple[int, ...]] = []
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if operation is torch.ops.aten._to_copy.default and (kwargs or {}).get("dtype") == torch.bfloat16:
+                casts.extend([args[0].data_ptr()] if args[0].data_ptr() in weights else [])
+            return operation(*args, **(kwargs or {}))
+
+    weights = {parameter.data_ptr() for parameter in trainer.model.generators.parameters()}
+    with Counting():
+        trainer.step([batch(1)])
+    assert sorted(casts) == sorted(weights)
 
 
 def test_a_schedule_moves_both_learning_rates(make_trainer: Make) -> None:
@@ -201,7 +285,7 @@ def test_a_schedule_moves_both_learning_rates(make_trainer: Make) -> None:
         rates.append(
             [
                 optimizer.param_groups[0]["lr"]
-                for optimizer in (trainer.generator_optimizer, trainer.discriminator_optimizer)
+                for optimizer in (trainer.optimizers.generators, trainer.optimizers.discriminators)
             ]
         )
     for number, (generators, discriminators) in enumerate(rates):

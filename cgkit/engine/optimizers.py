@@ -1,0 +1,107 @@
+"""The two optimisers of a CycleGAN: one for both generators, one for both discriminators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cgkit.checkpoints import load_optimizer, optimizer_tensors
+from cgkit.engine.cyclegan import CycleGAN
+from cgkit.spec import model as spec
+
+
+class Optimizers:
+    """Adam with the spec's learning rates, as published (section 4 of the paper).
+
+    An update that must not happen is skipped by the device itself: nothing here waits for it.
+    """
+
+    def __init__(self, model: CycleGAN, settings: spec.Train) -> None:
+        rate, betas = settings.learning_rate, settings.betas
+        self.generators = _adam(model.generators, rate, betas)
+        self.discriminators = _adam(model.discriminators, settings.discriminator_learning_rate or rate, betas)
+        self._longest_gradient = settings.clip_gradients
+
+    def set_learning_rates(self, factor: float) -> None:
+        """Make every learning rate that many times what it was at the start."""
+        for optimizer in self._by_name().values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+
+    def gradients(self) -> list[Tensor]:
+        """Return the gradients that there are, of all networks."""
+        return [gradient for optimizer in self._by_name().values() for gradient in _gradients(optimizer)]
+
+    def gradient_norms(self) -> list[Tensor]:
+        """Return the length of each optimiser's gradients, as scalars on the device."""
+        return [
+            nn.utils.get_total_norm(gradients)
+            for optimizer in self._by_name().values()
+            if (gradients := _gradients(optimizer))
+        ]
+
+    def update(self, norms: Sequence[Tensor], finite: Tensor) -> None:
+        """Change the weights as the gradients say, which are forgotten.
+
+        Args:
+            norms: what `gradient_norms` gave.
+            finite: whether to do it, a scalar on the device; where not, weights and averages stay as they are.
+        """
+        lengths = iter(norms)
+        for optimizer in self._by_name().values():
+            if not _gradients(optimizer):
+                continue
+            norm = next(lengths)
+            if self._longest_gradient is not None:
+                nn.utils.clip_grads_with_norm_(list(_parameters(optimizer)), self._longest_gradient, norm)
+            # What torch's gradient scaler tells a fused optimiser.
+            optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+            optimizer.step()
+        self.forget_gradients()
+
+    def forget_gradients(self) -> None:
+        """Free the gradients."""
+        for optimizer in self._by_name().values():
+            optimizer.zero_grad(set_to_none=True)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the averages of all gradients, by name."""
+        return {
+            f"{name}.{key}": tensor
+            for name, optimizer in self._by_name().items()
+            for key, tensor in optimizer_tensors(optimizer)[0].items()
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return the JSON values that go with `tensors()`."""
+        return {name: optimizer_tensors(optimizer)[1] for name, optimizer in self._by_name().items()}
+
+    def load(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Become what was saved.
+
+        Raises:
+            CheckpointError: it is the state of something else.
+        """
+        for name, optimizer in self._by_name().items():
+            prefix = f"{name}."
+            own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+            load_optimizer(optimizer, own, state[name])
+
+    def _by_name(self) -> dict[str, torch.optim.Optimizer]:
+        return {"generators": self.generators, "discriminators": self.discriminators}
+
+
+def _adam(networks: nn.Module, learning_rate: float, betas: tuple[float, float]) -> torch.optim.Optimizer:
+    group = {"params": list(networks.parameters()), "lr": learning_rate, "initial_lr": learning_rate}
+    return torch.optim.Adam([group], lr=learning_rate, betas=betas, fused=True)
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
+    return (parameter for group in optimizer.param_groups for parameter in group["params"])
+
+
+def _gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter.grad for parameter in _parameters(optimizer) if parameter.grad is not None]
