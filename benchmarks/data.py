@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from measuring import Timing, in_own_process, report, timing_of
+from measuring import Timing, in_own_process, in_turns, report, timing_of
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from training_step import Case, measure
+from training_step import Case, prepare
 from translation import write_images
 
 from cgkit.data.loading import UnpairedImages, training_batches
@@ -123,7 +123,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     options = parser.parse_args()
     kind = "bf16" if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else "fp32"
-    step = in_own_process(measure, Case("fast", kind, options.size, 1, options.width, options.blocks, 3.0)).step
+    case = Case("fast", kind, options.size, 1, options.width, options.blocks)
+    step = in_turns(prepare, [case], seconds=3.0)[0].timing
     consumed = 2 / step.median
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:

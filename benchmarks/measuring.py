@@ -10,7 +10,9 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, TypeVar
@@ -81,6 +83,74 @@ def in_own_process(function: Callable[..., T], *arguments: Any, **environment: s
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was seen of something that was repeated in a process of its own.
+
+    Attributes:
+        timing: how long it took.
+        memory: its peak in bytes, beyond what importing torch takes.
+        about: what its preparation told besides.
+    """
+
+    timing: Timing
+    memory: int
+    about: Any
+
+
+Prepare = Callable[[T], tuple[Callable[[], object], Any]]
+"""Makes of a case what is to be repeated, and something to tell about it."""
+
+
+def in_turns(prepare: Prepare[T], cases: Sequence[T], *, seconds: float, at_least: int = 3) -> list[Measured]:
+    """Repeat something for every case, each in a process of its own; the processes take turns.
+
+    A machine is not equally quick at all times. What is compared is measured side by side for that.
+
+    Args:
+        prepare: a function of an importable module; what it returns has been done once.
+        cases: what to prepare.
+        seconds: how long each is repeated.
+        at_least: how often it is at least.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as processes:
+        ends: list[Connection] = []
+        for case in cases:
+            end, other = context.Pipe()
+            process = context.Process(target=_repeat, args=(prepare, case, other), daemon=True)
+            process.start()
+            other.close()
+            processes.callback(process.join)
+            processes.callback(end.close)
+            end.recv()  # prepared
+            ends.append(end)
+        taken: list[list[float]] = [[] for _ in cases]
+        while len(taken[0]) < at_least or min(map(sum, taken)) < seconds:
+            for end, one in zip(ends, taken, strict=True):
+                end.send(True)
+                one.append(end.recv())
+        measured = []
+        for end, one in zip(ends, taken, strict=True):
+            end.send(False)
+            memory, about = end.recv()
+            measured.append(Measured(timing_of(one), memory, about))
+    return measured
+
+
+def _repeat(prepare: Prepare[T], case: T, end: Connection) -> None:
+    before = own_peak_memory()
+    action, about = prepare(case)
+    end.send(True)
+    while end.recv():
+        wait_for_device()
+        start = time.perf_counter()
+        action()
+        wait_for_device()
+        end.send(time.perf_counter() - start)
+    end.send((own_peak_memory() - before, about))
 
 
 def own_peak_memory() -> int:

@@ -8,7 +8,10 @@ Precision makes no difference where the means differ by no more than seeds of on
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -48,21 +51,35 @@ def main() -> None:
     parser.add_argument("spec", type=Path, help="a spec whose test images are aligned, so that there are scores")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", dest="overrides", action="append", default=[], help="a value of the spec, KEY=VALUE")
+    parser.add_argument("--add", type=Path, help="figures of other seeds of the same spec, to be counted in")
+    parser.add_argument("--at-once", type=int, default=1, help="trainings at once, which share the cores")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     options = parser.parse_args()
-    found = {
-        precision: [in_own_process(scores, options.spec, seed, precision, options.overrides) for seed in options.seeds]
-        for precision in ("fp32", "bf16")
-    }
+    if options.at_once > 1:  # more threads than cores slow each other down many times over
+        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // options.at_once))
+    with ThreadPoolExecutor(options.at_once) as trainings:
+        waited_for = {
+            precision: [
+                trainings.submit(in_own_process, scores, options.spec, seed, precision, options.overrides)
+                for seed in options.seeds
+            ]
+            for precision in ("fp32", "bf16")
+        }
+        found = {precision: [one.result() for one in runs] for precision, runs in waited_for.items()}
+    seeds = options.seeds
+    if options.add:
+        others = json.loads(options.add.read_text(encoding="utf-8"))
+        seeds = others["options"]["seeds"] + seeds
+        found = {precision: others["runs"][precision] + runs for precision, runs in found.items()}
     names = found["fp32"][0]
     rows = [compared(name, *([one[name] for one in found[precision]] for precision in found)) for name in names]
     settings = {
         "spec": options.spec.name,
         "text": options.spec.read_text(encoding="utf-8"),
-        "seeds": options.seeds,
+        "seeds": seeds,
         "overrides": options.overrides,
     }
-    title = f"Scores of {options.spec.name} after {len(options.seeds)} seeds each"
+    title = f"Scores of {options.spec.name} after {len(seeds)} seeds each"
     report(title, rows, options.output, options=settings, runs=found)
 
 

@@ -2,7 +2,8 @@
 
     python benchmarks/training_step.py --sizes 64 128 256 --batches 1
 
-Both train a ResNet with the identity loss, least squares and Adam. Each is measured in a process of its own.
+Both train a ResNet with the identity loss, least squares and Adam. Each has a process of its own, and the processes
+take turns: a step of each, again and again.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import Timing, in_own_process, matrix_product_rate, own_peak_memory, report, timed
+from measuring import Measured, in_own_process, in_turns, matrix_product_rate, report
 from plain_cyclegan import PlainCycleGAN
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -40,7 +41,6 @@ class Case:
         batch: images of each domain.
         width: of the generator and the discriminator.
         blocks: residual blocks.
-        seconds: how long to repeat the step.
     """
 
     kind: str
@@ -49,24 +49,13 @@ class Case:
     batch: int
     width: int
     blocks: int
-    seconds: float
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What a case showed: the step's time, and its peak memory beyond what importing torch takes.
+def prepare(case: Case) -> tuple[Callable[[], object], int]:
+    """Return a step on random images, done once; and of the plain step its multiply-adds, times two.
 
-    The plain step's multiply-adds, times two, are counted as well: what has to be computed, not what is.
+    They are what has to be computed, not what is.
     """
-
-    step: Timing
-    memory: int
-    operations: int
-
-
-def measure(case: Case) -> Measured:
-    """Train on random images."""
-    before = own_peak_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     images = torch.rand(2, case.batch, 3, case.size, case.size) * 2 - 1
@@ -74,8 +63,7 @@ def measure(case: Case) -> Measured:
     # The first step makes what is made once, such as Adam's averages.
     with FlopCounterMode(display=False) if case.kind == "plain" else nullcontext() as counter:
         step()
-    timing = timed(step, warm_ups=0, seconds=case.seconds)
-    return Measured(timing, own_peak_memory() - before, counter.get_total_flops() if counter else 0)
+    return step, counter.get_total_flops() if counter else 0
 
 
 def plain(case: Case, images: torch.Tensor, device: torch.device) -> Callable[[], object]:
@@ -121,11 +109,11 @@ def compared(kind: str, precision: str, measured: Measured, baseline: Measured, 
     """Return a row of the table."""
     return {
         "step": f"{kind}, {precision}",
-        "time": measured.step,
-        "faster": baseline.step.median / measured.step.median,
+        "time": measured.timing,
+        "faster": baseline.timing.median / measured.timing.median,
         "memory, GB": measured.memory / 1e9,
         "of the plain step's": measured.memory / baseline.memory,
-        "share of peak": baseline.operations / measured.step.median / peak,
+        "share of peak": baseline.about / measured.timing.median / peak,
     }
 
 
@@ -138,21 +126,21 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", default=["bf16", "fp32"], choices=["bf16", "fp32"])
     parser.add_argument("--width", type=int, default=64, help="of the generators and discriminators")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
-    parser.add_argument("--seconds", type=float, default=10, help="how long to repeat each step")
+    parser.add_argument("--seconds", type=float, default=10, help="how long to repeat each step, at least")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     options = parser.parse_args()
     peaks = {precision: in_own_process(matrix_product_rate, precision) for precision in {"fp32", *options.precisions}}
     rows: list[dict[str, Any]] = []
     for size in options.sizes:
         for batch in options.batches:
-            case = Case("plain", "fp32", size, batch, options.width, options.blocks, options.seconds)
-            baseline = in_own_process(measure, case)
-            about = {"size": size, "batch": batch}
-            rows.append({**about, **compared("plain", "fp32", baseline, baseline, peaks["fp32"])})
-            for precision in options.precisions:
-                for kind in options.kinds:
-                    measured = in_own_process(measure, replace(case, kind=kind, precision=precision))
-                    rows.append({**about, **compared(kind, precision, measured, baseline, peaks[precision])})
+            shape = (size, batch, options.width, options.blocks)
+            cases = [Case("plain", "fp32", *shape)]
+            cases += [Case(kind, precision, *shape) for precision in options.precisions for kind in options.kinds]
+            measured = in_turns(prepare, cases, seconds=options.seconds)
+            for case, one in zip(cases, measured, strict=True):
+                about = {"size": size, "batch": batch}
+                ratios = compared(case.kind, case.precision, one, measured[0], peaks[case.precision])
+                rows.append({**about, **ratios})
     report("One training step", rows, options.output, peak_flops=peaks, options=_plain(options))
 
 

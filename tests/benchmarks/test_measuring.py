@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 
 def test_a_timing_is_the_median_and_the_quartiles() -> None:
@@ -33,6 +36,23 @@ def test_a_process_of_its_own_has_its_own_environment(monkeypatch: pytest.Monkey
     assert in_own_process(os.getpid) != os.getpid()
     assert in_own_process(os.getenv, "COLOUR", COLOUR="green") == "green"
     assert "COLOUR" not in os.environ
+
+
+def sleeper(case: tuple[float, int]) -> tuple[Callable[[], object], tuple[int, float]]:
+    """A case that sleeps, and holds so many megabytes."""
+    held = torch.ones(case[1] * 2**18)
+    return lambda: time.sleep(case[0] + 0 * float(held[0])), (os.getpid(), case[0])
+
+
+def test_cases_take_turns_in_processes_of_their_own() -> None:
+    from measuring import in_turns
+
+    short, long = in_turns(sleeper, [(0.01, 1), (0.05, 200)], seconds=0.04, at_least=3)
+    assert short.timing.repetitions == long.timing.repetitions >= 3
+    assert 0.01 <= short.timing.median < 0.05 <= long.timing.median
+    assert len({os.getpid(), short.about[0], long.about[0]}) == 3
+    assert (short.about[1], long.about[1]) == (0.01, 0.05)
+    assert long.memory - short.memory > 150 * 2**20
 
 
 def test_a_report_is_a_table_and_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
