@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from cgkit.components.layers.padding import ReflectionPadding
@@ -11,14 +14,25 @@ from cgkit.components.layers.padding import ReflectionPadding
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 
+@pytest.fixture(params=["eager", "compiled"])
+def padding(request: pytest.FixtureRequest) -> Callable[[int], nn.Module]:
+    """Makes a layer that computes as on a CPU, or as wherever that way is not open."""
+    torch.compiler.reset()
+    return lambda width: (
+        ReflectionPadding(width)
+        if request.param == "eager"
+        else torch.compile(ReflectionPadding(width), backend="eager")
+    )
+
+
 @pytest.mark.parametrize("width", [1, 2, 3])
 @pytest.mark.parametrize("extra", [(1, 1), (2, 9), (5, 3), (8, 1), (9, 10)])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("gradient_layout", LAYOUTS)
-def test_it_is_torchs_reflection_with_the_same_gradient(width, extra, layout, gradient_layout):
+def test_it_is_torchs_reflection_with_the_same_gradient(padding, width, extra, layout, gradient_layout):
     height, across = width + extra[0], width + extra[1]
     images = torch.randn(2, 3, height, across, dtype=torch.float64).to(memory_format=layout).requires_grad_()
-    padded = ReflectionPadding(width)(images)
+    padded = padding(width)(images)
     expected = F.pad(images, (width,) * 4, mode="reflect")
     assert torch.equal(padded, expected)
     assert padded.is_contiguous(memory_format=layout)
@@ -26,6 +40,23 @@ def test_it_is_torchs_reflection_with_the_same_gradient(width, extra, layout, gr
     (gradient,) = torch.autograd.grad(padded, images, upstream)
     (expected_gradient,) = torch.autograd.grad(expected, images, upstream)
     assert torch.allclose(gradient, expected_gradient, rtol=1e-14, atol=1e-14)
+
+
+def test_in_bfloat16_it_stays_there(padding):
+    images = torch.randn(1, 2, 6, 7).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        padded = padding(2)(images)
+    assert padded.dtype == torch.bfloat16
+    assert torch.equal(padded, F.pad(images, (2,) * 4, mode="reflect"))
+
+
+def test_nothing_is_kept_for_its_gradient(padding):
+    layer, images = padding(2), torch.randn(1, 2, 6, 7, requires_grad=True)
+    layer(images)  # compiled, or not
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda tensor: tensor):
+        layer(images)
+    assert not kept
 
 
 def test_it_can_be_differentiated_twice():
