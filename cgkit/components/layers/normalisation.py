@@ -28,10 +28,16 @@ class InstanceNorm(nn.GroupNorm):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return `(N, C, H, W)` with mean 0 and variance 1 in every map, then scaled and shifted where affine."""
-        if _lies_channels_last(features) and torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            made: Tensor = _ChannelsLastInstanceNorm.apply(features, self.weight, self.bias, self.eps)
-            return made
-        return _normalised(features, self.weight, self.bias, self.eps)
+        weight, bias = self.weight, self.bias
+        if features.device.type == "cpu" and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            if features.dtype == torch.bfloat16 and weight is None:
+                # With a scale and a shift in float32, so are the statistics that torch keeps for the gradient.
+                weight = features.new_ones(features.shape[1], dtype=torch.float32)
+                bias = torch.zeros_like(weight)
+            if _lies_channels_last(features):
+                made: Tensor = _ChannelsLastInstanceNorm.apply(features, weight, bias, self.eps)
+                return made
+        return _normalised(features, weight, bias, self.eps)
 
 
 class _ChannelsLastInstanceNorm(torch.autograd.Function):
@@ -39,18 +45,14 @@ class _ChannelsLastInstanceNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-        # Scale and shift are given in any case: with them torch keeps statistics of bf16 features in float32.
-        wide = torch.promote_types(features.dtype, torch.float32)
-        scale = features.new_ones(features.shape[1], dtype=wide) if weight is None else weight
-        shift = features.new_zeros(features.shape[1], dtype=wide) if bias is None else bias
-        made, mean, deviation = _with_statistics(features, scale, shift, eps)
-        context.save_for_backward(features, weight, bias, scale, mean, deviation)
+        made, mean, deviation = _with_statistics(features, weight, bias, eps)
+        context.save_for_backward(features, weight, bias, mean, deviation)
         context.eps = eps
         return made
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        features, weight, bias, scale, mean, deviation = context.saved_tensors
+        features, weight, bias, mean, deviation = context.saved_tensors
         wanted = context.needs_input_grad[:3]
         if torch.is_grad_enabled():  # to be differentiated again
             given = [one for one, needed in zip((features, weight, bias), wanted, strict=True) if needed]
@@ -60,7 +62,7 @@ class _ChannelsLastInstanceNorm(torch.autograd.Function):
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         of_images = [
             torch.ops.aten.native_batch_norm_backward(
-                gradient[one], features[one], scale, None, None, mean[n], deviation[n], True, context.eps, wanted
+                gradient[one], features[one], weight, None, None, mean[n], deviation[n], True, context.eps, wanted
             )
             for n in range(len(features))
             for one in [slice(n, n + 1)]
@@ -74,15 +76,17 @@ class _ChannelsLastInstanceNorm(torch.autograd.Function):
         )
 
 
-def _with_statistics(features: Tensor, scale: Tensor, shift: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def _with_statistics(
+    features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return normalised features, and each map's mean and 1 / deviation; the quicker of two ways that torch has."""
     count, channels, height, width = features.shape
     if height * width >= SMALL_MAP:
         made: tuple[Tensor, Tensor, Tensor] = torch.native_group_norm(
-            features, scale, shift, count, channels, height * width, channels, eps
+            features, weight, bias, count, channels, height * width, channels, eps
         )
         return made
-    of_images = [torch.native_batch_norm(image[None], scale, shift, None, None, True, 0.0, eps) for image in features]
+    of_images = [torch.native_batch_norm(image[None], weight, bias, None, None, True, 0.0, eps) for image in features]
     maps, means, deviations = zip(*of_images, strict=True)
     return torch.cat(maps), torch.stack(means), torch.stack(deviations)
 

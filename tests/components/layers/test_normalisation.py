@@ -38,10 +38,11 @@ def test_its_gradient_is_the_analytic_one_whatever_the_layouts(batch, layout, gr
     assert torch.allclose(gradient, (upstream - means[0] - normal * means[1]) / deviation, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", SIZES)
-def test_in_channels_last_the_gradient_of_bfloat16_uses_statistics_in_float32(size):
-    features = torch.randn(2, 8, *size).bfloat16().to(memory_format=torch.channels_last).requires_grad_()
-    upstream = torch.randn(2, 8, *size).bfloat16().to(memory_format=torch.channels_last)
+def test_the_gradient_of_bfloat16_uses_statistics_in_float32(layout, size):
+    features = torch.randn(2, 8, *size).bfloat16().to(memory_format=layout).requires_grad_()
+    upstream = torch.randn(2, 8, *size).bfloat16().to(memory_format=layout)
     (gradient,) = torch.autograd.grad(InstanceNorm(8)(features), features, upstream)
     exact = features.detach().double().contiguous().requires_grad_()
     (expected,) = torch.autograd.grad(InstanceNorm(8)(exact), exact, upstream.double())
