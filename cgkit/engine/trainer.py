@@ -54,7 +54,8 @@ class Trainer:
         self.precision = precision
         self.processes = processes
         self.stop_agreed = False
-        """Whether a process was asked to stop before the last step: all know it after the same step."""
+        """Whether a process was asked to stop: all know it after the same step, one step later than could be."""
+        self._stop_asked: Answer | bool = False
         self.step_number = 0
         """How many steps are done."""
         self.steps = steps
@@ -90,7 +91,12 @@ class Trainer:
         self._seed_draws()
         self.optimizers.set_learning_rates(self._schedule(self.step_number, self.steps, self._epoch_steps))
         before = Traces.of((self.model, self.objective.parts), self.image_pools)
-        losses, judged = self._learn(batches)
+        try:
+            losses, judged = self._learn(batches)
+        except BaseException:
+            before.restore(self.image_pools)
+            self.optimizers.forget_gradients()
+            raise
         # The discriminators learn from images made before the generators' update, so both updates can wait until
         # it is known that every gradient is finite.
         self._average(losses, stop)
@@ -207,12 +213,13 @@ class Trainer:
 
     def _average(self, losses: Terms, stop: bool) -> None:
         """Make gradients and losses those of all processes, and let all know whether one is to stop, at one go."""
-        self.stop_agreed = stop
         if self.processes.count == 1:
+            self.stop_agreed = stop
             return
+        self.stop_agreed = bool(self._stop_asked)  # before the last step: its answer is there
         asked = torch.tensor(float(stop), device=self.precision.device)
         self.processes.average([*self.optimizers.gradients(), *losses.values(), asked])
-        self.stop_agreed = bool(asked > 0)
+        self._stop_asked = Answer(asked > 0)
 
     def _observe(self, real_logits: RealLogits) -> None:
         """Let augmentations adapt, alike in all processes, and share what the first one's networks keep in buffers."""

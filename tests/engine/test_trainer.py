@@ -227,6 +227,25 @@ def test_that_a_step_was_not_finite_is_told_by_the_next_one_which_changes_nothin
     assert all(torch.equal(tensor, everything(trainer)[name]) for name, tensor in everything(spared).items())
 
 
+def test_a_step_that_fails_leaves_no_traces(make_trainer: Make) -> None:
+    trainer, spared = (make_trainer(ema=0.9, image_pool=3, tables=REMEMBERS) for _ in range(2))
+    for one in (trainer, spared):
+        one.step([batch(1)])
+
+    def fail(*_: object) -> None:
+        if next(trainer.model.discriminators.parameters()).requires_grad:
+            raise MemoryError("while the discriminators learn, when images are in the pools")
+
+    hook = trainer.model.discriminators["b"].register_forward_hook(fail)
+    with pytest.raises(MemoryError):
+        trainer.step([batch(2)])
+    hook.remove()
+    assert all(torch.equal(tensor, everything(trainer)[name]) for name, tensor in everything(spared).items())
+    for one in (trainer, spared):
+        one.step([batch(3)])
+    assert all(torch.equal(tensor, everything(trainer)[name]) for name, tensor in everything(spared).items())
+
+
 def test_a_gradient_that_is_not_finite_is_told_as_well(make_trainer: Make) -> None:
     trainer = make_trainer(clip_gradients=1.0)
     weight = next(trainer.model.generators.parameters())
