@@ -112,10 +112,13 @@ def main() -> None:
         for precision in options.precisions:
             for batch in options.batches:
                 started, whole, peaks = [], [], []
-                for _ in range(options.repetitions):
-                    arguments = (folder / "out", batch, precision)
-                    started.append(command(folder / "model", folder / "one", *arguments)[0])
-                    seconds, peak = command(folder / "model", folder / "images", *arguments)
+                for number in range(options.repetitions):
+                    # What lies in the output already is not translated again.
+                    outputs = [folder / f"{what}-{precision}-{batch}-{number}" for what in ("one", "all")]
+                    started.append(command(folder / "model", folder / "one", outputs[0], batch, precision)[0])
+                    seconds, peak = command(folder / "model", folder / "images", outputs[1], batch, precision)
+                    if len(list(outputs[1].glob("*.jpg"))) + len(list(outputs[1].glob("*.png"))) < options.images:
+                        raise SystemExit("not every image was translated")
                     whole.append(seconds)
                     peaks.append(peak)
                 # The one image of the shorter command was translated as well.
