@@ -29,7 +29,7 @@ class InstanceNorm(nn.GroupNorm):
     def forward(self, features: Tensor) -> Tensor:
         """Return `(N, C, H, W)` with mean 0 and variance 1 in every map, then scaled and shifted where affine."""
         weight, bias = self.weight, self.bias
-        if features.device.type == "cpu" and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling() and features.device.type == "cpu":
             if features.dtype == torch.bfloat16 and weight is None:
                 # With a scale and a shift in float32, so are the statistics that torch keeps for the gradient.
                 weight = features.new_ones(features.shape[1], dtype=torch.float32)
