@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -35,26 +35,24 @@ class Optimizers:
         """Return the gradients that there are, of all networks."""
         return [gradient for optimizer in self._by_name().values() for gradient in _gradients(optimizer)]
 
-    def gradient_norms(self) -> list[Tensor]:
-        """Return the length of each optimiser's gradients, as scalars on the device."""
-        return [
-            nn.utils.get_total_norm(gradients)
-            for optimizer in self._by_name().values()
+    def gradient_norms(self) -> dict[str, Tensor]:
+        """Return the length of the gradients of each optimiser that has some, as scalars on the device."""
+        return {
+            name: nn.utils.get_total_norm(gradients)
+            for name, optimizer in self._by_name().items()
             if (gradients := _gradients(optimizer))
-        ]
+        }
 
-    def update(self, norms: Sequence[Tensor], finite: Tensor) -> None:
+    def update(self, norms: Mapping[str, Tensor], finite: Tensor) -> None:
         """Change the weights as the gradients say, which are forgotten.
 
         Args:
             norms: what `gradient_norms` gave.
             finite: whether to do it, a scalar on the device; where not, weights and averages stay as they are.
         """
-        lengths = iter(norms)
-        for optimizer in self._by_name().values():
-            if not _gradients(optimizer):
-                continue
-            norm = next(lengths)
+        optimizers = self._by_name()
+        for name, norm in norms.items():
+            optimizer = optimizers[name]
             if self._longest_gradient is not None:
                 nn.utils.clip_grads_with_norm_(list(_parameters(optimizer)), self._longest_gradient, norm)
             # What torch's gradient scaler tells a fused optimiser.

@@ -94,8 +94,7 @@ class Trainer:
         try:
             losses, judged = self._learn(batches)
         except BaseException:
-            before.restore(self.image_pools)
-            self.optimizers.forget_gradients()
+            self._undo(before)
             raise
         # The discriminators learn from images made before the generators' update, so both updates can wait until
         # it is known that every gradient is finite.
@@ -117,8 +116,7 @@ class Trainer:
         last, self._unsettled = self._unsettled, None
         if last is None or last.finite:
             return
-        self.optimizers.forget_gradients()
-        last.before.restore(self.image_pools)
+        self._undo(last.before)
         if self.moving_average:
             self.moving_average.updates -= 1
         self.step_number = last.number - 1
@@ -139,8 +137,7 @@ class Trainer:
             self.model.compiled.clear()
             raise
         finally:
-            before.restore(self.image_pools)
-            self.optimizers.forget_gradients()
+            self._undo(before)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Return everything that a resumed run needs, by file.
@@ -199,6 +196,11 @@ class Trainer:
                 judged.append(real_logits)
         return losses, judged
 
+    def _undo(self, before: Traces) -> None:
+        """Forget what was learned since, but not applied."""
+        before.restore(self.image_pools)
+        self.optimizers.forget_gradients()
+
     def _teach_generators(self, batch: Batch, losses: Terms, share: float) -> CyclePass:
         """Translate a batch, add the terms' gradients to the generators', and return the images without history."""
         real_a, real_b = self._placed(batch.real_a), self._placed(batch.real_b)
@@ -243,7 +245,7 @@ class Trainer:
     def _update(self, losses: Terms) -> Tensor:
         """Change the weights unless something is not finite; return whether it was done."""
         norms = self.optimizers.gradient_norms()
-        finite = torch.isfinite(torch.stack([*losses.values(), *norms])).all()
+        finite = torch.isfinite(torch.stack([*losses.values(), *norms.values()])).all()
         self.optimizers.update(norms, finite)
         if self.moving_average:
             self.moving_average.update(self.model.generators, when=finite)
