@@ -22,6 +22,7 @@ MODULES = (
     "randomness",
     "state",
     "compilation",
+    "published_names",
     "adversarial_losses",
     "reconstruction_losses",
     "augmentations",

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cgkit.contracts import Cycle, ImageRecord
+from cgkit.contracts import Cycle, ImageRecord, Recognised
 
 COUNT = itertools.count()
 """What no seed decides."""
@@ -27,6 +27,20 @@ class Generator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.mix(images).tanh()
+
+
+class Known(Generator):
+    """One convolution, which other programs call `pen`."""
+
+    @staticmethod
+    def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
+        if set(tensors) != {"pen.weight", "pen.bias"}:
+            return None
+        made, given = tensors["pen.weight"].shape[:2]
+        return Recognised(given, made, {}, {name.replace("pen", "mix"): one for name, one in tensors.items()})
+
+    def published_tensors(self) -> dict[str, Tensor]:
+        return {name.replace("mix", "pen"): one for name, one in self.state_dict().items()}
 
 
 class Discriminator(nn.Module):
@@ -207,7 +221,7 @@ class Tracker:
 
 
 GOOD: dict[str, list[Any]] = {
-    "generators": [Generator],
+    "generators": [Generator, Known],
     "discriminators": [Discriminator],
     "adversarial_losses": [AdversarialLoss],
     "reconstruction_losses": [Distance],
@@ -319,6 +333,22 @@ class Tossing(Generator):
         if self.training:
             random.random()
         return super().forward(images)
+
+
+class Biasless(Known):
+    """Gives its weights to other programs without its bias."""
+
+    def published_tensors(self) -> dict[str, Tensor]:
+        tensors = super().published_tensors()
+        return {**tensors, "pen.bias": torch.zeros_like(tensors["pen.bias"])}
+
+
+class Claiming(Known):
+    """Takes what it does not know for its own."""
+
+    @staticmethod
+    def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
+        return Known.recognise(tensors) or Recognised(3, 3, {}, tensors)
 
 
 class Drawing(Generator):
@@ -666,6 +696,8 @@ BROKEN: dict[str, tuple[str, Any]] = {
     "state-survives-safetensors": ("generators", Secretive),
     "evaluation-changes-nothing": ("generators", Restless),
     "compiles": ("generators", Opaque),
+    "published-tensors-give-an-equal-network": ("generators", Biasless),
+    "strange-tensors-are-not-recognised": ("generators", Claiming),
     "adversarial-losses-are-scalars": ("adversarial_losses", Vector),
     "adversarial-losses-stay-finite": ("adversarial_losses", Underflowing),
     "adversarial-losses-point-the-right-way": ("adversarial_losses", Reversed),

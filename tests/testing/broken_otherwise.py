@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cgkit.contracts import ImageRecord
+from cgkit.contracts import ImageRecord, Recognised
 from tests.testing.broken import (
     AdversarialLoss,
     Augmentation,
@@ -17,6 +17,7 @@ from tests.testing.broken import (
     Distance,
     Generator,
     Grey,
+    Known,
     Levels,
     Metric,
     Rendered,
@@ -24,6 +25,31 @@ from tests.testing.broken import (
     Schedule,
     Source,
 )
+
+
+class Attached(Known):
+    """Gives its parameters themselves to other programs."""
+
+    def published_tensors(self) -> dict[str, Tensor]:
+        return {name.replace("mix", "pen"): one for name, one in self.named_parameters()}
+
+
+class Estranged(Known):
+    """Does not know its own weights."""
+
+    @staticmethod
+    def recognise(tensors: Mapping[str, Tensor]) -> None:
+        return None
+
+
+class Taking(Known):
+    """Empties the table that it is shown."""
+
+    @staticmethod
+    def recognise(tensors: dict[str, Tensor]) -> Recognised | None:
+        found = Known.recognise(tensors)
+        tensors.clear()
+        return found
 
 
 class Untyped(Schedule):
@@ -377,6 +403,9 @@ OTHERWISE: list[tuple[str, str, Any]] = [
     ("gradients-reach-every-parameter", "generators", Endless),
     ("bf16-stays-finite", "generators", Crude),
     ("compiles", "generators", HalfTraced),
+    ("published-tensors-give-an-equal-network", "generators", Attached),
+    ("published-tensors-give-an-equal-network", "generators", Estranged),
+    ("strange-tensors-are-not-recognised", "generators", Taking),
     ("is-decided-by-torchs-seed", "generators", DrawingByItself),
     ("is-decided-by-torchs-seed", "reconstruction_losses", Wandering),
     ("is-decided-by-torchs-seed", "augmentations", OwnDice),
