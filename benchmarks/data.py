@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     options = parser.parse_args()
     kind = "bf16" if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else "fp32"
-    case = Case("fast", kind, options.size, 1, options.width, options.blocks)
+    case = Case("auto", kind, options.size, 1, options.width, options.blocks)
     step = in_turns(prepare, [case], seconds=3.0)[0].timing
     consumed = 2 / step.median
     rows: list[dict[str, Any]] = []

@@ -27,7 +27,7 @@ from cgkit.engine.trainer import Trainer
 from cgkit.plugins import load_plugins
 from cgkit.spec import resolve_spec
 
-KINDS = ("fast", "balanced", "low", "compiled")
+KINDS = ("auto", "fast", "balanced", "low", "compiled")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Case:
     """What is measured.
 
     Attributes:
-        kind: `plain`, or how cgkit is set up: `fast`, `balanced` or `low` in memory, `compiled`.
+        kind: `plain`, or how cgkit is set up: what `train.memory` is, or `compiled`.
         precision: `fp32` or `bf16`.
         size: pixels a side.
         batch: images of each domain.
@@ -82,7 +82,7 @@ def assembled(case: Case, images: torch.Tensor, device: torch.device) -> Callabl
         "generator": {"name": "resnet", "blocks": case.blocks, **network},
         "discriminator": {"name": "patch", **network},
         "adversarial_loss": {"name": "least-squares"},
-        "train": {"steps": 1000, "batch": case.batch, "memory": "fast" if case.kind == "compiled" else case.kind},
+        "train": {"steps": 1000, "batch": case.batch, "memory": "auto" if case.kind == "compiled" else case.kind},
         "augmentation": [],
     }
     spec = resolve_spec(settings, plugins)
@@ -122,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256], help="pixels a side")
     parser.add_argument("--batches", type=int, nargs="+", default=[1], help="images of each domain")
-    parser.add_argument("--kinds", nargs="+", default=["fast", "balanced", "low"], choices=KINDS)
+    parser.add_argument("--kinds", nargs="+", default=["auto", "low"], choices=KINDS)
     parser.add_argument("--precisions", nargs="+", default=["bf16", "fp32"], choices=["bf16", "fp32"])
     parser.add_argument("--width", type=int, default=64, help="of the generators and discriminators")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")

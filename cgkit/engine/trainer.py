@@ -15,6 +15,7 @@ from cgkit.data.loading import Batch
 from cgkit.data.randomness import derive_seed, generator
 from cgkit.engine.cyclegan import CycleGAN, CyclePass
 from cgkit.engine.image_pool import ImagePool
+from cgkit.engine.memory import does_one_cycle_at_a_time
 from cgkit.engine.moving_average import MovingAverage
 from cgkit.engine.objective import Fakes, Objective, RealLogits, Terms
 from cgkit.engine.optimizers import Optimizers
@@ -205,9 +206,8 @@ class Trainer:
         """Translate a batch, add the terms' gradients to the generators', and return the images without history."""
         real_a, real_b = self._placed(batch.real_a), self._placed(batch.real_b)
         whole = CyclePass(real_a, real_b, None, None)
-        # Made one after the other, one cycle's history is forgotten before the next one's is made.
-        together = self._settings.memory == "fast"
-        for passes in (self.objective.passes,) if together else self.objective.passes.apart():
+        apart = does_one_cycle_at_a_time(self._settings.memory, real_a)
+        for passes in self.objective.passes.apart() if apart else (self.objective.passes,):
             cycle = self.model(real_a, real_b, passes)
             self._backward(self.objective.generators(self.model, cycle), losses, share)
             whole = whole.beside(cycle.detached())

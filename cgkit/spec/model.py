@@ -110,9 +110,10 @@ class Train(Table):
     precision: Literal["auto", "fp64", "fp32", "bf16"] = Field(
         default="auto", description="bf16 where the hardware multiplies it natively, with auto; else fp32."
     )
-    memory: Literal["fast", "balanced", "low"] = Field(
-        default="fast",
-        description="The same numbers with less memory: balanced for a few percent more time, low for a third more.",
+    memory: Literal["auto", "fast", "balanced", "low"] = Field(
+        default="auto",
+        description="The same numbers with less memory: balanced for a few percent more time, low for a third more. "
+        "auto: balanced where it takes no longer, else fast.",
     )
     compile: bool | Literal["auto"] = Field(
         default="auto",

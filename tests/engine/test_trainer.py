@@ -107,7 +107,7 @@ def test_with_less_memory_the_numbers_are_the_same(make_trainer: Make, tables: d
         torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-11)
 
 
-def test_with_less_memory_less_is_kept_for_the_gradient(make_trainer: Make) -> None:
+def test_with_less_memory_less_is_kept_for_the_gradient(make_trainer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     def most_kept(memory: str) -> int:
         """The most bytes that were kept for a backward pass at one time."""
         kept: dict[int, int] = {}
@@ -137,6 +137,9 @@ def test_with_less_memory_less_is_kept_for_the_gradient(make_trainer: Make) -> N
 
     assert most_kept("balanced") < 0.7 * most_kept("fast")
     assert most_kept("low") < 0.7 * most_kept("balanced")
+    assert most_kept("auto") == most_kept("fast")
+    monkeypatch.setattr("cgkit.engine.memory.BALANCED_FROM", 2 * 16 * 16)
+    assert most_kept("auto") == most_kept("balanced")
 
 
 def test_both_generators_learn_jointly_and_discriminators_from_images_made_before(make_trainer: Make) -> None:

@@ -83,13 +83,14 @@ def test_every_loss_of_every_step_agrees_in_float64(
         assert {theirs: float(losses[ours]) for theirs, ours in NAMES.items()} == pytest.approx(published, rel=1e-9)
 
 
+@pytest.mark.parametrize("memory", ["fast", "balanced"])
 def test_they_do_so_in_the_ways_that_are_kept_for_large_images(
-    plugins: Plugins, golden_tensors: Tensors, golden_losses: Losses, monkeypatch: pytest.MonkeyPatch
+    plugins: Plugins, golden_tensors: Tensors, golden_losses: Losses, monkeypatch: pytest.MonkeyPatch, memory: str
 ) -> None:
     monkeypatch.setattr(trainer, "CHANNELS_LAST_FROM", 0)
     monkeypatch.setattr(Convolution3x3, "LEAST_SIDE", 0)
     monkeypatch.setattr(Convolution3x3, "LEAST_CHANNELS", 0)
-    test_every_loss_of_every_step_agrees_in_float64(plugins, golden_tensors, golden_losses, *CASES[0], "fast")
+    test_every_loss_of_every_step_agrees_in_float64(plugins, golden_tensors, golden_losses, *CASES[0], memory)
 
 
 @pytest.mark.parametrize(("case", "loss", "blocks"), CASES)

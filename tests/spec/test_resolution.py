@@ -53,7 +53,7 @@ def test_every_component_is_named_and_every_option_spelt_out(load):
             "betas": [0.5, 0.999],
             "image_pool": 50,
             "precision": "auto",
-            "memory": "fast",
+            "memory": "auto",
             "compile": "auto",
             "initialisation": 0.02,
         },
