@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from cgkit.engine.sheets import Column, Sheet, read_sheet
 from cgkit.errors import CheckpointError
@@ -117,7 +117,10 @@ def picture(image: Image.Image, side: int) -> Picture:
     """Return a picture whose longest side is no longer than `side`."""
     image = _at_most(image, side)
     encoded = io.BytesIO()
-    image.save(encoded, format="JPEG", quality=QUALITY, subsampling=0, optimize=True)
+    # Tables of its own make a small picture a quarter smaller, and a large one hardly. Pillow must hold such a picture
+    # whole, in MAXBLOCK bytes or in one for each pixel; noise takes two, and would be an error.
+    own_tables = 3 * image.width * image.height <= ImageFile.MAXBLOCK
+    image.save(encoded, format="JPEG", quality=QUALITY, subsampling=0, optimize=own_tables)
     text = base64.b64encode(encoded.getvalue()).decode()
     return Picture(f"data:image/jpeg;base64,{text}", *image.size)
 

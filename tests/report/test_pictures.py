@@ -78,6 +78,12 @@ def test_small_pictures_keep_their_size_and_nearly_their_colours() -> None:
     assert opened(picture(noise(100, 1).resize((100, 50)), 20)).size == (20, 10)
 
 
+@pytest.mark.parametrize("side", [16, 64, 147, 148, 256, 384, 1120])
+def test_noise_can_be_shown_at_any_size(side: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    assert opened(picture(Image.fromarray(pixels), side)).size == (side, side)
+
+
 def test_sheets_without_a_layout_are_shown_whole(tmp_path: Path) -> None:
     for step in (1, 2):
         noise(50, step).save(tmp_path / f"{step}.png")
