@@ -31,6 +31,7 @@ from cgkit.data.loading import UnpairedImages, training_batches
 from cgkit.data.sampling import StepBatches
 from cgkit.engine.assembly import assemble
 from cgkit.engine.pixel_formats import pixel_formats
+from cgkit.engine.precision import choose_device, choose_precision
 from cgkit.plugins import load_plugins
 from cgkit.spec import resolve_spec
 
@@ -122,8 +123,8 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=9, help="of its generators")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     options = parser.parse_args()
-    kind = "bf16" if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else "fp32"
-    case = Case("auto", kind, options.size, 1, options.width, options.blocks)
+    precision = choose_precision("auto", choose_device()).name
+    case = Case("auto", precision, options.size, 1, options.width, options.blocks)
     step = in_turns(prepare, [case], seconds=3.0)[0].timing
     consumed = 2 / step.median
     rows: list[dict[str, Any]] = []
@@ -140,7 +141,7 @@ def main() -> None:
                     row = {"files": pixels, "loader": what, "workers": workers, "a pair": pair}
                     rows.append({**row, **compared(pair, baseline, step)})
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
-    title = f"From JPEG files to batches; a step in {kind} takes {consumed:.3g} images a second"
+    title = f"From JPEG files to batches; a step in {precision} takes {consumed:.3g} images a second"
     report(title, rows, options.output, options=settings, consumed=consumed)
 
 

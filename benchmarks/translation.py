@@ -114,10 +114,10 @@ def main() -> None:
                 started, whole, peaks = [], [], []
                 for number in range(options.repetitions):
                     # What lies in the output already is not translated again.
-                    outputs = [folder / f"{what}-{precision}-{batch}-{number}" for what in ("one", "all")]
-                    started.append(command(folder / "model", folder / "one", outputs[0], batch, precision)[0])
-                    seconds, peak = command(folder / "model", folder / "images", outputs[1], batch, precision)
-                    if len(list(outputs[1].glob("*.jpg"))) + len(list(outputs[1].glob("*.png"))) < options.images:
+                    made = folder / f"made-{precision}-{batch}-{number}"
+                    started.append(command(folder / "model", folder / "one", made / "one", batch, precision)[0])
+                    seconds, peak = command(folder / "model", folder / "images", made / "all", batch, precision)
+                    if len(list((made / "all").glob("*.jpg"))) < options.images:
                         raise SystemExit("not every image was translated")
                     whole.append(seconds)
                     peaks.append(peak)
