@@ -28,9 +28,9 @@ from training_step import Case, prepare
 from translation import write_images
 
 from cgkit.data.loading import UnpairedImages, training_batches
+from cgkit.data.pixel_formats import pixel_formats
 from cgkit.data.sampling import StepBatches
 from cgkit.engine.assembly import assemble
-from cgkit.engine.pixel_formats import pixel_formats
 from cgkit.engine.precision import choose_device, choose_precision
 from cgkit.plugins import load_plugins
 from cgkit.spec import resolve_spec

@@ -23,8 +23,8 @@ from measuring import Timing, report, timing_of
 
 from cgkit.data.loading import Batch
 from cgkit.engine.assembly import assemble
+from cgkit.engine.distributed import joined
 from cgkit.engine.precision import Precision
-from cgkit.engine.processes import joined
 from cgkit.engine.trainer import Trainer
 from cgkit.plugins import load_plugins
 from cgkit.spec import resolve_spec

@@ -21,8 +21,8 @@ from measuring import in_own_process, own_peak_memory, report
 from PIL import Image
 from translation import write_untrained_model
 
-from cgkit.data.images import read_image
 from cgkit.errors import DataError
+from cgkit.images.reading import read_image
 from cgkit.translation.files import translate_files
 from cgkit.translation.translator import Translator
 

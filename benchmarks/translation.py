@@ -25,7 +25,8 @@ from PIL import Image
 from plain_cyclegan import plain_generator
 
 from cgkit.engine.assembly import assemble
-from cgkit.engine.model_folder import ModelInfo, write_model
+from cgkit.models.folder import write_model
+from cgkit.models.info import ModelInfo
 from cgkit.plugins import load_plugins
 from cgkit.spec import resolve_spec
 from cgkit.spec.providers import providers_used

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from translation import write_untrained_model
 
 from cgkit.components.sources.seasons import Seasons
-from cgkit.engine.statistics import Statistics
+from cgkit.tiling.norm_statistics import Statistics
 from cgkit.translation.translator import Translator
 
 Clip = NDArray[np.float32]

@@ -9,8 +9,8 @@ from cgkit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from cgkit.plugins import load_plugins
+    from cgkit.runs.start import run
     from cgkit.spec import load_spec
-    from cgkit.training import run
     from cgkit.translation.translator import Translator
 
 __version__ = "0.1.0"
@@ -20,7 +20,7 @@ _LAZY = {
     "Translator": "cgkit.translation.translator",
     "load_plugins": "cgkit.plugins",
     "load_spec": "cgkit.spec",
-    "run": "cgkit.training",
+    "run": "cgkit.runs.start",
 }
 
 
@@ -29,3 +29,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'cgkit' has no attribute {name!r}")
     return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_LAZY]

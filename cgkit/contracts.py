@@ -298,6 +298,41 @@ class Tracker(Protocol):
         """Flush and release what is held."""
 
 
+class RunFolderView(Protocol):
+    """The folder of a run, as a plugin sees it."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+    def status(self) -> dict[str, Any]:
+        """Return the content of `status.json`; an empty dictionary if there is none yet."""
+
+
+class RunView(Protocol):
+    """A run, as the run hooks see it."""
+
+    @property
+    def spec(self) -> Any:
+        """The resolved spec, a `cgkit.spec.Spec`."""
+
+    @property
+    def plugins(self) -> Any:
+        """The loaded plugins, a `cgkit.plugins.Plugins`."""
+
+    @property
+    def folder(self) -> RunFolderView:
+        """The run folder."""
+
+    @property
+    def step(self) -> int:
+        """The number of steps done."""
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of the whole run."""
+
+
 Options = Mapping[str, Any]
 """A component's options as a spec gives them."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import click
     from torch import Tensor
 
-    from cgkit.engine.run import Run
+    from cgkit.contracts import RunView
     from cgkit.registry import Registries
 
 hookspec = pluggy.HookspecMarker("cgkit")
@@ -40,12 +40,12 @@ def cgkit_commands(cli: click.Group) -> None:
 
 
 @hookspec
-def cgkit_run_started(run: Run) -> None:
+def cgkit_run_started(run: RunView) -> None:
     """See a run before its first step, after whatever it resumes from was loaded."""
 
 
 @hookspec
-def cgkit_step_finished(run: Run, step: int, losses: Mapping[str, Tensor]) -> None:
+def cgkit_step_finished(run: RunView, step: int, losses: Mapping[str, Tensor]) -> None:
     """See the losses of a finished step; they are still on the device, so reading one every step costs time.
 
     Whether they are finite is looked at while the next step is under way: a step that was not is not applied, and ends
@@ -54,10 +54,10 @@ def cgkit_step_finished(run: Run, step: int, losses: Mapping[str, Tensor]) -> No
 
 
 @hookspec
-def cgkit_checkpoint_saved(run: Run, step: int, folder: Path) -> None:
+def cgkit_checkpoint_saved(run: RunView, step: int, folder: Path) -> None:
     """See a checkpoint that is safely on disk, in `folder`."""
 
 
 @hookspec
-def cgkit_run_finished(run: Run, error: BaseException | None) -> None:
+def cgkit_run_finished(run: RunView, error: BaseException | None) -> None:
     """See the end of a run; `error` is None where it went well, or was stopped and saved."""

@@ -20,9 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticSerializationError
 
 from cgkit.contracts import Size
-from cgkit.errors import CgkitError, PluginError, Problem
+from cgkit.errors import CgkitError, PluginError, Problem, problems_from
 from cgkit.registry import Component, describe_exception
-from cgkit.validation import problems_from
 
 REQUIRED = inspect.Parameter.empty
 """The default of an option that a spec must give."""

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distribution, distributions, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -97,17 +97,25 @@ def load_plugins(*, installed: bool = True, files: Sequence[Path] = ()) -> Plugi
     Raises:
         UsageError: one of the files is not there.
     """
-    from cgkit import __version__
-
     plugins = Plugins()
-    built_in = PluginStatus("built-in", BUILT_IN, __version__)
-    plugins.registries.merge(_register(plugins.manager, components.plugin(), built_in))
-    plugins.statuses.append(built_in)
+    plugins.statuses.extend(_load_built_in(plugins))
     if installed:
         plugins.statuses.extend(_load_installed(plugins))
     for file in dict.fromkeys(file.resolve() for file in files):
         plugins.statuses.append(_load_file(plugins, file))
     return plugins
+
+
+def _load_built_in(plugins: Plugins) -> Iterator[PluginStatus]:
+    """Load the built-in components and our own entry points; those that load are one plugin, `built-in`."""
+    built_in = PluginStatus("built-in", BUILT_IN, version(BUILT_IN))
+    plugins.registries.merge(_register(plugins.manager, components.plugin(), built_in))
+    yield built_in
+    for entry_point in _entry_points(distribution(BUILT_IN)):
+        if entry_point is not None:
+            status = _load(plugins, entry_point.load, replace(built_in, name=entry_point.name))
+            if status.state != "ok":
+                yield status
 
 
 def _load_installed(plugins: Plugins) -> Iterator[PluginStatus]:
@@ -163,9 +171,11 @@ def _installed() -> list[tuple[PluginStatus, EntryPoint | None]]:
     (`importlib.metadata.entry_points` would fail as a whole on the malformed file of any one package.)
     """
     found: dict[tuple[str, str], tuple[PluginStatus, EntryPoint | None]] = {}
-    for distribution in distributions():
-        for entry_point in _entry_points(distribution):
-            status = PluginStatus(entry_point.name if entry_point else "", *_provider(distribution))
+    for installed in distributions():
+        for entry_point in _entry_points(installed):
+            status = PluginStatus(entry_point.name if entry_point else "", *_provider(installed))
+            if status.distribution == BUILT_IN:
+                continue
             # A package that lies on the path twice is imported from where it lies first.
             found.setdefault((status.distribution, status.name), (status, entry_point))
     return [found[key] for key in sorted(found)]

@@ -17,14 +17,14 @@ from pydantic.fields import FieldInfo
 
 from cgkit.cli import COMMANDS, cli
 from cgkit.contracts import KINDS, Kind
+from cgkit.describe.type_names import bounds, type_name
 from cgkit.options import REQUIRED, Option, options_of
 from cgkit.plugins import load_plugins
 from cgkit.registry import Component, Registry
 from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec
 from cgkit.spec.tables import Use
 from cgkit.testing import Check
-from cgkit.testing.checks import all_checks
-from cgkit.type_names import bounds, type_name
+from cgkit.testing.check import all_checks
 
 DOCS = Path(__file__).parent
 HEADER = "<!-- Written by docs/generate.py: change the code, not this page. -->\n\n"

@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 
 from cgkit.cli import main
-from cgkit.engine.launch import run
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.start import run
 
 TINY = """
 name = "tiny"

@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from cgkit import __version__
 from cgkit.cli import console
 from cgkit.cli.plugin_commands import plugin_commands
 from cgkit.cli.whole_sentences import WholeSentences
@@ -99,7 +98,7 @@ def _with_plugin_options(command: click.Command) -> click.Command:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="cgkit")
+@click.version_option(package_name="cgkit", prog_name="cgkit")
 def cli() -> None:
     """Translate images between two domains without paired examples (CycleGAN).
 

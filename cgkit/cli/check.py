@@ -11,7 +11,7 @@ import click
 from cgkit.cli import console
 
 if TYPE_CHECKING:
-    from cgkit.engine.rehearsal import Rehearsal
+    from cgkit.runs.check import Rehearsal
 
 
 @click.command()
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def command(context: click.Context, spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bool) -> None:
     """Validate SPEC, read every image's header and do one real step. Trains nothing and writes nothing."""
     plugins = console.plugins(context)
-    from cgkit.engine.rehearsal import rehearse
+    from cgkit.runs.check import rehearse
 
     rehearsal = rehearse(spec, plugins, overrides=overrides, device=device)
     if as_json:

@@ -10,7 +10,7 @@ import click
 from cgkit.cli import console
 
 if TYPE_CHECKING:
-    from cgkit.engine.description import Description, NetworkFacts, OptionDescription
+    from cgkit.describe.component import Description, NetworkFacts, OptionDescription
 
 
 @click.command()
@@ -22,7 +22,7 @@ def command(context: click.Context, kind: str, name: str, as_json: bool) -> None
     """Describe the component NAME of a KIND (generator, adversarial_loss ...): options, source, what to paste."""
     plugins = console.plugins(context)
     component = plugins.registries[kind][name]
-    from cgkit.engine.description import describe
+    from cgkit.describe.component import describe
 
     description = describe(component, plugins)
     if as_json:

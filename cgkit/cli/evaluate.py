@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Measure the model of RUN on its test images; the numbers are kept in RUN/evaluation.json."""
     plugins = console.plugins(context)
-    from cgkit.engine.evaluation import evaluate
+    from cgkit.runs.evaluate import evaluate
 
     names = [name.strip() for name in metrics.split(",")] if metrics is not None else []
     evaluation = evaluate(

@@ -22,8 +22,8 @@ def command(folders: tuple[Path, ...], output: Path, force: bool) -> None:
         raise UsageError("give two folders, one for each domain, or none")
     if output.exists() and not force:
         raise UsageError(f"{output} exists already", hint="choose another --output, or replace it with --force")
-    from cgkit.atomic import replace_text
-    from cgkit.engine.starter import starter_spec
+    from cgkit.files.atomic import replace_text
+    from cgkit.scaffolding.starter_spec import starter_spec
 
     text, remarks = starter_spec(folders, relative_to=output.parent)
     output.parent.mkdir(parents=True, exist_ok=True)

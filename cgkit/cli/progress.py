@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 from cgkit.cli import console
 
 if TYPE_CHECKING:
-    from cgkit.engine.progress import Progress
+    from cgkit.runs.reporter import Progress
 
 LINE_INTERVAL = 20.0
 """Seconds between lines where the output is no terminal, so that a log stays readable."""

@@ -10,7 +10,7 @@ import click
 from cgkit.cli import console
 
 if TYPE_CHECKING:
-    from cgkit.engine.run import Outcome
+    from cgkit.runs.run import Outcome
 
 STOPPED = 75
 """The exit code that tells a scheduler to run the same command again (EX_TEMPFAIL)."""
@@ -37,7 +37,7 @@ def command(
     plugins = console.plugins(context)
     with RichReporter() as reporter:
         reporter.message("loading torch ...")
-        from cgkit.training import run
+        from cgkit.runs.start import run
 
         outcome = run(spec, overrides=overrides, output=output, device=device, plugins=plugins, reporter=reporter)
     if console.rank() == 0:

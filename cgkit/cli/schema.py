@@ -24,7 +24,7 @@ def command(context: click.Context, output: Path | None) -> None:
     if output is None:
         console.print_json(schema)
         return
-    from cgkit.atomic import replace_text
+    from cgkit.files.atomic import replace_text
 
     output.parent.mkdir(parents=True, exist_ok=True)
     replace_text(output, json.dumps(schema, indent=2) + "\n")

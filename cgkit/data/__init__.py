@@ -1,1 +1,1 @@
-"""Reading images safely; which images meet at which step."""
+"""From image records to training batches; which images meet at which step."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgkit.contracts import ImageRecord, Size
-from cgkit.data.admission import inspect_image
-from cgkit.data.header import ImageHeader
-from cgkit.data.images import extremes_of
-from cgkit.data.pixels import WRITTEN_AS, PixelFormat, misfit
 from cgkit.errors import DataError
+from cgkit.images.admission import inspect_image
+from cgkit.images.header import ImageHeader
+from cgkit.images.pixels import WRITTEN_AS, PixelFormat, misfit
+from cgkit.images.reading import extremes_of
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from cgkit.contracts import Domain, ImageRecord, Size
 from cgkit.data.framing import cover
-from cgkit.data.header import EncodedImage, ImageHeader, Layout
-from cgkit.data.images import read_image
-from cgkit.data.pixels import PixelFormat, to_unit
 from cgkit.data.randomness import derive_seed, seeded
 from cgkit.data.sampling import EpochOrder, StepBatches
 from cgkit.errors import CgkitError, DataError, PluginError
+from cgkit.images.header import EncodedImage, ImageHeader, Layout
+from cgkit.images.pixels import PixelFormat, to_unit
+from cgkit.images.reading import read_image
 
 WORKER_TIMEOUT = 600
 """Seconds after which a silent worker is an error instead of a run that hangs for ever."""

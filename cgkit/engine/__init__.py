@@ -1,1 +1,1 @@
-"""Assembling a CycleGAN from a spec and training it."""
+"""The CycleGAN method: networks, objective, training step."""

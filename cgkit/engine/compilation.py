@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 
 from cgkit.data.loading import Batch
-from cgkit.engine.progress import Reporter
 from cgkit.engine.trainer import Trainer
 
 REPAID_AFTER = 5000
@@ -27,12 +26,14 @@ def repays(setting: bool | Literal["auto"], steps: int, device: torch.device) ->
     return device.type == "cuda" and steps >= REPAID_AFTER
 
 
-def compile_for(trainer: Trainer, batches: Sequence[Batch], reporter: Reporter) -> None:
-    """Compile a trainer's networks for batches like these; where that fails, say so and leave them as they are.
+def compile_networks(
+    trainer: Trainer, batches: Sequence[Batch], *, report: Callable[[str], None], warn: Callable[[str], None]
+) -> None:
+    """Compile a trainer's networks for batches like these; if that fails, warn and leave them as they are.
 
     torch keeps what its compiler makes for the next run, in `TORCHINDUCTOR_CACHE_DIR` where that is set.
     """
-    reporter.message("compiling the networks: a minute or two the first time, seconds once torch remembers them")
+    report("compiling the networks: a minute or two the first time, seconds once torch remembers them")
     start = time.monotonic()
     try:
         trainer.compile(batches)
@@ -40,6 +41,6 @@ def compile_for(trainer: Trainer, batches: Sequence[Batch], reporter: Reporter) 
         raise
     except Exception as error:  # noqa: BLE001 - whatever the compiler stumbles over, the networks work without it
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        reporter.warning(f"the networks could not be compiled and are trained as they are, only slower: {reason}")
+        warn(f"the networks could not be compiled and are trained as they are, only slower: {reason}")
     else:
-        reporter.message(f"compiled in {time.monotonic() - start:.0f} s")
+        report(f"compiled in {time.monotonic() - start:.0f} s")

@@ -14,14 +14,14 @@ from cgkit.contracts import Schedule
 from cgkit.data.loading import Batch
 from cgkit.data.randomness import derive_seed, generator
 from cgkit.engine.cyclegan import CycleGAN, CyclePass
+from cgkit.engine.distributed import ALONE, Processes
+from cgkit.engine.divergence import Answer, Traces, Unsettled
 from cgkit.engine.image_pool import ImagePool
 from cgkit.engine.memory import does_one_cycle_at_a_time
 from cgkit.engine.moving_average import MovingAverage
 from cgkit.engine.objective import Fakes, Objective, RealLogits, Terms
 from cgkit.engine.optimizers import Optimizers
 from cgkit.engine.precision import Precision
-from cgkit.engine.processes import ALONE, Processes
-from cgkit.engine.unsettled import Answer, Traces, Unsettled
 from cgkit.errors import CheckpointError
 from cgkit.spec import model as spec
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cgkit.contracts import Domain, Source
 from cgkit.data.loading import Preparation
-from cgkit.data.pixels import PixelFormat
+from cgkit.images.pixels import PixelFormat
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cgkit.atomic import replace_text
 from cgkit.errors import CheckpointError, ResourceError
 from cgkit.evaluation.numbers import Number
+from cgkit.files.atomic import replace_text
 
 FILE = "evaluation.json"
 FORMAT = 1

@@ -7,13 +7,14 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
-import cgkit
-from cgkit.atomic import replacing
-from cgkit.engine.model_folder import Weights, find_model, load_generator, read_model
 from cgkit.errors import ResourceError, UsageError
 from cgkit.exchange.comparing import Comparison, OnUnitRange, shapes_to_compare
+from cgkit.files.atomic import replacing
+from cgkit.models.folder import find_model, load_generator, read_model
+from cgkit.models.info import Weights
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.spec import Use
 
@@ -86,7 +87,7 @@ def export_model(
     channels = info.spec.data.channels[0 if direction == "a2b" else 1]
     stride = int(getattr(generator, "stride", 1))
     about = {
-        "cgkit": cgkit.__version__,
+        "cgkit": metadata.version("cgkit"),
         "direction": direction,
         "weights": weights or ("ema" if info.averaged else "raw"),
         "step": str(info.step),

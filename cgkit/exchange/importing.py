@@ -17,10 +17,11 @@ from torch import nn
 
 from cgkit.checkpoints import load_strictly
 from cgkit.engine.assembly import build_generator
-from cgkit.engine.model_folder import ModelInfo, write_model
 from cgkit.errors import CheckpointError, ResourceError, SpecError, UsageError
 from cgkit.exchange.foreign_files import read_foreign
 from cgkit.exchange.recognition import Found, recognise
+from cgkit.models.folder import write_model
+from cgkit.models.info import ModelInfo
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.providers import providers_used

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from cgkit.contracts import Domain
 from cgkit.data.loading import Preparation
-from cgkit.data.pixels import PixelFormat
 from cgkit.health.measuring import FLAT, contrast
 from cgkit.health.notes import Note
+from cgkit.images.pixels import PixelFormat
 
 NAMED = 3
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cgkit import json_lines
+from cgkit.files import json_lines
 
 FILE = "health.jsonl"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cgkit.engine.sheets import Sheet, read_sheet
 from cgkit.errors import CheckpointError, UsageError
 from cgkit.evaluation.numbers import Number, differing
 from cgkit.report.record import Record, read_record
+from cgkit.runs.sample_sheet import Sheet, read_sheet
 
 
 @dataclass(frozen=True)

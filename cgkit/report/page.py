@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from functools import cache
+from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from cgkit import __version__
-from cgkit.atomic import replace_text
 from cgkit.errors import ResourceError, UsageError
+from cgkit.files.atomic import replace_text
 from cgkit.report import curves
 from cgkit.report.axes import number_text
 
@@ -68,7 +68,7 @@ def _environment() -> jinja2.Environment:
         "style": Markup(style),
         "script": Markup(script),
         "policy": _policy(style, script),
-        "version": __version__,
+        "version": metadata.version("cgkit"),
         "curves": curves,
     }
     environment.filters["number"] = number_text

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
-from cgkit.engine.sheets import Column, Sheet, read_sheet
 from cgkit.errors import CheckpointError
+from cgkit.runs.sample_sheet import Column, Sheet, read_sheet
 
 MOST_ROWS = 8
 """Test images of each direction that are shown."""

@@ -1,61 +1,50 @@
-"""The plugin that writes the report of a run: at its end however it ends, and now and then before."""
+"""The plugin that writes the report of a run: now and then while it trains, and once at its end."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
+from cgkit.contracts import RunView
 from cgkit.hookspecs import hookimpl
-from cgkit.plugins import Plugins
-from cgkit.report.report import write_report
 
-if TYPE_CHECKING:
-    from cgkit.engine.run import Run
-
-NAME = "cgkit:report"
 FIRST_AFTER = 60.0
-"""Seconds before the first report of a run that goes on."""
+"""Seconds before the first report of a run that is still training."""
 SHARE = 0.02
-"""Of a run's time, which reports may take before its end."""
+"""The share of a run's time that reports may take before its end."""
 
 
 class ReportWriter:
-    """Writes `report.html`; where that fails, the run is told and goes on, as with every plugin.
+    """Writes `report.html`. Like any plugin, it is set aside with a warning if it fails."""
 
-    Args:
-        plugins: those of the run, which say what its metrics mean.
-    """
-
-    def __init__(self, plugins: Plugins) -> None:
-        self._plugins = plugins
-        self._next = time.monotonic() + FIRST_AFTER
+    def __init__(self) -> None:
+        self._next: WeakKeyDictionary[RunView, float] = WeakKeyDictionary()
 
     @hookimpl
-    def cgkit_run_started(self, run: Run) -> None:
-        """Begin to count the time."""
-        self._next = time.monotonic() + FIRST_AFTER
+    def cgkit_run_started(self, run: RunView) -> None:
+        """Start the clock."""
+        self._next[run] = time.monotonic() + FIRST_AFTER
 
     @hookimpl
-    def cgkit_checkpoint_saved(self, run: Run, step: int, folder: Path) -> None:
-        """Write how the run stands, where that takes no more than its share of the time."""
+    def cgkit_checkpoint_saved(self, run: RunView, step: int, folder: Path) -> None:
+        """Write the report of an unfinished run, unless that would take more than its share of the time."""
         begun = time.monotonic()
-        if begun >= self._next:
+        if begun >= self._next.get(run, begun):
             self._write(run)
             ended = time.monotonic()
-            self._next = ended + (ended - begun) / SHARE
+            self._next[run] = ended + (ended - begun) / SHARE
 
     @hookimpl(trylast=True)
-    def cgkit_run_finished(self, run: Run, error: BaseException | None) -> None:
-        """Write how the run ended, after what other plugins have to add to its folder."""
+    def cgkit_run_finished(self, run: RunView, error: BaseException | None) -> None:
+        """Write the final report, after other plugins have added to the run folder."""
         self._write(run)
 
-    def _write(self, run: Run) -> None:
-        write_report(run.folder.path, plugins=self._plugins)
+    def _write(self, run: RunView) -> None:
+        from cgkit.report.report import write_report  # imported here so that loading the plugin costs nothing
+
+        write_report(run.folder.path, plugins=run.plugins)
 
 
-def with_report(plugins: Plugins) -> Plugins:
-    """Let the plugins' runs have a report; return the plugins."""
-    if not plugins.manager.has_plugin(NAME):
-        plugins.manager.register(ReportWriter(plugins), name=NAME)
-    return plugins
+report_writer = ReportWriter()
+"""What the entry point names."""

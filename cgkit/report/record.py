@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cgkit.engine.run_folder import RunFolder, no_run_folder
 from cgkit.errors import CgkitError, CheckpointError
 from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.record import FILE as EVALUATION
 from cgkit.evaluation.record import Evaluation, read_evaluation
 from cgkit.health.notes import Note, read_notes
+from cgkit.models.folder import no_run_folder
+from cgkit.runs.folder import RunFolder
 
 HISTORY = "metrics.jsonl"
 LARGEST = 1e30

@@ -7,11 +7,11 @@ import keyword
 import re
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from cgkit import __version__
 from cgkit.contracts import Kind
 from cgkit.errors import UsageError
 from cgkit.plugins import load_plugins
@@ -122,4 +122,4 @@ def _requirements(source: str) -> list[str]:
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     packages = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"cgkit", "__future__"}
-    return [f"cgkit>={__version__}", *sorted(package.replace("_", "-") for package in packages)]
+    return [f"cgkit>={metadata.version('cgkit')}", *sorted(package.replace("_", "-") for package in packages)]

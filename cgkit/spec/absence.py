@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name, is_normalized_name
 
 from cgkit.errors import PluginError, Problem, UnknownComponentError
 from cgkit.plugins import Plugins
-from cgkit.requirements import absence, absences, compatible, is_file, name_of, unmet
+from cgkit.spec.requirements import absence, absences, compatible, is_file, name_of, unmet
 
 
 class AbsentPlugins:

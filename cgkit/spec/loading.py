@@ -13,14 +13,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from cgkit.errors import Problem, SpecError, dotted
+from cgkit.errors import MAX_PROBLEMS, Place, Problem, SpecError, dotted, problems_from
 from cgkit.plugins import Plugins
 from cgkit.spec.merging import combine
 from cgkit.spec.model import Spec
 from cgkit.spec.positions import MAX_DEPTH
 from cgkit.spec.reading import Layer, read_layer, read_override
 from cgkit.spec.resolution import contradictions, resolve
-from cgkit.validation import MAX_PROBLEMS, Place, problems_from
 
 MAX_INTEGER = 2**53
 """Beyond this a JSON reader may round: no number in a spec has any business there."""

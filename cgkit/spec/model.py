@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from cgkit.requirements import read_requirement
 from cgkit.spec.images import Data
+from cgkit.spec.requirements import read_requirement
 from cgkit.spec.tables import Table, Use
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]

@@ -11,11 +11,11 @@ from cgkit.errors import CgkitError, PluginError, Problem, UnknownComponentError
 from cgkit.options import check_options, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN, Component
-from cgkit.requirements import completed
 from cgkit.spec.absence import AbsentPlugins
 from cgkit.spec.images import Data, unheld
 from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec
 from cgkit.spec.providers import providers_used
+from cgkit.spec.requirements import completed
 from cgkit.spec.tables import OpenTable, Use
 
 

@@ -17,9 +17,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cgkit.testing.checking import CheckResult, check_component, check_plugin
-    from cgkit.testing.checks import Check, checks_for
+    from cgkit.testing.check import Check, checks_for
     from cgkit.testing.pytest_decorator import conformance
+    from cgkit.testing.runner import CheckResult, check_component, check_plugin
 
 __all__ = ["Check", "CheckResult", "check_component", "check_plugin", "checks_for", "conformance"]
 

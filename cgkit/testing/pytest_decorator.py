@@ -7,14 +7,14 @@ from typing import Any
 
 from cgkit.plugins import load_plugins
 from cgkit.registry import Component
-from cgkit.testing.checking import (
+from cgkit.testing.check import Check, NotApplicableError, UnavailableError, checks_for
+from cgkit.testing.runner import (
     components_of,
     expected_reason,
     failure_of,
     label,
     refuse_unknown_expectations,
 )
-from cgkit.testing.checks import Check, NotApplicableError, UnavailableError, checks_for
 from cgkit.testing.subject import subject_of
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cgkit.data.limits import check_size
 from cgkit.errors import DataError
+from cgkit.images.limits import check_size
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 """FFmpeg's names of the formats that are read and written, by suffix."""

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cgkit.data.images import Values, read_values
-from cgkit.data.limits import at_most
-from cgkit.data.pixels import PixelFormat, to_unit
-from cgkit.data.writing import check_format, suffix_for, write_image, write_values
 from cgkit.errors import DataError, UsageError
+from cgkit.images.limits import at_most
+from cgkit.images.pixels import PixelFormat, to_unit
+from cgkit.images.reading import Values, read_values
+from cgkit.images.writing import check_format, suffix_for, write_image, write_values
 from cgkit.translation.clips import CONTAINERS, is_clip
 from cgkit.translation.pipeline import alike, in_order
 from cgkit.translation.planning import plan

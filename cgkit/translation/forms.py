@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from cgkit.data.header import ImageHeader, Layout
-from cgkit.data.images import Values, read_values, values_of_picture
-from cgkit.data.pixels import PixelFormat, to_unit, to_values, with_alpha
 from cgkit.errors import DataError, UsageError
+from cgkit.images.header import ImageHeader, Layout
+from cgkit.images.pixels import PixelFormat, to_unit, to_values, with_alpha
+from cgkit.images.reading import Values, read_values, values_of_picture
 
 Form = Tensor | NDArray[Any] | Image.Image | str | os.PathLike[str]
 """A tensor `(C, H, W)` or `(N, C, H, W)` in [0, 1]; an array `(H, W)`, `(H, W, C)` or `(N, H, W, C)` of whole numbers

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cgkit.errors import DataError, UsageError
-from cgkit.listing import list_images
+from cgkit.files.image_files import list_images
 
 Place = tuple[Path, Path]
 """A file, and its name in the folder of translations."""

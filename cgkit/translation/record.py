@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgkit.atomic import replace_text
 from cgkit.errors import ResourceError, UsageError
+from cgkit.files.atomic import replace_text
 
 NAME = ".cgkit-translation.json"
 FORMAT = 1

@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from cgkit.data.images import Values
-from cgkit.data.limits import at_most
+from cgkit.data.pixel_formats import pixel_formats
 from cgkit.engine.cyclegan import mixes_samples
-from cgkit.engine.inference import translation_by
-from cgkit.engine.model_folder import ModelInfo, Weights, find_model, load_generator, read_model
-from cgkit.engine.pixel_formats import pixel_formats
 from cgkit.engine.precision import Precision, choose_device, choose_precision
+from cgkit.images.limits import at_most
+from cgkit.images.reading import Values
+from cgkit.models.folder import find_model, load_generator, read_model
+from cgkit.models.inference import translation_by
+from cgkit.models.info import ModelInfo, Weights
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.tiling.large_images import LargeImages, Method, Tiling
 from cgkit.translation.forms import Form, batch_of, opened, picture_of
-from cgkit.translation.large import LargeImages, Method, Tiling
 
 Direction = Literal["a2b", "b2a"]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cgkit.atomic import replacing
-from cgkit.data.header import ImageHeader, Layout
-from cgkit.data.pixels import to_unit, to_values
-from cgkit.engine.statistics import Statistics
 from cgkit.errors import DataError
+from cgkit.files.atomic import replacing
+from cgkit.images.header import ImageHeader, Layout
+from cgkit.images.pixels import to_unit, to_values
+from cgkit.tiling.norm_statistics import Statistics
 from cgkit.translation.clips import CONTAINERS, Clip, ClipWriter, Frame, open_clip
 from cgkit.translation.translator import Translator
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cgkit.engine.launch import run
+from cgkit.runs.start import run
 from tests.conftest import TINY, Result
 
 Cli = Callable[..., Result]

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from cgkit.components.metrics import efficientnet
-from cgkit.engine.launch import run
+from cgkit.runs.start import run
 from tests.conftest import TINY, Result
 
 Cli = Callable[..., Result]

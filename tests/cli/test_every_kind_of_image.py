@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 import cgkit as package
-from cgkit.engine.launch import run
+from cgkit.runs.start import run
 from tests.conftest import TINY, Result
 
 Cli = Callable[..., Result]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cgkit.engine.launch import run
+from cgkit.runs.start import run
 from tests.conftest import TINY, Result
 
 Cli = Callable[..., Result]

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cgkit.engine.launch import run
 from cgkit.plugins import Plugins
+from cgkit.runs.start import run
 from cgkit.translation.translator import Translator
 from tests.conftest import TINY, Result
 

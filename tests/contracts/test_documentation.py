@@ -20,10 +20,10 @@ import pytest
 from cgkit import contracts, hookspecs
 from cgkit import errors as errors_of_cgkit
 from cgkit.cli.run import STOPPED
-from cgkit.data.admission import FORMATS
-from cgkit.data.limits import MAX_BYTES, MAX_PIXELS
-from cgkit.engine.continuation import MAY_CHANGE, MAY_CHANGE_IN_DATA
+from cgkit.images.admission import FORMATS
+from cgkit.images.limits import MAX_BYTES, MAX_PIXELS
 from cgkit.plugins import HOOKS, load_plugins
+from cgkit.runs.resume import MAY_CHANGE, MAY_CHANGE_IN_DATA
 from cgkit.spec import load_spec
 from cgkit.testing import check_component
 from tests.conftest import TINY, Result

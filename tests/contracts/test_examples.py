@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cgkit.engine.launch import run
 from cgkit.plugins import Plugins
+from cgkit.runs.start import run
 from cgkit.spec import load_spec
 from tests.conftest import Result
 

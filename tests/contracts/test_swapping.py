@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cgkit.engine.launch import run
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.start import run
 
 SMALL = """
 name = "swap"

@@ -12,9 +12,9 @@ from cgkit.components.augmentations.noise import Noise
 from cgkit.components.augmentations.resize_and_crop import ResizeAndCrop
 from cgkit.components.sources.folder import Folder
 from cgkit.data.loading import Preparation, UnpairedImages, batch_of_tests, training_batches
-from cgkit.data.pixels import PixelFormat
 from cgkit.data.sampling import StepBatches
 from cgkit.errors import DataError, PluginError
+from cgkit.images.pixels import PixelFormat
 
 PREPARATION = Preparation((16, 16), framing=ResizeAndCrop(), augmentations=(Flip(), Noise(std=0.1)))
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from cgkit.checkpoints import list_checkpoints
 from cgkit.engine.compilation import REPAID_AFTER, repays
-from cgkit.engine.launch import run
-from cgkit.engine.progress import Silence
+from cgkit.runs.reporter import Silence
+from cgkit.runs.start import run
 
 
 class Listener(Silence):

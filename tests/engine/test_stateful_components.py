@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from cgkit.checkpoints import read_latest
 from cgkit.contracts import Role
-from cgkit.engine.launch import prepare, run
 from cgkit.engine.objective import Objective
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.start import prepare, run
 
 
 class Remembering(nn.Module):

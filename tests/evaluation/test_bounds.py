@@ -17,11 +17,11 @@ from cgkit.components.metrics.source_similarity import SourceSimilarity
 from cgkit.components.metrics.ssim import Ssim
 from cgkit.components.sources.seasons import Seasons
 from cgkit.data.loading import Preparation
-from cgkit.data.pixels import PixelFormat
 from cgkit.evaluation.gathering import Translate
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.scoring import Measured, Scoring
+from cgkit.images.pixels import PixelFormat
 
 SIZE = (32, 32)
 COUNT = 6

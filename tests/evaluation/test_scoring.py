@@ -11,11 +11,11 @@ from torch import Tensor
 from cgkit.components.metrics.l1 import MeanAbsoluteError
 from cgkit.contracts import Cycle, ImageRecord
 from cgkit.data.loading import Preparation
-from cgkit.data.pixels import PixelFormat
 from cgkit.errors import PluginError
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.scoring import Measured, Scoring
+from cgkit.images.pixels import PixelFormat
 
 
 class Flat:

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cgkit.engine.model_folder import ModelInfo, write_model
 from cgkit.errors import CheckpointError, UsageError
 from cgkit.exchange.comparing import LIMIT, OnUnitRange, compare, shapes_to_compare
 from cgkit.exchange.exporting import export_model
 from cgkit.exchange.importing import import_weights
+from cgkit.models.folder import write_model
+from cgkit.models.info import ModelInfo
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.spec import resolve_spec
 from cgkit.translation.translator import Translator

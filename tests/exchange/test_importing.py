@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cgkit.components.generators.resnet import ResnetGenerator
-from cgkit.engine.model_folder import load_generator, read_model
 from cgkit.errors import CheckpointError, PluginError, SpecError, UsageError
 from cgkit.exchange.importing import import_weights
 from cgkit.exchange.reading_process import check_archive, read_tensors
 from cgkit.exchange.recognition import recognise
+from cgkit.models.folder import load_generator, read_model
 from cgkit.plugins import Plugins
 from cgkit.translation.translator import Translator
 from tests.exchange.published_networks import Resnet, drawn

@@ -9,8 +9,8 @@ from PIL import Image
 
 from cgkit.components.sources.folder import ImageFiles
 from cgkit.data.loading import Preparation
-from cgkit.data.pixels import PixelFormat
 from cgkit.health.flatness import Contrasts, flat_images
+from cgkit.images.pixels import PixelFormat
 
 NOISE = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
 FLAT = torch.full((1, 3, 8, 8), 0.3)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cgkit.engine.sheets import Sheet, read_sheet
 from cgkit.errors import CheckpointError, UsageError
 from cgkit.plugins import Plugins
 from cgkit.report.comparison import compare
 from cgkit.report.comparison_page import write_comparison
+from cgkit.runs.sample_sheet import Sheet, read_sheet
 from tests.report.conftest import change
 
 

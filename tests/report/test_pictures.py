@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cgkit.engine.sheets import Column, Sheet
 from cgkit.report.pictures import CHOICES, MOST_BYTES, MOST_ROWS, Picture, gallery, picture
+from cgkit.runs.sample_sheet import Column, Sheet
 
 
 def noise(side: int, seed: int) -> Image.Image:

@@ -11,11 +11,10 @@ from torch import Tensor
 
 import cgkit
 from cgkit.components.adversarial_losses.least_squares import LeastSquaresLoss
-from cgkit.engine.progress import Silence
 from cgkit.errors import DivergedError
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.report import plugin
-from cgkit.report.plugin import with_report
+from cgkit.runs.reporter import Silence
 
 
 class Warned(Silence):
@@ -69,7 +68,6 @@ def test_the_report_holds_what_other_plugins_leave_at_the_end(
     tiny_spec: Path, tmp_path: Path, own_plugins: Plugins
 ) -> None:
     own_plugins.manager.register(Colleague())
-    with_report(own_plugins)  # plugins that come later are called first
     cgkit.run(tiny_spec, output=tmp_path / "run", plugins=own_plugins)
     assert "noted at the end" in (tmp_path / "run" / "report.html").read_text()
 

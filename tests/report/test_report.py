@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cgkit.engine.sheets import Sheet, read_sheet
 from cgkit.plugins import Plugins
 from cgkit.report.report import write_report
+from cgkit.runs.sample_sheet import Sheet, read_sheet
 from tests.report.conftest import change
 
 

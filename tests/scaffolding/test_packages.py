@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from cgkit.contracts import KINDS, Kind, kind_named
-from cgkit.engine.launch import run
 from cgkit.errors import UsageError
 from cgkit.options import options_of
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.start import run
 from cgkit.scaffolding.packages import write_package
 from cgkit.spec import load_spec
 from tests.conftest import TINY

@@ -13,8 +13,8 @@ import pytest
 from cgkit.contracts import kind_named
 from cgkit.registry import Component
 from cgkit.testing import check_component
-from cgkit.testing.checking import failure_of
-from cgkit.testing.checks import all_checks, checks_for
+from cgkit.testing.check import all_checks, checks_for
+from cgkit.testing.runner import failure_of
 from cgkit.testing.subject import subject_of
 from tests.testing.broken import BROKEN, GOOD, HOPELESS
 from tests.testing.broken_otherwise import OTHERWISE

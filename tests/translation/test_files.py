@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cgkit.engine.cyclegan import mixes_samples
-from cgkit.engine.model_folder import ModelInfo
 from cgkit.engine.precision import Precision
 from cgkit.errors import DataError
+from cgkit.models.info import ModelInfo
 from cgkit.plugins import Plugins
 from cgkit.spec import resolve_spec
 from cgkit.translation.files import translate_files

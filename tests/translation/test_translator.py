@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
 
-from cgkit.engine.model_folder import ModelInfo
 from cgkit.engine.precision import Precision
 from cgkit.errors import DataError, UsageError
+from cgkit.models.info import ModelInfo
 from cgkit.plugins import load_plugins
 from cgkit.spec import resolve_spec
 from cgkit.translation.translator import Translator

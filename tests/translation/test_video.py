@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from cgkit.components.generators.resnet import ResnetGenerator
-from cgkit.engine.model_folder import ModelInfo
 from cgkit.engine.precision import Precision
 from cgkit.errors import DataError
+from cgkit.models.info import ModelInfo
 from cgkit.plugins import load_plugins
 from cgkit.spec import resolve_spec
 from cgkit.translation.files import Skipped, translate_files

@@ -12,7 +12,7 @@ from PIL import Image
 
 from cgkit.contracts import ImageRecord, Size
 from cgkit.errors import DataError
-from cgkit.listing import list_images
+from cgkit.files.image_files import list_images
 
 SHOWN = 3
 """How many unmatched names a message lists."""

@@ -10,9 +10,9 @@ import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
-from cgkit.components.sources.landscape.palette import Season
-from cgkit.components.sources.landscape.scene import Scene
 from cgkit.contracts import ImageRecord, Size
+from cgkit.demo.palette import Season
+from cgkit.demo.scene import Scene
 
 EDITION = 1
 """Goes up when the same scene comes out as another picture."""

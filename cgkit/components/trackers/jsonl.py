@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from cgkit import json_lines
+from cgkit.files import json_lines
 
 
 class JsonLines:

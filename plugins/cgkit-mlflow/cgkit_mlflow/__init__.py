@@ -13,7 +13,7 @@ from cgkit.hookspecs import hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cgkit.engine.run import Run
+    from cgkit.runs.run import Run
     from cgkit_mlflow.recorder import Recorder
 
 _recorders: WeakKeyDictionary[Run, Recorder] = WeakKeyDictionary()

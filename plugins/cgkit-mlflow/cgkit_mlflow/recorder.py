@@ -16,8 +16,8 @@ from mlflow.tracking.client import MlflowClient
 from torch import Tensor
 
 import cgkit
-from cgkit.atomic import replace_text
-from cgkit.engine.run import Run
+from cgkit.files.atomic import replace_text
+from cgkit.runs.run import Run
 
 CHECKPOINT = "checkpoint"
 _BATCH = 100

@@ -16,9 +16,9 @@ from typing import Annotated, Any, BinaryIO, Literal, cast
 from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from cgkit.atomic import replace_text
 from cgkit.errors import DataError
-from cgkit.listing import SUFFIXES
+from cgkit.files.atomic import replace_text
+from cgkit.files.image_files import SUFFIXES
 from cgkit_shards.locations import beside, is_remote, open_location, reason
 
 INDEX = "index.json"

@@ -7,9 +7,9 @@ import os
 import tarfile
 from pathlib import Path
 
-from cgkit.atomic import replacing
 from cgkit.errors import ResourceError, UsageError
-from cgkit.listing import list_images
+from cgkit.files.atomic import replacing
+from cgkit.files.image_files import list_images
 from cgkit_shards.index import INDEX, Index, index_shards
 
 

@@ -14,9 +14,9 @@ from cgkit_shards.index import Index, Shard, read_index
 from cgkit_shards.source import Shards
 
 from cgkit.data.loading import Preparation, UnpairedImages, training_batches
-from cgkit.data.pixels import PixelFormat
 from cgkit.data.sampling import StepBatches
 from cgkit.errors import DataError
+from cgkit.images.pixels import PixelFormat
 
 
 def made_up(*counts: int, window: int = 2) -> ShardedImages:

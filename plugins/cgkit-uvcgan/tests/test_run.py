@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cgkit.engine.launch import run
+from cgkit.runs.start import run
 
 SPEC = """
 name = "small"

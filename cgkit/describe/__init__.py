@@ -1,0 +1,1 @@
+"""Describing a component: its options, its size, its receptive field."""

@@ -1,0 +1,1 @@
+"""Files: listing images, replacing a file all or nothing, JSON lines."""

@@ -1,0 +1,161 @@
+"""Writing what the networks made as files, in the depth and the range of their domain."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from cgkit.errors import DataError, ResourceError, UsageError
+from cgkit.files.atomic import replacing
+from cgkit.images.optional_libraries import library
+from cgkit.images.pixels import PixelFormat, to_values, with_alpha
+from cgkit.images.reading import COLOUR
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A format that can be written.
+
+    Attributes:
+        name: Pillow's name, or that of none of Pillow's.
+        depths: the types of values that it holds; all where it is empty.
+        bands: whether it holds any number of channels, rather than grey and colour alone.
+        alpha: whether it holds transparency.
+        options: how Pillow writes it.
+    """
+
+    name: str
+    depths: tuple[str, ...] = ()
+    bands: bool = True
+    alpha: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def holds(self, pixels: PixelFormat) -> bool:
+        """Return whether it can hold the images of a domain."""
+        return (
+            (not self.depths or pixels.depth in self.depths)
+            and (self.bands or pixels.colours in (1, 3))
+            and (self.alpha or not pixels.has_alpha)
+        )
+
+
+_PNG = FileFormat("PNG", ("uint8", "uint16"), bands=False)
+_JPEG = FileFormat("JPEG", ("uint8",), bands=False, alpha=False, options={"quality": 95, "subsampling": 0})
+_TIFF = FileFormat("TIFF", options={"compression": "tiff_deflate"})
+WRITTEN = {
+    ".png": _PNG,
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": FileFormat("WEBP", ("uint8",), bands=False, options={"lossless": True}),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".bmp": FileFormat("BMP", ("uint8",), bands=False, alpha=False),
+    ".npy": FileFormat("NPY"),
+    ".npz": FileFormat("NPZ"),
+}
+"""What is written, by suffix."""
+
+
+def suffix_for(suffix: str, pixels: PixelFormat) -> str:
+    """Return the suffix itself where its format can hold a domain's images, or is unknown; else `.png` or `.tif`.
+
+    The first is what most programs read, the second holds everything.
+    """
+    written = WRITTEN.get(suffix.lower())
+    if written is None or written.holds(pixels):
+        return suffix
+    return ".png" if _PNG.holds(pixels) else ".tif"
+
+
+def check_format(suffix: str, pixels: PixelFormat) -> None:
+    """Raise a `UsageError` where a suffix is that of no format that can hold a domain's images."""
+    file_format = WRITTEN.get(suffix.lower())
+    if file_format is None:
+        raise UsageError(f"{suffix} cannot be written; the suffixes are {' '.join(WRITTEN)}")
+    if not file_format.holds(pixels):
+        channels = f"{pixels.colours} channel{'s' * (pixels.colours > 1)} of {pixels.depth}"
+        transparency = " and transparency" if pixels.has_alpha else ""
+        names = ["png"] if _PNG.holds(pixels) else []
+        hint = f"write {', '.join([*names, 'tiff'])} or npy"
+        raise UsageError(f"{file_format.name} cannot hold {channels}{transparency}", hint=hint)
+
+
+def write_image(image: Tensor, path: Path, pixels: PixelFormat = COLOUR, *, alpha: Tensor | None = None) -> None:
+    """Write an image, all or nothing, in the format that the suffix asks for; each value goes to the nearest level.
+
+    Args:
+        image: `(C, H, W)` in [0, 1].
+        path: where; a file there is replaced.
+        pixels: what the images of its domain are like.
+        alpha: its transparency, `(1, H, W)` in [0, 1], where it is none of the channels; only grey and colour have it.
+
+    Raises:
+        DataError: the image has another number of channels, or a library is missing.
+        UsageError: the suffix is that of no format that can be written, or of one that cannot hold the image.
+        ResourceError: the disk is full, or the folder cannot be written in.
+    """
+    if image.ndim != 3 or len(image) != pixels.channels:
+        shape = tuple(image.shape)
+        raise DataError(f"{path}: an image of shape {shape} has not the {pixels.channels} channels of its domain")
+    image, pixels = with_alpha(image, alpha, pixels)
+    write_values(to_values(image, pixels), path, pixels)
+
+
+def write_values(values: NDArray[Any], path: Path, pixels: PixelFormat) -> None:
+    """Write what `to_values` made, `(H, W, C)`, as `write_image` does.
+
+    Raises:
+        DataError: a library is missing.
+        UsageError: the suffix is that of no format that can be written, or of one that cannot hold the image.
+        ResourceError: the disk is full, or the folder cannot be written in.
+    """
+    try:
+        check_format(path.suffix, pixels)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", hint=error.hint) from None
+    file_format = WRITTEN[path.suffix.lower()]
+    try:
+        with replacing(path) as temporary:
+            _save(values, temporary, file_format, transparent=pixels.has_alpha)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else error.strerror or str(error)
+        raise ResourceError(f"{path}: cannot be written: {reason}") from error
+
+
+def _save(values: NDArray[Any], file: Path, file_format: FileFormat, *, transparent: bool) -> None:
+    """Write `(H, W, C)` in a format that holds it; the file's suffix says nothing."""
+    channels = values.shape[-1]
+    flat = np.ascontiguousarray(values[..., 0] if channels == 1 else values)
+    if file_format.name in ("NPY", "NPZ"):
+        with file.open("wb") as stream:
+            np.save(stream, flat) if file_format.name == "NPY" else np.savez_compressed(stream, image=flat)
+    elif values.dtype == np.uint8 and (channels in (1, 3) or (transparent and channels in (2, 4))):
+        Image.fromarray(flat).save(file, format=file_format.name, **file_format.options)
+    elif file_format.name == "PNG" and channels == 1:
+        Image.fromarray(flat).save(file, format="PNG")
+    elif file_format.name == "PNG":
+        file.write_bytes(library("imagecodecs", "colour of 16 bits in PNG").png_encode(flat))
+    else:
+        _save_tiff(flat, file, transparent=transparent)
+
+
+def _save_tiff(values: NDArray[Any], file: Path, *, transparent: bool) -> None:
+    tifffile = library("tifffile", "this kind of TIFF")
+    channels = 1 if values.ndim == 2 else values.shape[-1]
+    colours = channels - transparent
+    options: dict[str, Any] = {"photometric": "rgb" if colours == 3 else "minisblack", "metadata": None}
+    if channels > 1:
+        options["planarconfig"] = "contig"
+    if transparent:
+        options["extrasamples"] = ["unassalpha"]
+    if np.issubdtype(values.dtype, np.integer):
+        options["predictor"] = True  # what is like its neighbour takes less room; of floats, not every program reads it
+    tifffile.imwrite(file, values, compression="zlib", **options)

@@ -1,0 +1,108 @@
+"""The model card: what a model is and what it is worth, for whoever finds its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from cgkit.evaluation.numbers import Number
+from cgkit.models.info import ModelInfo
+
+
+def model_card(info: ModelInfo, scores: Sequence[Number] = ()) -> str:
+    """Return a model card in Markdown, its header in YAML as model hubs read it.
+
+    See https://huggingface.co/docs/hub/model-cards#model-card-metadata.
+
+    Args:
+        info: what the model is.
+        scores: what was measured of it, if anything was.
+    """
+    parts = (f"# {info.spec.name}", _description(info), _usage(info), *_measured(scores))
+    return f"---\n{_header(info, scores)}---\n" + "\n\n".join(parts) + "\n"
+
+
+def _header(info: ModelInfo, scores: Sequence[Number]) -> str:
+    values: dict[str, str | list[str]] = {"library_name": "cgkit", "pipeline_tag": "image-to-image"}
+    if info.spec.license is not None:
+        values["license"] = info.spec.license
+    values["tags"] = [*(["cyclegan", "unpaired"] if info.imported is None else []), *_generators(info)]
+    if scores:
+        values["metrics"] = list(dict.fromkeys(score.name for score in scores))
+    # Every JSON text is YAML too, and quotes what needs it.
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
+
+
+def _description(info: ModelInfo) -> str:
+    spec = info.spec
+    height, width = spec.data.size
+    first, second = spec.data.channels
+    ways = " and ".join(direction.replace("2", " to ") for direction in info.directions)
+    trained = " (CycleGAN, Zhu et al., ICCV 2017)" if info.imported is None else ""
+    lines = [
+        f"Translates images between two domains, from {ways}{trained}.",
+        "",
+        f"- generator: {' and '.join(_generators(info))}",
+        f"- channels: {first} in domain a, {second} in domain b",
+    ]
+    if info.imported is not None:
+        lines += [f"- imported: {_plain(text)}" for text in info.imported]
+    else:
+        averaged = "; the weights are their moving average" if info.averaged else ""
+        lines.append(f"- trained for {info.step} steps on {width}x{height} pixels, seed {spec.seed}{averaged}")
+    return "\n".join(lines)
+
+
+def _usage(info: ModelInfo) -> str:
+    direction = info.directions[0]
+    return f"    cgkit translate THIS_FOLDER IMAGES --output FOLDER --direction {direction}"
+
+
+def _measured(scores: Sequence[Number]) -> Iterable[str]:
+    """Yield the paragraphs on what was measured; none where nothing was."""
+    if not scores:
+        return
+    yield "## What was measured"
+    yield _table(scores)
+    yield "\n".join(_protocols(scores))
+
+
+def _table(scores: Sequence[Number]) -> str:
+    header = ("direction", "metric", "value", "95 % interval", "as good as real", "untranslated")
+    rows = [
+        (
+            score.direction,
+            f"{score.name} ({score.better} is better)" if score.better else score.name,
+            _number(score.value),
+            " to ".join(map(_number, score.interval)) if score.interval else "",
+            _number(score.floor),
+            _number(score.ceiling),
+        )
+        for score in scores
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *rows))
+
+
+def _protocols(scores: Sequence[Number]) -> Iterable[str]:
+    """Yield how the numbers were measured, once for all that were measured alike."""
+    alike: dict[str, list[str]] = {}
+    for score in scores:
+        said = ", ".join(f"{key} {_plain(value)}" for key, value in score.protocol.items() if value not in (None, {}))
+        alike.setdefault(said, []).append(f"{score.name} {score.direction}")
+    for said, names in alike.items():
+        yield f"- {', '.join(names)}: {said}"
+
+
+def _generators(info: ModelInfo) -> list[str]:
+    uses = [getattr(info.spec.generator, direction) for direction in info.directions]
+    return list(dict.fromkeys(str(use.name) for use in uses if use is not None))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _plain(value: object) -> str:
+    """Return a value on one line, without what a terminal or Markdown would act on."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

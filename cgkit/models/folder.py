@@ -1,0 +1,191 @@
+"""The model folder of a run: everything that a translation needs, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from torch import Tensor, nn
+
+from cgkit.checkpoints import load_strictly, tensor_files
+from cgkit.engine.assembly import build_generator
+from cgkit.errors import CheckpointError, UsageError
+from cgkit.evaluation.numbers import Number
+from cgkit.files.atomic import replace_text, replacing
+from cgkit.models.card import model_card
+from cgkit.models.info import DIRECTIONS, FORMAT, MODEL, RAW, ModelInfo, Weights
+from cgkit.models.provenance import made_with, refuse_other_plugins
+from cgkit.plugins import Plugins
+from cgkit.spec import resolve_spec
+from cgkit.spec.images import Data
+from cgkit.spec.model import ARRAYS, COMPONENT_TABLES
+from cgkit.spec.reading import Layer
+
+
+def write_model(
+    folder: Path,
+    generators: Mapping[str, nn.Module] | nn.ModuleDict,
+    info: ModelInfo,
+    providers: Mapping[str, str],
+    *,
+    raw: Mapping[str, nn.Module] | nn.ModuleDict | None = None,
+    scores: Sequence[Number] = (),
+) -> None:
+    """Write generators in float32, their configuration and a model card; each file is replaced all or nothing.
+
+    Args:
+        folder: where; made where it does not exist.
+        generators: those to translate with, by direction.
+        info: what they are.
+        providers: the distributions that the spec's components come from, with their versions.
+        raw: the generators as trained, where the others are their moving average.
+        scores: what was measured of them, for the card.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_weights(folder / MODEL, generators)
+    if raw is not None:
+        _write_weights(folder / RAW, raw)
+    config = {
+        "format": FORMAT,
+        "library_name": "cgkit",
+        "step": info.step,
+        "averaged": info.averaged,
+        "directions": info.directions,
+        **({} if info.imported is None else {"imported": info.imported}),
+        "providers": dict(providers),
+        "spec": info.spec.to_json(),
+    }
+    replace_text(folder / "README.md", model_card(info, scores))
+    replace_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    # What the new configuration no longer speaks of.
+    for name in (*map(_file_of_format_1, DIRECTIONS), *([] if raw is not None else [RAW])):
+        with suppress(FileNotFoundError):
+            (folder / name).unlink()
+
+
+def no_run_folder(path: Path) -> CheckpointError:
+    """Return the error that says of a path why it is not a folder that a run has written."""
+    problem = "is not a run folder" if path.is_dir() else "is not a folder" if path.exists() else "does not exist"
+    return CheckpointError(f"{path} {problem}", hint="give the folder that cgkit run wrote")
+
+
+def find_model(run_or_model: str | os.PathLike[str]) -> Path:
+    """Return the model folder of a run folder, or a model folder itself.
+
+    Raises:
+        CheckpointError: it is neither, or the run has no model yet.
+    """
+    folder = Path(run_or_model)
+    if not folder.is_dir():
+        raise no_run_folder(folder)
+    if (folder / "model").is_dir():
+        return folder / "model"
+    if not (folder / "config.json").exists() and (folder / "spec.resolved.json").exists():
+        raise CheckpointError(f"{folder} has no model yet", hint="finish the run: cgkit run writes it at the end")
+    return folder
+
+
+def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
+    """Read a model's configuration.
+
+    Raises:
+        CheckpointError: there is none, or it was made by a newer version.
+        SpecError: it needs a component that no plugin provides.
+        PluginError: it was made with another version of a plugin, which may mean another network by the same name.
+    """
+    file = folder / "config.json"
+    try:
+        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        written_by, step, averaged, values = (config[key] for key in ("format", "step", "averaged", "spec"))
+        directions = tuple(config.get("directions", DIRECTIONS))
+        imported = config.get("imported")
+        imported = None if imported is None else tuple(map(str, imported))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} holds no model: there is no config.json") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{file} is not a model's configuration: {error!r}") from error
+    if written_by not in (1, FORMAT):
+        raise CheckpointError(f"{file} has format {written_by}, this version reads {FORMAT}", hint="upgrade cgkit")
+    if not directions or not set(directions) <= set(DIRECTIONS):
+        raise CheckpointError(f"{file} is not a model's configuration: its directions are {directions}")
+    providers = made_with(config.get("providers"))
+    layer = Layer(os.fspath(file), {}, folder, {})
+    spec = resolve_spec(_for_translating(values), plugins, [layer], made_with=providers)
+    refuse_other_plugins(providers, spec, plugins, folder)
+    return ModelInfo(spec, int(step), bool(averaged), directions, imported, written_by)
+
+
+def load_generator(
+    folder: Path, info: ModelInfo, direction: str, plugins: Plugins, weights: Weights | None = None
+) -> nn.Module:
+    """Build the generator of one direction and load its weights.
+
+    Args:
+        folder: the model folder.
+        info: what `read_model` read there.
+        direction: `a2b` or `b2a`.
+        plugins: the loaded plugins.
+        weights: the moving average, or the weights as trained; by default the average where there is one.
+
+    Raises:
+        CheckpointError: the weights are missing, damaged, or those of another network; or the model has not got the
+            direction, or not the kind of weights.
+        UsageError: there is no such direction, or no such kind of weights.
+    """
+    file, prefix = _place(folder, info, direction, weights)
+    generator = build_generator(info.spec, plugins, direction)
+    try:
+        with safetensors.safe_open(file, framework="pt") as stored:
+            names = [name for name in stored.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a dict)
+            tensors: dict[str, Tensor] = {name.removeprefix(prefix): stored.get_tensor(name) for name in names}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from error
+    load_strictly(generator, tensors, what=os.fspath(file))
+    return generator.eval()
+
+
+def _place(folder: Path, info: ModelInfo, direction: str, weights: str | None) -> tuple[Path, str]:
+    """Return the file that holds a direction's weights, and what their names begin with there."""
+    if direction not in DIRECTIONS:
+        raise UsageError(f"there is no direction {direction!r}", hint=f"there are: {', '.join(DIRECTIONS)}")
+    if weights not in (None, "ema", "raw"):
+        raise UsageError(f"there are no weights {weights!r}", hint="there are: ema, raw")
+    if direction not in info.directions:
+        raise CheckpointError(f"{folder} does not translate {direction}, only {' and '.join(info.directions)}")
+    if weights == "ema" and not info.averaged:
+        hint = "ask for raw; a run keeps a moving average where its spec has train.ema"
+        raise CheckpointError(f"{folder} has no moving average of its weights", hint=hint)
+    raw = weights == "raw" and info.averaged
+    if info.format == 1:
+        if raw:
+            raise CheckpointError(f"{folder} keeps nothing but a moving average: it is of format 1")
+        return folder / _file_of_format_1(direction), ""
+    return folder / (RAW if raw else MODEL), f"{direction}."
+
+
+def _file_of_format_1(direction: str) -> str:
+    return f"generator_{direction}.safetensors"
+
+
+def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDict) -> None:
+    tensors = {
+        f"{direction}.{name}": tensor.float() if tensor.is_floating_point() else tensor
+        for direction, generator in generators.items()
+        for name, tensor in generator.state_dict().items()
+    }
+    with replacing(file) as temporary, temporary.open("wb") as opened:
+        opened.writelines(tensor_files.encode(tensors))
+
+
+def _for_translating(values: Any) -> Any:
+    """Return a spec without what only the training needed, so that a translation needs no plugin of that either."""
+    if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
+        return values
+    dropped = {"requires", *COMPONENT_TABLES, *ARRAYS} - {"generator"}
+    data = {key: value for key, value in values["data"].items() if key in Data.model_fields and key != "source"}
+    return {**{key: value for key, value in values.items() if key not in dropped}, "data": data}

@@ -1,0 +1,54 @@
+"""Applying a generator to images of any size, in [0, 1]."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cgkit.engine.precision import Precision
+from cgkit.evaluation.gathering import Translate
+from cgkit.tiling.norm_statistics import precise
+
+
+def translation_by(
+    generator: nn.Module, precision: Precision, layout: torch.memory_format = torch.contiguous_format
+) -> Translate:
+    """Return a function from images `(N, C, H, W)` in [0, 1] to their translations, float32 on the CPU.
+
+    Height and width need not be multiples of the generator's stride: images are padded (mirrored, or with their edge
+    repeated where they are smaller than the padding) and cropped back. The generator runs in evaluation mode.
+
+    Args:
+        generator: the network.
+        precision: what it computes in, and where.
+        layout: how the images that it is given lie in memory.
+    """
+    stride = int(getattr(generator, "stride", 1))
+
+    @torch.inference_mode()
+    def translate(images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        below, right = -height % stride, -width % stride
+        padding = "reflect" if below < height and right < width else "replicate"
+        inputs = images.to(precision.device, precision.dtype) * 2 - 1
+        if below or right:
+            inputs = F.pad(inputs, (0, right, 0, below), mode=padding)
+        was_training = generator.training
+        generator.eval()
+        try:
+            with precision.autocast(), precise() if layout == torch.channels_last else nullcontext():
+                outputs = generator(inputs.contiguous(memory_format=layout))
+        finally:
+            generator.train(was_training)
+        cropped: Tensor = outputs[..., :height, :width]
+        return ((cropped.float() + 1) / 2).clamp(0, 1).cpu()
+
+    return translate
+
+
+def translations_by(generators: nn.ModuleDict, precision: Precision) -> dict[str, Translate]:
+    """Return the translation of each direction by name."""
+    return {direction: translation_by(generator, precision) for direction, generator in generators.items()}

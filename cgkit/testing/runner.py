@@ -1,0 +1,157 @@
+"""Making the checks, and telling what came of them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cgkit.errors import CgkitError, PluginError, UsageError, did_you_mean
+from cgkit.plugins import Plugins
+from cgkit.registry import Component, describe_exception
+from cgkit.testing.check import Check, NotApplicableError, UnavailableError, all_checks, checks_for
+from cgkit.testing.subject import Subject, subject_of
+
+Outcome = Literal["passed", "failed", "expected failure", "unexpected pass", "skipped"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What came of one check on one component.
+
+    Attributes:
+        component: its registry and name: `generators/resnet`.
+        check: the check's name.
+        outcome: `failed` and `unexpected pass` are failures.
+        reason: what was expected and what came, or why it was skipped or is expected to fail.
+        seconds: how long it took.
+    """
+
+    component: str
+    check: str
+    outcome: Outcome
+    reason: str
+    seconds: float
+
+
+def check_plugin(
+    distribution: str, plugins: Plugins, *, expected_failures: Mapping[str, str] | None = None
+) -> Iterator[CheckResult]:
+    """Make every check on every component that a distribution provides.
+
+    Raises:
+        UsageError: no such plugin is installed, or an expected failure names no check.
+        PluginError: it could not be loaded.
+    """
+    components = components_of(distribution, plugins)
+    refuse_unknown_expectations(components, expected_failures or {})
+    return (result for one in components for result in check_component(one, expected_failures=expected_failures or {}))
+
+
+def check_component(
+    component: Component,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Iterator[CheckResult]:
+    """Make every check on a component.
+
+    Args:
+        component: what is tested.
+        expected_failures: reasons by the check's name, or by `"generators/resnet: the-check"`.
+        options: what it is built with, where its defaults or its own example will not do.
+    """
+    with subject_of(component, options) as subject:
+        for check in checks_for(component):
+            result = _made(check, subject, expected_reason(component, check, expected_failures or {}))
+            if result is not None:
+                yield result
+
+
+def components_of(distribution: str, plugins: Plugins) -> list[Component]:
+    """Return the components that a distribution provides.
+
+    Raises:
+        UsageError: no such plugin is installed.
+        PluginError: it could not be loaded.
+    """
+    statuses = [status for status in plugins.statuses if status.distribution == distribution]
+    if not statuses:
+        known = sorted({status.distribution for status in plugins.statuses})
+        raise UsageError(
+            f"no plugin is called {distribution!r}",
+            hint=did_you_mean(distribution, known) or f"there are: {', '.join(known)}",
+        )
+    for status in statuses:
+        if status.state != "ok":
+            state = "could not be loaded" if status.state == "failed" else "is blocked"
+            raise PluginError(f"{distribution} {state}: {status.reason}")
+    everything = (component for registry in plugins.registries for component in registry)
+    return [component for component in everything if component.provider == distribution]
+
+
+def label(component: Component) -> str:
+    """Return what a component is called in reports."""
+    return f"{component.kind.name}/{component.name}"
+
+
+def expected_reason(component: Component, check: Check, expected_failures: Mapping[str, str]) -> str | None:
+    """Return why a check is expected to fail on a component; None where it is not."""
+    return expected_failures.get(f"{label(component)}: {check.name}", expected_failures.get(check.name))
+
+
+def refuse_unknown_expectations(components: list[Component], expected_failures: Mapping[str, str]) -> None:
+    """Refuse expected failures that name no check: they would hide nothing, and seem to.
+
+    Raises:
+        UsageError: one does.
+    """
+    known = {check.name for check in all_checks()}
+    known |= {f"{label(component)}: {check.name}" for component in components for check in checks_for(component)}
+    for name in expected_failures:
+        if name not in known:
+            raise UsageError(f"expected_failures names {name!r}, which is no check", hint=did_you_mean(name, known))
+
+
+def failure_of(check: Check, subject: Subject) -> str | None:
+    """Make a check; return what was wrong, or None.
+
+    Raises:
+        NotApplicableError: the contract asks nothing of this component here.
+        UnavailableError: what the check needs is not on this machine.
+    """
+    try:
+        # What a component prints must not end up in a report.
+        with contextlib.redirect_stdout(sys.stderr):
+            check.run(subject)
+    except (NotApplicableError, UnavailableError, KeyboardInterrupt):
+        raise
+    except AssertionError as error:
+        return str(error) or "an assertion of its own failed"
+    except CgkitError as error:
+        return str(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's component may raise anything
+        return f"raised {describe_exception(error)}"
+    return None
+
+
+def _made(check: Check, subject: Subject, expected: str | None) -> CheckResult | None:
+    start = time.perf_counter()
+    outcome: Outcome
+    try:
+        reason = failure_of(check, subject)
+    except NotApplicableError:
+        return None
+    except UnavailableError as error:
+        outcome, reason = "skipped", str(error)
+    else:
+        if expected is None:
+            outcome = "passed" if reason is None else "failed"
+        elif reason is None:
+            outcome, reason = "unexpected pass", f"expected to fail: {expected}"
+        else:
+            outcome, reason = "expected failure", expected
+    return CheckResult(label(subject.component), check.name, outcome, reason or "", time.perf_counter() - start)

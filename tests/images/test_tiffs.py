@@ -1,0 +1,171 @@
+"""TIFF of any depth, any number of bands, in any order, is read as another library wrote it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from tests.data.files import noise, tiff
+
+from cgkit.errors import DataError
+from cgkit.images.admission import inspect_image
+from cgkit.images.pixels import PixelFormat
+from cgkit.images.reading import read_image
+
+NAME = "x.tif"
+WHOLE = {"uint8": None, "uint16": None, "float32": (-1000.0, 3000.0), "float64": (-1000.0, 3000.0)}
+
+
+def whole_range(depth: str) -> tuple[float, float] | None:
+    if depth in WHOLE:
+        return WHOLE[depth]
+    return (-1000.0, 3000.0) if depth == "float16" else (float(np.iinfo(depth).min), float(np.iinfo(depth).max))
+
+
+def values_in(image: Any, span: tuple[float, float]) -> Any:
+    """What the values of an image were, `(H, W, C)`."""
+    return image.double().numpy().transpose(1, 2, 0) * (span[1] - span[0]) + span[0]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 13])
+@pytest.mark.parametrize(
+    "depth", ["uint8", "uint16", "uint32", "int8", "int16", "int32", "float16", "float32", "float64"]
+)
+def test_every_depth_and_number_of_bands(tmp_path: Path, depth: str, channels: int) -> None:
+    values = noise(6, 5, channels, depth=depth)
+    stored = values[..., 0] if channels == 1 else values
+    tiff(tmp_path / NAME, stored, photometric="minisblack", planarconfig="contig" if channels > 1 else None)
+    header = inspect_image(tmp_path / NAME)
+    assert (header.width, header.height, header.channels, header.depth) == (5, 6, channels, depth)
+    span = whole_range(depth)
+    image = read_image(tmp_path / NAME, PixelFormat(channels, range=span))
+    low, high = span or (0, np.iinfo(depth).max)
+    # A step of a float32 in [0, 1], of the whole range.
+    assert np.abs(values_in(image, (low, high)) - values).max() <= max((high - low) * 2**-23, 1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"planarconfig": "separate"},
+        {"planarconfig": "contig"},
+        {"planarconfig": "contig", "compression": "lzw", "predictor": True},
+        {"planarconfig": "contig", "compression": "zlib", "tile": (16, 16)},
+        {"planarconfig": "contig", "compression": "zstd"},
+        {"planarconfig": "contig", "bigtiff": True},
+        {"planarconfig": "contig", "byteorder": ">"},
+        {"planarconfig": "contig", "rowsperstrip": 3},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+def test_every_way_of_storing_them(tmp_path: Path, options: dict[str, Any], depth: str) -> None:
+    values = noise(20, 18, 3, depth=depth)
+    stored = values.transpose(2, 0, 1) if options["planarconfig"] == "separate" else values
+    tiff(tmp_path / NAME, stored, photometric="rgb", **options)
+    assert inspect_image(tmp_path / NAME).layout == "colour"
+    image = read_image(tmp_path / NAME)
+    assert np.array_equal(np.rint(values_in(image, (0, np.iinfo(depth).max))), values)
+
+
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+def test_a_fourth_band_that_is_no_transparency_is_kept(tmp_path: Path, depth: str) -> None:
+    values = noise(4, 5, 4, depth=depth)
+    for samples, layout in (("unspecified", "bands"), ("unassalpha", "colour")):
+        tiff(tmp_path / NAME, values, photometric="rgb", extrasamples=[samples])
+        header = inspect_image(tmp_path / NAME)
+        assert (header.channels, header.layout, header.alpha) == (4, layout, layout == "colour")
+
+
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+def test_white_may_be_zero(tmp_path: Path, depth: str) -> None:
+    values = noise(4, 5, depth=depth)
+    tiff(tmp_path / NAME, values, photometric="miniswhite")
+    highest = np.iinfo(depth).max
+    image = read_image(tmp_path / NAME, PixelFormat(1))
+    assert np.array_equal(np.rint(values_in(image, (0, highest)))[..., 0], highest - values)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_is_that_which_pillow_gives_8_bits(tmp_path: Path, orientation: int) -> None:
+    stored = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    extra = [(274, "H", 1, orientation, True)]
+    for name, values in (("8.tif", stored), ("16.tif", stored.astype(np.uint16) * 257)):
+        tiff(tmp_path / name, values, extratags=extra)
+    shallow, deep = (read_image(tmp_path / name, PixelFormat(1)) for name in ("8.tif", "16.tif"))
+    assert deep.equal(shallow)
+    header = inspect_image(tmp_path / "16.tif")
+    assert (header.height, header.width) == deep.shape[1:]
+
+
+class TestPages:
+    """Pages are refused, unless they are said to be bands."""
+
+    def test_several_pages_are_refused(self, tmp_path: Path) -> None:
+        tiff(tmp_path / NAME, noise(4, 6, 5), photometric="minisblack")
+        for depth in ("uint8", "uint16"):
+            tiff(tmp_path / NAME, noise(4, 6, 5, depth=depth), photometric="minisblack")
+            with pytest.raises(DataError, match=r'has 4 pages; .*data\.pages = "bands"'):
+                inspect_image(tmp_path / NAME)
+
+    def test_they_are_bands_where_that_is_said(self, tmp_path: Path) -> None:
+        values = noise(4, 6, 5)
+        tiff(tmp_path / NAME, values, photometric="minisblack")
+        image = read_image(tmp_path / NAME, PixelFormat(4, pages=True))
+        assert np.array_equal(np.rint(image.double().numpy() * 65_535), values)
+        Image.fromarray(noise(4, 6, depth="uint8")).save(tmp_path / NAME)
+        assert read_image(tmp_path / NAME, PixelFormat(1, pages=True)).shape == (1, 4, 6)
+
+    def test_pages_that_do_not_fit_together_are_refused(self, tmp_path: Path) -> None:
+        with tifffile.TiffWriter(tmp_path / NAME) as file:
+            file.write(noise(4, 6), metadata=None)
+            file.write(noise(4, 7), metadata=None)
+        with pytest.raises(DataError, match="several sizes"):
+            inspect_image(tmp_path / NAME, PixelFormat(2, pages=True))
+
+    def test_smaller_copies_of_an_image_are_no_pages(self, tmp_path: Path) -> None:
+        values = noise(8, 6)
+        with tifffile.TiffWriter(tmp_path / NAME) as file:
+            file.write(values, metadata=None, subfiletype=0)
+            file.write(values[::2, ::2], metadata=None, subfiletype=1)
+        assert read_image(tmp_path / NAME, PixelFormat(1)).shape == (1, 8, 6)
+
+
+def test_what_loses_something_is_not_read(tmp_path: Path) -> None:
+    tiff(tmp_path / NAME, noise(16, 16, 3, depth="uint16"), photometric="rgb", compression="jpegxl")
+    with pytest.raises(DataError, match="compressed by JPEGXL, which is not read"):
+        inspect_image(tmp_path / NAME)
+
+
+def test_floats_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    values = noise(4, 4, depth="float32")
+    values[1, 2] = np.nan
+    tiff(tmp_path / NAME, values)
+    with pytest.raises(DataError, match="no numbers"):
+        read_image(tmp_path / NAME, PixelFormat(1, range=(-1000, 3000)))
+
+
+def test_without_the_library_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiff(tmp_path / "deep.tif", noise(4, 4))
+    tiff(tmp_path / "plain.tif", noise(4, 4, depth="uint8"))
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    assert inspect_image(tmp_path / "plain.tif").depth == "uint8"
+    with pytest.raises(DataError) as caught:
+        inspect_image(tmp_path / "deep.tif")
+    assert str(caught.value).endswith('deep.tif: this kind of TIFF needs tifffile; pip install "cgkit[tiff]"')
+
+
+@pytest.mark.parametrize("tag", ["StripByteCounts", "StripOffsets"])
+def test_a_strip_that_is_not_there_is_no_strip_of_zeros(tmp_path: Path, tag: str) -> None:
+    tiff(tmp_path / NAME, noise(9, 9), rowsperstrip=3)
+    assert read_image(tmp_path / NAME, PixelFormat(1)).shape == (1, 9, 9)
+    with tifffile.TiffFile(tmp_path / NAME, mode="r+b") as file:
+        tags = file.pages[0].tags
+        tags[tag].overwrite([*tags[tag].value[:-1], 0 if tag == "StripByteCounts" else 10**6])
+    with pytest.raises(DataError, match="some of its data is missing"):
+        read_image(tmp_path / NAME, PixelFormat(1))

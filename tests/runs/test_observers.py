@@ -1,0 +1,148 @@
+"""Trackers and run hooks: what they are told, and that none of them stops a run."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import cgkit
+from cgkit.runs.observers import Attendant, StalledError
+from cgkit.runs.start import run
+from cgkit.plugins import Plugins, load_plugins
+
+
+class Heard:
+    """A reporter that keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def progress(self, progress: object) -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        pass
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+class Stalling:
+    """A tracker whose server does not answer."""
+
+    def __init__(self, folder: Path) -> None:
+        self.closed = False
+
+    def record(self, step: int, values: object) -> None:
+        threading.Event().wait()
+
+    def rewind(self, step: int) -> None:
+        pass
+
+    def close(self) -> None:
+        raise AssertionError("whoever stalled is not called again")
+
+
+class Observer:
+    """A plugin that does whatever it is told when a step is finished."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.calls: list[int] = []
+        self.threads: set[str] = set()
+        self._act = act
+
+    @cgkit.hookimpl
+    def cgkit_step_finished(self, step: int) -> None:
+        self.calls.append(step)
+        self.threads.add(threading.current_thread().name)
+        self._act()
+
+
+@pytest.fixture
+def observed(tiny_spec: Path, tmp_path: Path) -> Callable[..., list[str]]:
+    """Train with plugins that observe; return the warnings."""
+
+    def train(*observers: Observer, tracker: str | None = None) -> list[str]:
+        plugins: Plugins = load_plugins(installed=False)
+        plugins.registries.trackers.add("stalling", Stalling)
+        for number, observer in enumerate(observers):
+            plugins.manager.register(observer, f"observer-{number}")
+        overrides = ["log.patience=0.5", "log.every=1"] + ([f'tracker=[{{name = "{tracker}"}}]'] if tracker else [])
+        heard = Heard()
+        outcome = run(tiny_spec, output=tmp_path / "run", plugins=plugins, reporter=heard, overrides=overrides)
+        assert outcome.state == "finished"
+        return heard.warnings
+
+    return train
+
+
+def test_a_hook_that_never_returns_is_set_aside_and_the_run_goes_on(observed: Callable[..., list[str]]) -> None:
+    stalling, watching = Observer(threading.Event().wait), Observer(lambda: None)
+    assert observed(stalling, watching) == [
+        "plugin observer-0, in cgkit_step_finished, did not return within 0.5 seconds; it is not called again"
+    ]
+    assert stalling.calls == [1]
+    assert watching.calls == [1, 2, 3, 4]
+
+
+def test_a_tracker_that_never_returns_is_set_aside_and_the_others_record(
+    observed: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    assert observed(tracker="stalling") == [
+        "tracker stalling, in record, did not return within 0.5 seconds; it is not called again"
+    ]
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) >= 4
+
+
+def test_a_hook_that_ends_the_program_does_not(observed: Callable[..., list[str]]) -> None:
+    def leave() -> None:
+        raise SystemExit(3)
+
+    assert observed(Observer(leave)) == [
+        "plugin observer-0, in cgkit_step_finished, failed: SystemExit: 3; it is not called again"
+    ]
+
+
+def test_an_observer_is_always_called_from_one_thread(observed: Callable[..., list[str]]) -> None:
+    first, second = Observer(lambda: None), Observer(lambda: None)
+    assert observed(first, second) == []
+    assert first.threads == {"plugin observer-0"}
+    assert second.threads == {"plugin observer-1"}
+
+
+def test_a_timeout_of_the_callee_is_its_own_failure_and_no_stall() -> None:
+    def fail() -> None:
+        raise TimeoutError("the server did not answer")
+
+    with pytest.raises(TimeoutError, match="the server did not answer"):
+        Attendant("test").call(fail, 10)
+    with pytest.raises(StalledError, match=r"did not return within 0\.1 seconds"):
+        Attendant("test").call(threading.Event().wait, 0.1)
+
+
+HOOKS = """
+import cgkit
+
+@cgkit.hookimpl
+def cgkit_run_started(run):
+    pass
+
+@cgkit.hookimpl
+def cgkit_run_finished(run):
+    pass
+"""
+
+
+def test_a_process_with_observers_ends_as_one_without(
+    tiny_spec: Path, tmp_path: Path, cgkit_process: Callable[..., subprocess.Popen[str]]
+) -> None:
+    plugin = tmp_path / "hooks.py"
+    plugin.write_text(HOOKS)
+    for number in range(2):
+        process = cgkit_process("run", tiny_spec, "--output", tmp_path / f"run-{number}", "--plugin", plugin)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
