@@ -55,11 +55,11 @@ def _print(evaluation: Evaluation) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in ("direction", "metric", "value", "95 % interval", "floor", "ceiling", "better"):
+    for heading in ("direction", "metric", "value", "95 % interval", "real", "untranslated", "better"):
         table.add_column(heading, justify="left" if heading in ("direction", "metric", "better") else "right")
     for one in evaluation.numbers:
         interval = "-" if one.interval is None else f"{_short(one.interval[0])} to {_short(one.interval[1])}"
-        bounds = [_short(one.floor), _short(one.ceiling)]
+        bounds = [_short(one.real), _short(one.untranslated)]
         table.add_row(one.direction, one.name, _short(one.value), interval, *bounds, one.better or "-")
     out = console.stdout()
     weights = "moving average" if evaluation.weights == "ema" else "weights as trained"

@@ -68,7 +68,7 @@ def _print_scores(outcome: Outcome) -> None:
     for heading in ("direction", "metric", "untranslated", "translated"):
         table.add_column(heading, justify="right" if heading.endswith("translated") else "left")
     for score in outcome.scores:
-        untranslated = "-" if score.ceiling is None else f"{score.ceiling:.3f}"
+        untranslated = "-" if score.untranslated is None else f"{score.untranslated:.3f}"
         table.add_row(score.direction, score.name, untranslated, f"{score.value:.3f}")
     out = console.stdout()
     out.print(f"{images} test images, step {outcome.step}:")

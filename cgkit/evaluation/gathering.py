@@ -58,8 +58,8 @@ class Gathering(Protocol):
 class ImageNumbers:
     """A metric that gives each image a number; the value is their mean.
 
-    The ceiling is what the sources have in place of their translations. Where translations are compared with their
-    sources, the truth is compared with them there.
+    Its baseline is what the untranslated sources score; if translations are compared with their sources, it is what
+    the ground truth scores.
     """
 
     name: str
@@ -71,7 +71,7 @@ class ImageNumbers:
 
     def __post_init__(self) -> None:
         self._values: list[Tensor] = []
-        self._untranslated: list[Tensor] = []
+        self._baseline: list[Tensor] = []
 
     def take(self, shown: Shown) -> None:
         """Take in a batch.
@@ -86,17 +86,18 @@ class ImageNumbers:
         self._values.append(self._of(shown, shown.translations, other))
         if shown.references is not None and shown.references.shape == shown.sources.shape:
             pair = (shown.sources, shown.references)
-            self._untranslated.append(self._of(shown, *(pair if self.compares == "truth" else pair[::-1])))
+            self._baseline.append(self._of(shown, *(pair if self.compares == "truth" else pair[::-1])))
 
     def number(self) -> Number:
         """Return the mean with its interval."""
         values = torch.cat(self._values)
         random = generator(self.seed, f"interval-{self.name}-{self.direction}")
-        ceiling = float(torch.cat(self._untranslated).mean()) if self._untranslated else None
+        baseline = float(torch.cat(self._baseline).mean()) if self._baseline else None
+        real, untranslated = (baseline, None) if self.compares == "source" else (None, baseline)
         interval = interval_of_mean(values, random)
         better = getattr(self.metric, "better", None)
         value = float(values.mean())
-        return Number(self.name, self.direction, value, interval, None, ceiling, better, self.protocol)
+        return Number(self.name, self.direction, value, interval, real, untranslated, better, self.protocol)
 
     def _of(self, shown: Shown, *images: Any) -> Tensor:
         with seeded(derive_seed(self.seed, f"metric-{self.name}-{self.direction}", shown.start)):
@@ -110,8 +111,8 @@ class ImageNumbers:
 class SetNumber:
     """A metric that compares translations, as a set, with the target domain's real images, by features of both.
 
-    The floor is that of as many training images in place of translations, where they are not the test images as well;
-    the ceiling is that of the sources.
+    Its baselines are what as many real images of the training split score, unless those are the test images, and
+    what the untranslated sources score.
     """
 
     name: str

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from cgkit.errors import UsageError
 
+_FORMER_NAMES = {"floor": "real", "ceiling": "untranslated"}
+"""What files of format 1 call the baselines."""
+
 
 @dataclass(frozen=True)
 class Number:
@@ -19,9 +22,10 @@ class Number:
         value: the mean over the test images, or what the metric says of them as a set.
         interval: where the value would lie for other test images like these, with a probability of 95 %; None where
             it cannot be said.
-        floor: the same for training images of the target domain in place of translations: as good as real ones. None
-            where that has no meaning.
-        ceiling: the same for the untranslated sources; None where they cannot be compared.
+        real: what real images of the target domain score in place of the translations: the ground truth if
+            translations are compared with their sources, training images if they are compared as a set. None if
+            neither applies.
+        untranslated: what the untranslated sources score; None if they cannot be compared.
         better: whether good translations have a higher or a lower value; None where neither is so.
         protocol: all that the value depends on beside the translations.
     """
@@ -30,8 +34,8 @@ class Number:
     direction: str
     value: float
     interval: tuple[float, float] | None
-    floor: float | None
-    ceiling: float | None
+    real: float | None
+    untranslated: float | None
     better: Literal["higher", "lower"] | None
     protocol: Mapping[str, Any]
 
@@ -41,12 +45,13 @@ class Number:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Number:
-        """Return the number that `to_json` gave.
+        """Return the number that `to_json` gave, in this version or an earlier one.
 
         Raises:
             KeyError, TypeError: it is no such thing.
         """
         interval = values["interval"]
+        values = {_FORMER_NAMES.get(name, name): value for name, value in values.items()}
         known = {name: values[name] for name in cls.__dataclass_fields__}
         return cls(**{**known, "interval": None if interval is None else tuple(interval)})
 

@@ -13,7 +13,7 @@ from cgkit.evaluation.numbers import Number
 from cgkit.files.atomic import replace_text
 
 FILE = "evaluation.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def read_evaluation(folder: Path) -> Evaluation | None:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
         written_by = values["format"]
-        if written_by == FORMAT:
+        if written_by in (1, FORMAT):
             numbers: Sequence[Any] = values["numbers"]
             return Evaluation(int(values["step"]), values["weights"], tuple(map(Number.from_json, numbers)))
     except (FileNotFoundError, NotADirectoryError):

@@ -97,7 +97,7 @@ class Scoring:
             if there < enough:
                 self._tell(
                     f"{one.name} of {there} images says much of how few they are (below {enough}): "
-                    "compare it with its floor and ceiling, and with numbers of as many images"
+                    "compare it with its two baselines, and with numbers of as many images"
                 )
 
     def _tell(self, message: str) -> None:

@@ -68,15 +68,15 @@ def _measured(scores: Sequence[Number]) -> Iterable[str]:
 
 
 def _table(scores: Sequence[Number]) -> str:
-    header = ("direction", "metric", "value", "95 % interval", "as good as real", "untranslated")
+    header = ("direction", "metric", "value", "95 % interval", "real", "untranslated")
     rows = [
         (
             score.direction,
             f"{score.name} ({score.better} is better)" if score.better else score.name,
             _number(score.value),
             " to ".join(map(_number, score.interval)) if score.interval else "",
-            _number(score.floor),
-            _number(score.ceiling),
+            _number(score.real),
+            _number(score.untranslated),
         )
         for score in scores
     ]

@@ -24,8 +24,8 @@ class Gauge:
         number: the number.
         place: where its value lies.
         interval: where its interval begins and how wide it is; None without one.
-        floor: where the floor lies; None without one.
-        ceiling: where the ceiling lies; None without one.
+        real: the position of what real images score; None without one.
+        untranslated: the position of what untranslated images score; None without one.
     """
 
     label: str
@@ -33,8 +33,8 @@ class Gauge:
     number: Number
     place: float
     interval: tuple[float, float] | None
-    floor: float | None
-    ceiling: float | None
+    real: float | None
+    untranslated: float | None
 
     @property
     def value(self) -> str:
@@ -48,16 +48,11 @@ class Gauge:
         return "" if interval is None else f"{number_text(interval[0])} to {number_text(interval[1])}"
 
     @property
-    def ceiling_name(self) -> str:
-        """What the ceiling is. (Where neither is better, it may also be what the truth has.)"""
-        return "untranslated" if self.number.better else "ceiling"
-
-    @property
     def span(self) -> tuple[float, float] | None:
-        """From where to how far it is between ceiling and floor; None where either is missing."""
-        if self.floor is None or self.ceiling is None:
+        """The start and the width of the range between both baselines; None if either is missing."""
+        if self.real is None or self.untranslated is None:
             return None
-        return min(self.floor, self.ceiling), abs(self.floor - self.ceiling)
+        return min(self.real, self.untranslated), abs(self.real - self.untranslated)
 
 
 @dataclass(frozen=True)
@@ -108,8 +103,8 @@ def scale(labelled: Sequence[tuple[str, int, Number]]) -> Scale:
         if number.interval is not None:
             begin, end = sorted(map(place, number.interval))
             interval = begin, round(end - begin, 2)
-        floor, ceiling = (None if bound is None else place(bound) for bound in (number.floor, number.ceiling))
-        return Gauge(label, style, number, place(number.value), interval, floor, ceiling)
+        real, untranslated = (None if bound is None else place(bound) for bound in (number.real, number.untranslated))
+        return Gauge(label, style, number, place(number.value), interval, real, untranslated)
 
     first = numbers[0]
     return Scale(first.name, first.better, tuple(gauge(*one) for one in labelled), protocol_text(numbers))
@@ -131,5 +126,5 @@ def _said(value: Any) -> str:
 
 
 def _extent(number: Number) -> list[float]:
-    bounds = [bound for bound in (number.floor, number.ceiling) if bound is not None]
+    bounds = [bound for bound in (number.real, number.untranslated) if bound is not None]
     return [number.value, *(number.interval or ()), *bounds]

@@ -141,7 +141,7 @@ def _evaluation(path: Path) -> Evaluation | None:
 def _is_sound(number: Number) -> bool:
     interval = number.interval
     numbers = [number.value, *(interval or ())]
-    numbers += [bound for bound in (number.floor, number.ceiling) if bound is not None]
+    numbers += [bound for bound in (number.real, number.untranslated) if bound is not None]
     return (
         isinstance(number.name, str)
         and isinstance(number.direction, str)

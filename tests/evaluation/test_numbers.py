@@ -14,7 +14,7 @@ NUMBER = Number("psnr", "a2b", 20.0, (19.0, 21.0), None, 9.0, "higher", PROTOCOL
 
 
 def test_numbers_that_were_measured_alike_are_compared() -> None:
-    assert difference(replace(NUMBER, value=22.5, floor=1.0), NUMBER) == 2.5
+    assert difference(replace(NUMBER, value=22.5, real=1.0), NUMBER) == 2.5
 
 
 @given(st.sets(st.sampled_from(["n", "size", "extractor", "seed", "name", "direction", "an older field"]), min_size=1))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
 
 
+def test_a_file_of_format_1_is_read(tmp_path: Path) -> None:
+    number = {**EVALUATION.numbers[0].to_json()}
+    number["floor"], number["ceiling"] = number.pop("real"), number.pop("untranslated")
+    values = {"format": 1, "step": 400, "weights": "ema", "numbers": [number]}
+    (tmp_path / "evaluation.json").write_text(json.dumps(values))
+    assert read_evaluation(tmp_path) == EVALUATION
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -25,7 +34,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         ("[]", "is no evaluation"),
         ('{"format": 1, "step": 3}', "is no evaluation"),
         ('{"format": 1, "step": 3, "weights": "ema", "numbers": [{}]}', "is no evaluation"),
-        ('{"format": 2}', "has format 2, this version reads 1"),
+        ('{"format": 3}', "has format 3, this version reads 2"),
     ],
 )
 def test_a_damaged_file_is_told(tmp_path: Path, text: str, told: str) -> None:

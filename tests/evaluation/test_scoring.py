@@ -105,8 +105,8 @@ def test_each_direction_is_compared_with_the_truth_and_with_doing_nothing() -> N
     found = scores(MeanAbsoluteError(), aligned())
     assert found["a2b"].value == pytest.approx(0.1)
     assert found["b2a"].value == pytest.approx(0.2)
-    assert found["a2b"].ceiling == found["b2a"].ceiling == pytest.approx(0.5)
-    assert found["a2b"].floor is None
+    assert found["a2b"].untranslated == found["b2a"].untranslated == pytest.approx(0.5)
+    assert found["a2b"].real is None
     assert found["a2b"].better == "lower"
 
 
@@ -137,7 +137,7 @@ def test_domains_of_different_channels_have_no_ceiling_against_the_truth_and_no_
     images = MeasuredImages(source, pixels(1, 3), Preparation((8, 8)), 4)
     metrics = [Measured("l1", MeanAbsoluteError(), {}), Measured("kept", Kept(), {})]
     numbers = Scoring(images, 0, print).scores(translate, metrics)
-    assert [(one.name, one.ceiling) for one in numbers] == [("l1", None)] * 2
+    assert [(one.name, one.untranslated) for one in numbers] == [("l1", None)] * 2
 
 
 def test_sets_lie_between_training_images_and_untranslated_ones() -> None:
@@ -146,8 +146,8 @@ def test_sets_lie_between_training_images_and_untranslated_ones() -> None:
     source = Source((Flat([0.2] * 10), Flat([0.9] * 6)), train, aligned=False)
     found = scores(metric, source)["a2b"]
     assert found.value == pytest.approx(0.3)
-    assert found.floor == pytest.approx(0.1)
-    assert found.ceiling == pytest.approx(0.7)
+    assert found.real == pytest.approx(0.1)
+    assert found.untranslated == pytest.approx(0.7)
     assert found.protocol["extractor"] == Means.extractor
     assert (found.protocol["n"], found.protocol["real"]) == (10, 6)
     # Real images once each, and the translations of both directions.
@@ -156,8 +156,8 @@ def test_sets_lie_between_training_images_and_untranslated_ones() -> None:
 
 def test_there_is_no_floor_where_the_test_images_are_the_training_images() -> None:
     found = scores(Means(), Source((Flat([0.2] * 10), Flat([0.9] * 6)), aligned=False))["a2b"]
-    assert found.floor is None
-    assert found.ceiling == pytest.approx(0.7)
+    assert found.real is None
+    assert found.untranslated == pytest.approx(0.7)
 
 
 def test_a_cycle_is_there_and_back() -> None:
@@ -169,8 +169,9 @@ def test_a_cycle_is_there_and_back() -> None:
 def test_what_is_kept_of_a_source_is_compared_with_what_the_truth_keeps() -> None:
     found = scores(Kept(), aligned())
     assert found["a2b"].value == pytest.approx(0.4)
-    assert found["a2b"].ceiling == pytest.approx(0.5)
-    assert scores(Kept(), Source((Flat([0.1] * 4), Flat([0.9] * 4)), aligned=False))["a2b"].ceiling is None
+    assert found["a2b"].real == pytest.approx(0.5)
+    assert found["a2b"].untranslated is None
+    assert scores(Kept(), Source((Flat([0.1] * 4), Flat([0.9] * 4)), aligned=False))["a2b"].real is None
 
 
 def test_the_same_seed_gives_the_same_numbers_whatever_else_draws() -> None:
@@ -220,7 +221,7 @@ def test_a_metric_that_does_not_keep_its_contract_is_told() -> None:
 def test_the_floor_is_that_of_as_many_images_as_are_translated() -> None:
     train = Flat([0.0] * 9), Flat([0.8] * 4 + [0.1] * 9)
     found = scores(Means(), Source((Flat([0.2] * 4), Flat([0.9] * 6)), train, aligned=False))["a2b"]
-    assert found.floor == pytest.approx(0.1)
+    assert found.real == pytest.approx(0.1)
 
 
 def test_that_there_are_few_images_is_told_where_it_matters() -> None:

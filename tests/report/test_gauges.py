@@ -15,20 +15,20 @@ KID = Number("kid", "b2a", 0.05, (0.04, 0.06), 0.01, 0.2, "lower", {"n": 64, "op
 def test_better_is_to_the_right() -> None:
     (of_psnr, of_kid) = scales_of([PSNR, KID])
     (psnr,), (kid,) = of_psnr.gauges, of_kid.gauges
-    assert psnr.ceiling is not None
-    assert psnr.ceiling < psnr.place
+    assert psnr.untranslated is not None
+    assert psnr.untranslated < psnr.place
     assert psnr.span is None
-    assert kid.ceiling is not None
-    assert kid.floor is not None
-    assert kid.ceiling < kid.place < kid.floor
-    assert kid.span == (kid.ceiling, kid.floor - kid.ceiling)
+    assert kid.untranslated is not None
+    assert kid.real is not None
+    assert kid.untranslated < kid.place < kid.real
+    assert kid.span == (kid.untranslated, kid.real - kid.untranslated)
     assert (psnr.value, psnr.interval_text, psnr.ceiling_name) == ("20", "19 to 21.5", "untranslated")
 
 
 def test_both_directions_of_a_metric_share_a_scale() -> None:
     (one,) = scales_of([PSNR, replace(PSNR, direction="b2a", value=18.0)])
     assert [(gauge.label, gauge.style) for gauge in one.gauges] == [("a to b", 0), ("b to a", 1)]
-    assert one.gauges[0].ceiling == one.gauges[1].ceiling
+    assert one.gauges[0].untranslated == one.gauges[1].untranslated
     assert one.protocol == {"n": "64", "size": "64 x 32", "options": "none"}
 
 
@@ -43,10 +43,10 @@ FINITE = st.floats(-1e30, 1e30)
 
 @settings(deadline=None)
 @given(FINITE, st.none() | st.tuples(FINITE, FINITE), st.none() | FINITE, st.none() | FINITE, st.booleans())
-def test_everything_is_drawn_inside(value, interval, floor, ceiling, lower):
-    number = Number("m", "a2b", value, interval, floor, ceiling, "lower" if lower else "higher", {})
+def test_everything_is_drawn_inside(value, interval, real, untranslated, lower):
+    number = Number("m", "a2b", value, interval, real, untranslated, "lower" if lower else "higher", {})
     (gauge,) = scale([("run", 0, number)]).gauges
-    drawn = [gauge.place, *(place for place in (gauge.floor, gauge.ceiling) if place is not None)]
+    drawn = [gauge.place, *(place for place in (gauge.real, gauge.untranslated) if place is not None)]
     if gauge.interval is not None:
         drawn += [gauge.interval[0], sum(gauge.interval)]
     assert all(0 <= place <= 100 for place in drawn)

@@ -10,8 +10,8 @@ from cgkit.components.metrics.ssim import Ssim
 class SourceSimilarity:
     """Structural similarity of a translation to its source.
 
-    1 is a copy: the generator does nothing. A translation that keeps nothing of its source is near 0. Where the truth
-    is known, the ceiling says how similar the truth is.
+    1 is a copy: the generator does nothing. A translation that keeps nothing of its source is near 0. If the
+    ground truth is known, its own similarity is the baseline.
     """
 
     compares = "source"
