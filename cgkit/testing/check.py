@@ -80,7 +80,7 @@ def check(*kinds: str) -> Callable[[Callable[[Subject], None]], Callable[[Subjec
 def all_checks() -> tuple[Check, ...]:
     """Return every check, in the order in which they are made."""
     for module in MODULES:
-        importlib.import_module(f"cgkit.testing.{module}")
+        importlib.import_module(f"cgkit.testing.checks.{module}")
     return tuple(_CHECKS.values())
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.data.files import noise
 
 from cgkit.contracts import ImageRecord
 from cgkit.data.inspection import check_images, common_depth
 from cgkit.errors import DataError
 from cgkit.images.pixels import PixelFormat
+from tests.images.files import noise
 
 
 def records(folder: Path) -> list[ImageRecord]:

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.data.files import noise, png, tiff
 
 from cgkit.errors import DataError
 from cgkit.images.admission import inspect_image
@@ -23,6 +22,7 @@ from cgkit.images.header import EncodedImage
 from cgkit.images.limits import MAX_PIXELS
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image
+from tests.images.files import noise, png, tiff
 
 NAME = "x.png"
 FRAMES = [Image.new("RGB", (3, 3), colour) for colour in ("red", "blue")]

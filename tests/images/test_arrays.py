@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.data.files import noise
 
 from cgkit.errors import DataError
 from cgkit.images.admission import inspect_image
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image
+from tests.images.files import noise
 
 
 @pytest.mark.parametrize("depth", ["uint8", "uint16", "int16", "float32", "float64", ">f4", ">u2"])

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from tests.data.files import noise
 
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image
+from tests.images.files import noise
 
 
 def with_gamma(gamma: float) -> bytes:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.data.files import noise, png
 
 from cgkit.data import pictures
 from cgkit.errors import DataError
 from cgkit.images.admission import inspect_image
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image, read_with_alpha
+from tests.images.files import noise, png
 
 GREY = PixelFormat(1)
 NAME = "x.png"

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from tests.data.files import noise, tiff
 
 from cgkit.errors import DataError
 from cgkit.images.admission import inspect_image
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image
+from tests.images.files import noise, tiff
 
 NAME = "x.tif"
 WHOLE = {"uint8": None, "uint16": None, "float32": (-1000.0, 3000.0), "float64": (-1000.0, 3000.0)}

@@ -13,13 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.data.files import noise
 
 from cgkit.errors import DataError, ResourceError, UsageError
 from cgkit.images.admission import inspect_image
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image, read_with_alpha
 from cgkit.images.writing import WRITTEN, check_format, suffix_for, write_image
+from tests.images.files import noise
 
 RANGES = {
     "uint8": (None, (0.0, 100.0)),
