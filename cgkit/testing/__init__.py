@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["Check", "CheckResult", "check_component", "check_plugin", "checks_for", "conformance"]
 
 _LAZY = {
-    "Check": "checks",
-    "CheckResult": "checking",
-    "check_component": "checking",
-    "check_plugin": "checking",
-    "checks_for": "checks",
+    "Check": "check",
+    "CheckResult": "runner",
+    "check_component": "runner",
+    "check_plugin": "runner",
+    "checks_for": "check",
     "conformance": "pytest_decorator",
 }
 
