@@ -23,7 +23,7 @@ from measuring import Timing, report, timing_of
 
 from cgkit.data.loading import Batch
 from cgkit.engine.assembly import assemble
-from cgkit.engine.distributed import joined
+from cgkit.engine.distributed import join
 from cgkit.engine.precision import Precision
 from cgkit.engine.trainer import Trainer
 from cgkit.plugins import load_plugins
@@ -80,7 +80,7 @@ def _train(rank: int, count: int, port: int, settings: Settings, results: Any) -
     share = settings.batch // count
     images = torch.rand(2, share, 3, settings.size, settings.size) * 2 - 1
     batches = [Batch(*images, ("",) * share, ("",) * share)]
-    with joined(device) as processes:
+    with join(device) as processes:
         trainer = Trainer(
             built.model,
             built.objective,

@@ -11,7 +11,7 @@ import click
 from cgkit.cli import console
 
 if TYPE_CHECKING:
-    from cgkit.runs.check import Rehearsal
+    from cgkit.runs.check import Checked
 
 
 @click.command()
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 def command(context: click.Context, spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bool) -> None:
     """Validate SPEC, read every image's header and do one real step. Trains nothing and writes nothing."""
     plugins = console.plugins(context)
-    from cgkit.runs.check import rehearse
+    from cgkit.runs.check import check_spec
 
-    rehearsal = rehearse(spec, plugins, overrides=overrides, device=device)
+    checked = check_spec(spec, plugins, overrides=overrides, device=device)
     if as_json:
-        console.print_json({"schema": 1, **asdict(rehearsal)})
+        console.print_json({"schema": 1, **asdict(checked)})
     else:
-        _print(rehearsal)
+        _print(checked)
 
 
-def _print(rehearsal: Rehearsal) -> None:
+def _print(checked: Checked) -> None:
     out = console.stdout()
-    for domain, images in rehearsal.images.items():
+    for domain, images in checked.images.items():
         out.print(f"domain {domain}: {images.train} training images, {images.test} test images, {images.sizes}")
         if images.values != images.sizes:
             low, high = images.range
             out.print(f"domain {domain}: {images.values}, black at {low:g} and white at {high:g}")
-    for network, count in rehearsal.parameters.items():
+    for network, count in checked.parameters.items():
         out.print(f"{network}: {count / 1e6:.3f} M parameters")
-    out.print(f"steps: {rehearsal.steps}, {rehearsal.precision} on {rehearsal.device}")
-    out.print(f"one step: {rehearsal.seconds_a_step:.2f} s, so {_duration(rehearsal.seconds_in_all)} in all")
-    out.print(f"peak memory: {rehearsal.peak_memory / 1e9:.2f} GB")
-    losses = ", ".join(f"{name} {value:.3f}" for name, value in rehearsal.losses.items())
+    out.print(f"steps: {checked.steps}, {checked.precision} on {checked.device}")
+    out.print(f"one step: {checked.seconds_a_step:.2f} s, so {_duration(checked.seconds_in_all)} in all")
+    out.print(f"peak memory: {checked.peak_memory / 1e9:.2f} GB")
+    losses = ", ".join(f"{name} {value:.3f}" for name, value in checked.losses.items())
     out.print(f"losses of the first step: {losses}")
-    for note in rehearsal.notes:
+    for note in checked.notes:
         console.warning(str(note))
 
 

@@ -1,4 +1,4 @@
-"""From a resolved spec to objects: the only place where names become components."""
+"""Build the objects that a resolved spec names: the only place where names become components."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from cgkit.abilities import initialises_itself, role_of
 from cgkit.contracts import Compared, Schedule, Size, Source
 from cgkit.data.loading import Preparation
 from cgkit.data.randomness import derive_seed, seeded
@@ -35,7 +36,7 @@ class Assembly:
     preparation: Preparation
     metrics: tuple[Measured, ...]
     components: Mapping[str, Component]
-    """What stands at each place of the spec: `generator.a2b`, `cycle_loss`, `augmentation.0` ..."""
+    """The component at each place of the spec: `generator.a2b`, `cycle_loss`, `augmentation.0` ..."""
 
 
 def assemble(spec: Spec, plugins: Plugins) -> Assembly:
@@ -70,31 +71,31 @@ def assemble(spec: Spec, plugins: Plugins) -> Assembly:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What a model that was trained is measured with: images and metrics."""
+class EvaluationAssembly:
+    """The objects that evaluating a trained model needs: images and metrics."""
 
     source: Source
     preparation: Preparation
     metrics: tuple[Measured, ...]
     components: Mapping[str, Component]
-    """What stands at each place of the spec."""
+    """The component at each place of the spec."""
 
 
-def assemble_bench(spec: Spec, plugins: Plugins, *, fallbacks: bool = True) -> Bench:
-    """Build what a resolved spec names for measuring alone.
+def assemble_for_evaluation(spec: Spec, plugins: Plugins, *, fallbacks: bool = True) -> EvaluationAssembly:
+    """Build only what evaluating needs of a resolved spec.
 
     Args:
         spec: the resolved spec.
         plugins: the loaded plugins.
-        fallbacks: whether other metrics are taken where none that the spec names applies.
+        fallbacks: whether to use the fallback metrics if none that the spec names applies.
 
     Raises:
-        CgkitError: as of `assemble`.
+        CgkitError: see `assemble`.
     """
     builder = _Builder(spec, plugins)
     source = builder.source()
     metrics = builder.metrics(aligned=bool(source.aligned), fallbacks=fallbacks)
-    return Bench(source, Preparation(spec.data.size), metrics, builder.components)
+    return EvaluationAssembly(source, Preparation(spec.data.size), metrics, builder.components)
 
 
 def build_generator(spec: Spec, plugins: Plugins, direction: str) -> nn.Module:
@@ -107,11 +108,11 @@ def initialise(network: nn.Module, standard_deviation: float) -> None:
 
     As published (section 4 of the paper, 0.02). A network that declares `initialises_itself = True` is left alone.
     """
-    if getattr(network, "initialises_itself", False):
+    if initialises_itself(network):
         return
     for module in network.modules():
         if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
-            nn.init.normal_(_stored_weight(module), 0.0, standard_deviation)
+            nn.init.normal_(_unparametrised_weight(module), 0.0, standard_deviation)
         elif isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.GroupNorm)) and module.weight is not None:
             nn.init.normal_(module.weight, 1.0, standard_deviation)
         else:
@@ -150,18 +151,17 @@ class _Builder:
         return source
 
     def metrics(self, *, aligned: bool, fallbacks: bool = True) -> tuple[Measured, ...]:
-        """Return those that the spec names; where none of them applies to the test images, the fallbacks besides."""
-        uses = self._spec.metric or ()
-        named = [self._metric(f"metric.{number}", use) for number, use in enumerate(uses)]
-        channels = self._spec.data.channels
-        if fallbacks and uses and not any(one.applies(aligned=aligned, channels=channels) for one in named):
+        """Return the metrics that the spec names, and the fallbacks if none of them applies to the test images."""
+        uses, data = self._spec.metric or (), self._spec.data
+        metrics = [self._metric(f"metric.{number}", use) for number, use in enumerate(uses)]
+        if fallbacks and uses and not any(m.applies(aligned=aligned, channels=data.channels) for m in metrics):
             others = self._registries.metrics.fallbacks()
-            named += [self._metric(f"metric.{one.name}", _alone(one, self._spec.data.size)) for one in others]
-        return tuple(named)
+            metrics += [self._metric(f"metric.{other.name}", _use_defaults(other, data.size)) for other in others]
+        return tuple(metrics)
 
     def _metric(self, place: str, use: Use) -> Measured:
         metric = self.component("metrics", place, use)
-        paths = paths_among(self.components[place])  # where a file lies changes no number
+        paths = paths_among(self.components[place])  # the location of a file changes no number
         options = {name: value for name, value in use.options.items() if name not in paths}
         measured = Measured(str(use.name), metric, options)
         if measured.compares not in get_args(Compared):
@@ -171,50 +171,50 @@ class _Builder:
         return measured
 
     def augmentations(self) -> tuple[nn.Module | None, tuple[nn.Module, ...], dict[str, list[nn.Module]]]:
-        """Return the framing, those for training images, and those for what each discriminator sees."""
+        """Return the framing, the augmentations of training images, and those of each discriminator's inputs."""
         by_role: dict[str, list[nn.Module]] = {"framing": [], "data": [], "adversarial": []}
         adversarial: dict[str, list[nn.Module]] = {"a": [], "b": []}
         for number, use in enumerate(self._spec.augmentation or ()):
             place = f"augmentation.{number}"
             augmentation = self.component("augmentations", place, use)
-            role = getattr(augmentation, "role", None)
+            role = role_of(augmentation)
             if role not in by_role:
                 raise PluginError(f'augmentation "{use.name}" has role {role!r}, not one of {", ".join(by_role)}')
             by_role[role].append(augmentation)
             if role == "adversarial":
-                # Each discriminator has its own: what adapts, adapts to the one that it serves.
+                # Each discriminator has its own, because an augmentation may adapt to its discriminator.
                 adversarial["a"].append(augmentation)
                 adversarial["b"].append(self.component("augmentations", place, use))
             if len(by_role["framing"]) > 1:
-                raise SpecError([Problem(place, f'"{use.name}" is a second framing, one is all there can be')])
+                raise SpecError([Problem(place, f'"{use.name}" is a second framing; use one')])
         framing = by_role["framing"][0] if by_role["framing"] else None
         return framing, tuple(by_role["data"]), adversarial
 
     def component(self, kind: str, place: str, use: Use, *given: Any) -> Any:
-        with self._weights_drawn(place):
-            return self._built(kind, place, use, *given)
+        with self._seed_weights(place):
+            return self._build(kind, place, use, *given)
 
     def _network(self, kind: str, place: str, use: Use, *given: Any) -> nn.Module:
-        with self._weights_drawn(place):
-            network = self._built(kind, place, use, *given)
+        with self._seed_weights(place):
+            network = self._build(kind, place, use, *given)
             if not isinstance(network, nn.Module):
                 raise PluginError(f'{place} "{use.name}" is a {type(network).__name__}, not an nn.Module')
             initialise(network, self._spec.train.initialisation)
         return network
 
-    def _built(self, kind: str, place: str, use: Use, *given: Any) -> Any:
+    def _build(self, kind: str, place: str, use: Use, *given: Any) -> Any:
         component = self._registries[kind][use.name or ""]
         self.components[place] = component
-        with _options_that_fit(place):
+        with _locate_option_errors(place):
             return build(component, *given, options=use.options)
 
-    def _weights_drawn(self, place: str) -> AbstractContextManager[None]:
-        """Give every component a stream of its own: two of one architecture must not start alike."""
+    def _seed_weights(self, place: str) -> AbstractContextManager[None]:
+        """Seed each component's initial weights differently: equal architectures must not start equal."""
         return seeded(derive_seed(self._spec.seed, f"weights-{place}"))
 
 
 @contextmanager
-def _options_that_fit(place: str) -> Iterator[None]:
+def _locate_option_errors(place: str) -> Iterator[None]:
     try:
         yield
     except CgkitError:
@@ -223,14 +223,14 @@ def _options_that_fit(place: str) -> Iterator[None]:
         raise SpecError([Problem(place, str(error))]) from error
 
 
-def _alone(component: Component, size: Size) -> Use:
-    """Return the use of a component of which a spec says nothing."""
+def _use_defaults(component: Component, size: Size) -> Use:
+    """Return a component with default and recommended options, as a spec would name it."""
     options, _ = check_options(component, {}, suggested=recommended_options(component, size))
     return Use(name=component.name, **options)
 
 
-def _stored_weight(module: nn.Module) -> torch.Tensor:
-    """Return the parameter behind a weight that may be parametrised (spectral norm)."""
+def _unparametrised_weight(module: nn.Module) -> torch.Tensor:
+    """Return the parameter of a weight, which may be parametrised (spectral norm)."""
     if parametrize.is_parametrized(module, "weight"):
         original: torch.Tensor = module.parametrizations.weight.original  # type: ignore[union-attr, assignment]
         return original

@@ -1,4 +1,4 @@
-"""Compiling the networks of a run with torch.compile, where it repays the wait."""
+"""Compile the networks with torch.compile, if the run is long enough to repay it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cgkit.data.loading import Batch
 from cgkit.engine.trainer import Trainer
 
 REPAID_AFTER = 5000
-"""Steps from which on `auto` compiles: compiling takes a minute or two, and a step gains some milliseconds."""
+"""The number of steps from which `auto` compiles: compiling takes a minute or two, a step gains milliseconds."""
 
 
 def repays(setting: bool | Literal["auto"], steps: int, device: torch.device) -> bool:
-    """Return whether a run of so many steps compiles its networks.
+    """Return whether a run of `steps` steps compiles its networks.
 
-    `auto` compiles long runs on a GPU. On a CPU, a step is almost all convolutions, which compiling leaves as they
-    are. The whole length of a run decides, not what is left of it: a run that is continued computes as before.
+    `auto` compiles long runs on a GPU. On a CPU a step is almost all convolutions, which compiling does not change. The
+    length of the whole run decides, so that a resumed run computes as before.
     """
     if setting != "auto":
         return setting
@@ -31,16 +31,16 @@ def compile_networks(
 ) -> None:
     """Compile a trainer's networks for batches like these; if that fails, warn and leave them as they are.
 
-    torch keeps what its compiler makes for the next run, in `TORCHINDUCTOR_CACHE_DIR` where that is set.
+    torch caches compiled code for the next run, in `TORCHINDUCTOR_CACHE_DIR` if that is set.
     """
-    report("compiling the networks: a minute or two the first time, seconds once torch remembers them")
+    report("compiling the networks: a minute or two the first time, then seconds, from torch's cache")
     start = time.monotonic()
     try:
         trainer.compile(batches)
     except (MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever the compiler stumbles over, the networks work without it
+    except Exception as error:  # noqa: BLE001 - whatever fails, the networks work uncompiled
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        warn(f"the networks could not be compiled and are trained as they are, only slower: {reason}")
+        warn(f"the networks could not be compiled, so training is slower: {reason}")
     else:
         report(f"compiled in {time.monotonic() - start:.0f} s")

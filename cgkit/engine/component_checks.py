@@ -1,4 +1,4 @@
-"""Showing every network one image of the trained size, so that what does not fit is known before training."""
+"""Check before training that every network and loss works at the trained size; name the plugin that fails later."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cgkit.abilities import wants_real_logits
 from cgkit.data.randomness import seeded
 from cgkit.engine.assembly import Assembly
 from cgkit.errors import CgkitError, PluginError, Problem
@@ -19,9 +20,9 @@ from cgkit.spec import Spec
 
 
 def unfit_components(spec: Spec, assembly: Assembly) -> list[Problem]:
-    """Return what the networks and losses refuse about the trained size, and what they return wrongly.
+    """Return the problems of networks and losses that reject the trained size or return something wrong.
 
-    Nothing is learned or drawn: the networks run once each, without gradients, in evaluation mode.
+    Each network runs once, without gradients, in evaluation mode; nothing changes.
     """
     problems: list[Problem] = []
     model, objective, components = assembly.model, assembly.objective, assembly.components
@@ -32,17 +33,17 @@ def unfit_components(spec: Spec, assembly: Assembly) -> list[Problem]:
         ("discriminator.a", model.discriminators["a"], image_a, None),
         ("discriminator.b", model.discriminators["b"], image_b, None),
     ):
-        with _refusals(place, components, problems):
-            _check_images(components[place], _shown(network, image), expected)
+        with _collect_problems(place, components, problems):
+            _check_output(components[place], _run(network, image), expected)
     for place, distance in (("cycle_loss", objective.cycle_loss), ("identity_loss", objective.identity_loss)):
-        with _refusals(place, components, problems), torch.no_grad(), seeded(0):
-            _check_number(components[place], _spare(distance)(image_a, image_a))
-    with _refusals("adversarial_loss", components, problems), torch.no_grad(), seeded(0):
-        _check_losses(components["adversarial_loss"], _spare(objective.adversarial_loss))
+        with _collect_problems(place, components, problems), torch.no_grad(), seeded(0):
+            _check_scalar(components[place], _copy(distance)(image_a, image_a))
+    with _collect_problems("adversarial_loss", components, problems), torch.no_grad(), seeded(0):
+        _check_losses(components["adversarial_loss"], _copy(objective.adversarial_loss))
     return problems
 
 
-def _shown(network: nn.Module, image: Tensor) -> Any:
+def _run(network: nn.Module, image: Tensor) -> Any:
     was_training = network.training
     network.eval()
     try:
@@ -52,47 +53,47 @@ def _shown(network: nn.Module, image: Tensor) -> Any:
         network.train(was_training)
 
 
-def _spare(loss: Any) -> Any:
-    """Return what may be tried: a loss that is a module may hold state, which trying must not change."""
+def _copy(loss: Any) -> Any:
+    """Return a loss that may be tried: one that is a module may hold state, which must not change."""
     return copy.deepcopy(loss) if isinstance(loss, nn.Module) else loss
 
 
-def _check_images(component: Component, made: Any, expected: torch.Size | None) -> None:
-    scales = made if expected is None and isinstance(made, (list, tuple)) else [made]
+def _check_output(component: Component, output: Any, expected: torch.Size | None) -> None:
+    scales = output if expected is None and isinstance(output, (list, tuple)) else [output]
     for scale in scales:
         if not isinstance(scale, Tensor):
-            raise PluginError(f"{component} returns {type(scale).__name__} in place of a tensor")
+            raise PluginError(f"{component} returns {type(scale).__name__} instead of a tensor")
         wrong = scale.shape != expected if expected is not None else scale.ndim != 4 or scale.shape[1] != 1
         if wrong:
             wanted = tuple(expected) if expected is not None else "(1, 1, h, w)"
-            raise PluginError(f"{component} returns shape {tuple(scale.shape)}, where {wanted} is expected")
+            raise PluginError(f"{component} returns shape {tuple(scale.shape)}, expected {wanted}")
         if not torch.isfinite(scale).all():
             raise PluginError(f"{component} returns numbers that are not finite")
 
 
 def _check_losses(component: Component, loss: Any) -> None:
     logits = torch.linspace(-1, 1, 8).reshape(2, 1, 2, 2)
-    _check_number(component, loss.discriminator_loss(logits, -logits))
-    _check_number(component, loss.generator_loss(*[logits] * (2 if getattr(loss, "wants_real_logits", False) else 1)))
+    _check_scalar(component, loss.discriminator_loss(logits, -logits))
+    _check_scalar(component, loss.generator_loss(*[logits] * (2 if wants_real_logits(loss) else 1)))
 
 
-def _check_number(component: Component, loss: Any) -> None:
+def _check_scalar(component: Component, loss: Any) -> None:
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         found = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
-        raise PluginError(f"{component} returns {found}, where a scalar is expected")
+        raise PluginError(f"{component} returns {found}, expected a scalar")
     if not torch.isfinite(loss).all():
         raise PluginError(f"{component} returns a number that is not finite")
 
 
 @contextmanager
-def _refusals(place: str, components: Mapping[str, Component], problems: list[Problem]) -> Iterator[None]:
+def _collect_problems(place: str, components: Mapping[str, Component], problems: list[Problem]) -> Iterator[None]:
     try:
         yield
     except CgkitError as error:
         problems.append(Problem(place, error.message, error.hint, exit_code=error.exit_code))
-    except ValueError as error:  # what a component raises where it cannot work on an image
+    except ValueError as error:  # a component raises it if it cannot work on an image
         problems.append(Problem(place, str(error), "change data.size, or the component's options"))
-    except Exception as error:  # a stranger's component may raise anything
+    except Exception as error:  # a plugin's component may raise anything
         if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
             raise
         message = f"{components[place]} failed: {describe_exception(error)}"
@@ -100,11 +101,11 @@ def _refusals(place: str, components: Mapping[str, Component], problems: list[Pr
 
 
 def plugin_at_fault(error: BaseException, components: Iterable[Component]) -> PluginError | None:
-    """Return an error that names the plugin in whose code another was raised; None where it was none's.
+    """Return an error that names the plugin in whose code an exception was raised; None if it was not in a plugin.
 
     Args:
-        error: what was raised, with its traceback.
-        components: those that the run is made of.
+        error: the exception, with its traceback.
+        components: the components of the run.
     """
     providers = {
         component.load().__module__.partition(".")[0]: component.provider
@@ -117,6 +118,6 @@ def plugin_at_fault(error: BaseException, components: Iterable[Component]) -> Pl
             place = f"{frame.f_code.co_filename}:{line}"
             return PluginError(
                 f"{provider} failed: {describe_exception(error)} ({place})",
-                hint="tell its authors; CGKIT_DEBUG=1 shows the whole traceback",
+                hint="report it to its authors; CGKIT_DEBUG=1 shows the whole traceback",
             )
     return None

@@ -1,7 +1,7 @@
-"""Several processes that train one model: who is who, and what they tell each other.
+"""Data-parallel training with several processes.
 
-Plain collectives on flat buffers (as StyleGAN3 does it): DistributedDataParallel reduces during backward, and leaves
-the ranks unequal, without an error, where a loss runs backward twice through one network.
+Plain collectives on flat buffers, as in StyleGAN3. DistributedDataParallel reduces during the backward pass and lets
+the ranks diverge silently if a loss runs backward twice through one network.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from torch.distributed.rendezvous import rendezvous
 from cgkit.errors import Problem, ResourceError, SpecError
 
 PATIENCE = timedelta(minutes=30)
-"""How long a process waits for the others: the first one may be writing a checkpoint or drawing samples."""
+"""Timeout of a collective. Rank 0 may be writing a checkpoint or drawing samples meanwhile."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of a run; by default there is one.
+    """The processes of a run; by default just this one.
 
     Attributes:
-        rank: which of them this is.
-        count: how many there are.
+        rank: the rank of this process.
+        count: the number of processes.
     """
 
     rank: int = 0
@@ -38,58 +38,59 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes files."""
+        """Whether this is rank 0, which writes the files."""
         return self.rank == 0
 
     @property
     def stream(self) -> tuple[int, ...]:
-        """What tells this process's draws from those of the others; empty for the first, so that one is as none."""
+        """What distinguishes this rank's random draws. Empty for rank 0, which draws like a single process."""
         return (self.rank,) if self.rank else ()
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors by their mean over all processes, in one collective.
+        """Replace tensors by their mean over all ranks, in one all-reduce.
 
-        What is not finite in one process is not finite in all of them afterwards.
+        A value that is not finite on one rank is not finite on any rank afterwards.
         """
         if self.count == 1 or not tensors:
             return
-        flat = _flat(tensors)
-        with _lost_peers_explained():
+        flat = _flatten(tensors)
+        with _explain_lost_ranks():
             dist.all_reduce(flat)
-        _spread(flat / self.count, tensors)
+        _unflatten(flat / self.count, tensors)
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
-        """Return the tensor of every process, in order of rank; all have the same shape."""
+        """Return the tensor of every rank, in order; all have the same shape."""
         if self.count == 1:
             return [tensor]
         gathered = [torch.empty_like(tensor) for _ in range(self.count)]
-        with _lost_peers_explained():
+        with _explain_lost_ranks():
             dist.all_gather(gathered, tensor.contiguous())
         return gathered
 
     def share_first(self, tensors: Iterable[Tensor]) -> None:
-        """Replace tensors by those of the first process."""
+        """Replace tensors by those of rank 0."""
         if self.count == 1:
             return
-        for _, group in groupby(sorted(tensors, key=lambda one: str(one.dtype)), key=lambda one: one.dtype):
-            alike = list(group)
-            flat = _flat(alike)
-            with _lost_peers_explained():
+        ordered = sorted(tensors, key=lambda tensor: str(tensor.dtype))
+        for _, group in groupby(ordered, key=lambda tensor: tensor.dtype):
+            same_dtype = list(group)
+            flat = _flatten(same_dtype)
+            with _explain_lost_ranks():
                 dist.broadcast(flat, 0)
-            _spread(flat, alike)
+            _unflatten(flat, same_dtype)
 
     def hold_the_same(self, tensors: Iterable[Tensor]) -> bool:
-        """Return whether every process has the same numbers in its tensors, by two sums of each."""
+        """Return whether all ranks hold the same values, judged by two sums of each tensor."""
         if self.count == 1:
             return True
-        sums = [torch.stack([part.detach().double().sum(), part.detach().double().abs().sum()]) for part in tensors]
-        gathered = self.gather(torch.stack(sums))
-        return all(torch.equal(one, gathered[0]) for one in gathered)
+        values = [tensor.detach().double() for tensor in tensors]
+        sums = self.gather(torch.stack([torch.stack([value.sum(), value.abs().sum()]) for value in values]))
+        return all(torch.equal(own, sums[0]) for own in sums)
 
     def wait_for_all(self) -> None:
-        """Return when every process has come here."""
+        """Wait until every rank has called this."""
         if self.count > 1:
-            with _lost_peers_explained():
+            with _explain_lost_ranks():
                 dist.barrier()
 
 
@@ -97,26 +98,20 @@ ALONE = Processes()
 
 
 def refuse_uneven_shares(batch: int, count: int) -> None:
-    """Refuse a batch that cannot be shared out evenly: a step's gradient is the mean over its whole batch.
+    """Refuse a batch that cannot be split evenly: a step's gradient is the mean over its whole batch.
 
     Raises:
-        SpecError: the batch is no multiple of the number of processes.
+        SpecError: the batch is not a multiple of the number of processes.
     """
     if batch % count:
-        raise SpecError(
-            [
-                Problem(
-                    "train.batch",
-                    f"a batch of {batch} cannot be shared out evenly to {count} processes",
-                    f"take a multiple: it is the batch of all processes together, --set train.batch={count}",
-                )
-            ]
-        )
+        message = f"a batch of {batch} cannot be split evenly over {count} processes"
+        hint = f"train.batch counts all processes together; use a multiple: --set train.batch={count}"
+        raise SpecError([Problem("train.batch", message, hint)])
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Processes]:
-    """Yield the processes that torchrun started together with this one, joined; alone where it did not.
+def join(device: torch.device) -> Iterator[Processes]:
+    """Join the processes that torchrun started; yield a single process if it did not start any.
 
     Raises:
         ResourceError: the others cannot be reached.
@@ -124,14 +119,15 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "MASTER_ADDR" not in os.environ:
         yield ALONE
         return
-    # Its functions keep the group of the moment of its import as a default, and torch imports it with the first
-    # optimizer: imported later than here, it kept the group alive, whose threads abort a process that has ended.
+    # The module's functions keep the process group of the time of import as a default argument, and torch imports it
+    # with the first optimizer. Imported after init_process_group, it would keep the group alive, and the group's
+    # threads abort a process that is exiting.
     import torch.distributed.nn.functional  # noqa: F401
 
     backend = "nccl" if device.type == "cuda" else "gloo"
-    with _lost_peers_explained():
+    with _explain_lost_ranks():
         store, rank, count = next(rendezvous("env://", timeout=PATIENCE))
-        # torchrun may keep one store over restarts: without a prefix, the addresses of dead processes stand in it.
+        # torchrun may keep one store over restarts. Without a prefix, it would hold the addresses of dead processes.
         store = dist.PrefixStore(f"cgkit-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)  # type: ignore[attr-defined]
         own_device = device if device.type == "cuda" else None
         dist.init_process_group(
@@ -143,23 +139,23 @@ def joined(device: torch.device) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def _flat(tensors: Sequence[Tensor]) -> Tensor:
+def _flatten(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat([tensor.detach().flatten().to(tensors[0].dtype) for tensor in tensors])
 
 
-def _spread(flat: Tensor, tensors: Sequence[Tensor]) -> None:
+def _unflatten(flat: Tensor, tensors: Sequence[Tensor]) -> None:
     parts = torch.split(flat, [tensor.numel() for tensor in tensors])
     for tensor, part in zip(tensors, parts, strict=True):
         tensor.detach().copy_(part.view_as(tensor))
 
 
 @contextmanager
-def _lost_peers_explained() -> Iterator[None]:
+def _explain_lost_ranks() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # torch.distributed raises nothing more particular on gloo
+    except RuntimeError as error:  # torch.distributed raises nothing more specific on gloo
         reason = str(error).splitlines()[0]
         raise ResourceError(
-            f"another process of this run cannot be reached any more: {reason}",
-            hint="its own message says why; run again to continue from the last checkpoint",
+            f"another process of this run is gone: {reason}",
+            hint="see its own message for the cause; run again to continue from the last checkpoint",
         ) from error

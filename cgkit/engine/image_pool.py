@@ -1,28 +1,42 @@
-"""A pool of past made images, so that discriminators do not chase the latest (Shrivastava et al., 2017)."""
+"""Pools of past generated images, so that discriminators do not overfit to the latest (Shrivastava et al., 2017)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from cgkit.data.randomness import generator
+from cgkit.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Fakes:
+    """The generated images shown to each discriminator; None for one that is not trained."""
+
+    a: Tensor | None
+    b: Tensor | None
+
 
 class ImagePool:
-    """Holds up to `capacity` made images of one domain.
+    """Holds up to `capacity` generated images of one domain.
 
-    Each image shown to it is, once the pool is full, exchanged for a stored one half of the time.
+    Once the pool is full, each image it is given is swapped for a stored one half of the time.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.images: list[Tensor] = []
-        """The stored images, `(C, H, W)` each; a stored image never changes, another takes its place."""
+        """The stored images, `(C, H, W)` each. They are replaced, never modified."""
 
-    def exchange(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return a batch for the discriminator: new images, and stored ones in exchange for some of them.
+    def exchange(self, images: Tensor, draws: torch.Generator) -> Tensor:
+        """Return a batch for the discriminator: new images, some of them swapped for stored ones.
 
         Args:
-            images: newly made images, `(N, C, H, W)`, detached.
-            generator: what decides; a CPU generator, so that deciding never waits for the device.
+            images: newly generated images, `(N, C, H, W)`, detached.
+            draws: decides; a CPU generator, so that deciding never waits for the device.
         """
         if self.capacity == 0:
             return images
@@ -31,10 +45,59 @@ class ImagePool:
             if len(self.images) < self.capacity:
                 self.images.append(image.clone())
                 shown.append(image)
-            elif torch.rand((), generator=generator) < 0.5:
-                place = int(torch.randint(self.capacity, (), generator=generator))
-                shown.append(self.images[place])
-                self.images[place] = image.clone()
+            elif torch.rand((), generator=draws) < 0.5:
+                index = int(torch.randint(self.capacity, (), generator=draws))
+                shown.append(self.images[index])
+                self.images[index] = image.clone()
             else:
                 shown.append(image)
         return torch.stack(shown)
+
+
+class ImagePools:
+    """The pools of both domains. Their draws are a function of the seed, the step, the batch and the rank."""
+
+    def __init__(self, capacity: int, seed: int, rank: tuple[int, ...]) -> None:
+        self.pools = {domain: ImagePool(capacity) for domain in ("a", "b")}
+        self._seed = seed
+        self._rank = rank
+        self._batch = (0, 0)
+
+    def start_batch(self, step: int, number: int) -> None:
+        """Set the step, and the number of the batch within it, that the next exchange belongs to."""
+        self._batch = (step, number)
+
+    def exchange(self, fakes: Fakes) -> Fakes:
+        """Return the generated images of both domains, some of them swapped for stored ones."""
+        return Fakes(self._exchange("a", fakes.a), self._exchange("b", fakes.b))
+
+    def snapshot(self) -> dict[str, list[Tensor]]:
+        """Return the stored images, to be restored if the step that follows fails. Nothing is copied."""
+        return {domain: list(pool.images) for domain, pool in self.pools.items()}
+
+    def restore(self, snapshot: Mapping[str, list[Tensor]]) -> None:
+        """Restore the stored images."""
+        for domain, images in snapshot.items():
+            self.pools[domain].images = list(images)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the stored images by domain, `(N, C, H, W)`; empty pools are left out."""
+        return {domain: torch.stack(pool.images) for domain, pool in self.pools.items() if pool.images}
+
+    def load(self, tensors: Mapping[str, Tensor | None], device: torch.device) -> None:
+        """Restore the stored images from a checkpoint.
+
+        Raises:
+            CheckpointError: it holds more images than the pool may.
+        """
+        for domain, pool in self.pools.items():
+            images = tensors.get(domain)
+            if images is not None and len(images) > pool.capacity:
+                raise CheckpointError(f"the image pool holds {len(images)} images, more than {pool.capacity}")
+            pool.images = [] if images is None else list(images.to(device))
+
+    def _exchange(self, domain: str, images: Tensor | None) -> Tensor | None:
+        if images is None:
+            return None
+        draws = generator(self._seed, f"image-pool-{domain}", *self._batch, *self._rank)
+        return self.pools[domain].exchange(images, draws)

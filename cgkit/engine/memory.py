@@ -1,4 +1,4 @@
-"""How much memory a step takes; and running out of it, told so that a user knows what to change."""
+"""Saving memory in a step, measuring it, and explaining out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from cgkit.engine.cyclegan import CyclePass
+from cgkit.engine.step import Step
 from cgkit.errors import ResourceError
 from cgkit.registry import describe_exception
 
 BALANCED_FROM = 256 * 256
-"""Pixels of a batch from which a step on a CPU takes no longer if it does one cycle after the other."""
+"""The number of pixels in a batch from which computing one cycle at a time costs no time on a CPU."""
 
 _STATUS = Path("/proc/self/status")
-"""Where Linux tells what a process holds."""
+"""Where Linux reports the memory of a process."""
 
 
-def does_one_cycle_at_a_time(setting: str, images: Tensor) -> bool:
-    """Return whether a step does one cycle after the other, and forgets the first one's activations before the second.
+def spares_memory(setting: str, images: Tensor) -> bool:
+    """Return whether a step computes one cycle at a time, freeing its activations before the next.
 
     Args:
-        setting: `train.memory`; `auto` spares memory where that costs no time. Small images fill the cores only
-            together; on a GPU it has not been measured which do not.
+        setting: `train.memory`. `auto` saves memory if that costs no time: small images need both cycles at once to
+            keep the cores busy. On a GPU it keeps both.
         images: a batch of one domain, `(N, C, H, W)`.
     """
     if setting != "auto":
@@ -36,9 +38,17 @@ def does_one_cycle_at_a_time(setting: str, images: Tensor) -> bool:
     return images.device.type == "cpu" and pixels >= BALANCED_FROM
 
 
+def train_one_cycle_at_a_time(step: Step, real_a: Tensor, real_b: Tensor) -> None:
+    """Add the gradients of a step, with the activations of one cycle or identity pass in memory at a time."""
+    cycle = CyclePass(real_a, real_b)
+    for passes in step.objective.passes.split():
+        cycle = cycle.merge(step.train_generators(real_a, real_b, passes))
+    step.train_discriminators(cycle)
+
+
 @contextmanager
 def memory_errors_explained() -> Iterator[None]:
-    """Turn every kind of running out of memory into a `ResourceError`."""
+    """Turn every kind of out-of-memory error into a `ResourceError`."""
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError) as error:
@@ -51,10 +61,10 @@ def memory_errors_explained() -> Iterator[None]:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the most bytes in use so far: of the GPU's memory, or of this process on a CPU."""
+    """Return the peak memory in bytes: of the GPU, or of this process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    # What getrusage says of a new process is at least what its parent held when it was started.
+    # getrusage includes what the parent process held when it started this one.
     if _STATUS.exists() and (line := re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text(), re.MULTILINE)):
         return int(line[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """A copy of some networks whose weights follow the trained ones slowly.
+    """A copy of networks whose weights are a moving average of the trained ones.
 
-    In the first steps the decay is smaller, `(1 + t) / (10 + t)`, so that the initial weights are soon forgotten.
+    In the first steps t the decay is `(1 + t) / (10 + t)` at most, so that the initial weights fade quickly.
     """
 
     def __init__(self, networks: nn.Module, decay: float) -> None:
@@ -21,11 +21,11 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, networks: nn.Module, *, when: Tensor) -> None:
-        """Move the averages towards the current weights; buffers are copied.
+        """Move the averages towards the current weights, and copy the buffers.
 
         Args:
-            networks: the trained ones, whose weights are finite.
-            when: whether to do it, a scalar on the device; where not, the averages stay as they are.
+            networks: the trained networks, whose weights are finite.
+            when: whether to update, a boolean scalar on the device.
         """
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from cgkit.abilities import mixes_samples, observer_of, penalty_of, remembers_images, wants_real_logits
 from cgkit.contracts import AdversarialLoss
 from cgkit.data.randomness import seeded
-from cgkit.engine.cyclegan import CycleGAN, CyclePass, Passes, mixes_samples
+from cgkit.engine.cyclegan import CycleGAN, CyclePass, Passes
+from cgkit.engine.image_pool import Fakes
 from cgkit.errors import PluginError
 from cgkit.spec import model as spec
 
 Terms = dict[str, Tensor]
 """Loss terms by name: scalars with their weights applied, so that their sum is what is minimised."""
 
-
-@dataclass(frozen=True)
-class Fakes:
-    """The made images that the discriminators are shown; None where a discriminator has nothing to learn."""
-
-    a: Tensor | None
-    b: Tensor | None
-
-
-RealLogits = dict[str, list[Tensor]]
-"""What each discriminator made of the real images: detached logits, one tensor for each scale."""
+Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 class Objective:
-    """Equations 1 to 3 of the paper, the identity loss of its section 5.2, and every variant with other weights.
+    """Equations 1 to 3 of the paper and the identity loss of its section 5.2, with any weights.
 
-    `parts` holds those losses and augmentations that are modules, for their state and device; nothing of them is
-    trained.
+    `parts` holds the losses and augmentations that are modules, for their state and device; they are not trained.
     """
 
     def __init__(
@@ -42,8 +32,8 @@ class Objective:
         weights: spec.Objective,
         *,
         adversarial_loss: AdversarialLoss,
-        cycle_loss: Callable[[Tensor, Tensor], Tensor],
-        identity_loss: Callable[[Tensor, Tensor], Tensor],
+        cycle_loss: Distance,
+        identity_loss: Distance,
         augmentations: Mapping[str, Sequence[nn.Module]] | None = None,
     ) -> None:
         self.weights = weights
@@ -51,6 +41,7 @@ class Objective:
         self.cycle_loss = cycle_loss
         self.identity_loss = identity_loss
         self._augmentations = {domain: tuple((augmentations or {}).get(domain, ())) for domain in ("a", "b")}
+        self._real_logits: dict[str, list[list[Tensor]]] = {"a": [], "b": []}
         losses = {"adversarial_loss": adversarial_loss, "cycle_loss": cycle_loss, "identity_loss": identity_loss}
         self.parts = nn.ModuleDict({name: loss for name, loss in losses.items() if isinstance(loss, nn.Module)})
         for domain, modules in self._augmentations.items():
@@ -59,7 +50,7 @@ class Objective:
 
     @property
     def passes(self) -> Passes:
-        """The images that the terms of non-zero weight need."""
+        """The images that the terms with a non-zero weight need."""
         adversarial, cycle, identity = self.weights.adversarial, self.weights.cycle, self.weights.identity
         return Passes(
             fake_a=adversarial.b2a > 0,
@@ -71,78 +62,99 @@ class Objective:
         )
 
     def generators(self, model: CycleGAN, cycle: CyclePass) -> Terms:
-        """Return the generators' terms: adversarial, cycle-consistency, identity."""
-        weights = self.weights
+        """Return the generators' terms: adversarial (equation 1), cycle consistency (equation 2), identity."""
+        adversarial, consistency, identity = self.weights.adversarial, self.weights.cycle, self.weights.identity
         terms: Terms = {}
-        if weights.adversarial.a2b and cycle.fake_b is not None:
-            terms["adversarial_a2b"] = weights.adversarial.a2b * self._fooled(model, "b", cycle.fake_b, cycle.real_b)
-        if weights.adversarial.b2a and cycle.fake_a is not None:
-            terms["adversarial_b2a"] = weights.adversarial.b2a * self._fooled(model, "a", cycle.fake_a, cycle.real_a)
-        if cycle.cycled_a is not None:
-            terms["cycle_forward"] = weights.cycle.forward * self.cycle_loss(*_wide(cycle.cycled_a, cycle.real_a))
-        if cycle.cycled_b is not None:
-            terms["cycle_backward"] = weights.cycle.backward * self.cycle_loss(*_wide(cycle.cycled_b, cycle.real_b))
-        if cycle.identity_a is not None:
-            terms["identity_a"] = weights.identity.a * self.identity_loss(*_wide(cycle.identity_a, cycle.real_a))
-        if cycle.identity_b is not None:
-            terms["identity_b"] = weights.identity.b * self.identity_loss(*_wide(cycle.identity_b, cycle.real_b))
-        return _scalars(terms)
+        if adversarial.a2b and cycle.fake_b is not None:
+            terms["adversarial_a2b"] = adversarial.a2b * self._adversarial(model, "b", cycle.fake_b, cycle.real_b)
+        if adversarial.b2a and cycle.fake_a is not None:
+            terms["adversarial_b2a"] = adversarial.b2a * self._adversarial(model, "a", cycle.fake_a, cycle.real_a)
+        for name, weight, distance, output, target in (
+            ("cycle_forward", consistency.forward, self.cycle_loss, cycle.cycled_a, cycle.real_a),
+            ("cycle_backward", consistency.backward, self.cycle_loss, cycle.cycled_b, cycle.real_b),
+            ("identity_a", identity.a, self.identity_loss, cycle.identity_a, cycle.real_a),
+            ("identity_b", identity.b, self.identity_loss, cycle.identity_b, cycle.real_b),
+        ):
+            if output is not None:
+                terms[name] = weight * distance(*_to_float32(output, target))
+        return _check_scalars(terms)
 
     def fakes(self, cycle: CyclePass) -> Fakes:
-        """Return the made images that the discriminators learn from."""
+        """Return the generated images that the discriminators learn from."""
         weights = self.weights.adversarial
         return Fakes(cycle.fake_a if weights.b2a else None, cycle.fake_b if weights.a2b else None)
 
-    def discriminators(self, model: CycleGAN, cycle: CyclePass, fakes: Fakes) -> tuple[Terms, RealLogits]:
-        """Return the discriminators' terms, on the real images of `cycle` and on `fakes`, and the real logits."""
+    def discriminators(self, model: CycleGAN, cycle: CyclePass, fakes: Fakes) -> Terms:
+        """Return the discriminators' terms, on the real images of `cycle` and on `fakes`."""
         terms: Terms = {}
-        observed: RealLogits = {}
         for domain, real, fake in (("a", cycle.real_a, fakes.a), ("b", cycle.real_b, fakes.b)):
             if fake is None:
                 continue
-            discriminator = model.discriminator(domain)
-            real, fake = self._augmented(domain, real, fake)
-            real_logits, fake_logits = _judged(discriminator, real, fake, learning=True)
-            observed[domain] = [scale.detach() for scale in real_logits]
-            losses = [
-                self.adversarial_loss.discriminator_loss(*pair) for pair in zip(real_logits, fake_logits, strict=True)
-            ]
+            real, fake = self._augment(domain, real, fake)
+            real_logits, fake_logits = _judge(model.discriminator(domain), real, fake, learning=True)
+            self._real_logits[domain].append([scale.detach() for scale in real_logits])
+            pairs = zip(real_logits, fake_logits, strict=True)
+            losses = [self.adversarial_loss.discriminator_loss(*pair) for pair in pairs]
             terms[f"discriminator_{domain}"] = torch.stack(losses).mean()
-            if hasattr(self.adversarial_loss, "penalty"):
-                # Differentiated twice, so not in reduced precision, and not compiled: that can be done once only.
+            penalty = penalty_of(self.adversarial_loss)
+            if penalty is not None:
+                # It is differentiated twice: not in reduced precision, and not compiled, which allows it once only.
                 with torch.autocast(real.device.type, enabled=False):
-                    penalty = self.adversarial_loss.penalty(model.discriminators[domain], *_wide(real, fake))
-                terms[f"penalty_{domain}"] = penalty
-        return _scalars(terms), observed
+                    terms[f"penalty_{domain}"] = penalty(model.discriminators[domain], *_to_float32(real, fake))
+        return _check_scalars(terms)
 
-    def observe(self, real_logits: RealLogits) -> None:
-        """Let the augmentations that adapt see what the discriminators made of the real images of a step."""
-        with torch.no_grad():
-            for domain, logits in real_logits.items():
-                for augmentation in self._augmentations[domain]:
-                    observe = getattr(augmentation, "observe", None)
-                    if observe is not None:
-                        observe(logits)
+    def adapt(self, gather: Callable[[Tensor], list[Tensor]] = lambda logits: [logits]) -> None:
+        """Show adaptive augmentations the discriminators' logits of the real images since the last call.
 
-    def _fooled(self, model: CycleGAN, domain: str, fake: Tensor, real: Tensor) -> Tensor:
+        Args:
+            gather: returns a tensor of every rank; all ranks then adapt alike.
+        """
+        for domain, batches in self._real_logits.items():
+            observers = [observer for module in self._augmentations[domain] if (observer := observer_of(module))]
+            if observers and batches:
+                scales = [torch.cat(scale) for scale in zip(*batches, strict=True)]
+                logits = [torch.cat(gather(scale)) for scale in scales]
+                for observe in observers:
+                    observe(logits)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the logits that `adapt` would show."""
+        self._real_logits = {"a": [], "b": []}
+
+    def _adversarial(self, model: CycleGAN, domain: str, fake: Tensor, real: Tensor) -> Tensor:
+        """Return the generator's adversarial loss, the mean over the discriminator's scales."""
         discriminator, loss = model.discriminator(domain), self.adversarial_loss
-        if getattr(loss, "wants_real_logits", False):
-            real_logits, fake_logits = _judged(discriminator, *self._augmented(domain, real, fake), learning=False)
+        if wants_real_logits(loss):
+            real_logits, fake_logits = _judge(discriminator, *self._augment(domain, real, fake), learning=False)
             losses = [loss.generator_loss(*pair) for pair in zip(fake_logits, real_logits, strict=True)]  # type: ignore[call-arg]
         else:
-            (shown,) = self._augmented(domain, fake)
-            losses = [
-                loss.generator_loss(scale) for scale in logits_of(discriminator, shown, real=False, learning=False)
-            ]
+            (images,) = self._augment(domain, fake)
+            logits = logits_of(discriminator, images, real=False, learning=False)
+            losses = [loss.generator_loss(scale) for scale in logits]
         return torch.stack(losses).mean()
 
-    def _augmented(self, domain: str, *batches: Tensor) -> tuple[Tensor, ...]:
-        """Return the batches as a discriminator sees them, all changed by the same draw."""
+    def _augment(self, domain: str, *batches: Tensor) -> tuple[Tensor, ...]:
+        """Augment batches for a discriminator, all with the same random draw."""
         augmentations = self._augmentations[domain]
         if not augmentations:
             return batches
         seed = int(torch.randint(2**62, ()))
         return tuple(_augment(batch, augmentations, seed) for batch in batches)
+
+
+def logits_of(discriminator: nn.Module, images: Tensor, *, real: bool, learning: bool) -> list[Tensor]:
+    """Return a discriminator's logits of images, one tensor for each scale, in float32 or float64.
+
+    Args:
+        discriminator: the network.
+        images: `(N, C, H, W)` in [-1, 1].
+        real: whether they are real images, for a discriminator that remembers images.
+        learning: whether it is being trained on them, likewise.
+    """
+    if remembers_images(discriminator):
+        return _to_scales(discriminator(images, real=real, learning=learning))
+    return _to_scales(discriminator(images))
 
 
 def _augment(batch: Tensor, augmentations: Sequence[nn.Module], seed: int) -> Tensor:
@@ -153,37 +165,27 @@ def _augment(batch: Tensor, augmentations: Sequence[nn.Module], seed: int) -> Te
     return images * 2 - 1
 
 
-def _judged(
+def _judge(
     discriminator: nn.Module, real: Tensor, fake: Tensor, *, learning: bool
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the logits of real and of made images, from one call where that gives the same as two."""
-    if mixes_samples(discriminator) or getattr(discriminator, "remembers_images", False):
-        real_logits, fake_logits = (
-            logits_of(discriminator, images, real=images is real, learning=learning) for images in (real, fake)
-        )
-        return real_logits, fake_logits
-    scales = _logits(discriminator(torch.cat([real, fake.to(real.dtype)])))
+    """Return the logits of real and of generated images, from one call if that gives the same as two."""
+    if mixes_samples(discriminator) or remembers_images(discriminator):
+        real_logits = logits_of(discriminator, real, real=True, learning=learning)
+        return real_logits, logits_of(discriminator, fake, real=False, learning=learning)
+    scales = _to_scales(discriminator(torch.cat([real, fake.to(real.dtype)])))
     return [scale[: len(real)] for scale in scales], [scale[len(real) :] for scale in scales]
 
 
-def logits_of(discriminator: nn.Module, images: Tensor, *, real: bool, learning: bool) -> list[Tensor]:
-    """Return the logits of images by scale, telling the discriminator what they are where it wants to know."""
-    if getattr(discriminator, "remembers_images", False):
-        return _logits(discriminator(images, real=real, learning=learning))
-    return _logits(discriminator(images))
+def _to_scales(logits: Tensor | list[Tensor]) -> list[Tensor]:
+    """Return the logits as a list, one tensor for each scale; losses are never computed in less than float32."""
+    return list(_to_float32(*(logits if isinstance(logits, (list, tuple)) else [logits])))
 
 
-def _logits(judgement: Tensor | list[Tensor]) -> list[Tensor]:
-    """Return the logits of every scale, in float32 or more: losses are never computed in less."""
-    scales = judgement if isinstance(judgement, (list, tuple)) else [judgement]
-    return [scale.float() if scale.dtype in (torch.bfloat16, torch.float16) else scale for scale in scales]
+def _to_float32(*tensors: Tensor) -> tuple[Tensor, ...]:
+    return tuple(tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor for tensor in tensors)
 
 
-def _wide(*images: Tensor) -> tuple[Tensor, ...]:
-    return tuple(image.float() if image.dtype in (torch.bfloat16, torch.float16) else image for image in images)
-
-
-def _scalars(terms: Terms) -> Terms:
+def _check_scalars(terms: Terms) -> Terms:
     for name, term in terms.items():
         if not isinstance(term, Tensor) or term.numel() != 1:
             shape = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__

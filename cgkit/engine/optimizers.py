@@ -16,27 +16,27 @@ from cgkit.spec import model as spec
 class Optimizers:
     """Adam with the spec's learning rates, as published (section 4 of the paper).
 
-    An update that must not happen is skipped by the device itself: nothing here waits for it.
+    The device itself skips an update that is not finite, so that no step waits for it.
     """
 
     def __init__(self, model: CycleGAN, settings: spec.Train) -> None:
         rate, betas = settings.learning_rate, settings.betas
         self.generators = _adam(model.generators, rate, betas)
         self.discriminators = _adam(model.discriminators, settings.discriminator_learning_rate or rate, betas)
-        self._longest_gradient = settings.clip_gradients
+        self._clip_norm = settings.clip_gradients
 
     def set_learning_rates(self, factor: float) -> None:
-        """Make every learning rate that many times what it was at the start."""
+        """Set every learning rate to its initial value times a factor."""
         for optimizer in self._by_name().values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
 
     def gradients(self) -> list[Tensor]:
-        """Return the gradients that there are, of all networks."""
+        """Return all gradients of all networks."""
         return [gradient for optimizer in self._by_name().values() for gradient in _gradients(optimizer)]
 
     def gradient_norms(self) -> dict[str, Tensor]:
-        """Return the length of the gradients of each optimiser that has some, as scalars on the device."""
+        """Return the norm of each optimiser's gradients, as scalars on the device; without gradients, none."""
         return {
             name: nn.utils.get_total_norm(gradients)
             for name, optimizer in self._by_name().items()
@@ -44,18 +44,18 @@ class Optimizers:
         }
 
     def update(self, norms: Mapping[str, Tensor], finite: Tensor) -> None:
-        """Change the weights as the gradients say, which are forgotten.
+        """Update the weights and free the gradients.
 
         Args:
-            norms: what `gradient_norms` gave.
-            finite: whether to do it, a scalar on the device; where not, weights and averages stay as they are.
+            norms: the result of `gradient_norms`.
+            finite: whether to update, a scalar on the device; if not, weights and optimiser state stay as they are.
         """
         optimizers = self._by_name()
         for name, norm in norms.items():
             optimizer = optimizers[name]
-            if self._longest_gradient is not None:
-                nn.utils.clip_grads_with_norm_(list(_parameters(optimizer)), self._longest_gradient, norm)
-            # What torch's gradient scaler tells a fused optimiser.
+            if self._clip_norm is not None:
+                nn.utils.clip_grads_with_norm_(list(_parameters(optimizer)), self._clip_norm, norm)
+            # The protocol of torch's gradient scaler: a fused optimiser skips the update if this is not zero.
             optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
             optimizer.step()
         self.forget_gradients()
@@ -66,7 +66,7 @@ class Optimizers:
             optimizer.zero_grad(set_to_none=True)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the averages of all gradients, by name."""
+        """Return the optimisers' moments, by name."""
         return {
             f"{name}.{key}": tensor
             for name, optimizer in self._by_name().items()
@@ -78,10 +78,10 @@ class Optimizers:
         return {name: optimizer_tensors(optimizer)[1] for name, optimizer in self._by_name().items()}
 
     def load(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Become what was saved.
+        """Restore the saved state.
 
         Raises:
-            CheckpointError: it is the state of something else.
+            CheckpointError: it does not fit these optimisers.
         """
         for name, optimizer in self._by_name().items():
             prefix = f"{name}."

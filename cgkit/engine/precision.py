@@ -1,4 +1,4 @@
-"""Which number format a run computes in, on which device."""
+"""The number format and the device that a run computes with."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from cgkit.errors import UsageError
+
+CHANNELS_LAST_FROM = 128
+"""Pixels a side from which channels_last is faster on a CPU: a bf16 step by 3 % at 128 pixels and 10 % at 256. At 64
+pixels it is 25 % slower."""
 
 
 @dataclass(frozen=True)
 class Precision:
     """A number format: `fp64`, `fp32` or `bf16`.
 
-    With bf16 the parameters, the losses and the optimiser stay in float32; only the networks' multiplications are
-    done in bfloat16.
+    With bf16, the parameters, losses and optimiser state stay in float32; only the networks multiply in bfloat16.
     """
 
     name: str
@@ -24,26 +28,32 @@ class Precision:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of parameters and images."""
+        """The dtype of parameters and images."""
         return torch.float64 if self.name == "fp64" else torch.float32
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Return the context in which networks run; a weight is cast once as long as it is not left."""
+        """Return the context in which the networks run. Within one context, each weight is cast once."""
         if self.name != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
-    def as_written(self) -> AbstractContextManager[None]:
-        """Return the context, within the other, in which everything is computed in the type that it has."""
+    def full(self) -> AbstractContextManager[None]:
+        """Return the context, inside the other one, in which nothing is cast."""
         if self.name != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, enabled=False)
 
+    def place(self, images: Tensor) -> Tensor:
+        """Return images on the device, in its dtype, and in the memory format that is faster for their size."""
+        images = images.to(self.device, self.dtype, non_blocking=True)
+        channels_last = self.device.type == "cpu" and min(images.shape[-2:]) >= CHANNELS_LAST_FROM
+        return images.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
 
 def choose_device(name: str | None = None) -> torch.device:
-    """Return the device called `name`; without a name, CUDA where there is one, else the CPU.
+    """Return the device called `name`; by default CUDA if available, else the CPU.
 
-    Where torchrun started several processes on a machine, each takes the GPU of its own number.
+    If torchrun started several processes on this machine, each takes the GPU of its local rank.
 
     Raises:
         UsageError: there is no such device.
@@ -68,14 +78,14 @@ def choose_device(name: str | None = None) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """Return the precision that a spec asks for; `auto` is bf16 where the hardware multiplies it natively."""
+    """Return the precision that a spec asks for; `auto` is bf16 if the hardware multiplies it natively."""
     if name == "auto":
         name = "bf16" if multiplies_bf16(device) else "fp32"
     return Precision(name, device)
 
 
 def multiplies_bf16(device: torch.device) -> bool:
-    """Return whether a device has bf16 multiplications of its own: AMX or AVX512-BF16, or an sm80 GPU and later."""
+    """Return whether a device multiplies bf16 natively: AMX or AVX512-BF16, or a GPU from compute capability 8.0."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":

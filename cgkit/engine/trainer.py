@@ -1,9 +1,8 @@
-"""The optimisers, the schedule, the image pools and the moving average of a run: one step at a time."""
+"""Training: the step with everything around it, from accumulation and several ranks to precision and divergence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,28 +11,24 @@ from torch import Tensor, nn
 from cgkit.checkpoints import load_strictly
 from cgkit.contracts import Schedule
 from cgkit.data.loading import Batch
-from cgkit.data.randomness import derive_seed, generator
-from cgkit.engine.cyclegan import CycleGAN, CyclePass
+from cgkit.data.randomness import derive_seed
+from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.distributed import ALONE, Processes
-from cgkit.engine.divergence import Answer, Traces, Unsettled
-from cgkit.engine.image_pool import ImagePool
-from cgkit.engine.memory import does_one_cycle_at_a_time
+from cgkit.engine.divergence import Flag, PendingStep
+from cgkit.engine.image_pool import ImagePools
+from cgkit.engine.memory import spares_memory, train_one_cycle_at_a_time
 from cgkit.engine.moving_average import MovingAverage
-from cgkit.engine.objective import Fakes, Objective, RealLogits, Terms
+from cgkit.engine.objective import Objective, Terms
 from cgkit.engine.optimizers import Optimizers
 from cgkit.engine.precision import Precision
-from cgkit.errors import CheckpointError
+from cgkit.engine.step import Step
 from cgkit.spec import model as spec
-
-CHANNELS_LAST_FROM = 128
-"""Pixels a side from which images lie in channels_last on a CPU, where convolutions are then quicker: a bf16 step by
-3 % at 128 pixels and by 10 % at 256; at 64 it takes a quarter longer."""
 
 
 class Trainer:
-    """Trains a CycleGAN as published: both generators jointly, then both discriminators.
+    """Trains a CycleGAN one step at a time.
 
-    All that changes from step to step is here, and in `tensors()` and `state()`.
+    Everything that changes from step to step is here, and in `tensors()` and `state()`.
     """
 
     def __init__(
@@ -55,10 +50,10 @@ class Trainer:
         self.precision = precision
         self.processes = processes
         self.stop_agreed = False
-        """Whether a process was asked to stop: all know it after the same step, one step later than could be."""
-        self._stop_asked: Answer | bool = False
+        """Whether a rank was asked to stop. All ranks know it after the same step, one step after the request."""
+        self._stop_asked: Flag | bool = False
         self.step_number = 0
-        """How many steps are done."""
+        """The number of steps done."""
         self.steps = steps
         self._epoch_steps = epoch_steps
         self._schedule = schedule
@@ -66,91 +61,112 @@ class Trainer:
         model.recompute = settings.memory == "low"
         self._seed = seed
         self.optimizers = Optimizers(model, settings)
-        self.image_pools = {domain: ImagePool(settings.image_pool) for domain in ("a", "b")}
+        self.image_pools = ImagePools(settings.image_pool, seed, processes.stream)
         self.moving_average = None if settings.ema is None else MovingAverage(model.generators, settings.ema)
-        self._unsettled: Unsettled | None = None
+        self.losses: Terms = {}
+        """The loss terms of the current step, scalars on the device, weights applied, averaged over its batches."""
+        self._share = 1.0
+        self._step = Step(model, objective, self.image_pools, self._backward)
+        self._pending: PendingStep | None = None
+        self._has_failed = False
 
     @property
     def best_generators(self) -> nn.ModuleDict:
-        """The generators to translate with: their moving average where there is one."""
+        """The generators to translate with: their moving average if there is one."""
         return self.moving_average.networks if self.moving_average else self.model.generators  # type: ignore[return-value]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the state is exactly that of `step_number` steps.
+
+        After a failed step it is not if the networks have buffers, such as running statistics: they may have changed.
+        """
+        return not self._has_failed or not list(self._buffers())
 
     def step(self, batches: Sequence[Batch], *, stop: bool = False) -> Terms:
         """Do one step on one batch, or on several whose gradients are averaged; return the loss terms.
 
-        The terms are scalars on the device, with their weights applied. With several processes each has its share of
-        every batch, and gradients and terms are those of the whole. Where one is not finite the step changes nothing,
-        which is told by the next step, or by `settle`: this one waits for nothing.
+        With several ranks, each gets its share of every batch; gradients and terms are averaged over the ranks. A step
+        with a non-finite loss or gradient changes no weight. The next step, or `settle`, raises the error: no step
+        waits for the device.
 
         Args:
             batches: the images.
             stop: whether this process was asked to stop; see `stop_agreed`.
 
         Raises:
-            DivergedError: as of `settle`, of the step before.
+            DivergedError: the step before was not finite.
         """
         self._seed_draws()
         self.optimizers.set_learning_rates(self._schedule(self.step_number, self.steps, self._epoch_steps))
-        before = Traces.of((self.model, self.objective.parts), self.image_pools)
+        pools = self.image_pools.snapshot()
         try:
-            losses, judged = self._learn(batches)
+            self._accumulate(batches)
+            self._average_over_ranks(stop)
         except BaseException:
-            self._undo(before)
+            self._undo(pools)
             raise
-        # The discriminators learn from images made before the generators' update, so both updates can wait until
-        # it is known that every gradient is finite.
-        self._average(losses, stop)
         self.settle()
-        finite = self._update(losses)
-        self._observe(_together(judged))
+        # The discriminators learn from images generated before the generators' update, so both updates come last.
+        finite = self._update()
+        self.objective.adapt(self.processes.gather)
+        self.processes.share_first(list(self._buffers()))
         self.step_number += 1
         images = [name for batch in batches for name in (*batch.names_a, *batch.names_b)]
-        self._unsettled = Unsettled(self.step_number, losses, images, before, Answer(finite))
-        return losses
+        self._pending = PendingStep(self.step_number, self.losses, images, pools, Flag(finite))
+        return self.losses
 
     def settle(self) -> None:
-        """Wait until it is known whether the last step was applied.
+        """Wait until it is known whether the last step was finite.
 
         Raises:
-            DivergedError: a term or a gradient was not finite; all is as it was before that step.
+            DivergedError: it was not. The weights, optimizers and image pools are those of the step before.
         """
-        last, self._unsettled = self._unsettled, None
+        last, self._pending = self._pending, None
         if last is None or last.finite:
             return
-        self._undo(last.before)
+        self._undo(last.pools)
         if self.moving_average:
             self.moving_average.updates -= 1
         self.step_number = last.number - 1
         raise last.error()
 
     def compile(self, batches: Sequence[Batch]) -> None:
-        """Compile the networks by trying on such batches all that a step computes; nothing is learned from them.
+        """Compile the networks by computing the gradients of such batches; nothing is learned from them.
 
         Raises:
             Exception: whatever the compiler raises; the networks are as they were.
         """
-        before = Traces.of((self.model, self.objective.parts), self.image_pools)
+        pools, buffers = self.image_pools.snapshot(), [buffer.clone() for buffer in self._buffers()]
         self.model.compile_networks()
         try:
             self._seed_draws()
-            self._learn(batches)
+            self._accumulate(batches)
         except BaseException:
             self.model.compiled.clear()
             raise
         finally:
-            self._undo(before)
+            self._undo(pools)
+            self._has_failed = False
+            with torch.no_grad():
+                for buffer, before in zip(self._buffers(), buffers, strict=True):
+                    buffer.copy_(before)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """Return everything that a resumed run needs, by file.
+        """Return all tensors that a resumed run needs, by file.
 
         Raises:
-            DivergedError: as of `settle`.
+            DivergedError: see `settle`.
         """
         self.settle()
         files: dict[str, dict[str, Tensor]] = {"model": dict(self.model.state_dict())}
         files["optimizer"] = self.optimizers.tensors()
         files["components"] = dict(self.objective.parts.state_dict())
-        files["pool"] = self._pooled()
+        files["pool"] = {
+            _name_pool(domain, rank): images
+            for domain, own in self.image_pools.tensors().items()
+            for rank, images in enumerate(self.processes.gather(own))
+        }
         if self.moving_average:
             files["ema"] = dict(self.moving_average.networks.state_dict())
         return files
@@ -163,10 +179,10 @@ class Trainer:
         }
 
     def load(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-        """Become what was saved after `step` steps.
+        """Restore the state that was saved after `step` steps.
 
         Raises:
-            CheckpointError: it is the state of something else.
+            CheckpointError: it does not fit this trainer.
         """
         load_strictly(self.model, tensors.get("model", {}), what="model")
         load_strictly(self.objective.parts, tensors.get("components", {}), what="components")
@@ -174,134 +190,68 @@ class Trainer:
             load_strictly(self.moving_average.networks, tensors.get("ema", {}), what="ema")
             self.moving_average.updates = int(state["ema_updates"])
         self.optimizers.load(tensors.get("optimizer", {}), state["optimizers"])
-        for domain, pool in self.image_pools.items():
-            images = tensors.get("pool", {}).get(_pool_name(domain, self.processes.rank))
-            if images is not None and len(images) > pool.capacity:
-                raise CheckpointError(f"the image pool holds {len(images)} images, more than {pool.capacity}")
-            pool.images = [] if images is None else list(images.to(self.precision.device))
-        self._unsettled = None
+        stored, rank = tensors.get("pool", {}), self.processes.rank
+        self.image_pools.load({domain: stored.get(_name_pool(domain, rank)) for domain in "ab"}, self.precision.device)
+        self._pending = None
+        self._has_failed = False
         self.step_number = step
 
-    def _learn(self, batches: Sequence[Batch]) -> tuple[Terms, list[RealLogits]]:
-        """Add to every network's gradients what batches teach; return the losses, and the logits of real images."""
-        losses: Terms = {}
-        judged: list[RealLogits] = []
-        share = 1 / len(batches)
+    def _accumulate(self, batches: Sequence[Batch]) -> None:
+        """Accumulate gradients and losses over the batches of a step."""
+        self.losses = {}
+        self._share = 1 / len(batches)
         with self.precision.autocast():
-            with _frozen(self.model.discriminators):
-                cycles = [self._teach_generators(batch, losses, share) for batch in batches]
-            for number, cycle in enumerate(cycles):
-                fakes = self._exchange(self.objective.fakes(cycle), number)
-                terms, real_logits = self.objective.discriminators(self.model, cycle, fakes)
-                self._backward(terms, losses, share)
-                judged.append(real_logits)
-        return losses, judged
+            for number, batch in enumerate(batches):
+                self.image_pools.start_batch(self.step_number, number)
+                real_a, real_b = self.precision.place(batch.real_a), self.precision.place(batch.real_b)
+                if spares_memory(self._settings.memory, real_a):
+                    train_one_cycle_at_a_time(self._step, real_a, real_b)
+                else:
+                    self._step(real_a, real_b)
 
-    def _undo(self, before: Traces) -> None:
-        """Forget what was learned since, but not applied."""
-        before.restore(self.image_pools)
-        self.optimizers.forget_gradients()
+    def _backward(self, terms: Terms) -> None:
+        """Accumulate the gradients and the values of loss terms."""
+        with self.precision.full():
+            if terms:
+                torch.autograd.backward(torch.stack(list(terms.values())).sum() * self._share)
+            for name, term in terms.items():
+                value = term.detach() * self._share
+                self.losses[name] = self.losses[name] + value if name in self.losses else value
 
-    def _teach_generators(self, batch: Batch, losses: Terms, share: float) -> CyclePass:
-        """Translate a batch, add the terms' gradients to the generators', and return the images without history."""
-        real_a, real_b = self._placed(batch.real_a), self._placed(batch.real_b)
-        whole = CyclePass(real_a, real_b, None, None)
-        apart = does_one_cycle_at_a_time(self._settings.memory, real_a)
-        for passes in self.objective.passes.apart() if apart else (self.objective.passes,):
-            cycle = self.model(real_a, real_b, passes)
-            self._backward(self.objective.generators(self.model, cycle), losses, share)
-            whole = whole.beside(cycle.detached())
-        return whole
-
-    def _average(self, losses: Terms, stop: bool) -> None:
-        """Make gradients and losses those of all processes, and let all know whether one is to stop, at one go."""
+    def _average_over_ranks(self, stop: bool) -> None:
+        """Average gradients and losses over all ranks; agree on whether to stop, in the same all-reduce."""
         if self.processes.count == 1:
             self.stop_agreed = stop
             return
-        self.stop_agreed = bool(self._stop_asked)  # before the last step: its answer is there
+        self.stop_agreed = bool(self._stop_asked)  # of the step before: its answer has arrived
         asked = torch.tensor(float(stop), device=self.precision.device)
-        self.processes.average([*self.optimizers.gradients(), *losses.values(), asked])
-        self._stop_asked = Answer(asked > 0)
+        self.processes.average([*self.optimizers.gradients(), *self.losses.values(), asked])
+        self._stop_asked = Flag(asked > 0)
 
-    def _observe(self, real_logits: RealLogits) -> None:
-        """Let augmentations adapt, alike in all processes, and share what the first one's networks keep in buffers."""
-        if self.processes.count > 1:
-            real_logits = {
-                domain: [torch.cat(self.processes.gather(scale)) for scale in scales]
-                for domain, scales in real_logits.items()
-            }
-        self.objective.observe(real_logits)
-        self.processes.share_first([*self.model.buffers(), *self.objective.parts.buffers()])
-
-    def _pooled(self) -> dict[str, Tensor]:
-        """Return the images of every process's pools: each has its own."""
-        return {
-            _pool_name(domain, rank): images
-            for domain, pool in self.image_pools.items()
-            if pool.images
-            for rank, images in enumerate(self.processes.gather(torch.stack(pool.images)))
-        }
-
-    def _update(self, losses: Terms) -> Tensor:
-        """Change the weights unless something is not finite; return whether it was done."""
+    def _update(self) -> Tensor:
+        """Update the weights if everything is finite, which the device decides; return whether it is."""
         norms = self.optimizers.gradient_norms()
-        finite = torch.isfinite(torch.stack([*losses.values(), *norms.values()])).all()
+        finite = torch.isfinite(torch.stack([*self.losses.values(), *norms.values()])).all()
         self.optimizers.update(norms, finite)
         if self.moving_average:
             self.moving_average.update(self.model.generators, when=finite)
         return finite
 
-    def _backward(self, terms: Terms, losses: Terms, share: float) -> None:
-        """Add the terms' gradients to the parameters', and their values to the losses."""
-        with self.precision.as_written():
-            if terms:
-                torch.autograd.backward(torch.stack(list(terms.values())).sum() * share)
-            for name, term in terms.items():
-                losses[name] = losses.get(name, torch.zeros_like(term)) + term.detach() * share
+    def _undo(self, pools: Mapping[str, list[Tensor]]) -> None:
+        """Drop gradients and logits that were computed but not applied, and restore the image pools."""
+        self.image_pools.restore(pools)
+        self.optimizers.forget_gradients()
+        self.objective.forget()
+        self._has_failed = True
 
-    def _exchange(self, fakes: Fakes, number: int) -> Fakes:
-        images = {"a": fakes.a, "b": fakes.b}
-        for domain, made in images.items():
-            if made is not None:
-                place = (self.step_number, number, *self.processes.stream)
-                draws = generator(self._seed, f"image-pool-{domain}", *place)
-                images[domain] = _laid_out(self.image_pools[domain].exchange(made, draws))
-        return Fakes(**images)
+    def _buffers(self) -> Iterator[Tensor]:
+        yield from self.model.buffers()
+        yield from self.objective.parts.buffers()
 
     def _seed_draws(self) -> None:
-        """Dropout, penalties and the discriminators' augmentations draw from torch's own generators."""
+        """Seed torch's own generators, for dropout, penalties and the discriminators' augmentations."""
         torch.manual_seed(derive_seed(self._seed, "step", self.step_number, *self.processes.stream))
 
-    def _placed(self, images: Tensor) -> Tensor:
-        return _laid_out(images.to(self.precision.device, self.precision.dtype, non_blocking=True))
 
-
-def _laid_out(images: Tensor) -> Tensor:
-    """Return images in the layout that is quicker for their size, wherever they come from."""
-    last = images.device.type == "cpu" and min(images.shape[-2:]) >= CHANNELS_LAST_FROM
-    return images.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
-
-
-def _pool_name(domain: str, rank: int) -> str:
+def _name_pool(domain: str, rank: int) -> str:
     return f"{domain}.{rank}" if rank else domain
-
-
-def _together(judged: Sequence[RealLogits]) -> RealLogits:
-    """Return the logits of all the batches of a step as those of one."""
-    return {
-        domain: [torch.cat(scales) for scales in zip(*(logits[domain] for logits in judged), strict=True)]
-        for domain in judged[0]
-    }
-
-
-@contextmanager
-def _frozen(networks: nn.Module) -> Iterator[None]:
-    """Let gradients pass through networks without reaching their parameters."""
-    trained = [parameter for parameter in networks.parameters() if parameter.requires_grad]
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)

@@ -1,4 +1,4 @@
-"""One real step without consequences: what `cgkit check` measures."""
+"""Check a spec by doing one real step: what `cgkit check` measures."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from torch import nn
 from cgkit.contracts import Domain
 from cgkit.data.inspection import Inspection
 from cgkit.data.loading import Batch
-from cgkit.images.pixels import PixelFormat
-from cgkit.runs.health_monitor import circumstances
-from cgkit.runs.start import Prepared, prepare
-from cgkit.engine.memory import memory_errors_explained, peak_memory
 from cgkit.data.pixel_formats import pixel_formats
-from cgkit.runs.reporter import Silence
-from cgkit.runs.run import Run
-from cgkit.runs.folder import RunFolder
+from cgkit.engine.memory import memory_errors_explained, peak_memory
 from cgkit.health.data import duplicates, starved
 from cgkit.health.flatness import flat_images
 from cgkit.health.notes import Note
+from cgkit.images.pixels import PixelFormat
 from cgkit.plugins import Plugins
+from cgkit.runs.context import RunContext
+from cgkit.runs.folder import RunFolder
+from cgkit.runs.health_monitor import circumstances
+from cgkit.runs.reporter import Silence
+from cgkit.runs.run import Run
+from cgkit.runs.start import Prepared, prepare
+from cgkit.spec.loading import read_layers
 
 
 @dataclass(frozen=True)
 class DomainImages:
-    """How many images a domain has, of which sizes, what is in their files, and what that ranges over."""
+    """The number of images in a domain, their sizes, the values in their files, and the range of these."""
 
     train: int
     test: int
@@ -38,20 +40,20 @@ class DomainImages:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """What one step showed.
+class Checked:
+    """The result of a check.
 
     Attributes:
         images: the images of domain a and b.
-        parameters: how many parameters each network has.
-        steps: how many steps the spec asks for.
-        precision: the number format, after `auto` was decided.
-        device: where it ran.
+        parameters: the number of parameters of each network.
+        steps: the number of steps that the spec asks for.
+        precision: the number format, `auto` resolved.
+        device: the device that the step ran on.
         seconds_a_step: the time of a step once warmed up.
-        seconds_in_all: that time for all steps.
+        seconds_in_all: the time of all steps.
         peak_memory: bytes of the GPU, or of this process on a CPU, after the step.
         losses: the loss terms of the first step.
-        notes: what is wrong with the images, as far as that shows before training.
+        notes: what is wrong with the images, as far as it can be seen before training.
     """
 
     images: dict[str, DomainImages]
@@ -66,31 +68,27 @@ class Rehearsal:
     notes: tuple[Note, ...]
 
 
-def rehearse(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), device: str | None = None) -> Rehearsal:
-    """Validate a spec and everything that it names, do a step on its first images, and write nothing.
+def check_spec(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), device: str | None = None) -> Checked:
+    """Validate a spec and everything that it names, and do a step on its first images; write nothing.
 
     Raises:
         CgkitError: as a run would.
     """
-    prepared = prepare(file, plugins, overrides, device)
+    prepared = prepare(read_layers(file, overrides), plugins, device)
     spec, assembly = prepared.spec, prepared.assembly
-    run = Run(spec, assembly, RunFolder(Path()), plugins, prepared.device, Silence())
+    run = Run(RunContext(spec, assembly, RunFolder(Path()), plugins, prepared.device, Silence()))
     with memory_errors_explained():
         batches = next(run.batches())
         losses = {name: float(loss) for name, loss in run.trainer.step(batches).items()}
         run.trainer.settle()
-        seconds = _timed_step(run, batches)
+        seconds = _time_step(run, batches)
     model = run.trainer.model
-    networks = {f"generator {n}": m for n, m in model.generators.items()}
-    networks |= {f"discriminator {n}": m for n, m in model.discriminators.items()}
-    return Rehearsal(
-        images={
-            side: _images(prepared.images[side], train, test, pixels)
-            for side, train, test, pixels in zip(
-                "ab", assembly.source.train(), assembly.source.test(), pixel_formats(spec.data), strict=True
-            )
-        },
-        parameters={name: _count(network) for name, network in networks.items()},
+    networks = {f"generator {name}": network for name, network in model.generators.items()}
+    networks |= {f"discriminator {name}": network for name, network in model.discriminators.items()}
+    domains = zip("ab", assembly.source.train(), assembly.source.test(), pixel_formats(spec.data), strict=True)
+    return Checked(
+        images={side: _describe(prepared.images[side], train, test, pixels) for side, train, test, pixels in domains},
+        parameters={name: _count_parameters(network) for name, network in networks.items()},
         steps=run.steps,
         precision=run.trainer.precision.name,
         device=str(prepared.device),
@@ -107,20 +105,20 @@ def _notes(prepared: Prepared, steps: int) -> tuple[Note, ...]:
     train, test = assembly.source.train(), assembly.source.test()
     sides = zip("ab", train, pixel_formats(spec.data), strict=True)
     flat = [flat_images(side, domain, pixels, assembly.preparation) for side, domain, pixels in sides]
-    found = starved(circumstances(spec, assembly, steps)) + duplicates(train, test)
-    return (*found, *(note for note in flat if note is not None))
+    notes = starved(circumstances(spec, assembly, steps)) + duplicates(train, test)
+    return (*notes, *(note for note in flat if note is not None))
 
 
-def _images(found: Inspection, train: Domain, test: Domain, pixels: PixelFormat) -> DomainImages:
-    return DomainImages(len(train), len(test), found.describe(), found.describe_values(), pixels.written_range)
+def _describe(images: Inspection, train: Domain, test: Domain, pixels: PixelFormat) -> DomainImages:
+    return DomainImages(len(train), len(test), images.describe(), images.describe_values(), pixels.written_range)
 
 
-def _timed_step(run: Run, batches: list[Batch]) -> float:
+def _time_step(run: Run, batches: list[Batch]) -> float:
     start = time.perf_counter()
     run.trainer.step(batches)
     run.trainer.settle()
     return time.perf_counter() - start
 
 
-def _count(network: nn.Module) -> int:
+def _count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())

@@ -1,4 +1,4 @@
-"""Measuring the model of a run: what `cgkit evaluate` does."""
+"""Evaluate the model of a run: what `cgkit evaluate` does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from cgkit.engine.assembly import Bench, assemble_bench
+from cgkit.engine.assembly import EvaluationAssembly, assemble_for_evaluation
 from cgkit.engine.component_checks import plugin_at_fault
 from cgkit.models.inference import translations_by
 from cgkit.engine.memory import memory_errors_explained
@@ -27,7 +27,7 @@ from cgkit.plugins import Plugins, load_plugins
 from cgkit.spec import Spec, resolve_spec
 
 ALL = "all"
-"""In place of metrics' names: every one that is registered and needs no options."""
+"""Instead of metrics' names: every registered metric that needs no options."""
 
 
 def evaluate(
@@ -40,19 +40,19 @@ def evaluate(
     plugins: Plugins | None = None,
     report: Callable[[str], None] = lambda message: None,
 ) -> Evaluation:
-    """Measure the model of a run on its test images, and keep the numbers in its folder's `evaluation.json`.
+    """Evaluate the model of a run on its test images, and write the scores to its folder's `evaluation.json`.
 
-    The same run, seed and settings give the same numbers on the same machine.
+    The same run, seed and settings give the same scores on the same machine.
 
     Args:
         run: the run folder.
-        metrics: what to compute; `all` is every metric that is there. By default what the spec names, or, where none of
-            it applies to the test images, what the toolkit computes without a truth.
-        count: how many test images of each domain; by default as the spec says.
-        best: measure the best model in place of the last one; the numbers are kept in its own folder.
-        device: `cpu`, `cuda` or `cuda:N`; by default CUDA where there is one.
+        metrics: the metrics to compute; `all` is every metric that needs no options. By default those that the spec
+            names, or, if none of them applies to the test images, the built-in ones that need no ground truth.
+        count: the number of test images of each domain; by default as in the spec.
+        best: evaluate the best model instead of the last one; the scores are written to its own folder.
+        device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
-        report: told of each metric that cannot be computed.
+        report: called with the reason for each metric that cannot be computed.
 
     Raises:
         CheckpointError: there is no such model, or it is damaged.
@@ -61,25 +61,26 @@ def evaluate(
     """
     plugins = plugins or load_plugins()
     folder = RunFolder(Path(run))
-    spec = _spec(folder, metrics, plugins)
+    spec = _resolve(folder, metrics, plugins)
     model = folder.best if best else folder.model
     if not model.is_dir():
         hint = "cgkit run writes it at the end" if not best else "evaluation.best in the spec keeps one"
         raise CheckpointError(f"{folder.path} has no {model.name} model", hint=hint)
     info = read_model(model, plugins)
-    bench = assemble_bench(spec, plugins, fallbacks=not metrics)
-    images = MeasuredImages(bench.source, pixel_formats(spec.data), bench.preparation, count or spec.evaluation.count)
-    _report_what_does_not_apply(bench, images, metrics, report)
+    assembly = assemble_for_evaluation(spec, plugins, fallbacks=not metrics)
+    pixels = pixel_formats(spec.data)
+    images = MeasuredImages(assembly.source, pixels, assembly.preparation, count or spec.evaluation.count)
+    _report_inapplicable(assembly, images, metrics, report)
     precision = choose_precision(info.spec.train.precision, choose_device(device))
     with memory_errors_explained():
         generators = _generators(model, info, plugins).to(precision.device, precision.dtype)
         try:
             scoring = Scoring(images, spec.evaluation.seed, report)
-            scores = scoring.scores(translations_by(generators, precision), bench.metrics)
+            scores = scoring.scores(translations_by(generators, precision), assembly.metrics)
         except CgkitError:
             raise
         except Exception as error:
-            blamed = plugin_at_fault(error, bench.components.values())
+            blamed = plugin_at_fault(error, assembly.components.values())
             if blamed is None:
                 raise
             raise blamed from error
@@ -90,15 +91,15 @@ def evaluate(
     return evaluation
 
 
-def _spec(folder: RunFolder, metrics: Sequence[str], plugins: Plugins) -> Spec:
+def _resolve(folder: RunFolder, metrics: Sequence[str], plugins: Plugins) -> Spec:
     values = folder.remembered_spec()
     if values is None:
         raise no_run_folder(folder.path)
     if metrics:
-        said: dict[str, Any] = {use["name"]: use for use in values.get("metric", ())}
+        named: dict[str, Any] = {use["name"]: use for use in values.get("metric", ())}
         if ALL in metrics:
-            metrics = [*said, *(name for name in _without_required_options(plugins) if name not in said)]
-        values["metric"] = [said.get(name, {"name": name}) for name in metrics]
+            metrics = [*named, *(name for name in _without_required_options(plugins) if name not in named)]
+        values["metric"] = [named.get(name, {"name": name}) for name in metrics]
     return resolve_spec(values, plugins, made_with=folder.made_with())
 
 
@@ -115,10 +116,10 @@ def _generators(model: Path, info: ModelInfo, plugins: Plugins) -> nn.ModuleDict
     return nn.ModuleDict({direction: load_generator(model, info, direction, plugins) for direction in DIRECTIONS})
 
 
-def _report_what_does_not_apply(
-    bench: Bench, images: MeasuredImages, asked_for: Sequence[str], report: Callable[[str], None]
+def _report_inapplicable(
+    assembly: EvaluationAssembly, images: MeasuredImages, requested: Sequence[str], report: Callable[[str], None]
 ) -> None:
-    for one in bench.metrics:
-        if one.name in asked_for and not one.applies(aligned=images.aligned, channels=images.channels):
-            lacking = "the test images are not aligned" if one.compares == "truth" else "the channels differ"
-            report(f"{one.name} is not computed: {lacking}")
+    for metric in assembly.metrics:
+        if metric.name in requested and not metric.applies(aligned=images.aligned, channels=images.channels):
+            reason = "the test images are not aligned" if metric.compares == "truth" else "the channels differ"
+            report(f"{metric.name} is not computed: {reason}")

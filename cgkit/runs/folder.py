@@ -1,4 +1,4 @@
-"""The folder of a run: what lies where, who may write in it, and what it remembers."""
+"""The folder of a run: its layout, its lock, and its small files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from cgkit.errors import CheckpointError, ResourceError, RunFolderInUseError
 from cgkit.plugins import Plugins
 from cgkit.models.provenance import made_with
 from cgkit.spec import Spec
+from cgkit.spec.reading import Layer
 
 if TYPE_CHECKING:
     import torch
@@ -29,34 +30,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The paths in a run folder, and the small files that are kept there."""
+    """The paths in a run folder, and the small files in it."""
 
     path: Path
 
     @property
     def checkpoints(self) -> Path:
-        """Where the checkpoints are."""
+        """The folder of the checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def model(self) -> Path:
-        """Where the model to translate with is."""
+        """The folder of the final model."""
         return self.path / "model"
 
     @property
     def best(self) -> Path:
-        """Where the best model so far is, if the spec says what is best."""
+        """The folder of the best model so far, if the spec names a metric that decides."""
         return self.path / "best"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other run out of the folder, which is made where it does not exist.
+        """Lock the folder, which is created if necessary, against other runs.
 
         Raises:
-            RunFolderInUseError: another process is in it.
-            ResourceError: it cannot be made or written in.
+            RunFolderInUseError: another process holds the lock.
+            ResourceError: it cannot be created or written to.
         """
-        with _writable(self.path):
+        with _explain_write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / ".lock")
             try:
@@ -72,11 +73,11 @@ class RunFolder:
             lock.release()
 
     def remembered_spec(self) -> dict[str, Any] | None:
-        """Return the resolved spec that the folder was begun with; None for a new folder."""
+        """Return the resolved spec of the run in the folder; None if there is none yet."""
         return self._read_json("spec.resolved.json")
 
     def made_with(self) -> dict[str, str] | None:
-        """Return the versions, by name, of the plugins that what the folder holds was made with; None if not known."""
+        """Return the versions, by name, of the plugins that the run was started with; None if not known."""
         try:
             environment = self.environment()
         except CheckpointError:
@@ -84,38 +85,39 @@ class RunFolder:
         return made_with(environment.get("providers", environment.get("plugins")))
 
     def environment(self) -> dict[str, Any]:
-        """Return what the folder remembers of what the run is made with; an empty dictionary where it does not."""
+        """Return the content of environment.json; empty if there is none."""
         return self._read_json("environment.json") or {}
 
     def samples(self) -> dict[int, Path]:
-        """Return the sheets of test images, by the step that they were drawn at."""
+        """Return the sample sheets by step."""
         named = [(re.fullmatch(r"step-(\d+)\.png", file.name), file) for file in (self.path / "samples").glob("step-*")]
         return dict(sorted((int(match[1]), file) for match, file in named if match))
 
     def status(self) -> dict[str, Any]:
-        """Return what status.json says; an empty dictionary where there is none."""
+        """Return the content of status.json; empty if there is none."""
         return self._read_json("status.json") or {}
 
-    def remember_spec(self, spec: Spec, source: Path | None) -> None:
-        """Keep the resolved spec, and the file that the user wrote as it was."""
-        with _writable(self.path):
-            if source is not None:
-                replace_text(self.path / "spec.toml", source.read_text(encoding="utf-8-sig"))
-            replace_text(self.path / "spec.resolved.json", _pretty(spec.to_json()))
+    def remember_spec(self, spec: Spec, layers: Sequence[Layer]) -> None:
+        """Write the resolved spec, and a copy of the user's file."""
+        texts = [layer.text for layer in layers if layer.is_file]
+        with _explain_write_errors(self.path):
+            if texts:
+                replace_text(self.path / "spec.toml", texts[-1])
+            replace_text(self.path / "spec.resolved.json", _to_json(spec.to_json()))
 
     def remember_environment(self, plugins: Plugins, device: torch.device, providers: Mapping[str, str]) -> None:
-        """Keep what the run is made with, and which of the plugins' distributions its components come from."""
+        """Write the versions, machine and device of the run, and the distributions of its components."""
         values = environment(plugins, device)
-        with _writable(self.path):
-            replace_text(self.path / "environment.json", _pretty({**values, "providers": dict(providers)}))
+        with _explain_write_errors(self.path):
+            replace_text(self.path / "environment.json", _to_json({**values, "providers": dict(providers)}))
 
     def write_status(self, **values: Any) -> None:
-        """Say how the run stands: state, step, steps, exit code; and when that was written."""
+        """Write status.json: state, step, steps, exit code, and the time of writing."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        replace_text(self.path / "status.json", _pretty({**values, "at": now, "pid": os.getpid()}))
+        replace_text(self.path / "status.json", _to_json({**values, "at": now, "pid": os.getpid()}))
 
     def write_sample(self, step: int, sheet: Sheet) -> Path:
-        """Keep a sheet of test images."""
+        """Write a sample sheet."""
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
         file = folder / f"step-{step:06d}.png"
@@ -131,12 +133,12 @@ class RunFolder:
         except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.path / name} cannot be read: {error}") from error
         if not isinstance(values, dict):
-            raise CheckpointError(f"{self.path / name} is not what a run writes there")
+            raise CheckpointError(f"{self.path / name} is not a file that a run has written")
         return values
 
 
 def environment(plugins: Plugins, device: torch.device) -> dict[str, Any]:
-    """Return what a result depends on beside the spec: versions, machine, device, plugins."""
+    """Return what a result depends on besides the spec: versions, machine, device, plugins."""
     import torch
 
     packages = ("cgkit", "torch", "torchvision", "kornia", "numpy", "pillow", "safetensors")
@@ -145,35 +147,35 @@ def environment(plugins: Plugins, device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": {name: importlib.metadata.version(name) for name in packages},
         "plugins": {status.distribution: status.version for status in plugins.statuses if status.state == "ok"},
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({_processor()})",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({_processor_name()})",
         "threads": torch.get_num_threads(),
     }
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the dotted path, the old and the new value of everything that differs between two nested mappings."""
+    """Yield the dotted path, the old and the new value of each difference between two nested mappings."""
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)
-        place = f"{path}.{key}" if path else str(key)
+        inner = f"{path}.{key}" if path else str(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from difference(before, after, place)
+            yield from difference(before, after, inner)
         elif before != after:
-            yield place, before, after
+            yield inner, before, after
 
 
 @contextmanager
-def _writable(path: Path) -> Iterator[None]:
+def _explain_write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ResourceError(f"{path} cannot be written in: {error.strerror or error}") from error
+        raise ResourceError(f"{path} cannot be written to: {error.strerror or error}") from error
 
 
-def _pretty(values: Mapping[str, Any]) -> str:
+def _to_json(values: Mapping[str, Any]) -> str:
     return json.dumps(values, indent=2) + "\n"
 
 
-def _processor() -> str:
+def _processor_name() -> str:
     import torch
 
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()

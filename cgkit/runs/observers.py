@@ -1,91 +1,149 @@
-"""Who watches a run: the plugins' hooks and the trackers. One that raises or stalls is set aside; the run goes on."""
+"""Everything that observes a run: plugin hooks, trackers and watchers. One that fails is set aside; the run goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
-from cgkit.contracts import Tracker
-from cgkit.plugins import Plugins
-from cgkit.registry import describe_exception
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
+from typing import Any, Protocol
+
+from cgkit.contracts import Tracker
+from cgkit.data.loading import Batch
+from cgkit.plugins import Plugins
+from cgkit.registry import describe_exception
+from cgkit.runs.samples import SampleImages
+
+JOIN_TIMEOUT = 10.0
+"""Seconds that an observer's thread may take to end."""
 
 
+class Watcher(Protocol):
+    """Observes training from inside the run, on its thread. Its state is part of every checkpoint."""
 
+    name: str
+
+    def begin(self) -> None:
+        """Observe the start of a new run."""
+
+    def step_finished(self, batches: Sequence[Batch]) -> None:
+        """Observe the images of a step."""
+
+    def samples_drawn(self, images: SampleImages) -> None:
+        """Observe a sample sheet's images."""
+
+    def rewind(self, step: int) -> None:
+        """Forget everything after a step."""
+
+    def state(self) -> dict[str, Any]:
+        """Return the state for a checkpoint, as JSON values."""
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Restore the state from a checkpoint."""
 
 
 class Observers:
     """Passes on what happens in a run.
 
-    Each observer is called in a thread of its own, while the run waits: so it sees a run that stands still, and one
-    that never returns costs the run no more than its patience, once.
+    Plugins and trackers are called in a thread of their own while the run waits. They see a run that stands still, and
+    one that never returns delays the run once, by `patience` at most.
 
     Args:
-        plugins: whose hooks are called.
-        trackers: by name.
-        warn: told of each observer that is set aside.
-        patience: how many seconds an observer may take.
+        plugins: the plugins whose hooks are called.
+        trackers: the trackers, by name.
+        watchers: the watchers.
+        warn: called once for each observer that is set aside.
+        patience: how long an observer may take, in seconds.
     """
 
     def __init__(
-        self, plugins: Plugins, trackers: Mapping[str, Tracker], warn: Callable[[str], None], *, patience: float
+        self,
+        plugins: Plugins,
+        trackers: Mapping[str, Tracker],
+        watchers: Sequence[Watcher],
+        warn: Callable[[str], None],
+        *,
+        patience: float,
     ) -> None:
         self._plugins = plugins
         self._trackers = dict(trackers)
+        self._watchers = watchers
         self._warn = warn
         self._patience = patience
-        self._attendants: dict[str, Attendant] = {}
+        self._threads: dict[str, ObserverThread] = {}
         self._set_aside: set[str] = set()
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Call one of the run hooks of every plugin that implements it."""
         for name, caller in self._plugins.implementations(hook):
-            self._call(f"plugin {name}", hook, partial(caller, **arguments))
+            self._call_in_thread(f"plugin {name}", hook, partial(caller, **arguments))
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
         """Give every tracker the numbers of a step."""
-        self._each("record", lambda tracker: tracker.record(step, values))
+        self._call_trackers("record", lambda tracker: tracker.record(step, values))
 
-    def rewind(self, step: int) -> None:
-        """Let every tracker forget what came after a step."""
-        self._each("rewind", lambda tracker: tracker.rewind(step))
+    def begin(self) -> None:
+        """Start a new run: nothing recorded before counts."""
+        self._call_watchers("begin", lambda watcher: watcher.begin())
+        self._call_trackers("rewind", lambda tracker: tracker.rewind(0))
+
+    def resume(self, step: int, states: Mapping[str, Any]) -> None:
+        """Resume a run: restore the watchers' state, and forget everything after a step."""
+        for watcher in self._watchers:
+            if states.get(watcher.name) is not None:
+                watcher.load(states[watcher.name])
+        self._call_watchers("rewind", lambda watcher: watcher.rewind(step))
+        self._call_trackers("rewind", lambda tracker: tracker.rewind(step))
+
+    def step_finished(self, batches: Sequence[Batch]) -> None:
+        """Show the watchers the images of a step."""
+        self._call_watchers("step_finished", lambda watcher: watcher.step_finished(batches))
+
+    def samples_drawn(self, images: SampleImages) -> None:
+        """Show the watchers the images of a sample sheet."""
+        self._call_watchers("samples_drawn", lambda watcher: watcher.samples_drawn(images))
+
+    def state(self) -> dict[str, Any]:
+        """Return the watchers' state, as JSON values."""
+        return {watcher.name: watcher.state() for watcher in self._watchers}
 
     def close(self) -> None:
         """Let every tracker write what it still holds."""
-        self._each("close", lambda tracker: tracker.close())
-        for attendant in self._attendants.values():
-            attendant.dismiss()
+        self._call_trackers("close", lambda tracker: tracker.close())
+        for thread in self._threads.values():
+            thread.close()
 
-    def _each(self, action: str, act: Callable[[Tracker], None]) -> None:
+    def _call_trackers(self, action: str, act: Callable[[Tracker], None]) -> None:
         for name, tracker in self._trackers.items():
-            self._call(f"tracker {name}", action, partial(act, tracker))
+            self._call_in_thread(f"tracker {name}", action, partial(act, tracker))
 
-    def _call(self, who: str, what: str, function: Callable[[], object]) -> None:
+    def _call_watchers(self, action: str, act: Callable[[Watcher], None]) -> None:
+        for watcher in self._watchers:
+            self._call(watcher.name, action, partial(act, watcher))
+
+    def _call_in_thread(self, who: str, action: str, function: Callable[[], object]) -> None:
+        if who not in self._threads and who not in self._set_aside:
+            self._threads[who] = ObserverThread(who)
+        self._call(who, action, lambda: self._threads[who].call(function, self._patience))
+
+    def _call(self, who: str, action: str, function: Callable[[], object]) -> None:
         if who in self._set_aside:
             return
-        if who not in self._attendants:
-            self._attendants[who] = Attendant(who)
         try:
-            self._attendants[who].call(function, self._patience)
+            function()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an observer never stops a run
             self._set_aside.add(who)
-            stalled = isinstance(error, StalledError)
-            reason = str(error) if stalled else f"failed: {describe_exception(error)}"
-            self._warn(f"{who}, in {what}, {reason}; it is not called again")
-
-GOODBYE = 10.0
-"""Seconds that a thread may take to end."""
+            reason = str(error) if isinstance(error, StalledError) else f"failed: {describe_exception(error)}"
+            self._warn(f"{who}, in {action}, {reason}; it is not called again")
 
 
 class StalledError(Exception):
     """A call did not return in time. It may still be running."""
 
 
-class Attendant:
-    """Makes one call after the other in a thread of its own, which no program waits for at its end."""
+class ObserverThread:
+    """Calls functions one after the other in a daemon thread."""
 
     def __init__(self, name: str) -> None:
         self._calls: SimpleQueue[tuple[Callable[[], object], Future[None]] | None] = SimpleQueue()
@@ -94,11 +152,11 @@ class Attendant:
         self._stalled = False
 
     def call(self, function: Callable[[], object], patience: float) -> None:
-        """Make a call and wait for it.
+        """Call a function in the thread and wait for it.
 
         Args:
-            function: what is called.
-            patience: how many seconds to wait.
+            function: the function.
+            patience: how long to wait, in seconds.
 
         Raises:
             StalledError: it did not return in time.
@@ -109,31 +167,25 @@ class Attendant:
         try:
             done.result(patience)
         except TimeoutError:
-            if done.done():  # it was the function that raised it
+            if done.done():  # the function itself raised it
                 raise
             self._stalled = True
             raise StalledError(f"did not return within {patience:g} seconds") from None
 
-    def dismiss(self) -> None:
-        """Let the thread end when its calls are done; wait for it, unless it stalled."""
+    def close(self) -> None:
+        """Let the thread end after its last call, and wait for it unless it has stalled."""
         self._calls.put(None)
         if not self._stalled:
-            self._thread.join(GOODBYE)
+            self._thread.join(JOIN_TIMEOUT)
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:
             function, done = call
             try:
                 function()
-            except BaseException as error:  # noqa: BLE001 - handed to who waits for it
+            except BaseException as error:  # noqa: BLE001 - handed to the caller
                 done.set_exception(error)
             else:
                 done.set_result(None)
-            # What a call held on to (a run, its tensors) must not be freed here while the program ends.
+            # Objects that a call holds (a run, its tensors) must not be freed here while the program ends.
             del call, function, done
-
-
-
-
-
-

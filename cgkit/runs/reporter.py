@@ -1,4 +1,4 @@
-"""What a run tells whoever looks on: speed, time left, and the share of time spent waiting for images."""
+"""How a run is shown to a person: progress, messages, warnings."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Progress:
-    """How a run stands.
+    """The progress of a run.
 
     Attributes:
         step: steps done.
-        steps: steps to do in all.
+        steps: steps of the whole run.
         losses: the mean loss terms since the last report.
-        images_per_second: images of both domains trained on, since this process began.
-        seconds_left: at that speed.
-        waiting: share of the time that was spent waiting for images, 0 to 1.
+        images_per_second: images of both domains, since this process started.
+        seconds_left: the time left at that speed.
+        waiting: the share of the time spent waiting for images, 0 to 1.
     """
 
     step: int
@@ -33,13 +33,13 @@ class Reporter(Protocol):
     """Shows a run to a person."""
 
     def progress(self, progress: Progress) -> None:
-        """Show how the run stands."""
+        """Show the progress."""
 
     def message(self, text: str) -> None:
-        """Say something, once."""
+        """Print a message."""
 
     def warning(self, text: str) -> None:
-        """Say that something is wrong which does not stop the run."""
+        """Print a warning; the run goes on."""
 
 
 class Silence:
@@ -49,15 +49,15 @@ class Silence:
         """Show nothing."""
 
     def message(self, text: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def warning(self, text: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @dataclass
 class Stopwatch:
-    """Measures where the time of a loop goes: waiting for images, or training."""
+    """Measures how much time a training loop spends waiting for images, and training."""
 
     waited: float = 0.0
     trained: float = 0.0
@@ -74,11 +74,11 @@ class Stopwatch:
         self.steps += 1
 
     def pause(self) -> None:
-        """Forget the time since the last mark: it went into samples, scores or checkpoints."""
+        """Do not count the time since the last mark, which went into samples, scores or checkpoints."""
         self._lap()
 
     def progress(self, step: int, steps: int, images: int, losses: Mapping[str, float]) -> Progress:
-        """Return how the run stands, `images` being those of one step."""
+        """Return the progress; `images` is the number of images in a step."""
         total = max(self.waited + self.trained, 1e-9)
         rate = self.steps / total
         left = (steps - step) / rate if rate else 0.0

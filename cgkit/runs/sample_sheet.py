@@ -1,4 +1,4 @@
-"""A sheet of test images: one picture that says what lies where on it, so that it can be taken apart again."""
+"""A sample sheet: one PNG of many test images, with its layout in a text chunk, so that it can be split again."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from cgkit.errors import CheckpointError
 GAP = 4
 HEADER = 16
 KEYWORD = "cgkit-sheet"
-"""The text chunk of the PNG file that holds the layout."""
+"""The text chunk of the PNG that holds the layout."""
 FORMAT = 1
 UNREADABLE = (
     *(OSError, SyntaxError, Image.DecompressionBombError),  # what Pillow raises
-    *(ValueError, TypeError, LookupError, OverflowError, RecursionError),  # and what an unsound layout does
+    *(ValueError, TypeError, LookupError, OverflowError, RecursionError),  # and what an invalid layout raises
 )
 
 
 @dataclass(frozen=True)
 class Column:
-    """The pictures of one kind, from top to bottom.
+    """The images of one role, from top to bottom.
 
     Attributes:
         direction: `a2b` or `b2a`.
-        role: `source`, `translation`, `truth` or `back`.
+        role: `source`, `translation`, `truth` or `back` (the reconstruction).
         pictures: one for each test image, all of one size.
     """
 
@@ -39,20 +39,20 @@ class Column:
 
     @property
     def title(self) -> str:
-        """What stands above the column."""
+        """The heading of the column."""
         source, target = self.direction[0], self.direction[-1]
-        titles = {"source": source, "translation": f"{source} to {target}", "truth": f"true {target}"}
-        return titles.get(self.role, "and back")
+        titles = {"source": source, "translation": f"{source} to {target}", "truth": f"real {target}"}
+        return titles.get(self.role, f"back to {source}")
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Test images of both domains with what became of them.
+    """Test images of both domains, with their translations and reconstructions.
 
     Attributes:
-        columns: those of a2b, then as many of b2a.
-        names: of the test images, by domain.
-        images: a text that differs where the test images differ; empty where it is not known.
+        columns: the columns of a2b, then as many of b2a.
+        names: the names of the test images, by domain.
+        images: a digest of the test images; empty if it is not known.
     """
 
     columns: tuple[Column, ...]
@@ -61,7 +61,7 @@ class Sheet:
 
     @property
     def rows(self) -> int:
-        """How many test images there are of the domain that has more."""
+        """The number of test images of the larger domain."""
         return max(len(column.pictures) for column in self.columns)
 
     def picture(self) -> Image.Image:
@@ -78,7 +78,7 @@ class Sheet:
         return picture
 
     def write(self, file: Path) -> None:
-        """Write a PNG file that `read_sheet` takes apart again.
+        """Write a PNG file that `read_sheet` splits again.
 
         Raises:
             OSError: it cannot be written.
@@ -104,7 +104,7 @@ class Sheet:
         return self.columns[0].pictures[0].size
 
     def _left(self, column: int) -> int:
-        # The two directions stand a little apart.
+        # A wider gap separates the two directions.
         apart = 2 * GAP if column >= len(self.columns) // 2 else 0
         return GAP + column * (self._tile()[0] + GAP) + apart
 
@@ -113,27 +113,27 @@ class Sheet:
 
 
 def read_sheet(file: Path) -> Sheet | Image.Image:
-    """Return a sheet taken apart, or the whole picture where the file does not say what lies where on it.
+    """Read a sheet and split it; return the whole picture if the file has no layout.
 
     Raises:
-        CheckpointError: it is no picture, or does not hold what it says.
+        CheckpointError: it is not a picture, or its layout does not fit it.
     """
     try:
         with Image.open(file, formats=["PNG"]) as opened:
             opened.load()
             picture = opened.convert("RGB")
             text = getattr(opened, "text", {}).get(KEYWORD)
-        return picture if text is None else _taken_apart(picture, json.loads(text))
+        return picture if text is None else _split(picture, json.loads(text))
     except UNREADABLE as error:
-        raise CheckpointError(f"{file} is no sheet of test images: {error}") from error
+        raise CheckpointError(f"{file} is not a sample sheet: {error}") from error
 
 
-def _taken_apart(picture: Image.Image, layout: Mapping[str, Any]) -> Sheet | Image.Image:
+def _split(picture: Image.Image, layout: Mapping[str, Any]) -> Sheet | Image.Image:
     if layout["format"] != FORMAT:
         return picture
     width, height = map(int, layout["tile"])
     columns = tuple(
-        Column(str(column["direction"]), str(column["role"]), _cut(picture, column, (width, height)))
+        Column(str(column["direction"]), str(column["role"]), _crop_column(picture, column, (width, height)))
         for column in layout["columns"]
     )
     if not columns or not all(column.pictures for column in columns):
@@ -142,7 +142,7 @@ def _taken_apart(picture: Image.Image, layout: Mapping[str, Any]) -> Sheet | Ima
     return Sheet(columns, names, str(layout["images"]))
 
 
-def _cut(picture: Image.Image, column: Mapping[str, Any], size: tuple[int, int]) -> tuple[Image.Image, ...]:
+def _crop_column(picture: Image.Image, column: Mapping[str, Any], size: tuple[int, int]) -> tuple[Image.Image, ...]:
     left, width, height = int(column["left"]), *size
     pictures = []
     for top in map(int, column["tops"]):

@@ -1,4 +1,4 @@
-"""Stopping a run politely: SIGTERM, SIGHUP and the first Ctrl-C finish the step and save."""
+"""Graceful stop: SIGTERM, SIGHUP and the first Ctrl-C let the step finish and the run save."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Self
 
 
 class StopRequest:
-    """While entered, remembers that the process was asked to stop; a second Ctrl-C ends it at once."""
+    """While entered, catches requests to stop. A second Ctrl-C raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.requested = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # Python allows handlers in no other
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers in no other thread
             names = [name for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
             for wanted in (signal.Signals[name] for name in names):
                 self._previous[wanted] = signal.signal(wanted, self._handle)

@@ -1,4 +1,4 @@
-"""From a spec's file to a finished run: what `cgkit run` does."""
+"""Start a run from a spec: validate everything first, then train."""
 
 from __future__ import annotations
 
@@ -9,37 +9,39 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from cgkit.contracts import Domain, ImageRecord, Size
+from cgkit.abilities import smallest_image, stride_of
+from cgkit.contracts import Domain, ImageRecord
 from cgkit.data.inspection import Inspection, check_images, common_depth
-from cgkit.engine.assembly import Assembly, assemble
-from cgkit.runs.best_model import undecidable
-from cgkit.models.provenance import refuse_other_plugins
-from cgkit.runs.resume import refuse_other_spec
-from cgkit.engine.memory import memory_errors_explained
 from cgkit.data.pixel_formats import pixel_formats, with_depths
-from cgkit.engine.precision import choose_device
+from cgkit.engine.assembly import Assembly, assemble
 from cgkit.engine.component_checks import unfit_components
-from cgkit.engine.distributed import joined
-from cgkit.runs.reporter import Reporter, Silence
-from cgkit.runs.run import Outcome, Run
-from cgkit.runs.folder import RunFolder
+from cgkit.engine.distributed import join
+from cgkit.engine.memory import memory_errors_explained
+from cgkit.engine.precision import choose_device
 from cgkit.errors import DataError, Problem, SpecError
+from cgkit.models.provenance import refuse_other_plugins
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.spec import Spec, load_spec
+from cgkit.runs.best_model import check_best_metric
+from cgkit.runs.context import RunContext
+from cgkit.runs.folder import RunFolder
+from cgkit.runs.reporter import Reporter, Silence
+from cgkit.runs.resume import refuse_other_spec
+from cgkit.runs.run import Outcome, Run
+from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.loading import located, read_layers
+from cgkit.spec.merging import combine
 from cgkit.spec.reading import Layer
 
-SHOWN_PROBLEMS = 10
-"""How many bad images a message lists before it only counts them."""
+MAX_PROBLEMS = 10
+"""The number of bad images that an error message lists before it only counts them."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A spec that is valid, with components that could be built and images that can be read."""
+    """A valid spec, the objects built from it, and what inspecting its training images showed."""
 
     spec: Spec
     assembly: Assembly
-    layers: tuple[Layer, ...]
     device: torch.device
     images: dict[str, Inspection]
 
@@ -53,126 +55,116 @@ def run(
     plugins: Plugins | None = None,
     reporter: Reporter | None = None,
 ) -> Outcome:
-    """Train what a spec describes, or continue a run that was stopped; `report.html` in its folder shows it.
+    """Train what a spec describes, or resume a run that was stopped.
 
     Args:
         spec: the spec's TOML file.
         overrides: `path=value` texts that win over the file.
         output: the run folder; by default `runs/` and the spec's name.
-        device: `cpu`, `cuda` or `cuda:N`; by default CUDA where there is one.
+        device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
-        reporter: what shows the run to a person; by default nothing does.
+        reporter: shows the run to a person; by default nothing is shown.
 
     Raises:
         CgkitError: see its subclasses; nothing that was there before is lost.
     """
     plugins, reporter = plugins or load_plugins(), reporter or Silence()
-    folder = RunFolder(Path(output) if output is not None else Path("runs") / _name(Path(spec), overrides))
-    prepared = prepare(Path(spec), plugins, overrides, device, folder, reporter)
-    with joined(prepared.device) as processes:
-        training = Run(prepared.spec, prepared.assembly, folder, plugins, prepared.device, reporter, processes)
-        return training.train(prepared.layers, Path(spec))
+    layers = read_layers(Path(spec), overrides)
+    folder = RunFolder(Path(output) if output is not None else Path("runs") / _name_of(layers))
+    prepared = prepare(layers, plugins, device, folder=folder, reporter=reporter)
+    with join(prepared.device) as processes:
+        surroundings = (folder, plugins, prepared.device, reporter, processes, layers)
+        return Run(RunContext(prepared.spec, prepared.assembly, *surroundings)).train()
 
 
 def prepare(
-    file: Path,
+    layers: Sequence[Layer],
     plugins: Plugins,
-    overrides: Sequence[str] = (),
     device: str | None = None,
+    *,
     folder: RunFolder | None = None,
     reporter: Reporter | None = None,
 ) -> Prepared:
-    """Read a spec, build what it names and look at its images; write nothing.
+    """Validate a spec, build what it names and inspect its images; write nothing.
 
     Args:
-        file: the spec's TOML file.
+        layers: the spec's file and overrides, as `read_layers` returns them.
         plugins: the loaded plugins.
-        overrides: `path=value` texts that win over the file.
-        device: as of `run`.
-        folder: the run folder that may be continued: it knows the plugins that it was made with.
-        reporter: told where those have other versions now.
+        device: see `run`.
+        folder: the run folder, which may hold a run to resume.
+        reporter: warned if plugins have other versions than when that run was started.
 
     Raises:
         SpecError: with every problem of the spec.
         DataError: with every image that cannot be used.
-        PluginError: a component cannot be built, or the folder was made with another version of a plugin.
+        PluginError: a component cannot be built, or the run was started with an incompatible version of a plugin.
         UsageError: there is no such device.
     """
-    layers = read_layers(file, overrides)
-    spec = load_spec(file, plugins, overrides, made_with=folder.made_with() if folder is not None else None)
-    if folder is not None:
-        _refuse_what_does_not_continue(folder, spec, plugins, layers, reporter or Silence())
+    made_with = folder.made_with() if folder is not None else None
+    spec = resolve_spec(combine(layers, plugins.registries), plugins, layers, made_with=made_with)
+    if folder is not None and (remembered := folder.remembered_spec()) is not None:
+        refuse_other_spec(remembered, spec, folder.path, layers)
+        other_versions = refuse_other_plugins(made_with, spec, plugins, folder.path)
+        if other_versions is not None and reporter is not None:
+            reporter.warning(other_versions)
     chosen = choose_device(device)
     try:
         assembly = assemble(spec, plugins)
-    except SpecError as error:
-        raise SpecError(located(error.problems, layers)) from error
-    with memory_errors_explained():
-        problems = _unfit_sizes(spec, assembly) or unfit_components(spec, assembly)
-    aligned, channels = bool(assembly.source.aligned), spec.data.channels
-    problems += undecidable(spec.evaluation, assembly.metrics, aligned=aligned, channels=channels)
-    if problems:
-        raise SpecError(located(problems, layers))
-    images, depths = _inspect(spec, assembly)
-    try:
+        _check_components(spec, assembly)
+        images, depths = _inspect_images(spec, assembly)
         spec = with_depths(spec, depths)
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
-    return Prepared(spec, assembly, tuple(layers), chosen, images)
+    return Prepared(spec, assembly, chosen, images)
 
 
-def _refuse_what_does_not_continue(
-    folder: RunFolder, spec: Spec, plugins: Plugins, layers: Sequence[Layer], reporter: Reporter
-) -> None:
-    """Tell before anything is built or written."""
-    remembered = folder.remembered_spec()
-    if remembered is not None:
-        refuse_other_spec(remembered, spec, folder.path, layers)
-        differing = refuse_other_plugins(folder.made_with(), spec, plugins, folder.path)
-        if differing is not None:
-            reporter.warning(differing)
-
-
-def _name(file: Path, overrides: Sequence[str]) -> str:
-    """Return what a spec says that the run is called; the default name where it says nothing sound."""
-    said = [layer.values["name"] for layer in read_layers(file, overrides) if "name" in layer.values]
+def _name_of(layers: Sequence[Layer]) -> str:
+    """Return the name that a spec gives the run; the default name if it is not valid, which is reported later."""
+    names = [layer.values["name"] for layer in layers if "name" in layer.values]
     try:
-        return Spec.model_validate({"name": said[-1]} if said else {}).name
+        return Spec.model_validate({"name": names[-1]} if names else {}).name
     except ValidationError:
-        return Spec().name  # told when the whole spec is validated
+        return Spec().name
 
 
-def _unfit_sizes(spec: Spec, assembly: Assembly) -> list[Problem]:
-    """Return a problem for each generator whose stride does not divide the trained size."""
+def _check_components(spec: Spec, assembly: Assembly) -> None:
+    with memory_errors_explained():
+        problems = _check_strides(spec, assembly) or unfit_components(spec, assembly)
+    aligned, channels = bool(assembly.source.aligned), spec.data.channels
+    problems += check_best_metric(spec.evaluation, assembly.metrics, aligned=aligned, channels=channels)
+    if problems:
+        raise SpecError(problems)
+
+
+def _check_strides(spec: Spec, assembly: Assembly) -> list[Problem]:
     height, width = spec.data.size
-    strides = {way: int(getattr(network, "stride", 1)) for way, network in assembly.model.generators.items()}
+    strides = {direction: stride_of(network) for direction, network in assembly.model.generators.items()}
     return [
-        Problem("data.size", f"{height}x{width} is not a multiple of {stride}, the stride of generator {way}")
-        for way, stride in strides.items()
+        Problem("data.size", f"{height}x{width} is not a multiple of {stride}, the stride of generator {direction}")
+        for direction, stride in strides.items()
         if height % stride or width % stride
     ]
 
 
-def _inspect(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspection], dict[str, str | None]]:
-    """Read the header of every image, so that a bad one is known now and not in two hours.
+def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspection], dict[str, str | None]]:
+    """Read the header of every image, so that a bad one is reported now and not in two hours.
 
     Returns:
-        What was seen of the training images of each domain, and the depth of the domain's files.
+        What the training images of each domain are like, and the depth of the domain's files.
     """
-    framing = assembly.preparation.framing
-    least_of = getattr(framing, "smallest", None)
-    smallest: Size = least_of(spec.data.size) if least_of is not None else (1, 1)
-    formats = pixel_formats(spec.data)
-    domains = tuple(zip("ab", assembly.source.train(), assembly.source.test(), formats, strict=True))
-    train = {side: check_images(_records(domain), pixels, at_least=smallest) for side, domain, _, pixels in domains}
-    test = {side: check_images(_records(domain), pixels) for side, _, domain, pixels in domains}
-    found = [*train.values(), *test.values()]
-    problems = list(dict.fromkeys(str(problem) for one in found for problem in one.problems))
+    smallest = smallest_image(assembly.preparation.framing, spec.data.size)
+    train, test = {}, {}
+    domains = zip("ab", assembly.source.train(), assembly.source.test(), pixel_formats(spec.data), strict=True)
+    for side, train_images, test_images, pixels in domains:
+        train[side] = check_images(_records(train_images), pixels, at_least=smallest)
+        test[side] = check_images(_records(test_images), pixels)
+    inspections = [*train.values(), *test.values()]
+    problems = list(dict.fromkeys(str(problem) for inspection in inspections for problem in inspection.problems))
     if problems:
-        more = [f"and {len(problems) - SHOWN_PROBLEMS} more"] if len(problems) > SHOWN_PROBLEMS else []
-        raise DataError("\n".join([*problems[:SHOWN_PROBLEMS], *more]))
-    declared = {side: getattr(spec.data.depth, side) for side in "ab"}
-    return train, {side: declared[side] or common_depth([train[side], test[side]]) for side in "ab"}
+        more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
+        raise DataError("\n".join([*problems[:MAX_PROBLEMS], *more]))
+    declared = {"a": spec.data.depth.a, "b": spec.data.depth.b}
+    return train, {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
 
 
 def _records(domain: Domain) -> Iterator[ImageRecord]:

@@ -31,6 +31,7 @@ class Layer:
         folder: what relative paths in it are relative to.
         lines: the dotted path of everything that it says, with the line where it has lines.
         is_file: whether it is a file, and so may be named for what no layer says.
+        text: the text of the file; empty for an override.
     """
 
     label: str
@@ -38,6 +39,7 @@ class Layer:
     folder: Path
     lines: Mapping[str, int | None]
     is_file: bool = True
+    text: str = ""
 
     def nearest(self, path: str) -> str:
         """Return the longest beginning of a dotted path that the layer says something about."""
@@ -65,7 +67,7 @@ def read_layer(file: Path) -> Layer:
     except ValueError as error:  # a date or a number that Python cannot hold
         raise refuse(label, f"not valid TOML: {error}") from None
     lines: dict[str, int | None] = {dotted(place): line for place, line in lines_of(text).items()}
-    return Layer(label, values, file.absolute().parent, lines)
+    return Layer(label, values, file.absolute().parent, lines, text=text)
 
 
 def read_override(text: str) -> Layer:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from cgkit.abilities import mixes_samples
 from cgkit.data.pixel_formats import pixel_formats
-from cgkit.engine.cyclegan import mixes_samples
 from cgkit.engine.precision import Precision, choose_device, choose_precision
 from cgkit.images.limits import at_most
 from cgkit.images.reading import Values

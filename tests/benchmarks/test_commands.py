@@ -70,7 +70,7 @@ def test_scaling_refuses_a_batch_that_cannot_be_shared_out_evenly() -> None:
     command = [sys.executable, str(FOLDER / "scaling.py"), "--processes", "1", "3", "--batch", "4"]
     refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert refused.returncode == 2
-    assert "a batch of 4 cannot be shared out evenly to 3 processes" in refused.stderr
+    assert "a batch of 4 cannot be split evenly over 3 processes" in refused.stderr
 
 
 def test_the_model_of_a_ring_is_what_is_written_about_it() -> None:

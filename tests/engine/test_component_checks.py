@@ -9,6 +9,7 @@ from torch import nn
 from cgkit.errors import SpecError
 from cgkit.plugins import load_plugins
 from cgkit.runs.start import prepare
+from cgkit.spec.loading import read_layers
 
 
 class Returning(nn.Module):
@@ -33,9 +34,9 @@ class Returning(nn.Module):
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("none", "returns NoneType in place of a tensor"),
-        ("list", "returns list in place of a tensor"),
-        ("small", r"returns shape \(1, 3, 8, 8\), where \(1, 3, 16, 16\) is expected"),
+        ("none", "returns NoneType instead of a tensor"),
+        ("list", "returns list instead of a tensor"),
+        ("small", r"returns shape \(1, 3, 8, 8\), expected \(1, 3, 16, 16\)"),
         ("infinite", "not finite"),
         ("raise", "RuntimeError: wires crossed"),
     ],
@@ -44,7 +45,7 @@ def test_what_a_plugins_network_does_wrong_is_known_before_training(tiny_spec: P
     plugins = load_plugins(installed=False)
     plugins.registries.generators.add("returning", Returning)
     with pytest.raises(SpecError, match=rf"generator\.a2b: .*{message}") as caught:
-        prepare(tiny_spec, plugins, ["generator.name=returning", f"generator.what={what}"])
+        prepare(read_layers(tiny_spec, ["generator.name=returning", f"generator.what={what}"]), plugins)
     assert caught.value.exit_code == 4
 
 
@@ -62,10 +63,10 @@ def test_a_size_that_a_component_cannot_work_on_is_known_before_training(
     plugins = load_plugins(installed=False)
     overrides = ["cycle_loss.name=ssim", override] if "window" in override else [override]
     if message is None:
-        prepare(tiny_spec, plugins, overrides)
+        prepare(read_layers(tiny_spec, overrides), plugins)
         return
     with pytest.raises(SpecError, match=message) as caught:
-        prepare(tiny_spec, plugins, overrides)
+        prepare(read_layers(tiny_spec, overrides), plugins)
     assert caught.value.exit_code == 2
 
 
@@ -74,7 +75,7 @@ def test_looking_changes_nothing(tiny_spec: Path) -> None:
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
-    prepared = prepare(tiny_spec, plugins, ["discriminator.spectral_norm=true"])
+    prepared = prepare(read_layers(tiny_spec, ["discriminator.spectral_norm=true"]), plugins)
     assert torch.equal(torch.rand(1), expected)
     assert prepared.assembly.model.training
 
@@ -99,7 +100,7 @@ class Unbounded:
 @pytest.mark.parametrize(
     ("kind", "component", "message"),
     [
-        ("adversarial_loss", Vector, r'adversarial loss "wrong" of cgkit returns shape .*, where a scalar is expected'),
+        ("adversarial_loss", Vector, r'adversarial loss "wrong" of cgkit returns shape .*, expected a scalar'),
         ("cycle_loss", Unbounded, r'reconstruction loss "wrong" of cgkit returns a number that is not finite'),
     ],
 )
@@ -111,5 +112,5 @@ def test_a_loss_that_is_no_finite_scalar_is_known_before_training(
     registry = registries.adversarial_losses if kind == "adversarial_loss" else registries.reconstruction_losses
     registry.add("wrong", component)
     with pytest.raises(SpecError, match=rf"{kind}: {message}") as caught:
-        prepare(tiny_spec, plugins, [f"{kind}.name=wrong"])
+        prepare(read_layers(tiny_spec, [f"{kind}.name=wrong"]), plugins)
     assert caught.value.exit_code == 4

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from cgkit.abilities import mixes_samples
 from cgkit.components.discriminators.patch import PatchDiscriminator
 from cgkit.components.generators.resnet import ResnetGenerator
-from cgkit.engine.cyclegan import CycleGAN, mixes_samples
+from cgkit.engine.cyclegan import CycleGAN
 
 
 def cyclegan(norm: str = "instance", channels: tuple[int, int] = (3, 3)) -> CycleGAN:

@@ -120,9 +120,9 @@ LEAVING = """
 import sys
 from pathlib import Path
 import torch
-from cgkit.engine.distributed import joined
+from cgkit.engine.distributed import join
 
-with joined(torch.device("cpu")) as processes:
+with join(torch.device("cpu")) as processes:
     layer = torch.nn.Linear(2, 2)
     optimizer = torch.optim.Adam(layer.parameters())
     layer(torch.ones(1, 2)).sum().backward()
@@ -147,7 +147,7 @@ def test_a_batch_that_cannot_be_shared_out_evenly_is_refused(
     process = torchrun(tiny_spec, tmp_path / "run", "train.batch=3")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1  # torchrun's own code, whatever a process returned
-    assert err.count("a batch of 3 cannot be shared out evenly to 2 processes") == 1
+    assert err.count("a batch of 3 cannot be split evenly over 2 processes") == 1
     assert not (tmp_path / "run").exists()
     with pytest.raises(SpecError):
         refuse_uneven_shares(3, 2)

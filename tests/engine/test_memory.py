@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cgkit.engine.memory import does_one_cycle_at_a_time
+from cgkit.engine.memory import spares_memory
 
 
 @pytest.mark.parametrize(
@@ -13,15 +13,15 @@ from cgkit.engine.memory import does_one_cycle_at_a_time
 def test_large_batches_are_learned_a_cycle_at_a_time_on_a_cpu(
     batch: int, height: int, width: int, expected: bool
 ) -> None:
-    assert does_one_cycle_at_a_time("auto", torch.empty(batch, 3, height, width)) is expected
+    assert spares_memory("auto", torch.empty(batch, 3, height, width)) is expected
 
 
 def test_on_other_devices_only_who_asks_for_it_learns_a_cycle_at_a_time() -> None:
     images = torch.empty(16, 3, 512, 512, device="meta")
-    assert not does_one_cycle_at_a_time("auto", images)
-    assert does_one_cycle_at_a_time("balanced", images)
-    assert does_one_cycle_at_a_time("low", images)
+    assert not spares_memory("auto", images)
+    assert spares_memory("balanced", images)
+    assert spares_memory("low", images)
 
 
 def test_who_asks_for_speed_never_learns_a_cycle_at_a_time() -> None:
-    assert not does_one_cycle_at_a_time("fast", torch.empty(16, 3, 512, 512, device="meta"))
+    assert not spares_memory("fast", torch.empty(16, 3, 512, 512, device="meta"))

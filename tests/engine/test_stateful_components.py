@@ -14,6 +14,7 @@ from cgkit.contracts import Role
 from cgkit.engine.objective import Objective
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.start import prepare, run
+from cgkit.spec.loading import read_layers
 
 
 class Remembering(nn.Module):
@@ -148,7 +149,7 @@ def test_each_discriminator_has_an_augmentation_that_adapts_to_it(
 
 
 def test_nothing_of_a_loss_is_trained(spec: Path, stateful: Plugins, tmp_path: Path) -> None:
-    before: Objective = prepare(spec, stateful, STATEFUL).assembly.objective
+    before: Objective = prepare(read_layers(spec, STATEFUL), stateful).assembly.objective
     assert not any(parameter.requires_grad for parameter in before.parts.parameters())
     once, again = (trained(spec, stateful, tmp_path / "run", steps) for steps in (2, 4))
     assert torch.equal(once["components/cycle_loss.weight"], again["components/cycle_loss.weight"])

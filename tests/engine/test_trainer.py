@@ -64,7 +64,7 @@ def halves(whole: Batch) -> list[Batch]:
 def test_a_saved_state_goes_on_bit_for_bit_in_the_layout_of_large_images(
     make_trainer: Make, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    monkeypatch.setattr("cgkit.engine.trainer.CHANNELS_LAST_FROM", 0)
+    monkeypatch.setattr("cgkit.engine.precision.CHANNELS_LAST_FROM", 0)
     first, second = make_trainer(precision, image_pool=2), make_trainer(precision, image_pool=2)
     for number in range(3):
         first.step([batch(number)])
@@ -156,8 +156,8 @@ def test_both_generators_learn_jointly_and_discriminators_from_images_made_befor
     sum(terms.values()).backward()
     discriminators.zero_grad()
     generators.step()
-    detached = cycle.detached()
-    terms, _ = trainer.objective.discriminators(before, detached, trainer.objective.fakes(detached))
+    detached = cycle.detach()
+    terms = trainer.objective.discriminators(before, detached, trainer.objective.fakes(detached))
     sum(terms.values()).backward()
     discriminators.step()
     for ours, by_hand in zip(trainer.model.parameters(), before.parameters(), strict=True):
@@ -203,10 +203,9 @@ def alike(one: Trainer, other: Trainer) -> bool:
     return first.keys() == second.keys() and all(torch.equal(tensor, second[name]) for name, tensor in first.items())
 
 
-@pytest.mark.parametrize("tables", [{}, REMEMBERS], ids=["plain", "with memory"])
 @pytest.mark.parametrize("after", [0, 1, 4])
-def test_a_step_that_is_not_finite_changes_nothing(make_trainer: Make, tables: dict[str, Any], after: int) -> None:
-    trainer, spared = (make_trainer(ema=0.9, image_pool=3, tables=tables) for _ in range(2))
+def test_a_step_that_is_not_finite_changes_nothing(make_trainer: Make, after: int) -> None:
+    trainer, spared = (make_trainer(ema=0.9, image_pool=3) for _ in range(2))
     for number in range(after):
         trainer.step([batch(number)])
         spared.step([batch(number)])
@@ -214,7 +213,8 @@ def test_a_step_that_is_not_finite_changes_nothing(make_trainer: Make, tables: d
     with pytest.raises(DivergedError, match=rf"not finite at step {after + 1}: .*cycle_forward = nan.*spoilt"):
         trainer.settle()
     assert trainer.step_number == after
-    # A learning rate is set before a step, and the averages of a first one are made in it.
+    assert trainer.is_whole
+    # The learning rate is set before a step, and the first step creates the optimizers' moments.
     if after:
         assert alike(trainer, spared)
     for number in (20, 21):
@@ -224,10 +224,10 @@ def test_a_step_that_is_not_finite_changes_nothing(make_trainer: Make, tables: d
     assert trainer.state() == spared.state()
 
 
-def test_that_a_step_was_not_finite_is_told_by_the_next_one_which_changes_nothing_either(make_trainer: Make) -> None:
-    trainer, spared = (make_trainer(ema=0.9, image_pool=3, tables=REMEMBERS) for _ in range(2))
-    for one in (trainer, spared):
-        one.step([batch(1)])
+def test_the_next_step_reports_a_step_that_was_not_finite_and_changes_nothing_either(make_trainer: Make) -> None:
+    trainer, spared = (make_trainer(ema=0.9, image_pool=3) for _ in range(2))
+    for each in (trainer, spared):
+        each.step([batch(1)])
     trainer.step([poisoned(2)])
     with pytest.raises(DivergedError, match=r"not finite at step 2: .*the images were spoilt, spoilt, sound, sound"):
         trainer.step([batch(3)])
@@ -235,22 +235,42 @@ def test_that_a_step_was_not_finite_is_told_by_the_next_one_which_changes_nothin
     assert alike(trainer, spared)
 
 
-def test_a_step_that_fails_leaves_no_traces(make_trainer: Make) -> None:
-    trainer, spared = (make_trainer(ema=0.9, image_pool=3, tables=REMEMBERS) for _ in range(2))
-    for one in (trainer, spared):
-        one.step([batch(1)])
-
+def fail_while_discriminators_learn(trainer: Trainer) -> None:
     def fail(*_: object) -> None:
         if next(trainer.model.discriminators.parameters()).requires_grad:
-            raise MemoryError("while the discriminators learn, when images are in the pools")
+            raise MemoryError("with images in the pools already")
 
     hook = trainer.model.discriminators["b"].register_forward_hook(fail)
     with pytest.raises(MemoryError):
         trainer.step([batch(2)])
     hook.remove()
+
+
+def test_a_step_that_fails_leaves_no_traces(make_trainer: Make) -> None:
+    trainer, spared = (make_trainer(ema=0.9, image_pool=3) for _ in range(2))
+    for each in (trainer, spared):
+        each.step([batch(1)])
+    fail_while_discriminators_learn(trainer)
+    assert trainer.is_whole
     assert alike(trainer, spared)
-    for one in (trainer, spared):
-        one.step([batch(3)])
+    for each in (trainer, spared):
+        each.step([batch(3)])
+    assert alike(trainer, spared)
+
+
+def test_after_a_failed_step_networks_with_buffers_are_no_state_to_save(make_trainer: Make) -> None:
+    trainer, spared = (make_trainer(ema=0.9, image_pool=3, tables=REMEMBERS) for _ in range(2))
+    for each in (trainer, spared):
+        each.step([batch(1)])
+    saved = copy.deepcopy(trainer.tensors()), copy.deepcopy(trainer.state())
+    assert trainer.is_whole
+    fail_while_discriminators_learn(trainer)
+    assert not trainer.is_whole
+    assert all(torch.equal(*pair) for pair in zip(parameters(trainer), parameters(spared), strict=True))
+    trainer.load(1, *saved)
+    assert trainer.is_whole
+    for each in (trainer, spared):
+        each.step([batch(3)])
     assert alike(trainer, spared)
 
 

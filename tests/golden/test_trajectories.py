@@ -9,7 +9,7 @@ import torch
 
 from cgkit.components.layers.winograd import Convolution3x3
 from cgkit.data.loading import Batch
-from cgkit.engine import trainer
+from cgkit.engine import precision
 from cgkit.engine.assembly import assemble
 from cgkit.engine.precision import Precision
 from cgkit.engine.trainer import Trainer
@@ -87,7 +87,7 @@ def test_every_loss_of_every_step_agrees_in_float64(
 def test_they_do_so_in_the_ways_that_are_kept_for_large_images(
     plugins: Plugins, golden_tensors: Tensors, golden_losses: Losses, monkeypatch: pytest.MonkeyPatch, memory: str
 ) -> None:
-    monkeypatch.setattr(trainer, "CHANNELS_LAST_FROM", 0)
+    monkeypatch.setattr(precision, "CHANNELS_LAST_FROM", 0)
     monkeypatch.setattr(Convolution3x3, "LEAST_SIDE", 0)
     monkeypatch.setattr(Convolution3x3, "LEAST_CHANNELS", 0)
     test_every_loss_of_every_step_agrees_in_float64(plugins, golden_tensors, golden_losses, *CASES[0], memory)

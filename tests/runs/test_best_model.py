@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from cgkit.checkpoints import list_checkpoints
-from cgkit.runs.best_model import Best
+from cgkit.runs.best_model import BestModel
 from cgkit.runs.start import run
 from cgkit.errors import SpecError
 from cgkit.evaluation.numbers import Number
@@ -158,27 +158,27 @@ def number(value: float, direction: str = "a2b") -> Number:
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=20), st.integers(0, 20))
 def test_what_is_known_survives_a_checkpoint_wherever_it_was_saved(values: list[float], cut: int) -> None:
     settings = Evaluation(best="any", direction="a2b", better="higher", patience=3, every=1)
-    whole, first = Best(settings, ()), Best(settings, ())
+    whole, first = BestModel(settings, ()), BestModel(settings, ())
     for step, value in enumerate(values, 1):
         whole.judge(step, [number(value)])
     for step, value in enumerate(values[:cut], 1):
         first.judge(step, [number(value)])
-    second = Best(settings, ())
+    second = BestModel(settings, ())
     second.load(json.loads(json.dumps(first.state())))
     for step, value in enumerate(values, 1):
         second.judge(step, [number(value)])  # those of before are not judged twice
     assert second.standing == whole.standing
     assert whole.standing.value == max(values)
     assert whole.standing.step == 1 + values.index(max(values))
-    assert whole.exhausted == (len(values) - whole.standing.step >= 3)
+    assert whole.patience_is_over == (len(values) - whole.standing.step >= 3)
 
 
 def test_another_metric_begins_anew_and_a_missing_number_decides_nothing() -> None:
     settings = Evaluation(best="any", better="lower")
-    best = Best(settings, ())
+    best = BestModel(settings, ())
     assert not best.judge(1, [number(1.0)])  # of one direction alone
     assert best.judge(2, [number(1.0), number(3.0, "b2a")])
     assert best.standing.value == 2
-    other = Best(settings.model_copy(update={"direction": "b2a"}), ())
+    other = BestModel(settings.model_copy(update={"direction": "b2a"}), ())
     other.load(best.state())
     assert other.standing.step is None

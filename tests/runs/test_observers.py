@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import cgkit
-from cgkit.runs.observers import Attendant, StalledError
+from cgkit.runs.observers import ObserverThread, StalledError
 from cgkit.runs.start import run
 from cgkit.plugins import Plugins, load_plugins
 
@@ -119,9 +119,9 @@ def test_a_timeout_of_the_callee_is_its_own_failure_and_no_stall() -> None:
         raise TimeoutError("the server did not answer")
 
     with pytest.raises(TimeoutError, match="the server did not answer"):
-        Attendant("test").call(fail, 10)
+        ObserverThread("test").call(fail, 10)
     with pytest.raises(StalledError, match=r"did not return within 0\.1 seconds"):
-        Attendant("test").call(threading.Event().wait, 0.1)
+        ObserverThread("test").call(threading.Event().wait, 0.1)
 
 
 HOOKS = """

@@ -59,7 +59,7 @@ def test_a_network_that_fails_in_training_is_named_with_its_line(
     tiny_spec: Path, tmp_path: Path, stranger: Plugins
 ) -> None:
     overrides = ["generator.name=failing-later", "checkpoint.every=1"]
-    with pytest.raises(PluginError, match=r"cgkit-stranger failed: KeyError: 'token' \(.*test_blame\.py:\d+\)"):
+    with pytest.raises(PluginError, match=r"cgkit-stranger failed: KeyError: 'token' \(.*test_plugin_errors\.py:\d+\)"):
         run(without_generator(tiny_spec), output=tmp_path / "run", plugins=stranger, overrides=overrides)
     status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert (status["state"], status["exit_code"]) == ("failed", 4)

@@ -88,12 +88,12 @@ def test_a_layout_that_does_not_fit_its_picture_is_an_error(tmp_path: Path, layo
     chunks = PngImagePlugin.PngInfo()
     chunks.add_itxt(KEYWORD, json.dumps(layout))
     filled((30, 40), (1, 2, 3)).save(tmp_path / "sheet.png", pnginfo=chunks)
-    with pytest.raises(CheckpointError, match="no sheet of test images"):
+    with pytest.raises(CheckpointError, match="not a sample sheet"):
         read_sheet(tmp_path / "sheet.png")
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + bytes(20)])
 def test_a_file_that_is_no_picture_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "sheet.png").write_bytes(content)
-    with pytest.raises(CheckpointError, match="no sheet of test images"):
+    with pytest.raises(CheckpointError, match="not a sample sheet"):
         read_sheet(tmp_path / "sheet.png")

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cgkit.engine.cyclegan import mixes_samples
+from cgkit.abilities import mixes_samples
 from cgkit.engine.precision import Precision
 from cgkit.errors import DataError
 from cgkit.models.info import ModelInfo

@@ -1,0 +1,55 @@
+"""The training images of a run, as batches for each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from cgkit.contracts import Domain
+from cgkit.data.loading import Batch, Preparation, UnpairedImages, training_batches
+from cgkit.data.pixel_formats import pixel_formats
+from cgkit.data.sampling import StepBatches
+from cgkit.spec import Spec
+
+
+class TrainingData:
+    """The training images of both domains, in the order that the spec's seed decides."""
+
+    def __init__(self, spec: Spec, domains: tuple[Domain, Domain], preparation: Preparation) -> None:
+        self.domains = domains
+        # Taken once, before the files can change.
+        self.fingerprints = {side: domain.fingerprint() for side, domain in zip("ab", domains, strict=True)}
+        self._spec = spec
+        self._images = UnpairedImages(domains, pixel_formats(spec.data), preparation, spec.seed)
+
+    @property
+    def epoch_steps(self) -> int:
+        """The number of steps in which the larger domain is shown once."""
+        train = self._spec.train
+        return -(-max(map(len, self.domains)) // (train.batch * train.accumulate))
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of the run."""
+        train = self._spec.train
+        return train.steps or (train.epochs or 200) * self.epoch_steps
+
+    def batches(self, first: int, *, rank: int, count: int, pin_memory: bool) -> Iterator[list[Batch]]:
+        """Yield the batches of each step, of which there are `train.accumulate`.
+
+        Args:
+            first: the number of steps already done.
+            rank: the rank whose share is loaded.
+            count: the number of ranks.
+            pin_memory: whether to copy the images to pinned memory, for a GPU.
+        """
+        train = self._spec.train
+        order = StepBatches(first, self.steps, train.batch, train.accumulate, rank=rank, count=count)
+        loaded = training_batches(self._images, order, workers=self._count_workers(), pin_memory=pin_memory)
+        while batches := list(islice(loaded, train.accumulate)):
+            yield batches
+
+    def _count_workers(self) -> int:
+        if self._spec.data.workers != "auto":
+            return int(self._spec.data.workers)
+        return 0 if self.domains[0][0].render is not None else 2
