@@ -1,4 +1,4 @@
-"""The model card: what a model is and what it is worth, for whoever finds its folder."""
+"""The model card: what a model is and how good it is, for anyone who finds its folder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def model_card(info: ModelInfo, scores: Sequence[Number] = ()) -> str:
     See https://huggingface.co/docs/hub/model-cards#model-card-metadata.
 
     Args:
-        info: what the model is.
-        scores: what was measured of it, if anything was.
+        info: describes the model.
+        scores: its scores, if it was evaluated.
     """
-    parts = (f"# {info.spec.name}", _description(info), _usage(info), *_measured(scores))
+    parts = (f"# {info.spec.name}", _description(info), _usage(info), *_scores(scores))
     return f"---\n{_header(info, scores)}---\n" + "\n\n".join(parts) + "\n"
 
 
@@ -29,7 +29,7 @@ def _header(info: ModelInfo, scores: Sequence[Number]) -> str:
     values["tags"] = [*(["cyclegan", "unpaired"] if info.imported is None else []), *_generators(info)]
     if scores:
         values["metrics"] = list(dict.fromkeys(score.name for score in scores))
-    # Every JSON text is YAML too, and quotes what needs it.
+    # JSON is valid YAML, and quotes what needs quoting.
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
 
 
@@ -46,9 +46,9 @@ def _description(info: ModelInfo) -> str:
         f"- channels: {first} in domain a, {second} in domain b",
     ]
     if info.imported is not None:
-        lines += [f"- imported: {_plain(text)}" for text in info.imported]
+        lines += [f"- imported: {_to_plain(text)}" for text in info.imported]
     else:
-        averaged = "; the weights are their moving average" if info.averaged else ""
+        averaged = "; the weights are a moving average" if info.averaged else ""
         lines.append(f"- trained for {info.step} steps on {width}x{height} pixels, seed {spec.seed}{averaged}")
     return "\n".join(lines)
 
@@ -58,11 +58,11 @@ def _usage(info: ModelInfo) -> str:
     return f"    cgkit translate THIS_FOLDER IMAGES --output FOLDER --direction {direction}"
 
 
-def _measured(scores: Sequence[Number]) -> Iterable[str]:
-    """Yield the paragraphs on what was measured; none where nothing was."""
+def _scores(scores: Sequence[Number]) -> Iterable[str]:
+    """Yield the paragraphs on the scores; none if there are none."""
     if not scores:
         return
-    yield "## What was measured"
+    yield "## Scores"
     yield _table(scores)
     yield "\n".join(_protocols(scores))
 
@@ -84,13 +84,13 @@ def _table(scores: Sequence[Number]) -> str:
 
 
 def _protocols(scores: Sequence[Number]) -> Iterable[str]:
-    """Yield how the numbers were measured, once for all that were measured alike."""
-    alike: dict[str, list[str]] = {}
+    """Yield the protocol of the scores, once for all scores with the same one."""
+    by_protocol: dict[str, list[str]] = {}
     for score in scores:
-        said = ", ".join(f"{key} {_plain(value)}" for key, value in score.protocol.items() if value not in (None, {}))
-        alike.setdefault(said, []).append(f"{score.name} {score.direction}")
-    for said, names in alike.items():
-        yield f"- {', '.join(names)}: {said}"
+        values = [f"{key} {_to_plain(value)}" for key, value in score.protocol.items() if value not in (None, {})]
+        by_protocol.setdefault(", ".join(values), []).append(f"{score.name} {score.direction}")
+    for protocol, names in by_protocol.items():
+        yield f"- {', '.join(names)}: {protocol}"
 
 
 def _generators(info: ModelInfo) -> list[str]:
@@ -102,7 +102,7 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def _plain(value: object) -> str:
-    """Return a value on one line, without what a terminal or Markdown would act on."""
+def _to_plain(value: object) -> str:
+    """Return a value on one line, without control characters."""
     text = value if isinstance(value, str) else json.dumps(value)
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

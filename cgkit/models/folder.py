@@ -1,4 +1,4 @@
-"""The model folder of a run: everything that a translation needs, and nothing else."""
+"""The model folder: everything that translating needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def write_model(
     raw: Mapping[str, nn.Module] | nn.ModuleDict | None = None,
     scores: Sequence[Number] = (),
 ) -> None:
-    """Write generators in float32, their configuration and a model card; each file is replaced all or nothing.
+    """Write generators in float32, their configuration and a model card. Each file is replaced atomically.
 
     Args:
-        folder: where; made where it does not exist.
-        generators: those to translate with, by direction.
-        info: what they are.
+        folder: the folder, created if necessary.
+        generators: the generators to translate with, by direction.
+        info: describes them.
         providers: the distributions that the spec's components come from, with their versions.
-        raw: the generators as trained, where the others are their moving average.
-        scores: what was measured of them, for the card.
+        raw: the generators as trained, if `generators` is their moving average.
+        scores: their scores, for the card.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write_weights(folder / MODEL, generators)
@@ -62,20 +62,20 @@ def write_model(
     }
     replace_text(folder / "README.md", model_card(info, scores))
     replace_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    # What the new configuration no longer speaks of.
-    for name in (*map(_file_of_format_1, DIRECTIONS), *([] if raw is not None else [RAW])):
+    # Files of an earlier model that the new configuration does not mention.
+    for name in (*map(_format_1_file, DIRECTIONS), *([] if raw is not None else [RAW])):
         with suppress(FileNotFoundError):
             (folder / name).unlink()
 
 
 def no_run_folder(path: Path) -> CheckpointError:
-    """Return the error that says of a path why it is not a folder that a run has written."""
+    """Return the error for a path that is not a run folder."""
     problem = "is not a run folder" if path.is_dir() else "is not a folder" if path.exists() else "does not exist"
-    return CheckpointError(f"{path} {problem}", hint="give the folder that cgkit run wrote")
+    return CheckpointError(f"{path} {problem}", hint="pass a folder that cgkit run has written")
 
 
 def find_model(run_or_model: str | os.PathLike[str]) -> Path:
-    """Return the model folder of a run folder, or a model folder itself.
+    """Return the model folder of a run folder; a model folder is returned as it is.
 
     Raises:
         CheckpointError: it is neither, or the run has no model yet.
@@ -86,7 +86,7 @@ def find_model(run_or_model: str | os.PathLike[str]) -> Path:
     if (folder / "model").is_dir():
         return folder / "model"
     if not (folder / "config.json").exists() and (folder / "spec.resolved.json").exists():
-        raise CheckpointError(f"{folder} has no model yet", hint="finish the run: cgkit run writes it at the end")
+        raise CheckpointError(f"{folder} has no model yet", hint="finish the run, which writes it at its end")
     return folder
 
 
@@ -94,9 +94,9 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
     """Read a model's configuration.
 
     Raises:
-        CheckpointError: there is none, or it was made by a newer version.
+        CheckpointError: there is none, or a newer version wrote it.
         SpecError: it needs a component that no plugin provides.
-        PluginError: it was made with another version of a plugin, which may mean another network by the same name.
+        PluginError: it was trained with an incompatible version of a plugin.
     """
     file = folder / "config.json"
     try:
@@ -115,7 +115,7 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
         raise CheckpointError(f"{file} is not a model's configuration: its directions are {directions}")
     providers = made_with(config.get("providers"))
     layer = Layer(os.fspath(file), {}, folder, {})
-    spec = resolve_spec(_for_translating(values), plugins, [layer], made_with=providers)
+    spec = resolve_spec(_keep_for_translating(values), plugins, [layer], made_with=providers)
     refuse_other_plugins(providers, spec, plugins, folder)
     return ModelInfo(spec, int(step), bool(averaged), directions, imported, written_by)
 
@@ -127,17 +127,17 @@ def load_generator(
 
     Args:
         folder: the model folder.
-        info: what `read_model` read there.
+        info: the result of `read_model`.
         direction: `a2b` or `b2a`.
         plugins: the loaded plugins.
-        weights: the moving average, or the weights as trained; by default the average where there is one.
+        weights: the moving average, or the weights as trained; by default the average if there is one.
 
     Raises:
-        CheckpointError: the weights are missing, damaged, or those of another network; or the model has not got the
-            direction, or not the kind of weights.
+        CheckpointError: the weights are missing or damaged, or do not fit the network; or the model lacks the direction
+            or the kind of weights.
         UsageError: there is no such direction, or no such kind of weights.
     """
-    file, prefix = _place(folder, info, direction, weights)
+    file, prefix = _locate_weights(folder, info, direction, weights)
     generator = build_generator(info.spec, plugins, direction)
     try:
         with safetensors.safe_open(file, framework="pt") as stored:
@@ -149,26 +149,26 @@ def load_generator(
     return generator.eval()
 
 
-def _place(folder: Path, info: ModelInfo, direction: str, weights: str | None) -> tuple[Path, str]:
-    """Return the file that holds a direction's weights, and what their names begin with there."""
+def _locate_weights(folder: Path, info: ModelInfo, direction: str, weights: str | None) -> tuple[Path, str]:
+    """Return the file that holds a direction's weights, and the prefix of their names in it."""
     if direction not in DIRECTIONS:
         raise UsageError(f"there is no direction {direction!r}", hint=f"there are: {', '.join(DIRECTIONS)}")
     if weights not in (None, "ema", "raw"):
         raise UsageError(f"there are no weights {weights!r}", hint="there are: ema, raw")
     if direction not in info.directions:
-        raise CheckpointError(f"{folder} does not translate {direction}, only {' and '.join(info.directions)}")
+        raise CheckpointError(f"{folder} only translates {' and '.join(info.directions)}, not {direction}")
     if weights == "ema" and not info.averaged:
-        hint = "ask for raw; a run keeps a moving average where its spec has train.ema"
+        hint = "use raw; a run keeps a moving average if its spec has train.ema"
         raise CheckpointError(f"{folder} has no moving average of its weights", hint=hint)
     raw = weights == "raw" and info.averaged
     if info.format == 1:
         if raw:
-            raise CheckpointError(f"{folder} keeps nothing but a moving average: it is of format 1")
-        return folder / _file_of_format_1(direction), ""
+            raise CheckpointError(f"{folder} is of format 1 and holds the moving average only")
+        return folder / _format_1_file(direction), ""
     return folder / (RAW if raw else MODEL), f"{direction}."
 
 
-def _file_of_format_1(direction: str) -> str:
+def _format_1_file(direction: str) -> str:
     return f"generator_{direction}.safetensors"
 
 
@@ -182,8 +182,8 @@ def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDi
         opened.writelines(tensor_files.encode(tensors))
 
 
-def _for_translating(values: Any) -> Any:
-    """Return a spec without what only the training needed, so that a translation needs no plugin of that either."""
+def _keep_for_translating(values: Any) -> Any:
+    """Return a spec without what only training needs, so that translating does not need its plugins."""
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return values
     dropped = {"requires", *COMPONENT_TABLES, *ARRAYS} - {"generator"}

@@ -1,4 +1,4 @@
-"""Applying a generator to images of any size, in [0, 1]."""
+"""Apply a generator to images of any size, in [0, 1]."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cgkit.abilities import stride_of
 from cgkit.engine.precision import Precision
 from cgkit.evaluation.gathering import Translate
 from cgkit.tiling.norm_statistics import precise
@@ -18,15 +19,15 @@ def translation_by(
 ) -> Translate:
     """Return a function from images `(N, C, H, W)` in [0, 1] to their translations, float32 on the CPU.
 
-    Height and width need not be multiples of the generator's stride: images are padded (mirrored, or with their edge
-    repeated where they are smaller than the padding) and cropped back. The generator runs in evaluation mode.
+    Height and width need not be multiples of the generator's stride: images are padded by reflection, or by repeating
+    the edge if they are smaller than the padding, and the result is cropped. The generator runs in evaluation mode.
 
     Args:
         generator: the network.
-        precision: what it computes in, and where.
-        layout: how the images that it is given lie in memory.
+        precision: its number format and device.
+        layout: the memory format of its input.
     """
-    stride = int(getattr(generator, "stride", 1))
+    stride = stride_of(generator)
 
     @torch.inference_mode()
     def translate(images: Tensor) -> Tensor:
@@ -50,5 +51,5 @@ def translation_by(
 
 
 def translations_by(generators: nn.ModuleDict, precision: Precision) -> dict[str, Translate]:
-    """Return the translation of each direction by name."""
+    """Return the translation function of each direction."""
     return {direction: translation_by(generator, precision) for direction, generator in generators.items()}

@@ -1,4 +1,4 @@
-"""What a model is: its spec, its directions, and how its folder is laid out."""
+"""What describes a model, and the names of the files in its folder."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from cgkit.spec import Spec
 FORMAT = 2
 DIRECTIONS = ("a2b", "b2a")
 MODEL = "model.safetensors"
-"""The weights to translate with, under `a2b.` and `b2a.`."""
+"""The file of the weights to translate with; their names begin with `a2b.` and `b2a.`."""
 RAW = "raw.safetensors"
-"""Beside a moving average, the weights as they were trained, under the same names."""
+"""If those are a moving average, the file of the weights as trained."""
 
 Weights = Literal["ema", "raw"]
-"""The moving average, or the weights as they were trained."""
+"""The moving average of the weights, or the weights as trained."""
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model is.
+    """Describes a model.
 
-    Read back, the spec names the components that made the translations, and the default ones where others trained.
+    A spec that was read from a model folder names the generators as trained, and defaults for everything else.
 
     Attributes:
         spec: the resolved spec.
-        step: the step that it was saved at; 0 where it was imported.
-        averaged: whether it is a moving average, beside which the weights as trained are kept.
-        directions: what it translates: `a2b`, `b2a` or both.
-        imported: where it was imported from and what was found there, in words; None where it was trained here.
+        step: the step at which it was saved; 0 if it was imported.
+        averaged: whether it is a moving average, in which case the weights as trained are there too.
+        directions: the directions it translates: `a2b`, `b2a` or both.
+        imported: the source of an imported model and remarks on it, in words; None if it was trained here.
         format: the format of its folder.
     """
 

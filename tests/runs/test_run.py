@@ -105,7 +105,7 @@ def test_other_training_images_are_refused(
     )
     run(tiny_spec, output=tmp_path / "run", plugins=plugins)
     Image.new("RGB", (20, 20)).save(a / "new.png")
-    with pytest.raises(DataError, match="domain a are not those"):
+    with pytest.raises(DataError, match="domain a have changed"):
         run(tiny_spec, overrides=["train.steps=6"], output=tmp_path / "run", plugins=plugins)
 
 
