@@ -7,29 +7,32 @@ help:  ## list the recipes
 install:  ## install for development
 	pip install -e ".[dev]"
 
-test:  ## run the tests on two cores
+fast:  ## run the tests that need no training
+	pytest -n 2 -m "not slow and not gpu"
+
+test:  ## run all tests on two cores
 	pytest -n 2
 
-lint:  ## style and types
-	ruff check . && ruff format --check . && mypy
+check:  ## check style, types, imports, spelling and counts
+	ruff check . && ruff format --check . && mypy && lint-imports && codespell && python benchmarks/counts.py
 
-format:  ## mend the style
+counts:  ## count how large the code is, and check the limits
+	python benchmarks/counts.py
+
+format:  ## fix the style
 	ruff check --fix . ; ruff format .
-
-layers:  ## check that imports point one way
-	lint-imports
 
 demo:  ## train on the built-in data
 	cgkit run examples/seasons.toml
 
-docs:  ## make the reference pages again, and the documentation's site in docs/_build
+docs:  ## write the reference pages and build the site in docs/_build
 	python docs/generate.py && sphinx-build -W -q docs docs/_build
 
-picture:  ## make README's picture again
+picture:  ## make README's picture of the landscapes
 	cgkit run examples/seasons.toml && python docs/make_picture.py
 
-report-picture:  ## make README's picture of a report again
+report-picture:  ## make README's picture of a report
 	cgkit run examples/seasons.toml --set name=summer-to-winter --set train.steps=500 --set samples.every=25 --set evaluation.every=50
 	python docs/make_report_picture.py runs/summer-to-winter
 
-.PHONY: help install test lint format layers demo docs picture report-picture
+.PHONY: help install fast test check counts format demo docs picture report-picture
