@@ -1,0 +1,1 @@
+"""One training run: its folder, its loop, and everything that watches it."""

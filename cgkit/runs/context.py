@@ -1,0 +1,66 @@
+"""Everything that the parts of a run share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from cgkit.data.pixel_formats import pixel_formats
+from cgkit.engine.assembly import Assembly
+from cgkit.engine.distributed import ALONE, Processes
+from cgkit.evaluation.images import MeasuredImages
+from cgkit.images.pixels import PixelFormat
+from cgkit.plugins import Plugins
+from cgkit.runs.folder import RunFolder
+from cgkit.runs.reporter import Reporter
+from cgkit.spec import Spec
+from cgkit.spec.providers import providers_used
+from cgkit.spec.reading import Layer
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """A valid spec, the objects built from it, and the surroundings of a run.
+
+    Attributes:
+        spec: the resolved spec.
+        assembly: the objects that it names.
+        folder: the run folder.
+        plugins: the loaded plugins.
+        device: the device that the run computes on.
+        reporter: shows the run to a person.
+        processes: the ranks of the run.
+        layers: where the spec's values came from, for error messages.
+    """
+
+    spec: Spec
+    assembly: Assembly
+    folder: RunFolder
+    plugins: Plugins
+    device: torch.device
+    reporter: Reporter
+    processes: Processes = ALONE
+    layers: Sequence[Layer] = ()
+
+    @cached_property
+    def providers(self) -> Mapping[str, str]:
+        """The versions, by name, of the distributions that the spec's components come from."""
+        return providers_used(self.spec, self.plugins)
+
+    @property
+    def pixels(self) -> tuple[PixelFormat, PixelFormat]:
+        """The pixel formats of domain a and domain b."""
+        return pixel_formats(self.spec.data)
+
+    @cached_property
+    def evaluation_images(self) -> MeasuredImages:
+        """The images that the run is evaluated on."""
+        return self.measured_images(self.spec.evaluation.count)
+
+    def measured_images(self, count: int) -> MeasuredImages:
+        """Return up to `count` test and training images of each domain, for measuring."""
+        assembly = self.assembly
+        return MeasuredImages(assembly.source, self.pixels, assembly.preparation, count)
