@@ -1,0 +1,155 @@
+"""The public surface: what other packages may import from cgkit, with signatures, as the page `reference/python.md`.
+
+Everything listed here keeps its name and meaning within a series of versions; anything else may change at any time.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+PUBLIC: dict[str, tuple[str, ...] | None] = {
+    "cgkit": ("Translator", "hookimpl", "load_plugins", "load_spec", "run"),
+    "cgkit.contracts": None,
+    "cgkit.abilities": None,
+    "cgkit.errors": (
+        "CgkitError",
+        "CheckpointError",
+        "DataError",
+        "DivergedError",
+        "PluginError",
+        "ResourceError",
+        "RunFolderInUseError",
+        "SpecError",
+        "UnknownComponentError",
+        "UsageError",
+    ),
+    "cgkit.hookspecs": (
+        "hookimpl",
+        "cgkit_register",
+        "cgkit_commands",
+        "cgkit_run_started",
+        "cgkit_step_finished",
+        "cgkit_checkpoint_saved",
+        "cgkit_run_finished",
+    ),
+    "cgkit.registry": ("Component", "Registries", "Registry"),
+    "cgkit.testing": ("Check", "CheckResult", "check_component", "check_plugin", "checks_for", "conformance"),
+    "cgkit.checkpoints": ("list_checkpoints", "load_strictly"),
+    "cgkit.files.atomic": ("replace_text", "replacing"),
+    "cgkit.files.image_files": ("SUFFIXES", "list_images"),
+    "cgkit.components.adversarial_losses.least_squares": ("LeastSquaresLoss",),
+    "cgkit.components.augmentations.draws": None,
+    "cgkit.components.discriminators.patch": ("PatchDiscriminator",),
+    "cgkit.components.generators.resnet": ("ResnetGenerator",),
+    "cgkit.components.generators.unet": ("UnetGenerator",),
+    "cgkit.components.layers.normalisation": None,
+    "cgkit.components.layers.padding": None,
+    "cgkit.components.layers.sizes": None,
+}
+"""By module, the public names; None for every name that the module defines and that has no underscore."""
+
+
+def page() -> Iterator[str]:
+    """Yield the parts of the page."""
+    yield "# What plugins may import"
+    yield (
+        "Every name that other packages may import from cgkit, with its signature. These names keep their meaning\n"
+        "within a series of versions (`0.1`, `0.2`, `1`, ...); everything else may change in any version. The packages\n"
+        "under `plugins/` import nothing else. [What the contracts mean](../plugins/contracts.md), with examples."
+    )
+    for module, names in PUBLIC.items():
+        yield f"## `{module}`"
+        yield _first_sentence(importlib.import_module(module).__doc__)
+        entries = "\n".join(_describe(module, name) for name in public_names(module, names))
+        yield f"```python\n{entries.strip()}\n```"
+
+
+def public_names(module: str, names: tuple[str, ...] | None) -> list[str]:
+    """Return the public names of a module, sorted as they are declared or defined."""
+    if names is not None:
+        return list(names)
+    defined = [name for node in _parse(module).body for name in _defined_by(node)]
+    return [name for name in dict.fromkeys(defined) if not name.startswith("_")]
+
+
+def _defined_by(node: ast.stmt) -> list[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Assign(targets=targets):
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+    return []
+
+
+def _describe(module: str, name: str) -> str:
+    node = _definition(module, name)
+    match node:
+        case ast.FunctionDef():
+            return _signature(node)
+        case ast.ClassDef():
+            lines = [_signature(part, "    ") for part in node.body if _is_public_method(part)]
+            fields = [f"    {ast.unparse(part)}" for part in node.body if isinstance(part, ast.AnnAssign)]
+            bases = ", ".join(map(ast.unparse, node.bases))
+            return "\n".join([f"\nclass {name}({bases}):" if bases else f"\nclass {name}:", *fields, *lines])
+        case ast.AnnAssign(annotation=annotation):
+            return f"{name}: {ast.unparse(annotation)}"
+        case ast.Assign(value=value):
+            text = ast.unparse(value)
+            return f"{name} = {text if len(text) <= 100 else '...'}"
+    raise LookupError(f"{module}.{name} is not defined")
+
+
+def _definition(module: str, name: str) -> ast.stmt | None:
+    """Return where a name is defined: in the module itself, or in the one that it comes from."""
+    tree = _parse(module)
+    imported = [
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]
+    ]
+    origin = getattr(getattr(importlib.import_module(module), name), "__module__", None)
+    for place in dict.fromkeys([module, *imported, origin]):
+        if place is not None and place.startswith("cgkit"):
+            found = [node for node in _parse(place).body if name in _defined_by(node)]
+            if found:
+                return found[0]
+    return None
+
+
+def _parse(module: str) -> ast.Module:
+    return ast.parse(inspect.getsource(importlib.import_module(module)))
+
+
+def _is_public_method(part: ast.stmt) -> bool:
+    return isinstance(part, ast.FunctionDef) and (
+        not part.name.startswith("_") or part.name in ("__init__", "__call__")
+    )
+
+
+def _signature(node: ast.stmt, indent: str = "") -> str:
+    assert isinstance(node, ast.FunctionDef)
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+    decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+    marks = "".join(f"{indent}@{d}\n" for d in decorators if d in ("property", "staticmethod", "classmethod"))
+    return f"{marks}{indent}def {node.name}({ast.unparse(node.args)}){returns}"
+
+
+def _first_sentence(documentation: str | None) -> str:
+    return inspect.cleandoc(documentation or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def imports_outside(folder: Path) -> list[str]:
+    """Return the imports from cgkit, in the Python files of a folder, that are not public."""
+    outside = []
+    for file in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "cgkit":
+                names = public_names(node.module or "", PUBLIC[node.module or ""]) if node.module in PUBLIC else []
+                outside += [f"{file}: {node.module}.{a.name}" for a in node.names if a.name not in names]
+    return outside
