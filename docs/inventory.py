@@ -59,7 +59,7 @@ def page() -> Iterator[str]:
     yield (
         "Every name that other packages may import from cgkit, with its signature. These names keep their meaning\n"
         "within a series of versions (`0.1`, `0.2`, `1`, ...); everything else may change in any version. The packages\n"
-        "under `plugins/` import nothing else. [What the contracts mean](../plugins/contracts.md), with examples."
+        "under `plugins/` import nothing else. See the [contracts](../plugins/contracts.md), with examples."
     )
     for module, names in PUBLIC.items():
         yield f"## `{module}`"

@@ -1,11 +1,13 @@
-"""What most tests need: tiny specs, real image files, and the command line in this process."""
+"""Fixtures that most tests use: tiny specs, real image files, and the command line in this process."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +60,24 @@ count = 4
 """
 
 
+COMPILER_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the compilers a cache of this test session, which its processes share.
+
+    A test that is killed while torch compiles leaves a damaged library behind, which must not outlive the session.
+    """
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="cgkit-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        for variable in COMPILER_CACHES:
+            os.environ[variable] = str(Path(folder) / variable.partition("_")[0].lower())
+
+
 @dataclass(frozen=True)
 class Result:
-    """What a command did: its exit code, and what it wrote to stdout and stderr."""
+    """The outcome of a command: its exit code, stdout and stderr."""
 
     code: int
     out: str
@@ -78,7 +95,7 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def plugins() -> Plugins:
-    """The built-in plugin alone."""
+    """Only the built-in plugin."""
     return load_plugins(installed=False)
 
 
@@ -98,7 +115,7 @@ def tiny_spec(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cgkit(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """The command line, in this process: `cgkit("run", spec)` returns its exit code and output."""
+    """Runs the command line in this process: `cgkit("run", spec)` returns its exit code and output."""
 
     def call(*arguments: object) -> Result:
         capsys.readouterr()
@@ -112,7 +129,7 @@ def cgkit(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 @pytest.fixture
 def cgkit_process() -> Callable[..., subprocess.Popen[str]]:
-    """The command line in a process of its own, for what only a real process shows."""
+    """Starts the command line in a separate process, for behaviour that only a real process has."""
 
     def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "cgkit", *map(str, arguments)]
@@ -143,7 +160,7 @@ def image_folder(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def forked_run() -> Callable[..., int]:
-    """Starts a run in a forked process, which spares it the import of torch; returns its process id."""
+    """Starts a run in a forked process, which has imported torch already; returns its process id."""
 
     def start(spec: Path, output: Path) -> int:
         child = os.fork()
