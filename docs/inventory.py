@@ -58,8 +58,8 @@ def page() -> Iterator[str]:
     yield "# What plugins may import"
     yield (
         "Every name that other packages may import from cgkit, with its signature. These names keep their meaning\n"
-        "within a series of versions (`0.1`, `0.2`, `1`, ...); everything else may change in any version. The packages\n"
-        "under `plugins/` import nothing else. See the [contracts](../plugins/contracts.md), with examples."
+        "within a series of versions (`0.1`, `0.2`, `1`, ...); everything else may change in any version. The\n"
+        "packages under `plugins/` import nothing else. See the [contracts](../plugins/contracts.md), with examples."
     )
     for module, names in PUBLIC.items():
         yield f"## `{module}`"

@@ -8,22 +8,21 @@ from typing import Any
 
 from torch import nn
 
+from cgkit.data.pixel_formats import pixel_formats
 from cgkit.engine.assembly import EvaluationAssembly, assemble_for_evaluation
 from cgkit.engine.component_checks import plugin_at_fault
-from cgkit.models.inference import translations_by
 from cgkit.engine.memory import memory_errors_explained
-from cgkit.models.info import DIRECTIONS, ModelInfo
-from cgkit.models.folder import load_generator, read_model
-from cgkit.data.pixel_formats import pixel_formats
 from cgkit.engine.precision import choose_device, choose_precision
-from cgkit.runs.folder import RunFolder
-from cgkit.models.folder import no_run_folder
 from cgkit.errors import CgkitError, CheckpointError, UsageError
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.record import Evaluation, weights_name, write_evaluation
 from cgkit.evaluation.scoring import Scoring
+from cgkit.models.folder import load_generator, no_run_folder, read_model
+from cgkit.models.inference import translations_by
+from cgkit.models.info import DIRECTIONS, ModelInfo
 from cgkit.options import REQUIRED, options_of
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.folder import RunFolder
 from cgkit.spec import Spec, resolve_spec
 
 ALL = "all"

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from cgkit.files.atomic import replace_text, replacing
-from cgkit.runs.sample_sheet import Sheet
 from cgkit.errors import CheckpointError, ResourceError, RunFolderInUseError
-from cgkit.plugins import Plugins
+from cgkit.files.atomic import replace_text, replacing
 from cgkit.models.provenance import made_with
+from cgkit.plugins import Plugins
+from cgkit.runs.sample_sheet import Sheet
 from cgkit.spec import Spec
 from cgkit.spec.reading import Layer
 

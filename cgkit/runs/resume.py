@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgkit.runs.folder import difference
-from cgkit.errors import DataError, PluginError, Problem, SpecError
+from cgkit.errors import DataError, Problem, SpecError
 from cgkit.models.provenance import OBSERVERS
-from cgkit.spec.requirements import Absence, absences, compatible, is_same_series
+from cgkit.runs.folder import difference
 from cgkit.spec import Spec
 from cgkit.spec.loading import located
-from cgkit.spec.providers import providers_used
 from cgkit.spec.reading import Layer
 
 MAY_CHANGE = (

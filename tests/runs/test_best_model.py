@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from cgkit.checkpoints import list_checkpoints
-from cgkit.runs.best_model import BestModel
-from cgkit.runs.start import run
 from cgkit.errors import SpecError
 from cgkit.evaluation.numbers import Number
 from cgkit.plugins import Plugins
+from cgkit.runs.best_model import BestModel
+from cgkit.runs.start import run
 from cgkit.spec.model import Evaluation
 from cgkit.translation.translator import Translator
 

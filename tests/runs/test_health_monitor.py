@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cgkit.runs.start import run
 from cgkit.health.notes import Note, read_notes
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.start import run
 from tests.conftest import Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

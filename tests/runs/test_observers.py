@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import cgkit
+from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.observers import ObserverThread, StalledError
 from cgkit.runs.start import run
-from cgkit.plugins import Plugins, load_plugins
 
 
 class Heard:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from cgkit.contracts import Role
-from cgkit.runs.start import run
 from cgkit.errors import PluginError
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.registry import Registries
+from cgkit.runs.start import run
 
 
 class FailingLater(nn.Module):

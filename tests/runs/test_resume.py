@@ -18,8 +18,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from cgkit.checkpoints import list_checkpoints
-from cgkit.runs.start import run
 from cgkit.plugins import Plugins
+from cgkit.runs.start import run
 
 # Everything that could make a resumed run differ: dropout, the pool, a moving average, augmentation on both sides,
 # accumulation, a schedule that changes every step.

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from cgkit.runs.resume import refuse_other_data, refuse_other_spec
-from cgkit.models.provenance import refuse_other_plugins
 from cgkit.errors import DataError, PluginError, SpecError
+from cgkit.models.provenance import refuse_other_plugins
 from cgkit.plugins import Plugins, PluginStatus, load_plugins
 from cgkit.registry import Registries
-from cgkit.spec.requirements import compatible, completed, is_same_series, read_requirement
+from cgkit.runs.resume import refuse_other_data, refuse_other_spec
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.providers import providers_used
+from cgkit.spec.requirements import compatible, completed, is_same_series, read_requirement
 
 FOLDER = Path("runs/x")
 

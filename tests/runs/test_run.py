@@ -13,9 +13,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from cgkit.checkpoints import list_checkpoints, read_latest
-from cgkit.runs.start import run
 from cgkit.errors import DataError, DivergedError, RunFolderInUseError, SpecError
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.start import run
 
 
 def test_a_run_folder_holds_everything_that_the_run_was(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:

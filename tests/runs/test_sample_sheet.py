@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from cgkit.runs.sample_sheet import KEYWORD, Column, Sheet, read_sheet
 from cgkit.errors import CheckpointError
+from cgkit.runs.sample_sheet import KEYWORD, Column, Sheet, read_sheet
 
 
 def filled(size: tuple[int, int], colour: tuple[int, int, int]) -> Image.Image:
