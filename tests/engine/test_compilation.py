@@ -1,4 +1,4 @@
-"""Compiled networks: the same numbers, the same state, and none where there is no compiler."""
+"""Compiled networks give the same numbers and the same state; without a compiler, a run trains eagerly."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from cgkit.runs.start import run
 
 
 class Listener(Silence):
-    """Remembers what a run says."""
+    """Remembers a run's messages and warnings."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.lines: list[str] = []
 
     def message(self, text: str) -> None:
-        self.said.append(text)
+        self.lines.append(text)
 
     def warning(self, text: str) -> None:
-        self.said.append(f"warning: {text}")
+        self.lines.append(f"warning: {text}")
 
 
 def final(folder: Path) -> dict[str, torch.Tensor]:
@@ -36,21 +36,21 @@ def final(folder: Path) -> dict[str, torch.Tensor]:
     return {f"{file.stem}/{name}": tensor for file in files for name, tensor in load_file(file).items()}
 
 
-def test_a_compiled_run_in_bf16_continues_bit_for_bit(tiny_spec: Path, tmp_path: Path) -> None:
+def test_a_compiled_bf16_run_resumes_bit_for_bit(tiny_spec: Path, tmp_path: Path) -> None:
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     settings = ["train.compile=true", "train.precision=bf16", "schedule.name=constant", "objective.identity=0"]
-    told = Listener()
-    run(tiny_spec, output=straight, overrides=settings, reporter=told)
-    assert [text.split()[0] for text in told.said[:2]] == ["compiling", "compiled"]
+    listener = Listener()
+    run(tiny_spec, output=straight, overrides=settings, reporter=listener)
+    assert [text.split()[0] for text in listener.lines[:2]] == ["compiling", "compiled"]
     run(tiny_spec, output=stopped, overrides=[*settings, "train.steps=2"])
-    torch.compiler.reset()  # as in a process that begins anew
+    torch.compiler.reset()  # as in a process that starts from scratch
     run(tiny_spec, output=stopped, overrides=settings)
     one, other = final(straight), final(stopped)
     assert one.keys() == other.keys()
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
-def test_without_a_compiler_a_run_says_so_and_trains_all_the_same(
+def test_a_run_without_a_compiler_warns_and_trains_uncompiled(
     tiny_spec: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -61,21 +61,21 @@ def test_without_a_compiler_a_run_says_so_and_trains_all_the_same(
         changed.setenv("CXX", str(tmp_path / "none"))
         changed.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
         process = cgkit_process("run", tiny_spec, "--output", tmp_path / "compiled", "--set", "train.compile=true")
-        _, told = process.communicate(timeout=120)
-    assert process.returncode == 0, told
-    assert told.count("the networks could not be compiled, so training is slower") == 1
-    assert "Traceback" not in told
+        _, output = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert output.count("the networks could not be compiled, so training is slower") == 1
+    assert "Traceback" not in output
     assert cgkit("run", tiny_spec, "--output", tmp_path / "eager", "--set", "train.compile=false").code == 0
     one, other = final(tmp_path / "eager"), final(tmp_path / "compiled")
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
-def test_a_compiled_run_may_be_continued_without_compiling(tiny_spec: Path, tmp_path: Path) -> None:
+def test_a_compiled_run_may_be_resumed_uncompiled(tiny_spec: Path, tmp_path: Path) -> None:
     run(tiny_spec, output=tmp_path, overrides=["train.compile=false", "train.steps=2"])
     assert run(tiny_spec, output=tmp_path, overrides=["train.compile=auto"]).step == 4
 
 
-def test_automatically_it_is_long_runs_on_a_gpu_that_are_compiled() -> None:
+def test_auto_compiles_long_runs_on_a_gpu() -> None:
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert repays("auto", REPAID_AFTER, gpu)
     assert not repays("auto", REPAID_AFTER - 1, gpu)

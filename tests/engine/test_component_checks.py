@@ -13,7 +13,7 @@ from cgkit.spec.loading import read_layers
 
 
 class Returning(nn.Module):
-    """A generator that returns whatever it is told to."""
+    """A generator with a fault that an option chooses."""
 
     def __init__(self, in_channels: int, out_channels: int, *, what: str = "none") -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Returning(nn.Module):
         ("raise", "RuntimeError: wires crossed"),
     ],
 )
-def test_what_a_plugins_network_does_wrong_is_known_before_training(tiny_spec: Path, what: str, message: str) -> None:
+def test_a_faulty_plugin_network_is_reported_before_training(tiny_spec: Path, what: str, message: str) -> None:
     plugins = load_plugins(installed=False)
     plugins.registries.generators.add("returning", Returning)
     with pytest.raises(SpecError, match=rf"generator\.a2b: .*{message}") as caught:
@@ -57,7 +57,7 @@ def test_what_a_plugins_network_does_wrong_is_known_before_training(tiny_spec: P
         ("cycle_loss.window=31", r"cycle_loss: "),
     ],
 )
-def test_a_size_that_a_component_cannot_work_on_is_known_before_training(
+def test_a_size_that_a_component_does_not_support_is_reported_before_training(
     tiny_spec: Path, override: str, message: str | None
 ) -> None:
     plugins = load_plugins(installed=False)
@@ -70,7 +70,7 @@ def test_a_size_that_a_component_cannot_work_on_is_known_before_training(
     assert caught.value.exit_code == 2
 
 
-def test_looking_changes_nothing(tiny_spec: Path) -> None:
+def test_the_checks_change_nothing(tiny_spec: Path) -> None:
     plugins = load_plugins(installed=False)
     torch.manual_seed(0)
     expected = torch.rand(1)
@@ -104,7 +104,7 @@ class Unbounded:
         ("cycle_loss", Unbounded, r'reconstruction loss "wrong" of cgkit returns a number that is not finite'),
     ],
 )
-def test_a_loss_that_is_no_finite_scalar_is_known_before_training(
+def test_a_loss_that_is_not_a_finite_scalar_is_reported_before_training(
     tiny_spec: Path, kind: str, component: type, message: str
 ) -> None:
     plugins = load_plugins(installed=False)

@@ -27,7 +27,7 @@ def images(seed: int, channels: int = 3) -> torch.Tensor:
     return torch.rand(2, channels, 16, 16, generator=generator, dtype=torch.float64) * 2 - 1
 
 
-def test_a_pass_makes_the_eight_images_of_the_paper() -> None:
+def test_a_forward_pass_generates_the_images_of_the_paper() -> None:
     model = cyclegan()
     a2b, b2a = model.generators["a2b"], model.generators["b2a"]
     real_a, real_b = images(1), images(2)
@@ -62,7 +62,7 @@ def _no_identity() -> object:
 
 
 @pytest.mark.parametrize(("norm", "mixes"), [("instance", False), ("none", False), ("batch", True)])
-def test_batch_statistics_keep_batches_apart(norm: str, mixes: bool) -> None:
+def test_batches_are_fused_unless_the_network_mixes_samples(norm: str, mixes: bool) -> None:
     model = cyclegan(norm)
     generator = model.generators["a2b"]
     assert mixes_samples(generator) is mixes
@@ -75,7 +75,7 @@ def test_batch_statistics_keep_batches_apart(norm: str, mixes: bool) -> None:
         torch.testing.assert_close(cycle.identity_b, generator(images(2)))
 
 
-def test_batch_statistics_in_evaluation_mix_nothing() -> None:
+def test_batch_norm_in_evaluation_mode_mixes_no_samples() -> None:
     assert not mixes_samples(cyclegan("batch").eval())
 
 

@@ -56,7 +56,7 @@ def final(folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def straight(tiny_text: str, torchrun: Torchrun, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    """The last checkpoint of a run that nothing disturbed."""
+    """The last checkpoint of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("straight")
     (folder / "spec.toml").write_text(tiny_text)
     finished(torchrun(folder / "spec.toml", folder / "run", *LONGER))
@@ -70,10 +70,10 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_two_processes_with_an_image_each_learn_what_one_with_two_images_learns(
+def test_two_processes_with_one_image_each_train_like_one_process_with_two(
     tiny_spec: Path, tmp_path: Path, torchrun: Torchrun, cgkit: Callable[..., object]
 ) -> None:
-    told = finished(torchrun(tiny_spec, tmp_path / "two", *SETTINGS))
+    output = finished(torchrun(tiny_spec, tmp_path / "two", *SETTINGS))
     overrides = [part for setting in SETTINGS for part in ("--set", setting)]
     cgkit("run", tiny_spec, "--output", tmp_path / "one", *overrides)
     one, two = final(tmp_path / "one"), final(tmp_path / "two")
@@ -85,10 +85,10 @@ def test_two_processes_with_an_image_each_learn_what_one_with_two_images_learns(
         for run in ("one", "two")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
-    assert told.count("the report is ") == 1, "one process does the talking"
+    assert output.count("the report is ") == 1, "only rank 0 prints"
 
 
-def test_a_stopped_run_continues_exactly_with_a_pool_for_each_process(
+def test_a_stopped_run_resumes_exactly_with_an_image_pool_for_each_process(
     tiny_spec: Path, tmp_path: Path, torchrun: Torchrun, straight: dict[str, torch.Tensor]
 ) -> None:
     process = torchrun(tiny_spec, tmp_path / "halted", *LONGER)
@@ -103,7 +103,7 @@ def test_a_stopped_run_continues_exactly_with_a_pool_for_each_process(
     assert [name for name in straight if not torch.equal(straight[name], continued[name])] == []
 
 
-def test_a_killed_process_ends_the_others_and_the_run_is_restarted_from_the_last_checkpoint(
+def test_if_a_process_is_killed_all_stop_and_the_run_restarts_from_the_last_checkpoint(
     tiny_spec: Path, tmp_path: Path, torchrun: Torchrun, straight: dict[str, torch.Tensor]
 ) -> None:
     process = torchrun(tiny_spec, tmp_path / "killed", *LONGER, restarts=1)
@@ -133,17 +133,15 @@ sys.stdout.write(f"{[file.read_text().strip() for file in Path('/proc/self/task'
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed by Linux")
-def test_nothing_of_the_group_is_left_when_training_has_ended(tmp_path: Path) -> None:
+def test_the_process_group_is_gone_after_training(tmp_path: Path) -> None:
     (tmp_path / "leaving.py").write_text(LEAVING)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    told = subprocess.run([*command, str(tmp_path / "leaving.py")], capture_output=True, text=True, check=True).stdout
-    assert told.count("[") == 2
-    assert "gloo" not in told, "its threads can abort a process that is ending"
+    output = subprocess.run([*command, str(tmp_path / "leaving.py")], capture_output=True, text=True, check=True).stdout
+    assert output.count("[") == 2
+    assert "gloo" not in output, "its threads can abort a process that is ending"
 
 
-def test_a_batch_that_cannot_be_shared_out_evenly_is_refused(
-    tiny_spec: Path, tmp_path: Path, torchrun: Torchrun
-) -> None:
+def test_a_batch_that_cannot_be_split_evenly_is_refused(tiny_spec: Path, tmp_path: Path, torchrun: Torchrun) -> None:
     process = torchrun(tiny_spec, tmp_path / "run", "train.batch=3")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1  # torchrun's own code, whatever a process returned
@@ -153,7 +151,7 @@ def test_a_batch_that_cannot_be_shared_out_evenly_is_refused(
         refuse_uneven_shares(3, 2)
 
 
-def test_alone_there_is_nobody_to_talk_to() -> None:
+def test_a_single_process_needs_no_collectives() -> None:
     tensor = torch.ones(3)
     ALONE.average([tensor])
     ALONE.share_first([tensor])

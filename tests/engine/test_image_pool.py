@@ -9,12 +9,12 @@ def numbered(*numbers: int) -> torch.Tensor:
     return torch.tensor(numbers, dtype=torch.float32).reshape(-1, 1, 1, 1)
 
 
-def test_a_pool_of_no_capacity_shows_what_it_is_given() -> None:
+def test_a_pool_without_capacity_returns_its_input() -> None:
     images = numbered(1, 2)
     assert ImagePool(0).exchange(images, torch.Generator()) is images
 
 
-def test_until_it_is_full_a_pool_shows_new_images_and_keeps_them() -> None:
+def test_a_pool_stores_and_returns_new_images_until_it_is_full() -> None:
     pool = ImagePool(4)
     draws = torch.Generator().manual_seed(0)
     assert torch.equal(pool.exchange(numbered(1, 2), draws), numbered(1, 2))
@@ -22,7 +22,7 @@ def test_until_it_is_full_a_pool_shows_new_images_and_keeps_them() -> None:
     assert torch.equal(torch.stack(pool.images), numbered(1, 2, 3, 4))
 
 
-def test_a_full_pool_exchanges_half_of_the_images_for_stored_ones() -> None:
+def test_a_full_pool_swaps_half_of_the_images_for_stored_ones() -> None:
     pool = ImagePool(10)
     draws = torch.Generator().manual_seed(0)
     pool.exchange(numbered(*range(10)), draws)
@@ -36,7 +36,7 @@ def test_a_full_pool_exchanges_half_of_the_images_for_stored_ones() -> None:
     assert 430 < exchanged < 570
 
 
-def test_what_is_stored_does_not_change_with_the_images_given() -> None:
+def test_stored_images_are_copies() -> None:
     pool = ImagePool(2)
     images = numbered(1, 2)
     pool.exchange(images, torch.Generator())
@@ -44,7 +44,7 @@ def test_what_is_stored_does_not_change_with_the_images_given() -> None:
     assert torch.equal(torch.stack(pool.images), numbered(1, 2))
 
 
-def test_the_same_generator_gives_the_same_exchange() -> None:
+def test_equal_draws_give_equal_exchanges() -> None:
     shown = []
     for _ in range(2):
         pool = ImagePool(3)

@@ -65,9 +65,7 @@ def images(seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("variant", ABLATION)
-def test_every_variant_of_the_ablation_has_its_terms_and_no_other(
-    assembled: Callable[..., Assembly], variant: str
-) -> None:
+def test_every_variant_of_the_ablation_has_exactly_its_terms(assembled: Callable[..., Assembly], variant: str) -> None:
     weights, generator_terms, discriminator_terms = ABLATION[variant]
     assembly = assembled(objective=weights)
     objective, model = assembly.objective, assembly.model
@@ -77,7 +75,7 @@ def test_every_variant_of_the_ablation_has_its_terms_and_no_other(
     assert set(objective.discriminators(model, detached, objective.fakes(detached))) == discriminator_terms
 
 
-def test_a_pass_of_weight_zero_is_not_computed(assembled: Callable[..., Assembly]) -> None:
+def test_a_pass_with_weight_zero_is_not_computed(assembled: Callable[..., Assembly]) -> None:
     objective = {"adversarial": {"a2b": 1, "b2a": 0}, "cycle": {"forward": 1, "backward": 0}, "identity": 0}
     assembly = assembled(objective=objective)
     calls: list[int] = []
@@ -103,7 +101,7 @@ def test_weights_are_applied_to_the_terms(assembled: Callable[..., Assembly]) ->
     )
 
 
-def test_real_and_made_images_get_the_same_adversarial_augmentation(assembled: Callable[..., Assembly]) -> None:
+def test_real_and_generated_images_get_the_same_adversarial_augmentation(assembled: Callable[..., Assembly]) -> None:
     assembly = assembled(augmentation=[{"name": "diff-augment"}])
     model, objective = assembly.model, assembly.objective
     seen: list[torch.Tensor] = []
@@ -118,7 +116,7 @@ def test_real_and_made_images_get_the_same_adversarial_augmentation(assembled: C
     assert not torch.equal(real, cycle.real_b)
 
 
-def test_a_multiscale_discriminator_weighs_its_scales_equally(assembled: Callable[..., Assembly]) -> None:
+def test_the_scales_of_a_discriminator_weigh_equally(assembled: Callable[..., Assembly]) -> None:
     assembly = assembled(discriminator={"name": "multiscale", "width": 4, "layers": 1, "scales": 2})
     model, objective = assembly.model, assembly.objective
     cycle = model(images(0), images(1))
@@ -129,7 +127,7 @@ def test_a_multiscale_discriminator_weighs_its_scales_equally(assembled: Callabl
     )
 
 
-def test_a_gradient_penalty_is_a_term_of_its_own(assembled: Callable[..., Assembly]) -> None:
+def test_a_gradient_penalty_is_a_separate_term(assembled: Callable[..., Assembly]) -> None:
     assembly = assembled(adversarial_loss={"name": "wasserstein"})
     cycle = assembly.model(images(0), images(1)).detach()
     terms = assembly.objective.discriminators(assembly.model, cycle, assembly.objective.fakes(cycle))

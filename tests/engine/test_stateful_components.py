@@ -1,4 +1,4 @@
-"""Components that remember, compare or adapt: what the engine tells them, and that a resumed run goes on exactly."""
+"""Components with state: how the engine calls them, and that a run with them resumes exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cgkit.spec.loading import read_layers
 
 
 class Remembering(nn.Module):
-    """A discriminator that keeps the mean of the real and of the made images that it learned from."""
+    """A discriminator that keeps the mean of the real and of the generated images it was trained on."""
 
     remembers_images = True
 
@@ -53,7 +53,7 @@ class Comparing(nn.Module):
 
 
 class Adapting(nn.Module):
-    """Brightens by what the discriminator that it serves made of real images."""
+    """Brightens images by its discriminator's logits of real ones."""
 
     role: Role = "adversarial"
 
@@ -117,9 +117,7 @@ def trained(spec: Path, plugins: Plugins, folder: Path, steps: int) -> dict[str,
     }
 
 
-def test_a_resumed_run_goes_on_exactly_where_components_hold_state(
-    spec: Path, stateful: Plugins, tmp_path: Path
-) -> None:
+def test_a_run_with_stateful_components_resumes_exactly(spec: Path, stateful: Plugins, tmp_path: Path) -> None:
     straight = trained(spec, stateful, tmp_path / "straight", 4)
     trained(spec, stateful, tmp_path / "halted", 2)
     resumed = trained(spec, stateful, tmp_path / "halted", 4)
@@ -128,7 +126,7 @@ def test_a_resumed_run_goes_on_exactly_where_components_hold_state(
     assert straight["components/adversarial_loss.calls"] == 8
 
 
-def test_a_discriminator_that_remembers_learns_from_real_and_made_images_once_a_step(
+def test_a_discriminator_with_memory_sees_real_and_generated_images_once_a_step(
     spec: Path, stateful: Plugins, tmp_path: Path
 ) -> None:
     state = trained(spec, stateful, tmp_path / "run", 4)
@@ -139,16 +137,14 @@ def test_a_discriminator_that_remembers_learns_from_real_and_made_images_once_a_
         assert real[0] >= 4
 
 
-def test_each_discriminator_has_an_augmentation_that_adapts_to_it(
-    spec: Path, stateful: Plugins, tmp_path: Path
-) -> None:
+def test_each_discriminator_has_its_own_adaptive_augmentation(spec: Path, stateful: Plugins, tmp_path: Path) -> None:
     state = trained(spec, stateful, tmp_path / "run", 3)
     shifts = [float(state[f"components/augmentations_{domain}.0.shift"]) for domain in "ab"]
     assert 0 not in shifts
     assert shifts[0] != shifts[1]
 
 
-def test_nothing_of_a_loss_is_trained(spec: Path, stateful: Plugins, tmp_path: Path) -> None:
+def test_parameters_of_losses_are_not_trained(spec: Path, stateful: Plugins, tmp_path: Path) -> None:
     before: Objective = prepare(read_layers(spec, STATEFUL), stateful).assembly.objective
     assert not any(parameter.requires_grad for parameter in before.parts.parameters())
     once, again = (trained(spec, stateful, tmp_path / "run", steps) for steps in (2, 4))

@@ -61,7 +61,7 @@ def halves(whole: Batch) -> list[Batch]:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_saved_state_goes_on_bit_for_bit_in_the_layout_of_large_images(
+def test_a_restored_state_trains_on_bit_for_bit_in_channels_last(
     make_trainer: Make, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
     monkeypatch.setattr("cgkit.engine.precision.CHANNELS_LAST_FROM", 0)
@@ -96,7 +96,7 @@ def test_accumulated_gradients_equal_those_of_one_larger_batch(make_trainer: Mak
     ],
 )
 @pytest.mark.parametrize("memory", ["balanced", "low"])
-def test_with_less_memory_the_numbers_are_the_same(make_trainer: Make, tables: dict[str, Any], memory: str) -> None:
+def test_saving_memory_changes_no_number(make_trainer: Make, tables: dict[str, Any], memory: str) -> None:
     fast, low = make_trainer(tables=tables), make_trainer(tables=tables, memory=memory)
     for seed in (1, 2):
         losses, spared = fast.step([batch(seed)]), low.step([batch(seed)])
@@ -107,9 +107,9 @@ def test_with_less_memory_the_numbers_are_the_same(make_trainer: Make, tables: d
         torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-11)
 
 
-def test_with_less_memory_less_is_kept_for_the_gradient(make_trainer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saving_memory_stores_fewer_activations(make_trainer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     def most_kept(memory: str) -> int:
-        """The most bytes that were kept for a backward pass at one time."""
+        """Return the peak number of bytes stored for a backward pass."""
         kept: dict[int, int] = {}
         most = 0
 
@@ -142,7 +142,7 @@ def test_with_less_memory_less_is_kept_for_the_gradient(make_trainer: Make, monk
     assert most_kept("auto") == most_kept("balanced")
 
 
-def test_both_generators_learn_jointly_and_discriminators_from_images_made_before(make_trainer: Make) -> None:
+def test_generators_train_jointly_and_discriminators_on_images_from_before_the_update(make_trainer: Make) -> None:
     trainer = make_trainer()
     before = copy.deepcopy(trainer.model)
     trainer.step([batch(1)])
@@ -164,7 +164,7 @@ def test_both_generators_learn_jointly_and_discriminators_from_images_made_befor
         torch.testing.assert_close(ours, by_hand, rtol=1e-9, atol=1e-12)
 
 
-def test_a_gradient_longer_than_the_limit_is_shortened_to_it(make_trainer: Make) -> None:
+def test_gradients_are_clipped_to_the_limit(make_trainer: Make) -> None:
     lengths: list[float] = []
     trainer = make_trainer(clip_gradients=0.001)
     optimizer = trainer.optimizers.generators
@@ -258,7 +258,7 @@ def test_a_step_that_fails_leaves_no_traces(make_trainer: Make) -> None:
     assert alike(trainer, spared)
 
 
-def test_after_a_failed_step_networks_with_buffers_are_no_state_to_save(make_trainer: Make) -> None:
+def test_after_a_failed_step_networks_with_buffers_are_not_whole(make_trainer: Make) -> None:
     trainer, spared = (make_trainer(ema=0.9, image_pool=3, tables=REMEMBERS) for _ in range(2))
     for each in (trainer, spared):
         each.step([batch(1)])
@@ -274,7 +274,7 @@ def test_after_a_failed_step_networks_with_buffers_are_no_state_to_save(make_tra
     assert alike(trainer, spared)
 
 
-def test_a_gradient_that_is_not_finite_is_told_as_well(make_trainer: Make) -> None:
+def test_a_gradient_that_is_not_finite_is_an_error_too(make_trainer: Make) -> None:
     trainer = make_trainer(clip_gradients=1.0)
     weight = next(trainer.model.generators.parameters())
     weight.register_hook(lambda gradient: gradient * float("inf"))
@@ -286,7 +286,7 @@ def test_a_gradient_that_is_not_finite_is_told_as_well(make_trainer: Make) -> No
 
 
 class ReadingForbidden(TorchDispatchMode):
-    """Refuses to bring a number from a tensor to the program, for which a GPU would have to be waited for."""
+    """Forbids reading a value from a tensor, which on a GPU would wait for the device."""
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         assert operation is not torch.ops.aten._local_scalar_dense.default
@@ -295,7 +295,7 @@ class ReadingForbidden(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("memory", ["fast", "balanced", "low"])
-def test_a_step_waits_for_nothing_of_its_own(make_trainer: Make, memory: str) -> None:
+def test_a_step_never_waits_for_the_device(make_trainer: Make, memory: str) -> None:
     trainer = make_trainer("bf16", ema=0.9, clip_gradients=1.0, memory=memory)
     trainer.step([batch(1)])
     trainer.settle()
@@ -322,7 +322,7 @@ def test_in_bf16_each_weight_of_a_generator_is_cast_once_a_step(make_trainer: Ma
     assert sorted(casts) == sorted(weights)
 
 
-def test_a_schedule_moves_both_learning_rates(make_trainer: Make) -> None:
+def test_a_schedule_changes_both_learning_rates(make_trainer: Make) -> None:
     trainer = make_trainer(
         tables={"schedule": {"name": "constant-then-linear", "constant": 0.0}}, discriminator_learning_rate=1e-4
     )
@@ -341,7 +341,7 @@ def test_a_schedule_moves_both_learning_rates(make_trainer: Make) -> None:
         assert discriminators == pytest.approx(1e-4 * factor)
 
 
-def test_the_moving_average_follows_the_weights_slowly(make_trainer: Make) -> None:
+def test_the_moving_average_has_a_smaller_decay_at_first(make_trainer: Make) -> None:
     trainer = make_trainer(ema=0.9)
     start = [p.detach().clone() for p in trainer.model.generators.parameters()]
     trainer.step([batch(1)])
@@ -352,7 +352,7 @@ def test_the_moving_average_follows_the_weights_slowly(make_trainer: Make) -> No
         torch.testing.assert_close(average, first * decay + now * (1 - decay))
 
 
-def test_a_loaded_state_continues_bit_for_bit(make_trainer: Make) -> None:
+def test_a_restored_state_trains_on_bit_for_bit(make_trainer: Make) -> None:
     options = {"ema": 0.9, "image_pool": 3, "tables": {"generator": {"name": "resnet", "width": 4, "dropout": 0.5}}}
     straight, first, second = (make_trainer(**options) for _ in range(3))
     for number in range(6):
@@ -382,7 +382,7 @@ def test_bf16_keeps_parameters_losses_and_optimizer_in_float32(make_trainer: Mak
     assert {tensor.dtype for tensor in floats} == {torch.float32}
 
 
-def test_bf16_learns_as_float32_does(make_trainer: Make) -> None:
+def test_bf16_trains_like_float32(make_trainer: Make) -> None:
     final = {}
     for precision in ("fp32", "bf16"):
         trainer = make_trainer(precision=precision)
@@ -392,7 +392,7 @@ def test_bf16_learns_as_float32_does(make_trainer: Make) -> None:
     assert final["bf16"] == pytest.approx(final["fp32"], rel=0.05)
 
 
-def test_compiled_networks_learn_what_others_learn_and_compiling_them_teaches_nothing(make_trainer: Make) -> None:
+def test_compiled_networks_train_like_eager_ones_and_compiling_changes_no_state(make_trainer: Make) -> None:
     # Each shape that a network is called with is compiled apart, and the identity passes have one of their own.
     tables = {
         "discriminator": {"name": "patch", "width": 4, "layers": 1, "norm": "batch"},

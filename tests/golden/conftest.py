@@ -1,4 +1,4 @@
-"""The golden data beside this file."""
+"""The golden data in this folder."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_every_loss_of_every_step_agrees_in_float64(
 
 
 @pytest.mark.parametrize("memory", ["fast", "balanced"])
-def test_they_do_so_in_the_ways_that_are_kept_for_large_images(
+def test_the_memory_format_of_large_images_changes_no_loss(
     plugins: Plugins, golden_tensors: Tensors, golden_losses: Losses, monkeypatch: pytest.MonkeyPatch, memory: str
 ) -> None:
     monkeypatch.setattr(precision, "CHANNELS_LAST_FROM", 0)

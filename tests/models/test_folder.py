@@ -1,4 +1,4 @@
-"""A model folder holds all that a translation needs, in both directions, as an average and as trained."""
+"""A model folder holds all that translating needs, in both directions, averaged and as trained."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cgkit.translation.translator import Translator
 from tests.conftest import TINY
 
 FORMAT_1 = Path(__file__).parent / "model_format_1"
-"""What an averaged run left behind when models were of format 1."""
+"""A model of format 1, with a moving average."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def averaged(tmp_path_factory: pytest.TempPathFactory, plugins: Plugins) -> Path
 
 
 def one_way(folder: Path, plugins: Plugins, direction: str = "a2b") -> Path:
-    """Write a model of one direction, of two convolutions."""
+    """Write a model with one direction, of two convolutions."""
     values = {"data": {"source": "seasons", "size": 16}, "generator": {"name": "resnet", "width": 2, "blocks": 0}}
     spec = resolve_spec({**values, "name": "odd"}, plugins)
     both = ModelInfo(spec, 0, False)
@@ -51,7 +51,7 @@ def _built(spec: object, plugins: Plugins) -> nn.Module:
     return ResnetGenerator(3, 3, width=2, blocks=0)
 
 
-def test_the_weights_lie_under_their_direction_the_average_and_as_trained(averaged: Path) -> None:
+def test_weights_are_stored_by_direction_averaged_and_as_trained(averaged: Path) -> None:
     model, raw = (load_file(averaged / "model" / name) for name in ("model.safetensors", "raw.safetensors"))
     assert {name.partition(".")[0] for name in model} == {"a2b", "b2a"}
     assert model.keys() == raw.keys()
@@ -65,7 +65,7 @@ def test_the_weights_lie_under_their_direction_the_average_and_as_trained(averag
 
 
 @pytest.mark.parametrize(("asked", "file"), [(None, "model"), ("ema", "model"), ("raw", "raw")])
-def test_the_average_translates_unless_the_other_is_asked_for(
+def test_the_average_translates_unless_raw_weights_are_requested(
     averaged: Path, plugins: Plugins, asked: str | None, file: str
 ) -> None:
     info = read_model(averaged / "model", plugins)
@@ -74,7 +74,7 @@ def test_the_average_translates_unless_the_other_is_asked_for(
     assert all(torch.equal(stored[f"b2a.{name}"], tensor) for name, tensor in generator.state_dict().items())
 
 
-def test_a_model_without_an_average_has_raw_weights_alone(tmp_path: Path, plugins: Plugins) -> None:
+def test_a_model_without_an_average_has_raw_weights_only(tmp_path: Path, plugins: Plugins) -> None:
     folder = one_way(tmp_path / "model", plugins)
     assert not (folder / "raw.safetensors").exists()
     Translator.load(folder, weights="raw", plugins=plugins)
@@ -109,9 +109,7 @@ def test_a_folder_of_format_1_becomes_one_of_format_2_when_it_is_written(tmp_pat
 
 
 @pytest.mark.parametrize("change", [{"format": 3}, {"directions": []}, {"directions": ["c2d"]}, {"directions": 7}])
-def test_a_configuration_that_is_not_understood_is_refused(
-    tmp_path: Path, plugins: Plugins, change: dict[str, object]
-) -> None:
+def test_an_unknown_configuration_is_refused(tmp_path: Path, plugins: Plugins, change: dict[str, object]) -> None:
     folder = one_way(tmp_path / "model", plugins)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **change}))
@@ -119,9 +117,7 @@ def test_a_configuration_that_is_not_understood_is_refused(
         read_model(folder, plugins)
 
 
-def test_the_card_says_what_the_model_is_and_what_was_measured(
-    averaged: Path, tmp_path: Path, plugins: Plugins
-) -> None:
+def test_the_card_describes_the_model_and_its_scores(averaged: Path, tmp_path: Path, plugins: Plugins) -> None:
     card = (averaged / "model" / "README.md").read_text()
     header = dict(re.findall(r"^(\w+): (.*)$", card.split("---")[1], re.MULTILINE))
     assert json.loads(header["license"]) == "cc-by-4.0"

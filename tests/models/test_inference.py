@@ -12,7 +12,7 @@ FP32 = Precision("fp32", torch.device("cpu"))
 
 
 class Strict(nn.Module):
-    """Changes nothing, and refuses what is no multiple of its stride."""
+    """The identity, for images that are multiples of its stride."""
 
     stride = 8
 
@@ -25,19 +25,19 @@ class Strict(nn.Module):
 
 @settings(deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), count=st.integers(1, 2))
-def test_images_of_any_size_come_back_in_that_size(height: int, width: int, count: int) -> None:
+def test_translations_have_the_size_of_their_sources(height: int, width: int, count: int) -> None:
     images = torch.rand(count, 3, height, width)
     torch.testing.assert_close(translation_by(Strict(), FP32)(images), images, rtol=0, atol=1e-6)
 
 
-def test_a_generator_translates_in_evaluation_mode_and_is_left_as_it_was() -> None:
+def test_a_generator_translates_in_evaluation_mode_and_keeps_its_mode() -> None:
     generator = nn.Sequential(nn.Dropout(0.9))
     images = torch.rand(1, 3, 8, 8)
     torch.testing.assert_close(translation_by(generator, FP32)(images), images)
     assert generator.training
 
 
-def test_what_leaves_the_range_is_cut() -> None:
+def test_values_outside_the_range_are_clipped() -> None:
     class Loud(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return images * 9

@@ -54,7 +54,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory, tiny_text: str, plugins: Plug
     return run(folder / "spec.toml", overrides=KEEPING, output=folder / "run", plugins=plugins).folder
 
 
-def test_the_best_model_is_the_one_of_the_highest_score(kept: Path, tmp_path: Path, plugins: Plugins) -> None:
+def test_the_best_model_has_the_highest_score(kept: Path, tmp_path: Path, plugins: Plugins) -> None:
     scores = scores_of(kept)
     assert list(scores) == [2, 4, 6, 8, 10, 12]
     best = max(scores, key=scores.__getitem__)
@@ -67,7 +67,7 @@ def test_the_best_model_is_the_one_of_the_highest_score(kept: Path, tmp_path: Pa
     assert all(torch.equal(then[f"generators.{name}"], tensor) for name, tensor in weights(kept / "best").items())
 
 
-def test_the_best_model_translates_and_is_measured_as_the_last_one(
+def test_the_best_model_translates_and_is_evaluated_like_the_last_one(
     kept: Path, plugins: Plugins, cgkit: Callable[..., object]
 ) -> None:
     Translator.load(kept / "best", plugins=plugins, device="cpu")(torch.rand(3, 16, 16))
@@ -80,9 +80,7 @@ def test_the_best_model_translates_and_is_measured_as_the_last_one(
     assert json.loads((kept / "best" / "evaluation.json").read_text())["step"] == best
 
 
-def test_of_a_metric_whose_lower_values_are_better_the_lowest_is_best(
-    tiny_spec: Path, tmp_path: Path, plugins: Plugins
-) -> None:
+def test_the_lowest_score_is_best_if_lower_is_better(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:
     overrides = [*KEEPING, "evaluation.best=l1", "evaluation.direction=a2b"]
     folder = run(tiny_spec, overrides=overrides, output=tmp_path / "run", plugins=plugins).folder
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -106,7 +104,7 @@ def test_a_run_that_was_killed_keeps_the_same_best_model(
     assert scores_of(folder) == scores_of(kept)
 
 
-def test_training_ends_when_patience_does(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:
+def test_training_ends_when_patience_is_over(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:
     # What is higher is worse here: the first score stays the best one as long as the model learns.
     overrides = ["train.steps=40", "evaluation.every=1", "evaluation.best=psnr", "evaluation.better=lower"]
     overrides += ["evaluation.patience=3", "train.learning_rate=0.002"]
@@ -129,7 +127,7 @@ def test_training_ends_when_patience_does(tiny_spec: Path, tmp_path: Path, plugi
 
 
 @pytest.mark.parametrize(
-    ("settings", "path", "told"),
+    ("settings", "path", "message"),
     [
         (["best=fidd"], "evaluation.best", '"fidd" is not among the metrics that are computed here: psnr, l1, ssim'),
         (["patience=2", "every=1"], "evaluation.patience", "needs to know what is best"),
@@ -137,8 +135,8 @@ def test_training_ends_when_patience_does(tiny_spec: Path, tmp_path: Path, plugi
         (["direction=c"], "evaluation.direction", "both"),
     ],
 )
-def test_what_cannot_decide_is_refused_before_training(
-    settings: list[str], path: str, told: str, tiny_spec: Path, tmp_path: Path, plugins: Plugins
+def test_a_metric_that_cannot_decide_is_refused_before_training(
+    settings: list[str], path: str, message: str, tiny_spec: Path, tmp_path: Path, plugins: Plugins
 ) -> None:
     with pytest.raises(SpecError) as refused:
         run(
@@ -148,7 +146,7 @@ def test_what_cannot_decide_is_refused_before_training(
             plugins=plugins,
         )
     assert [problem.path for problem in refused.value.problems] == [path]
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def number(value: float, direction: str = "a2b") -> Number:
@@ -156,7 +154,7 @@ def number(value: float, direction: str = "a2b") -> Number:
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=20), st.integers(0, 20))
-def test_what_is_known_survives_a_checkpoint_wherever_it_was_saved(values: list[float], cut: int) -> None:
+def test_the_standing_survives_a_checkpoint_at_any_step(values: list[float], cut: int) -> None:
     settings = Evaluation(best="any", direction="a2b", better="higher", patience=3, every=1)
     whole, first = BestModel(settings, ()), BestModel(settings, ())
     for step, value in enumerate(values, 1):
@@ -173,7 +171,7 @@ def test_what_is_known_survives_a_checkpoint_wherever_it_was_saved(values: list[
     assert whole.patience_is_over == (len(values) - whole.standing.step >= 3)
 
 
-def test_another_metric_begins_anew_and_a_missing_number_decides_nothing() -> None:
+def test_another_metric_starts_from_scratch_and_a_missing_score_decides_nothing() -> None:
     settings = Evaluation(best="any", better="lower")
     best = BestModel(settings, ())
     assert not best.judge(1, [number(1.0)])  # of one direction alone

@@ -1,4 +1,4 @@
-"""Runs made to fail in every way that the rules know, and runs that are well."""
+"""Runs that fail in every way that the rules know, and healthy runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEASONS = ["data.train=24"]
 
 
 class Linear(nn.Module):
-    """A generator that begins by doing nothing, or by giving the negative."""
+    """A generator that starts as the identity, or as the negative."""
 
     initialises_itself = True
 
@@ -62,7 +62,7 @@ def linear() -> Plugins:
 
 @pytest.fixture
 def noted(tiny_spec: Path, tmp_path: Path, linear: Plugins) -> Callable[..., dict[tuple[str, str | None], Note]]:
-    """Trains a tiny run with some changes; returns its notes by rule and direction."""
+    """Train a tiny run with some overrides; return its notes by rule and direction."""
 
     def train(*overrides: str, text: str | None = None, name: str = "run") -> dict[tuple[str, str | None], Note]:
         if text is not None:
@@ -73,7 +73,7 @@ def noted(tiny_spec: Path, tmp_path: Path, linear: Plugins) -> Callable[..., dic
         notes = read_notes(folder)
         assert [str(note) for note in notes] == heard.warnings
         found = {(note.rule, note.direction): note for note in notes}
-        assert len(found) == len(notes)  # each is said once
+        assert len(found) == len(notes)  # each is noted once
         return found
 
     return train
@@ -122,7 +122,7 @@ def test_nothing_changes(noted: Callable[..., Mapping], tiny_text: str) -> None:
     assert {rule for rule, _ in found} <= {"nothing-changes", "discriminator-has-won"}
 
 
-def test_where_nothing_asks_for_a_change_that_is_the_advice(noted: Callable[..., Mapping], tiny_text: str) -> None:
+def test_the_advice_is_an_adversarial_loss_if_there_is_none(noted: Callable[..., Mapping], tiny_text: str) -> None:
     found = noted("objective.adversarial=0", text=by_linear(tiny_text))
     assert set(found) == {("nothing-changes", "a2b"), ("nothing-changes", "b2a")}
     assert "objective.adversarial = 1" in found["nothing-changes", "a2b"].advice
@@ -130,12 +130,12 @@ def test_where_nothing_asks_for_a_change_that_is_the_advice(noted: Callable[...,
 
 @pytest.fixture
 def noise(tmp_path: Path, image_folder: Callable[..., Path]) -> tuple[Path, ...]:
-    """Few training images of noise, that can only be told from the test images by heart."""
+    """Few training images of noise, which can only be distinguished from test images by memorising them."""
     names = (("a", 3), ("b", 3), ("test_a", 16), ("test_b", 16))
     return tuple(image_folder(name, count, (16, 16)) for name, count in names)
 
 
-def test_a_discriminator_that_knows_its_images_by_heart(
+def test_a_discriminator_that_has_memorised_its_images(
     noted: Callable[..., Mapping], tiny_text: str, noise: tuple[Path, ...]
 ) -> None:
     a, b, test_a, test_b = noise
@@ -147,7 +147,7 @@ def test_a_discriminator_that_knows_its_images_by_heart(
     assert "diff-augment" in note.advice
 
 
-def test_few_images_shown_often_are_known_before_the_first_step(
+def test_few_images_shown_often_are_noted_before_the_first_step(
     tiny_spec: Path, tmp_path: Path, plugins: Plugins
 ) -> None:
     overrides = [
@@ -177,7 +177,7 @@ def test_images_without_contrast_are_named(
     assert "faint.png" in note.message
 
 
-def test_the_seasons_example_is_well(tmp_path: Path, plugins: Plugins) -> None:
+def test_the_seasons_example_has_no_findings(tmp_path: Path, plugins: Plugins) -> None:
     small = [
         "data.size=32",
         "data.train=60",
@@ -217,7 +217,7 @@ def test_a_resumed_run_notes_what_an_uninterrupted_one_does(
     assert (parts / "health.jsonl").read_bytes() == (whole / "health.jsonl").read_bytes()
 
 
-def test_what_cannot_be_looked_at_is_told_once_and_the_run_goes_on(tiny_spec: Path, tmp_path: Path) -> None:
+def test_a_monitor_that_fails_warns_once_and_the_run_goes_on(tiny_spec: Path, tmp_path: Path) -> None:
     class Small(nn.Module):
         """A discriminator that takes two images at most."""
 
@@ -237,12 +237,12 @@ def test_what_cannot_be_looked_at_is_told_once_and_the_run_goes_on(tiny_spec: Pa
     overrides = ["samples.every=1", "samples.count=3", "train.batch=1"]
     outcome = run(tiny_spec, overrides=overrides, output=tmp_path / "run", plugins=plugins, reporter=heard)
     assert outcome.state == "finished"
-    told = [text for text in heard.warnings if text.startswith("health, in samples_drawn, failed")]
-    assert len(told) == 1
-    assert "more than two" in told[0]
+    warnings = [text for text in heard.warnings if text.startswith("health, in samples_drawn, failed")]
+    assert len(warnings) == 1
+    assert "more than two" in warnings[0]
 
 
-def test_check_tells_what_is_known_before_training(
+def test_check_reports_what_is_known_before_training(
     cgkit: Callable[..., Result], tiny_spec: Path, tiny_text: str, image_folder: Callable[..., Path]
 ) -> None:
     a, b = image_folder("a", 5), image_folder("b", 5)

@@ -1,4 +1,4 @@
-"""Trackers and run hooks: what they are told, and that none of them stops a run."""
+"""Trackers and run hooks observe a run; none of them stops it."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Stalling:
         pass
 
     def close(self) -> None:
-        raise AssertionError("whoever stalled is not called again")
+        raise AssertionError("an observer that stalled is not called again")
 
 
 class Observer:
-    """A plugin that does whatever it is told when a step is finished."""
+    """A plugin that calls a function after each step."""
 
     def __init__(self, act: Callable[[], object]) -> None:
         self.calls: list[int] = []
@@ -98,7 +98,7 @@ def test_a_tracker_that_never_returns_is_set_aside_and_the_others_record(
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) >= 4
 
 
-def test_a_hook_that_ends_the_program_does_not(observed: Callable[..., list[str]]) -> None:
+def test_a_hook_cannot_exit_the_program(observed: Callable[..., list[str]]) -> None:
     def leave() -> None:
         raise SystemExit(3)
 
@@ -114,7 +114,7 @@ def test_an_observer_is_always_called_from_one_thread(observed: Callable[..., li
     assert second.threads == {"plugin observer-1"}
 
 
-def test_a_timeout_of_the_callee_is_its_own_failure_and_no_stall() -> None:
+def test_a_timeout_inside_an_observer_is_its_own_error() -> None:
     def fail() -> None:
         raise TimeoutError("the server did not answer")
 
@@ -137,7 +137,7 @@ def cgkit_run_finished(run):
 """
 
 
-def test_a_process_with_observers_ends_as_one_without(
+def test_a_process_with_observers_exits_cleanly(
     tiny_spec: Path, tmp_path: Path, cgkit_process: Callable[..., subprocess.Popen[str]]
 ) -> None:
     plugin = tmp_path / "hooks.py"

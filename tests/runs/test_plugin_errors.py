@@ -1,4 +1,4 @@
-"""A plugin that fails in the middle of a run is named, with its line; what was saved before stays."""
+"""A plugin that fails during a run is named, with file and line; earlier checkpoints stay."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def without_generator(spec: Path) -> Path:
     return spec
 
 
-def test_a_network_that_fails_in_training_is_named_with_its_line(
+def test_a_network_that_fails_in_training_is_named_with_file_and_line(
     tiny_spec: Path, tmp_path: Path, stranger: Plugins
 ) -> None:
     overrides = ["generator.name=failing-later", "checkpoint.every=1"]
@@ -67,7 +67,7 @@ def test_a_network_that_fails_in_training_is_named_with_its_line(
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_augmentation_that_fails_is_named_from_a_worker_too(
+def test_an_augmentation_that_fails_in_a_worker_is_named_too(
     tiny_spec: Path, tmp_path: Path, stranger: Plugins, workers: int
 ) -> None:
     overrides = ['augmentation=[{name = "failing"}]', f"data.workers={workers}"]

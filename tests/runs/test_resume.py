@@ -1,4 +1,4 @@
-"""A run that was stopped or killed continues bit for bit."""
+"""A run that was stopped or killed resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def final_step(folder: Path) -> str:
 
 
 def recorded(folder: Path) -> list[dict[str, float]]:
-    """The recorded numbers, without those that depend on the clock."""
+    """Return the recorded numbers that do not depend on the clock."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k not in ("images_per_second", "waiting")} for line in lines]
 
@@ -138,7 +138,7 @@ def uninterrupted(eventful: Path) -> Path:
 
 @BOTH
 @pytest.mark.parametrize("seed", range(3))
-def test_a_run_killed_at_a_random_moment_continues_bit_for_bit(
+def test_a_run_killed_at_a_random_moment_resumes_bit_for_bit(
     eventful: Path, uninterrupted: Path, tmp_path: Path, seed: int, forked_run: Callable[..., int]
 ) -> None:
     folder = tmp_path / "run"
@@ -154,7 +154,7 @@ def test_a_run_killed_at_a_random_moment_continues_bit_for_bit(
     assert_same_run(folder, uninterrupted)
 
 
-def test_a_run_extended_later_equals_one_that_was_long_from_the_start(tmp_path: Path, eventful: Path) -> None:
+def test_an_extended_run_equals_one_that_was_long_from_the_start(tmp_path: Path, eventful: Path) -> None:
     # With a schedule that looks at the whole length, only a constant one can be extended without a difference.
     overrides = ["schedule.name=constant"]
     long = run(eventful, overrides=overrides, output=tmp_path / "long").folder
@@ -171,7 +171,7 @@ def test_saving_more_often_changes_nothing(eventful: Path, uninterrupted: Path, 
     assert all(torch.equal(tensors[name], expected[name]) for name in expected)
 
 
-def test_the_number_of_loader_workers_changes_no_bit(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_the_number_of_workers_changes_nothing(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     a, b = image_folder("a", 5), image_folder("b", 7)
     spec = tmp_path / "spec.toml"
     spec.write_text(EVENTFUL.format(data=f'source = "folder"\na = "{a.name}"\nb = "{b.name}"'))
@@ -198,7 +198,7 @@ def test_workers_may_change_on_resume(tmp_path: Path, image_folder: Callable[...
 
 @BOTH
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_finishes_the_step_saves_and_exits_with_75(
+def test_on_a_signal_the_step_finishes_and_the_run_saves_and_exits_with_75(
     eventful: Path,
     tmp_path: Path,
     number: signal.Signals,
@@ -222,7 +222,7 @@ def test_a_signal_finishes_the_step_saves_and_exits_with_75(
     assert final_step(folder) == f"step-{status['step']:09d}"
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before(
     eventful: Path, uninterrupted: Path, tmp_path: Path, cgkit: Callable[..., object]
 ) -> None:
     folder = tmp_path / "run"
@@ -237,7 +237,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     assert_same_run(folder, uninterrupted)
 
 
-def test_where_no_checkpoint_is_good_the_run_is_refused(
+def test_a_run_without_a_valid_checkpoint_is_refused(
     tiny_spec: Path, tmp_path: Path, plugins: Plugins, cgkit: Callable[..., object]
 ) -> None:
     folder = tmp_path / "run"

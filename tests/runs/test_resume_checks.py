@@ -1,4 +1,4 @@
-"""What a run folder may be continued with: the same spec, the same images, and plugins that mean the same."""
+"""A run is resumed only with the same spec, the same images and compatible plugins."""
 
 from __future__ import annotations
 

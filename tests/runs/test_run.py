@@ -1,4 +1,4 @@
-"""What a run leaves behind, and what it refuses."""
+"""What a run writes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.start import run
 
 
-def test_a_run_folder_holds_everything_that_the_run_was(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:
+def test_a_run_folder_documents_the_whole_run(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:
     outcome = run(tiny_spec, output=tmp_path / "run", plugins=plugins)
     folder = outcome.folder
     assert outcome.state == "finished"
@@ -52,7 +52,7 @@ def test_losses_and_scores_are_recorded(tiny_spec: Path, tmp_path: Path, plugins
     assert scores["psnr", "a2b"].untranslated is not None
 
 
-def test_the_moving_average_is_what_translates(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:
+def test_the_moving_average_translates(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:
     folder = run(tiny_spec, overrides=["train.ema=0.5"], output=tmp_path / "run", plugins=plugins).folder
     newest = list_checkpoints(folder / "checkpoints")[-1]
     averaged, model = load_file(newest / "ema.safetensors"), load_file(folder / "model" / "model.safetensors")
@@ -118,7 +118,7 @@ def test_a_folder_in_use_is_left_alone(tiny_spec: Path, tmp_path: Path, plugins:
 
 
 class Exploding:
-    """A distance that is infinite from the seventh time on: one is before training, two are in each step."""
+    """A distance that is infinite from the seventh call on: one is before training, two are in each step."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -129,7 +129,7 @@ class Exploding:
 
 
 @pytest.mark.parametrize("steps", [3, 4], ids=["in the last step", "before"])
-def test_a_loss_that_is_not_finite_is_named_with_its_images_and_what_was_reached_is_saved(
+def test_a_loss_that_is_not_finite_is_named_with_its_images_and_the_state_before_is_saved(
     tiny_spec: Path, tmp_path: Path, steps: int
 ) -> None:
     plugins = load_plugins(installed=False)

@@ -32,7 +32,7 @@ def sheet_of(size: tuple[int, int], rows: int, roles: tuple[str, ...], names: tu
     aligned=st.booleans(),
     names=st.lists(st.text(), max_size=4).map(tuple),
 )
-def test_a_written_sheet_is_taken_apart_into_what_it_was_made_of(
+def test_a_written_sheet_is_split_into_its_images(
     tmp_path_factory: pytest.TempPathFactory, size: tuple[int, int], rows: int, aligned: bool, names: tuple[str, ...]
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "sheet.png"
@@ -47,7 +47,7 @@ def test_a_written_sheet_is_taken_apart_into_what_it_was_made_of(
         assert [image.tobytes() for image in one.pictures] == [image.tobytes() for image in other.pictures]
 
 
-def test_the_file_is_a_picture_like_any_other(tmp_path: Path) -> None:
+def test_the_file_is_an_ordinary_png(tmp_path: Path) -> None:
     sheet = sheet_of((8, 6), 2, ("source", "translation", "back"))
     sheet.write(tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as opened:
@@ -55,7 +55,7 @@ def test_the_file_is_a_picture_like_any_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", [None, {"format": 2}], ids=["none", "newer"])
-def test_a_sheet_that_does_not_say_what_lies_where_is_given_whole(tmp_path: Path, layout: object) -> None:
+def test_a_sheet_without_a_layout_is_returned_whole(tmp_path: Path, layout: object) -> None:
     chunks = PngImagePlugin.PngInfo()
     if layout is not None:
         chunks.add_itxt(KEYWORD, json.dumps(layout))
@@ -93,7 +93,7 @@ def test_a_layout_that_does_not_fit_its_picture_is_an_error(tmp_path: Path, layo
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + bytes(20)])
-def test_a_file_that_is_no_picture_is_an_error(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_picture_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "sheet.png").write_bytes(content)
     with pytest.raises(CheckpointError, match="not a sample sheet"):
         read_sheet(tmp_path / "sheet.png")
