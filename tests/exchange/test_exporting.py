@@ -103,7 +103,8 @@ class Untraceable(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("file_format", "reason"), [("torch-export", "cannot be written as a torch.export"), ("published", "does not define")]
+    ("file_format", "reason"),
+    [("torch-export", "cannot be written as a torch.export"), ("published", "does not define")],
 )
 def test_a_generator_that_cannot_be_written_leaves_no_file(tmp_path: Path, file_format: str, reason: str) -> None:
     plugins = load_plugins(installed=False)
