@@ -18,7 +18,7 @@ UNIFORM, NORMAL = 6, 4
 """Number of uniform and normal draws per image."""
 
 TRANSFORMATIONS = 8
-"""Number of transformations: flip, quarter turn, integer shift, scale, rotation, stretch, rotation, fractional shift."""
+"""Number of transformations: flip, quarter turn, integer shift, scale, rotation, stretch, rotation, drift."""
 
 ROTATIONS = (4, 6)
 """Indices of the two rotations by any angle."""
