@@ -1,4 +1,4 @@
-"""`cgkit check`: everything that could go wrong with a spec, found before training."""
+"""`cgkit check`: find problems with a spec and its data before training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cgkit.cli import console
+from cgkit.cli import console, options
 
 if TYPE_CHECKING:
     from cgkit.runs.check import Checked
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change one value, as train.batch=4.")
-@click.option("--device", help="cpu, cuda or cuda:N. [default: cuda where there is one]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.overrides
+@options.device
+@options.as_json
 @click.pass_context
 def command(context: click.Context, spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bool) -> None:
-    """Validate SPEC, read every image's header and do one real step. Trains nothing and writes nothing."""
+    """Validate SPEC, read every image's header and run one training step, without writing anything."""
     plugins = console.plugins(context)
     from cgkit.runs.check import check_spec
 
@@ -42,7 +42,8 @@ def _print(checked: Checked) -> None:
     for network, count in checked.parameters.items():
         out.print(f"{network}: {count / 1e6:.3f} M parameters")
     out.print(f"steps: {checked.steps}, {checked.precision} on {checked.device}")
-    out.print(f"one step: {checked.seconds_a_step:.2f} s, so {_duration(checked.seconds_in_all)} in all")
+    total = _format_duration(checked.seconds_in_all)
+    out.print(f"time per step: {checked.seconds_a_step:.2f} s, {total} in total")
     out.print(f"peak memory: {checked.peak_memory / 1e9:.2f} GB")
     losses = ", ".join(f"{name} {value:.3f}" for name, value in checked.losses.items())
     out.print(f"losses of the first step: {losses}")
@@ -50,7 +51,7 @@ def _print(checked: Checked) -> None:
         console.warning(str(note))
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

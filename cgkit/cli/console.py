@@ -1,4 +1,4 @@
-"""What all commands print through: data to stdout, messages to stderr, never a user's text as markup."""
+"""Output of all commands: data to stdout, messages to stderr, and no user's text interpreted as markup."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 import os
 import re
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from cgkit.plugins import Plugins
 
@@ -19,32 +21,32 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]|[\u200e\u2
 
 
 def plugins(context: click.Context) -> Plugins:
-    """Return the loaded plugins, loading them once; each failed one is reported in one line."""
+    """Return the plugins, loaded once per command; a line on stderr reports each one that fails."""
     state: dict[str, Any] = context.find_root().ensure_object(dict)
-    if "plugins" not in state:
+    loaded: Plugins | None = state.get("plugins")
+    if loaded is None:
         from cgkit.plugins import load_plugins
 
         loaded = load_plugins(installed=not state.get("no_plugins"), files=state.get("plugin_files", ()))
-        for failed in loaded.failed:
-            warning(f"plugin {failed.distribution} could not be loaded: {failed.reason}")
+        for status in loaded.failed:
+            warning(f"plugin {status.distribution} could not be loaded: {status.reason}")
         state["plugins"] = loaded
-    found: Plugins = state["plugins"]
-    return found
+    return loaded
 
 
 def kind_argument(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Return the name of the registry that a user means: `generator`, `generators` and `adversarial-loss` will do."""
+    """Return the registry of a kind written as `generator`, `generators` or `adversarial-loss`."""
     from cgkit.contracts import KINDS, kind_named
 
     try:
         return None if value is None else kind_named(value.replace("-", "_")).name
     except KeyError:
         known = ", ".join(kind.name for kind in KINDS)
-        raise click.BadParameter(f"there is no kind {value!r}; there are: {known}") from None
+        raise click.BadParameter(f"unknown kind {value!r}; choose one of: {known}") from None
 
 
 def rank() -> int:
-    """Return which process this is of those that torchrun started for one run: the first one, 0, does the talking."""
+    """Return the rank of this process under torchrun, 0 without it; only rank 0 prints."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -52,7 +54,7 @@ def stdout() -> Console:
     """Return the console for data."""
     from rich.console import Console
 
-    # What is piped on is not folded at 80 columns.
+    # Piped output is not wrapped at 80 columns.
     return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
 
 
@@ -60,9 +62,19 @@ def stderr() -> Console:
     """Return the console for messages and progress."""
     from rich.console import Console
 
-    # A line stays a line where it is piped on, so that it can be searched for.
+    # In a log each message stays on one line, so that grep finds it.
     width = None if sys.stderr.isatty() else 1000
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+
+
+def table(*headings: str, right: Collection[str] = ()) -> Table:
+    """Return an empty table without borders; columns whose heading is in `right` are right-aligned."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    return table
 
 
 def message(text: str) -> None:
@@ -78,7 +90,7 @@ def warning(text: str) -> None:
 
 
 def error(text: str) -> None:
-    """Print what went wrong to stderr, one line a problem."""
+    """Print an error to stderr; each line of the text is a problem of its own."""
     for line in clean(text).splitlines() or [""]:
         click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
 
@@ -89,10 +101,10 @@ def print_json(values: Any) -> None:
 
 
 def as_json(value: Any) -> str:
-    """Return a value as it stands in a spec, or nearly so."""
+    """Return a value roughly as a spec writes it."""
     return "none" if value is None else json.dumps(value)
 
 
 def clean(text: str) -> str:
-    """Return a text without what a file's name may hold: control characters, undecodable bytes, turns of direction."""
+    """Replace what a file name may smuggle in: control characters, undecodable bytes and bidirectional overrides."""
     return _CONTROL.sub("?", text)

@@ -1,4 +1,4 @@
-"""`cgkit describe`: everything about one component."""
+"""`cgkit describe`: the options and properties of one component."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cgkit.cli import console
+from cgkit.cli import console, options
 
 if TYPE_CHECKING:
     from cgkit.describe.component import Description, NetworkFacts, OptionDescription
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("kind", callback=console.kind_argument)
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 @click.pass_context
 def command(context: click.Context, kind: str, name: str, as_json: bool) -> None:
-    """Describe the component NAME of a KIND (generator, adversarial_loss ...): options, source, what to paste."""
+    """Describe the component NAME of a KIND (generator, adversarial_loss ...): options, source, example spec."""
     plugins = console.plugins(context)
     component = plugins.registries[kind][name]
     from cgkit.describe.component import describe
@@ -37,24 +37,24 @@ def _print(description: Description) -> None:
     click.echo(console.clean(description.documentation) + "\n")
     click.echo(console.clean(f"source: {description.source}"))
     if description.network:
-        click.echo(_network(description.network))
+        click.echo(_format_network(description.network))
     click.echo("\noptions:" if description.options else "\nno options")
     for option in description.options:
-        click.echo(console.clean(_option(option)))
+        click.echo(console.clean(_format_option(option)))
     click.echo("\nin a spec:\n")
     click.echo(console.clean(description.snippet), nl=False)
 
 
-def _network(facts: NetworkFacts) -> str:
-    seen = facts.receptive_field or f"{facts.measured_on} or more"
+def _format_network(facts: NetworkFacts) -> str:
+    receptive_field = facts.receptive_field or f"at least {facts.measured_on}"
     return (
         f"parameters: {facts.parameters:,} ({facts.parameters / 1e6:.3f} M) with the defaults and 3 channels\n"
-        f"stride: {'not known' if facts.stride is None else facts.stride}\n"
-        f"receptive field: {seen} pixels across, norms left out"
+        f"stride: {'unknown' if facts.stride is None else facts.stride}\n"
+        f"receptive field: {receptive_field} pixels across, ignoring norms"
     )
 
 
-def _option(option: OptionDescription) -> str:
+def _format_option(option: OptionDescription) -> str:
     default = "required" if option.required else f"default {console.as_json(option.default)}"
-    about = ", ".join(part for part in (option.type, option.bounds, default) if part)
-    return f"  {option.name}: {about}\n      {option.meaning}"
+    facts = ", ".join(part for part in (option.type, option.bounds, default) if part)
+    return f"  {option.name}: {facts}\n      {option.meaning}"

@@ -1,4 +1,4 @@
-"""`cgkit evaluate`: how good a trained run is, in numbers."""
+"""`cgkit evaluate`: the scores of a trained run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cgkit.cli import console
+from cgkit.cli import console, options
 
 if TYPE_CHECKING:
     from cgkit.evaluation.numbers import Number
@@ -17,16 +17,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--metrics",
-    metavar="NAME,...",
-    help="What to compute, or all. [default: what suits the test images]",
+    "--metrics", metavar="NAME,...", help="Metrics to compute, or all. [default: those that fit the test images]"
 )
 @click.option(
-    "--count", type=click.IntRange(1, 1_000_000), help="Test images of each domain. [default: evaluation.count]"
+    "--count", type=click.IntRange(1, 1_000_000), help="Number of test images per domain. [default: evaluation.count]"
 )
-@click.option("--best", is_flag=True, help="Measure the best model in place of the last one.")
-@click.option("--device", help="cpu, cuda or cuda:N. [default: cuda where there is one]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--best", is_flag=True, help="Evaluate the best model instead of the last one.")
+@options.device
+@options.as_json
 @click.pass_context
 def command(
     context: click.Context,
@@ -37,7 +35,7 @@ def command(
     device: str | None,
     as_json: bool,
 ) -> None:
-    """Measure the model of RUN on its test images; the numbers are kept in RUN/evaluation.json."""
+    """Score the model of RUN on its test images and save the scores in RUN/evaluation.json."""
     plugins = console.plugins(context)
     from cgkit.runs.evaluate import evaluate
 
@@ -52,28 +50,25 @@ def command(
 
 
 def _print(evaluation: Evaluation) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in ("direction", "metric", "value", "95 % interval", "real", "untranslated", "better"):
-        table.add_column(heading, justify="left" if heading in ("direction", "metric", "better") else "right")
-    for one in evaluation.numbers:
-        interval = "-" if one.interval is None else f"{_short(one.interval[0])} to {_short(one.interval[1])}"
-        bounds = [_short(one.real), _short(one.untranslated)]
-        table.add_row(one.direction, one.name, _short(one.value), interval, *bounds, one.better or "-")
+    numeric = ("value", "95 % interval", "real", "untranslated")
+    table = console.table("direction", "metric", *numeric, "better", right=numeric)
+    for score in evaluation.numbers:
+        interval = "-" if score.interval is None else " to ".join(map(_format, score.interval))
+        values = (_format(score.value), interval, _format(score.real), _format(score.untranslated))
+        table.add_row(score.direction, score.name, *values, score.better or "-")
     out = console.stdout()
     weights = "moving average" if evaluation.weights == "ema" else "weights as trained"
-    out.print(f"step {evaluation.step}, {weights}, {_protocol(evaluation.numbers[0])}:")
+    out.print(f"step {evaluation.step}, {weights}, {_format_protocol(evaluation.numbers[0])}:")
     out.print(table)
-    for extractor in dict.fromkeys(one.protocol["extractor"] for one in evaluation.numbers):
+    for extractor in dict.fromkeys(score.protocol["extractor"] for score in evaluation.numbers):
         if extractor is not None:
             out.print(f"features: {extractor}")
 
 
-def _protocol(one: Number) -> str:
-    height, width = one.protocol["size"]
-    return f"{one.protocol['n']} test images, {width}x{height}, seed {one.protocol['seed']}"
+def _format_protocol(score: Number) -> str:
+    height, width = score.protocol["size"]
+    return f"{score.protocol['n']} test images, {width}x{height}, seed {score.protocol['seed']}"
 
 
-def _short(value: float | None) -> str:
+def _format(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""`cgkit export`: a model for use in other programs."""
+"""`cgkit export`: a generator for use in other programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from cgkit.cli import console
+from cgkit.cli import console, options
 
 
 @click.command()
@@ -17,16 +17,12 @@ from cgkit.cli import console
     "file_format",
     required=True,
     type=click.Choice(["onnx", "torch-export", "published"]),
-    help="ONNX, a program of torch.export, or a state dict under the names of the published code.",
+    help="ONNX, a torch.export program, or a state dict with the tensor names of the published code.",
 )
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
-@click.option("--direction", type=click.Choice(["a2b", "b2a"]), default="a2b", show_default=True, help="Which way.")
-@click.option(
-    "--weights",
-    type=click.Choice(["ema", "raw"]),
-    help="The moving average of the weights, or the weights as trained. [default: the average where there is one]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print what was compared as JSON.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="File to write.")
+@options.direction
+@options.weights
+@options.as_json
 @click.pass_context
 def command(
     context: click.Context,
@@ -37,9 +33,9 @@ def command(
     weights: Literal["ema", "raw"] | None,
     as_json: bool,
 ) -> None:
-    """Write the generator of one direction of RUN, the folder of a run or of a model, for other programs.
+    """Export one generator of RUN, a run or model folder, for use in other programs.
 
-    What was written is run on images of several sizes and compared with the generator; it is kept only where the two
+    The exported file is run on images of several sizes and compared with the generator; it is kept only if the two
     agree.
     """
     plugins = console.plugins(context)
@@ -52,4 +48,7 @@ def command(
         console.print_json({"schema": 1, "file": str(output), "largest_difference": difference, "compared_on": shapes})
         return
     sizes = ", ".join(f"{number}x{width}x{height}" for number, _, height, width in comparison.shapes)
-    console.message(f"{output}: differs by at most {comparison.difference:.1e} in [0, 1], on images of {sizes} pixels")
+    console.message(
+        f"{output}: differs from the generator by at most {comparison.difference:.1e} (range 0 to 1) "
+        f"on images of {sizes} pixels"
+    )

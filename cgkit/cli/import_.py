@@ -1,4 +1,4 @@
-"""`cgkit import`: weights from elsewhere as a model that translates."""
+"""`cgkit import`: a model from weights that another program saved."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from pathlib import Path
 
 import click
 
-from cgkit.cli import console
+from cgkit.cli import console, options
 from cgkit.errors import UsageError
 
 
 @click.command("import")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The folder for the model.")
-@click.option(
-    "--direction", type=click.Choice(["a2b", "b2a"]), default="a2b", show_default=True, help="What FILE is for."
-)
-@click.option("--a2b", type=click.Path(path_type=Path), metavar="FILE", help="The weights for one direction ...")
-@click.option("--b2a", type=click.Path(path_type=Path), metavar="FILE", help="... and those for the other one.")
-@click.option("--name", help="What the model is called. [default: as the file]")
-@click.option("--license", help="The licence of the weights, for the model card.")
-@click.option("--generator", help="The generator that they are of. [default: every one is asked]")
-@click.option("--key", help="Where in the file the network lies, if there are several.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Model folder to write.")
+@options.direction
+@click.option("--a2b", type=click.Path(path_type=Path), metavar="FILE", help="Weights for a to b, instead of FILE.")
+@click.option("--b2a", type=click.Path(path_type=Path), metavar="FILE", help="Weights for b to a, instead of FILE.")
+@click.option("--name", help="Name of the model. [default: the name of the file]")
+@click.option("--license", help="Licence of the weights, for the model card.")
+@click.option("--generator", help="Generator that the weights belong to. [default: detected from the tensors]")
+@click.option("--key", help="Prefix of the network's tensor names, if the file holds several networks.")
+@options.as_json
 @click.pass_context
 def command(
     context: click.Context,
@@ -37,25 +35,24 @@ def command(
     key: str | None,
     as_json: bool,
 ) -> None:
-    """Turn the weights of FILE, as other programs save them, into a folder that `cgkit translate` takes.
+    """Convert the weights in FILE, saved by another program, to a model folder for `cgkit translate`.
 
-    FILE is what torch.save wrote, or safetensors. Nothing in it is executed. What network it is, is seen from the
-    tensors, and told.
+    FILE is written by torch.save or is safetensors; nothing in it is executed. The architecture is detected from the
+    tensors and printed.
     """
-    given = {"a2b": a2b, "b2a": b2a}
-    files = {way: path for way, path in given.items() if path is not None}
+    files = {way: path for way, path in {"a2b": a2b, "b2a": b2a}.items() if path is not None}
     if (file is None) == (not files):
         raise UsageError("give either FILE, or --a2b and --b2a")
     if file is not None:
         files = {direction: file}
     plugins = console.plugins(context)
-    from cgkit.exchange.importing import described, import_weights
+    from cgkit.exchange.importing import describe, import_weights
 
     imported = import_weights(files, output, name=name, license=license, generator=generator, key=key, plugins=plugins)
     if as_json:
         console.print_json({"schema": 1, "folder": str(output), "found": imported.found})
         return
-    for way, told in imported.found.items():
-        console.message(f"{way}: {described(told)}")
+    for way, facts in imported.found.items():
+        console.message(f"{way}: {describe(facts)}")
     only = "" if "a2b" in imported.found else " --direction b2a"
     console.message(f"translate with: cgkit translate {output} IMAGES --output FOLDER{only}")

@@ -1,4 +1,4 @@
-"""`cgkit init`: a commented spec to begin with."""
+"""`cgkit init`: a commented spec to start from."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cgkit.errors import UsageError
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("spec.toml"), show_default=True, help="The file."
+    "--output", type=click.Path(path_type=Path), default=Path("spec.toml"), show_default=True, help="Spec to write."
 )
-@click.option("--force", is_flag=True, help="Replace the file where it exists.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def command(folders: tuple[Path, ...], output: Path, force: bool) -> None:
-    """Write a commented spec. Given two FOLDERS of images, look at them and fill in sizes and channels."""
+    """Write a commented spec. Given two FOLDERS of images, fill in their paths, sizes and channels."""
     if len(folders) not in (0, 2):
-        raise UsageError("give two folders, one for each domain, or none")
+        raise UsageError("give two folders, one per domain, or none")
     if output.exists() and not force:
-        raise UsageError(f"{output} exists already", hint="choose another --output, or replace it with --force")
+        raise UsageError(f"{output} already exists", hint="choose another --output, or overwrite it with --force")
     from cgkit.files.atomic import replace_text
     from cgkit.scaffolding.starter_spec import starter_spec
 

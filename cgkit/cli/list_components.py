@@ -1,4 +1,4 @@
-"""`cgkit list-components`: what a spec may name."""
+"""`cgkit list-components`: the components that a spec can name."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import itertools
 
 import click
 
-from cgkit.cli import console
+from cgkit.cli import console, options
 from cgkit.plugins import Plugins
 from cgkit.registry import Component
 
 
 @click.command("list-components")
-@click.option("--kind", callback=console.kind_argument, help="Only this kind, such as generator or adversarial_loss.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--kind", callback=console.kind_argument, help="List one kind only, e.g. generator or adversarial_loss.")
+@options.as_json
 @click.pass_context
 def command(context: click.Context, kind: str | None, as_json: bool) -> None:
-    """List what a spec may name: generators, discriminators, losses and more, of every installed plugin."""
+    """List the components that a spec can name: generators, discriminators, losses and more, with those of plugins."""
     plugins = console.plugins(context)
     components = [component for registry in plugins.registries for component in registry]
     if kind is not None:
         components = [component for component in components if component.kind.name == kind]
     if as_json:
-        console.print_json({"schema": 1, "components": [_as_json(component, plugins) for component in components]})
+        console.print_json({"schema": 1, "components": [_to_json(component, plugins) for component in components]})
     else:
-        _print_table(components, plugins)
+        _print(components, plugins)
 
 
-def _as_json(component: Component, plugins: Plugins) -> dict[str, object]:
+def _to_json(component: Component, plugins: Plugins) -> dict[str, object]:
     return {
         "kind": component.kind.name,
         "name": component.name,
@@ -38,7 +38,7 @@ def _as_json(component: Component, plugins: Plugins) -> dict[str, object]:
     }
 
 
-def _print_table(components: list[Component], plugins: Plugins) -> None:
+def _print(components: list[Component], plugins: Plugins) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -55,4 +55,4 @@ def _print_table(components: list[Component], plugins: Plugins) -> None:
             provider = f"{component.provider} {plugins.version_of(component.provider)}"
             table.add_row(*(Text(console.clean(cell)) for cell in (name, provider, component.summary)))
         out.print(table)
-    out.print("* used where a spec names none")
+    out.print("* default if a spec names none")

@@ -1,4 +1,4 @@
-"""The commands that plugins add: one plugin that fails at it leaves the others and the built-in ones alone."""
+"""Commands that plugins add. A plugin that fails to add its commands does not affect any other command."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from cgkit.cli import console
 from cgkit.registry import describe_exception
 
 
-def plugin_commands(context: click.Context, taken: Collection[str]) -> dict[str, click.Command]:
-    """Return the commands of all plugins by name, asking each plugin once; what is wrong is told in one line each.
+def plugin_commands(context: click.Context, reserved: Collection[str]) -> dict[str, click.Command]:
+    """Return the commands of all plugins by name; each plugin is called once, and problems are printed as warnings.
 
     Args:
-        context: any context of this call of the command line.
-        taken: names that no plugin may give to a command.
+        context: any context of this invocation.
+        reserved: names that plugins may not use.
     """
     state: dict[str, Any] = context.find_root().ensure_object(dict)
     if "commands" not in state:
-        state["commands"] = _collect(context, taken)
+        state["commands"] = _collect(context, reserved)
     commands: dict[str, click.Command] = state["commands"]
     return commands
 
 
-def _collect(context: click.Context, taken: Collection[str]) -> dict[str, click.Command]:
+def _collect(context: click.Context, reserved: Collection[str]) -> dict[str, click.Command]:
     commands: dict[str, click.Command] = {}
-    # Of two commands with one name that of the plugin that was loaded first stays.
+    # If two plugins add a command of the same name, the one loaded first wins.
     for name, hook in reversed(list(console.plugins(context).implementations("cgkit_commands"))):
         provider = name.partition(":")[0]
         group = click.Group()
         try:
-            # What a plugin prints must not end up in a command's output.
+            # A plugin's prints must not end up in the output of a command.
             with contextlib.redirect_stdout(sys.stderr):
                 hook(cli=group)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others go on
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             console.warning(f"plugin {provider} could not add its commands: {describe_exception(error)}")
             continue
         for command in group.commands:
-            if command in taken or command in commands:
-                console.warning(f"plugin {provider} adds a command {command!r}, but there is one of that name already")
+            if command in reserved or command in commands:
+                console.warning(f"plugin {provider} adds a command {command!r}, but that name is already taken")
         commands = {**group.commands, **commands}
-    return {command: commands[command] for command in sorted(commands) if command not in taken}
+    return {command: commands[command] for command in sorted(commands) if command not in reserved}

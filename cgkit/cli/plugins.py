@@ -1,4 +1,4 @@
-"""`cgkit plugins`: which there are, whether they keep the contract, and a new one."""
+"""`cgkit plugins`: list, check and create plugins."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cgkit.cli import console
-from cgkit.cli.whole_sentences import WholeSentences
+from cgkit.cli import console, options
+from cgkit.cli.full_help import FullHelpGroup
 from cgkit.errors import PluginError
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 MARKS = {"failed": "FAILED"}
 
 
-@click.group("plugins", cls=WholeSentences)
+@click.group("plugins", cls=FullHelpGroup)
 def command() -> None:
-    """List installed plugins, check that they keep the contract, or begin a new one."""
+    """List installed plugins, check them against the contracts, or create a new one."""
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 @click.pass_context
 def list_plugins(context: click.Context, as_json: bool) -> None:
-    """List every plugin that was found: ok, failed or blocked, and why."""
+    """List all plugins with their state: ok, failed or blocked, and why."""
     statuses = console.plugins(context).statuses
     if as_json:
         console.print_json({"schema": 1, "plugins": [asdict(status) for status in statuses]})
@@ -46,35 +46,37 @@ def list_plugins(context: click.Context, as_json: bool) -> None:
 
 @command.command("check")
 @click.argument("distribution")
-@click.option("--verbose", is_flag=True, help="Name the checks that passed, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--verbose", is_flag=True, help="Also list the checks that passed.")
+@options.as_json
 @click.pass_context
 def check(context: click.Context, distribution: str, verbose: bool, as_json: bool) -> int:
-    """Try everything that the contract asks for on every component of the package DISTRIBUTION.
+    """Run the conformance checks on every component of the package DISTRIBUTION.
 
-    The exit code is 4 where one fails.
+    The exit code is 4 if a check fails.
     """
     plugins = console.plugins(context)
     from cgkit.testing import check_plugin
 
     results = []
     for _, of_component in groupby(check_plugin(distribution, plugins), key=lambda result: result.component):
-        results += (made := list(of_component))
+        results += (component_results := list(of_component))
         if not as_json:
-            _print(made, verbose)
+            _print(component_results, verbose)
     if as_json:
         console.print_json({"schema": 1, "results": [asdict(result) for result in results]})
     elif not results:
-        click.echo("it provides no components")
+        click.echo(f"{console.clean(distribution)} provides no components")
     return PluginError.exit_code if any(result.outcome == "failed" for result in results) else 0
 
 
 @command.command("new")
 @click.argument("name")
 @click.option("--kind", required=True, callback=console.kind_argument, help="generator, adversarial_loss, source ...")
-@click.option("--output", type=click.Path(path_type=Path), default=Path(), help="Where its folder is made.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path(), help="Parent folder. [default: the current folder]"
+)
 def new(name: str, kind: str, output: Path) -> None:
-    """Write a complete package with one component NAME: it can be installed, tested and published."""
+    """Create a complete package with one component NAME, ready to install, test and publish."""
     from cgkit.contracts import kind_named
     from cgkit.scaffolding.packages import write_package
 
@@ -83,16 +85,16 @@ def new(name: str, kind: str, output: Path) -> None:
 
 
 def _print(results: list[CheckResult], verbose: bool) -> None:
-    """Print what came of the checks on one component; those that failed for one reason on one line."""
+    """Print the results for one component; checks that failed for the same reason share a line."""
     counts = Counter(result.outcome for result in results)
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    click.echo(console.clean(f"{results[0].component}: {told}"))
-    alike: dict[tuple[str, str], list[str]] = {}
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    click.echo(console.clean(f"{results[0].component}: {summary}"))
+    by_reason: dict[tuple[str, str], list[str]] = {}
     for result in results:
         if result.outcome != "passed":
-            alike.setdefault((result.outcome, result.reason), []).append(result.check)
+            by_reason.setdefault((result.outcome, result.reason), []).append(result.check)
         elif verbose:
             click.echo(f"  ok  {result.check}")
-    for (outcome, reason), (first, *others) in alike.items():
-        which = ", ".join((first, *others)) if verbose or not others else f"{first} and {len(others)} more"
-        click.echo(console.clean(f"  {MARKS.get(outcome, outcome)}  {which}: {reason}"))
+    for (outcome, reason), (first, *others) in by_reason.items():
+        checks = ", ".join((first, *others)) if verbose or not others else f"{first} and {len(others)} more"
+        click.echo(console.clean(f"  {MARKS.get(outcome, outcome)}  {checks}: {reason}"))

@@ -1,4 +1,4 @@
-"""Showing a run in the terminal: one line that moves, or a line now and then where there is no terminal."""
+"""Progress of a run on stderr: a progress bar in a terminal, otherwise a line every few seconds."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from cgkit.runs.reporter import Progress
 
 LINE_INTERVAL = 20.0
-"""Seconds between lines where the output is no terminal, so that a log stays readable."""
+"""Seconds between lines if stderr is not a terminal, so that a log stays readable."""
 
-_SHORT = {"adversarial": "adv", "cycle": "cycle", "identity": "idt", "discriminator": "disc", "penalty": "pen"}
+_SHORT_NAMES = {"adversarial": "adv", "cycle": "cycle", "identity": "idt", "discriminator": "disc", "penalty": "pen"}
 
 
 class RichReporter:
-    """Shows a run on stderr."""
+    """Reports the progress and messages of a run on stderr."""
 
     def __init__(self) -> None:
         self._console = console.stderr()
@@ -39,7 +39,7 @@ class RichReporter:
             self._bar.stop()
 
     def progress(self, progress: Progress) -> None:
-        """Show how the run stands."""
+        """Show the current progress."""
         if console.rank():
             return
         if self._console.is_terminal:
@@ -49,7 +49,7 @@ class RichReporter:
             console.message(f"step {progress.step}/{progress.steps}  {describe(progress)}")
 
     def message(self, text: str) -> None:
-        """Print a line."""
+        """Print a message."""
         if console.rank() == 0:
             self._console.print(console.clean(text))
 
@@ -68,13 +68,13 @@ class RichReporter:
 
 
 def describe(progress: Progress) -> str:
-    """Return the losses (both directions summed), the speed, the time left and the share of waiting as one line."""
+    """Return the losses (summed over directions), speed, time left and share of time waiting for data, as one line."""
     sums: dict[str, float] = {}
     for name, value in progress.losses.items():
-        short = _SHORT.get(name.split("_", maxsplit=1)[0], name)
+        short = _SHORT_NAMES.get(name.split("_", maxsplit=1)[0], name)
         sums[short] = sums.get(short, 0.0) + value
     losses = " ".join(f"{name} {value:.3f}" for name, value in sums.items())
     minutes, seconds = divmod(round(progress.seconds_left), 60)
     hours, minutes = divmod(minutes, 60)
     left = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-    return f"{losses}  {progress.images_per_second:.1f} images/s  {left} left  waiting {progress.waiting:.0%}"
+    return f"{losses}  {progress.images_per_second:.1f} images/s  {left} left  {progress.waiting:.0%} waiting for data"

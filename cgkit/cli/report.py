@@ -11,12 +11,12 @@ from cgkit.cli import console
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), help="The page. [default: report.html in RUN]")
+@click.option("--output", type=click.Path(path_type=Path), help="File to write. [default: RUN/report.html]")
 @click.pass_context
 def command(context: click.Context, run: Path, output: Path | None) -> None:
-    """Write the page of RUN anew: its images over time, scores, curves and settings, in one HTML file.
+    """Write the report of RUN: one HTML file with its images over time, scores, curves and settings.
 
-    RUN may be unfinished, and parts of it may be missing: the page says so in their place.
+    RUN may be unfinished or incomplete; the report says what is missing.
     """
     from cgkit.report.report import write_report
 

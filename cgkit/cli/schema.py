@@ -1,4 +1,4 @@
-"""`cgkit schema`: what an editor needs to complete and check a spec."""
+"""`cgkit schema`: the JSON Schema with which editors complete and check a spec."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cgkit.cli import console
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path), help="The file to write. [default: standard output]")
+@click.option("--output", type=click.Path(path_type=Path), help="File to write. [default: standard output]")
 @click.pass_context
 def command(context: click.Context, output: Path | None) -> None:
-    """Print the JSON Schema of a spec, with the options of every installed component.
+    """Print the JSON Schema of a spec, including the options of every installed component.
 
-    With the line `#:schema ./spec.schema.json` at its top, editors that know TOML complete and check a spec.
+    TOML editors complete and check a spec whose first line is `#:schema ./spec.schema.json`.
     """
     from cgkit.spec.schema import spec_schema
 
@@ -28,4 +28,4 @@ def command(context: click.Context, output: Path | None) -> None:
 
     output.parent.mkdir(parents=True, exist_ok=True)
     replace_text(output, json.dumps(schema, indent=2) + "\n")
-    console.message(f"wrote {output}; begin a spec beside it with: #:schema ./{output.name}")
+    console.message(f"wrote {output}; start specs in the same folder with the line: #:schema ./{output.name}")

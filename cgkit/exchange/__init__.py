@@ -1,1 +1,1 @@
-"""Models that come from elsewhere, and models for use elsewhere."""
+"""Models from other programs, and models for other programs."""

@@ -1,4 +1,4 @@
-"""Whether an exported network still computes what the generator computes."""
+"""Whether an exported network computes the same as the generator."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from cgkit.errors import CheckpointError
 
 LIMIT = 1e-4
-"""The largest difference that is let pass, in [0, 1]: a fortieth of a level of 8 bits."""
+"""Largest accepted difference in [0, 1]: a fortieth of an 8-bit level."""
 
-_IN_STRIDES = ((1, 2, 3), (3, 3, 2), (2, 5, 4))
-"""Images, and their height and width in strides: one and several, high and wide, odd multiples and even ones."""
+_SHAPES_IN_STRIDES = ((1, 2, 3), (3, 3, 2), (2, 5, 4))
+"""Number of images, height and width in strides: single and batched, tall and wide, odd and even multiples."""
 
 
 class OnUnitRange(nn.Module):
-    """A generator as a function from images in [0, 1] to images in [0, 1], float32."""
+    """A generator as a float32 function from images in [0, 1] to images in [0, 1]."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -33,11 +33,11 @@ class OnUnitRange(nn.Module):
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two networks were apart.
+    """The difference between the outputs of two networks.
 
     Attributes:
-        difference: the largest, over all images and pixels.
-        shapes: those of the images, `(N, C, H, W)`.
+        difference: the largest absolute difference over all images and pixels.
+        shapes: shapes of the compared images, `(N, C, H, W)`.
     """
 
     difference: float
@@ -46,38 +46,38 @@ class Comparison:
 
 @torch.inference_mode()
 def compare(network: nn.Module, other: Callable[[Tensor], Tensor], shapes: tuple[tuple[int, ...], ...]) -> Comparison:
-    """Compare what two networks make of images of those shapes.
+    """Compare the outputs of two networks on images of the given shapes.
 
     Raises:
-        CheckpointError: they are further apart than `LIMIT`, or the other one cannot take such images.
+        CheckpointError: the outputs differ by more than `LIMIT`, or `other` fails on such images.
     """
     largest = 0.0
-    for images in _images(shapes):
+    for images in _draw_images(shapes):
         try:
-            made = other(images)
-        except Exception as error:  # whatever runs an exported network raises anything
-            raise CheckpointError(f"the export cannot take images of {tuple(images.shape)}: {error}") from error
-        difference = float((network(images) - made).abs().max())
-        if not difference <= LIMIT:  # nan, too
+            translations = other(images)
+        except Exception as error:  # the runtime of an exported network may raise anything
+            raise CheckpointError(f"the export fails on images of shape {tuple(images.shape)}: {error}") from error
+        difference = float((network(images) - translations).abs().max())
+        if not difference <= LIMIT:  # also true for nan
             raise CheckpointError(
-                f"the export is {difference:.1e} from the generator on images of {tuple(images.shape)}, "
-                f"more than {LIMIT:.0e}"
+                f"the export differs from the generator by {difference:.1e} on images of shape {tuple(images.shape)}; "
+                f"the limit is {LIMIT:.0e}"
             )
         largest = max(largest, difference)
     return Comparison(largest, shapes)
 
 
 def shapes_to_compare(channels: int, stride: int, size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
-    """Return the shapes to compare on: small ones of several kinds, and that of training, or what is just above it."""
-    small = [(number, channels, stride * height, stride * width) for number, height, width in _IN_STRIDES]
+    """Return the shapes to compare on: several small ones, and the training size rounded up to the stride."""
+    small = [(number, channels, stride * height, stride * width) for number, height, width in _SHAPES_IN_STRIDES]
     height, width = (max(2, -(-side // stride)) * stride for side in size)
     return (*small, (1, channels, height, width))
 
 
-def _images(shapes: tuple[tuple[int, ...], ...]) -> Iterator[Tensor]:
-    """Yield images with broad shapes and fine noise, as photographs have, the same ones every time."""
-    draws = torch.Generator().manual_seed(0)
+def _draw_images(shapes: tuple[tuple[int, ...], ...]) -> Iterator[Tensor]:
+    """Yield reproducible random images with coarse structure and fine noise, as photographs have."""
+    rng = torch.Generator().manual_seed(0)
     for number, channels, height, width in shapes:
-        coarse = torch.rand(number, channels, 4, 4, generator=draws)
+        coarse = torch.rand(number, channels, 4, 4, generator=rng)
         smooth = F.interpolate(coarse, (height, width), mode="bilinear")
-        yield 0.8 * smooth + 0.2 * torch.rand(number, channels, height, width, generator=draws)
+        yield 0.8 * smooth + 0.2 * torch.rand(number, channels, height, width, generator=rng)

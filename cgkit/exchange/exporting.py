@@ -1,4 +1,4 @@
-"""A model for use elsewhere: what `cgkit export` does."""
+"""Export of a generator to other programs: what `cgkit export` does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
+from importlib.metadata import version
 from pathlib import Path
 
 from cgkit.errors import ResourceError, UsageError
@@ -19,19 +19,19 @@ from cgkit.plugins import Plugins, load_plugins
 from cgkit.spec import Use
 
 FORMATS = {"onnx": "onnx_file", "torch-export": "torch_program", "published": "published_file"}
-"""What can be written, and the module that does it."""
+"""The formats, and the module that writes each."""
 
 
 @dataclass(frozen=True)
 class Export:
-    """What is written, and where.
+    """A generator to be exported.
 
     Attributes:
-        network: the generator, as a function on [0, 1].
+        network: the generator as a function on [0, 1].
         name: the generator component.
-        shapes: those to compare on.
+        shapes: image shapes to compare on.
         stride: height and width are multiples of it.
-        about: what goes into the file beside the network.
+        metadata: facts to store in the file.
         plugins: the loaded plugins.
     """
 
@@ -39,13 +39,13 @@ class Export:
     name: str
     shapes: tuple[tuple[int, ...], ...]
     stride: int
-    about: dict[str, str]
+    metadata: dict[str, str]
     plugins: Plugins
 
-    def about_with(self, comparison: Comparison) -> dict[str, str]:
-        """Return what goes into the file, once it has been compared."""
+    def metadata_with(self, comparison: Comparison) -> dict[str, str]:
+        """Return the metadata including the result of the comparison."""
         shapes = json.dumps(comparison.shapes)
-        return {**self.about, "largest_difference": f"{comparison.difference:.3g}", "compared_on": shapes}
+        return {**self.metadata, "largest_difference": f"{comparison.difference:.3g}", "compared_on": shapes}
 
 
 def export_model(
@@ -57,28 +57,28 @@ def export_model(
     weights: Weights | None = None,
     plugins: Plugins | None = None,
 ) -> Comparison:
-    """Write the generator of one direction for another program, and return how far that is from the generator.
+    """Write the generator of one direction for another program and return how closely the file reproduces it.
 
     Args:
         run_or_model: a run folder or a model folder.
-        file: what to write; it must not exist.
-        format: one of `FORMATS`. `onnx` and `torch-export` take images in [0, 1] and make such, with any number of
-            images and any height and width that are multiples of the generator's stride; `published` is a state dict
-            under the names of the published code.
+        file: the file to write; it must not exist.
+        format: one of `FORMATS`. `onnx` and `torch-export` map images in [0, 1] to images in [0, 1], for any batch
+            size and any height and width that are multiples of the generator's stride; `published` is a state dict
+            with the tensor names of the published code.
         direction: `a2b` or `b2a`.
-        weights: `ema` or `raw`; by default the moving average where there is one.
+        weights: `ema` or `raw`; by default the moving average if there is one.
         plugins: the loaded plugins; by default all that are installed.
 
     Raises:
-        CheckpointError: there is no such model, the generator cannot be written so, or what was written does not
-            compute the same.
-        UsageError: the file exists, there is no such format, or what it needs is not installed.
+        CheckpointError: there is no such model, the generator has no such form, or the exported file computes
+            something else.
+        UsageError: the file exists, the format is unknown, or a package it needs is not installed.
         ResourceError: the file cannot be written.
     """
     if format not in FORMATS:
-        raise UsageError(f"there is no format {format!r}", hint=f"there are: {', '.join(FORMATS)}")
+        raise UsageError(f"unknown format {format!r}", hint=f"choose one of: {', '.join(FORMATS)}")
     if file.exists():
-        raise UsageError(f"{file} exists already", hint="choose another --output, or remove it")
+        raise UsageError(f"{file} already exists", hint="choose another --output, or remove it")
     plugins = plugins or load_plugins()
     folder = find_model(run_or_model)
     info = read_model(folder, plugins)
@@ -86,8 +86,8 @@ def export_model(
     use = (info.spec.generator.a2b if direction == "a2b" else info.spec.generator.b2a) or Use()
     channels = info.spec.data.channels[0 if direction == "a2b" else 1]
     stride = int(getattr(generator, "stride", 1))
-    about = {
-        "cgkit": metadata.version("cgkit"),
+    metadata = {
+        "cgkit": version("cgkit"),
         "direction": direction,
         "weights": weights or ("ema" if info.averaged else "raw"),
         "step": str(info.step),
@@ -96,7 +96,7 @@ def export_model(
         "spec": json.dumps(info.spec.to_json()),
     }
     shapes = shapes_to_compare(channels, stride, info.spec.data.size)
-    export = Export(OnUnitRange(generator), str(use.name), shapes, stride, about, plugins)
+    export = Export(OnUnitRange(generator), str(use.name), shapes, stride, metadata, plugins)
     write: Callable[[Export, Path], Comparison] = importlib.import_module(f"cgkit.exchange.{FORMATS[format]}").write
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Weights from elsewhere as a model folder: what `cgkit import` does."""
+"""Import of weights from other programs as a model folder: what `cgkit import` does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cgkit.checkpoints import load_strictly
 from cgkit.engine.assembly import build_generator
 from cgkit.errors import CheckpointError, ResourceError, SpecError, UsageError
 from cgkit.exchange.foreign_files import read_foreign
-from cgkit.exchange.recognition import Found, recognise
+from cgkit.exchange.recognition import Match, recognise
 from cgkit.models.folder import write_model
 from cgkit.models.info import ModelInfo
 from cgkit.plugins import Plugins, load_plugins
@@ -29,11 +29,11 @@ from cgkit.spec.providers import providers_used
 
 @dataclass(frozen=True)
 class Imported:
-    """What came of an import.
+    """The result of an import.
 
     Attributes:
         folder: the model folder.
-        found: by direction, the generator, its options and parameters, and the file that it was in, as JSON values.
+        found: for each direction, the generator, its options and parameters, and the source file, as JSON values.
     """
 
     folder: Path
@@ -50,52 +50,56 @@ def import_weights(
     key: str | None = None,
     plugins: Plugins | None = None,
 ) -> Imported:
-    """Write the weights of files as a model folder, all or nothing; `Translator.load` and `cgkit translate` take it.
+    """Write weights as a model folder that `Translator.load` and `cgkit translate` accept, all or nothing.
 
     Args:
-        files: a file of weights for each direction, or for one.
-        output: the folder, which must not exist or be empty.
-        name: what the model is called; by default as the first file is.
+        files: a file of weights for one or both directions.
+        output: the model folder; it must not exist or be empty.
+        name: the model's name; by default that of the first file.
         license: the licence of the weights, for the model card.
-        generator: the generator that the weights are of; by default every one is asked.
-        key: what the names of the tensors begin with, where a file holds several networks.
+        generator: the generator that the weights belong to; by default all generators are asked.
+        key: prefix of the tensor names, if a file holds several networks.
         plugins: the loaded plugins; by default all that are installed.
 
     Raises:
-        CheckpointError: a file is damaged or refused, or no generator knows what is in it; nothing was written.
-        UsageError: the folder holds something, or a choice has to be made.
+        CheckpointError: a file is damaged or refused, or no generator recognises its tensors; nothing was written.
+        UsageError: the folder is not empty, or the choice of network or generator is ambiguous.
         ResourceError: the folder cannot be written.
     """
     plugins = plugins or load_plugins()
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UsageError(f"{output} holds something already", hint="choose another --output")
-    found = {}
+        raise UsageError(f"{output} exists and is not empty", hint="choose another --output")
+    matches = {}
     for direction, file in files.items():
         tensors = read_foreign(file)
         try:
-            found[direction] = recognise(tensors, plugins, generator=generator, key=key)
+            matches[direction] = recognise(tensors, plugins, generator=generator, key=key)
         except (CheckpointError, UsageError) as error:
             raise type(error)(f"{file}: {error.message}", hint=error.hint) from error
-    spec = _spec(found, name or _name_from(next(iter(files.values()))), license, plugins)
-    generators = {way: _generator(spec, one, way, files[way], plugins) for way, one in found.items()}
-    told = {way: _told(one, generators[way], files[way]) for way, one in found.items()}
-    info = ModelInfo(spec, 0, False, tuple(found), tuple(_in_words(way, one) for way, one in told.items()))
+    spec = _make_spec(matches, name or _model_name(next(iter(files.values()))), license, plugins)
+    generators = {way: _load_generator(spec, match, way, files[way], plugins) for way, match in matches.items()}
+    found = {way: _collect_facts(match, generators[way], files[way]) for way, match in matches.items()}
+    info = ModelInfo(
+        spec, 0, False, tuple(matches), tuple(_describe_source(way, facts) for way, facts in found.items())
+    )
     _write(output, generators, info, providers_used(spec, plugins))
-    return Imported(output, told)
+    return Imported(output, found)
 
 
-def _spec(found: Mapping[str, Found], name: str, license: str | None, plugins: Plugins) -> Spec:
-    """Return a spec whose generators are those that were found."""
+def _make_spec(matches: Mapping[str, Match], name: str, license: str | None, plugins: Plugins) -> Spec:
+    """Return a spec with the recognised generators."""
     channels = {}
-    for direction, one in found.items():
-        ways = (one.recognised.in_channels, one.recognised.out_channels)
-        channels[direction] = ways if direction == "a2b" else ways[::-1]
+    for direction, match in matches.items():
+        pair = (match.recognised.in_channels, match.recognised.out_channels)
+        channels[direction] = pair if direction == "a2b" else pair[::-1]
     a, b = next(iter(channels.values()))
     if len(set(channels.values())) > 1:
-        said = " and ".join(f"{way} {pair[0]} of a and {pair[1]} of b" for way, pair in channels.items())
-        raise CheckpointError(f"the two files do not belong together: {said} channels")
+        both = " and ".join(f"{way} has a = {pair[0]}, b = {pair[1]}" for way, pair in channels.items())
+        raise CheckpointError(f"the two files do not belong together: their channels differ, {both}")
     registry = plugins.registries.generators
-    uses = {way: {"name": registry.reference(one.component), **one.recognised.options} for way, one in found.items()}
+    uses = {
+        way: {"name": registry.reference(match.component), **match.recognised.options} for way, match in matches.items()
+    }
     values: dict[str, Any] = {
         "name": name,
         "data": {"channels": {"a": a, "b": b}},
@@ -110,54 +114,54 @@ def _spec(found: Mapping[str, Found], name: str, license: str | None, plugins: P
         if any(problem.path in ("name", "license") for problem in error.problems):
             raise
         reasons = "; ".join(f"{problem.path} {problem.message}" for problem in error.problems)
-        raise CheckpointError(f"the network that was found cannot be built: {reasons}") from error
+        raise CheckpointError(f"the recognised network cannot be built: {reasons}") from error
 
 
-def _generator(spec: Spec, found: Found, direction: str, file: Path, plugins: Plugins) -> nn.Module:
+def _load_generator(spec: Spec, match: Match, direction: str, file: Path, plugins: Plugins) -> nn.Module:
     generator = build_generator(spec, plugins, direction)
     own = generator.state_dict()
     state = {
-        name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in found.recognised.state.items()
+        name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in match.recognised.state.items()
     }
-    load_strictly(generator, state, what=f"{found.component} for {file}")
+    load_strictly(generator, state, what=f"{match.component} for {file}")
     return generator.eval()
 
 
-def _told(found: Found, generator: nn.Module, file: Path) -> dict[str, Any]:
-    recognised = found.recognised
+def _collect_facts(match: Match, generator: nn.Module, file: Path) -> dict[str, Any]:
+    recognised = match.recognised
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     parameters = sum(parameter.numel() for parameter in generator.parameters())
     remarks = list(recognised.remarks)
-    if found.numbers > sum(tensor.numel() for tensor in recognised.state.values()):
-        remarks.insert(0, f"the file has {found.numbers:,}, those without an effect included")
+    if match.numbers > sum(tensor.numel() for tensor in recognised.state.values()):
+        remarks.insert(0, f"the file has {match.numbers:,}, including some that have no effect")
     return {
         "file": os.fspath(file),
         "sha256": digest,
-        "key": found.key,
-        "generator": found.component.name,
+        "key": match.key,
+        "generator": match.component.name,
         "options": dict(recognised.options),
         "channels": [recognised.in_channels, recognised.out_channels],
         "parameters": parameters,
-        "numbers": found.numbers,
+        "numbers": match.numbers,
         "remarks": remarks,
     }
 
 
-def described(told: Mapping[str, Any]) -> str:
-    """Return in words what was found for a direction."""
-    values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in told["options"].items()}
+def describe(facts: Mapping[str, Any]) -> str:
+    """Return a sentence about the network found for one direction, from `Imported.found`."""
+    values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts["options"].items()}
     options = ", ".join(f"{name} {value}" for name, value in values.items())
-    channels = " to ".join(map(str, told["channels"]))
-    network = f"{told['generator']} ({options}), {channels} channels, {told['parameters']:,} parameters"
-    return "; ".join([network, *told["remarks"]])
+    channels = " to ".join(map(str, facts["channels"]))
+    network = f"{facts['generator']} ({options}), {channels} channels, {facts['parameters']:,} parameters"
+    return "; ".join([network, *facts["remarks"]])
 
 
-def _in_words(direction: str, told: Mapping[str, Any]) -> str:
-    return f"{direction} from {Path(told['file']).name} (sha256 {told['sha256'][:16]}): {described(told)}"
+def _describe_source(direction: str, facts: Mapping[str, Any]) -> str:
+    return f"{direction} from {Path(facts['file']).name} (sha256 {facts['sha256'][:16]}): {describe(facts)}"
 
 
-def _name_from(file: Path) -> str:
+def _model_name(file: Path) -> str:
     return re.sub(r"[^\w. -]", "-", file.stem).lstrip(".- ")[:100] or "imported"
 
 
@@ -166,7 +170,7 @@ def _write(output: Path, generators: Mapping[str, nn.Module], info: ModelInfo, p
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         write_model(temporary, generators, info, providers)
-        temporary.replace(output)  # over an empty folder, too
+        temporary.replace(output)  # also works if the folder exists and is empty
     except OSError as error:
         raise ResourceError(f"{output} cannot be written: {error.strerror or error}") from error
     finally:

@@ -1,4 +1,4 @@
-"""A generator as an ONNX file."""
+"""Export of a generator to ONNX."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cgkit.errors import UsageError
 from cgkit.exchange.comparing import Comparison, compare
-from cgkit.exchange.tracing import dimensions, example, quietly
+from cgkit.exchange.tracing import dynamic_shapes, example_images, quiet_tracing
 
 if TYPE_CHECKING:
     from cgkit.exchange.exporting import Export
@@ -19,25 +19,25 @@ INPUT, OUTPUT = "images", "translations"
 
 
 def write(export: Export, file: Path) -> Comparison:
-    """Write a generator as an ONNX file, run that with ONNX Runtime, and return how far it is from the generator.
+    """Write a generator as an ONNX file and compare its output under ONNX Runtime with the generator's.
 
-    What was compared, and the spec, are in the file's metadata.
+    The result of the comparison and the spec are stored in the file's metadata.
 
     Raises:
         UsageError: the packages of the extra `onnx` are not installed.
-        CheckpointError: the generator has no such form, or the file does not compute the same.
+        CheckpointError: the generator cannot be converted, or the file computes something else.
     """
     try:
         import onnxruntime
         import onnxscript  # noqa: F401 - torch's exporter imports it
     except ImportError as error:
         raise UsageError(f"{error.name} is not installed", hint='pip install "cgkit[onnx]"') from error
-    with quietly("ONNX"):
+    with quiet_tracing("ONNX"):
         program = torch.onnx.export(
             export.network,
-            (example(export),),
+            (example_images(export),),
             dynamo=True,
-            dynamic_shapes=dimensions(export),
+            dynamic_shapes=dynamic_shapes(export),
             input_names=[INPUT],
             output_names=[OUTPUT],
             verbose=False,
@@ -50,6 +50,6 @@ def write(export: Export, file: Path) -> Comparison:
         return torch.from_numpy(session.run([OUTPUT], {INPUT: images.numpy()})[0])
 
     comparison = compare(export.network, run, export.shapes)
-    program.model.metadata_props.update(export.about_with(comparison))
+    program.model.metadata_props.update(export.metadata_with(comparison))
     program.save(file)
     return comparison

@@ -1,4 +1,4 @@
-"""A generator's weights as the published code of its family saves them."""
+"""Export of a generator's weights in the format of the published code."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 def write(export: Export, file: Path) -> Comparison:
-    """Write a generator's weights with torch.save, read them as an import does, and return the difference.
+    """Write a generator's weights with torch.save, import them again, and compare the two networks.
 
     Raises:
-        CheckpointError: the published code has no such generator, or what is read is another network.
+        CheckpointError: the published code has no such generator, or the imported network computes something else.
     """
     published = getattr(export.network.generator, "published_tensors", None)
     if published is None:
-        raise CheckpointError(f'generator "{export.name}" does not say by what names others know its weights')
+        raise CheckpointError(f'generator "{export.name}" does not define published tensor names')
     try:
         tensors = OrderedDict((name, tensor.cpu().clone()) for name, tensor in published().items())
     except ValueError as error:
-        raise CheckpointError(f'generator "{export.name}" cannot be written under published names: {error}') from error
+        raise CheckpointError(f'generator "{export.name}" cannot be written with published names: {error}') from error
     with file.open("wb") as opened:
         torch.save(tensors, opened)
-    found = recognise(read_foreign(file), export.plugins, generator=export.name)
-    recognised = found.recognised
-    again = build(found.component, recognised.in_channels, recognised.out_channels, options=recognised.options)
-    load_strictly(again, dict(recognised.state), what=export.name)
-    return compare(export.network, OnUnitRange(again), export.shapes)
+    match = recognise(read_foreign(file), export.plugins, generator=export.name)
+    recognised = match.recognised
+    imported = build(match.component, recognised.in_channels, recognised.out_channels, options=recognised.options)
+    load_strictly(imported, dict(recognised.state), what=export.name)
+    return compare(export.network, OnUnitRange(imported), export.shapes)

@@ -1,7 +1,7 @@
-"""A process of its own in which a file that may be hostile is read, and its tensors are written as safetensors.
+"""A separate process that reads a possibly hostile file and writes its tensors as safetensors.
 
-`cgkit.exchange.foreign_files` starts it as a script. It imports nothing of the package, and torch only once the file's
-table of contents has been looked at.
+`cgkit.exchange.foreign_files` starts this module as a script. It imports nothing else of cgkit, and imports torch only
+after checking the file's table of contents.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 REFUSED = 3
-"""The exit code where the last line on stderr says why."""
+"""Exit code if the file is refused; the last line of stderr gives the reason."""
 
 _ZIP = b"PK\x03\x04"
 _CONTENTS_MEMORY = 1 << 30
-"""Bytes of memory in which a table of contents must fit."""
-_DEEPEST = 6
-_MOST_TENSORS = 100_000
-_SEVERAL_NAMES = 4
-"""How many times the file's size its tensors may have: one may go by several names."""
+"""Bytes of memory for reading the table of contents."""
+_MAX_DEPTH = 6
+_MAX_TENSORS = 100_000
+_MAX_EXPANSION = 4
+"""Largest total size of the tensors relative to the file: one tensor may have several names."""
 
 
 class RefusedError(Exception):
-    """The file is not read, for a reason in words."""
+    """The file is refused; the message says why."""
 
 
 def main(file: Path, output: Path) -> None:
     """Read the tensors of a file and write them to another, or exit with `REFUSED`."""
     try:
         check_archive(file)
-        import torch  # noqa: F401 - takes its memory before the limit is set
+        import torch  # noqa: F401 - allocates its memory before the limit is set
         from safetensors.torch import save_file
 
         size = file.stat().st_size
@@ -52,12 +52,12 @@ def main(file: Path, output: Path) -> None:
 
 
 def check_archive(file: Path) -> None:
-    """Check what a zip file says of its parts, before any of them is read; other files pass.
+    """Check the claimed sizes in a zip file before anything is unpacked; other files pass.
 
-    torch.save compresses nothing, so the parts cannot be larger than the file.
+    torch.save does not compress, so the parts cannot be larger than the file.
 
     Raises:
-        RefusedError: they claim to be, or the table of contents is damaged.
+        RefusedError: the parts claim to be larger, or the table of contents is damaged.
     """
     with file.open("rb") as opened:
         if opened.read(len(_ZIP)) != _ZIP:
@@ -74,84 +74,85 @@ def check_archive(file: Path) -> None:
     size = file.stat().st_size
     if claimed > size:
         raise RefusedError(
-            f"its parts would be {claimed:,} bytes unpacked, more than the {size:,} of the file: weights are saved "
-            "without compression"
+            f"its parts would unpack to {claimed:,} bytes, but the file has {size:,}; weights are saved uncompressed"
         )
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file by name, in memory of their own; the names in nested tables are joined with dots.
+    """Return copies of the tensors in a file by name; keys of nested dictionaries are joined with dots.
 
     Raises:
-        RefusedError: it asks for anything but tensors and plain values, is damaged, or its tensors are larger than it.
+        RefusedError: the file is damaged, needs more than tensors and plain values, or its tensors are larger than it.
     """
     import torch
 
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise RefusedError(_explained(error)) from error
+        raise RefusedError(_explain(error)) from error
     except MemoryError:
         raise
-    except Exception as error:  # a hostile or damaged file may make it raise anything
+    except Exception as error:  # a hostile or damaged file may raise anything
         raise RefusedError(f"it cannot be read: {type(error).__name__}: {error}") from error
-    found: dict[str, Tensor] = {}
-    for name, tensor in _tensors_in(content):
-        if name in found or len(found) == _MOST_TENSORS:
-            raise RefusedError(f"{name!r} is there twice" if name in found else f"over {_MOST_TENSORS:,} tensors")
-        found[name] = _plain(name, tensor)
-    if not found:
-        raise RefusedError("there is no tensor in it")
-    total = sum(tensor.numel() * tensor.element_size() for tensor in found.values())
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in _iterate_tensors(content):
+        if name in tensors:
+            raise RefusedError(f"the name {name!r} occurs twice")
+        if len(tensors) == _MAX_TENSORS:
+            raise RefusedError(f"it holds more than {_MAX_TENSORS:,} tensors")
+        tensors[name] = _check_plain(name, tensor)
+    if not tensors:
+        raise RefusedError("it holds no tensor")
+    total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     size = file.stat().st_size
-    if total > _SEVERAL_NAMES * size:
-        raise RefusedError(f"its tensors would take {total:,} bytes, and the file has {size:,}")
-    return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in found.items()}
+    if total > _MAX_EXPANSION * size:
+        raise RefusedError(f"its tensors would take {total:,} bytes, but the file has only {size:,}")
+    return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
 
 
-def _tensors_in(content: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Yield the tensors in nested tables; other values (an epoch, a learning rate) are passed over."""
+def _iterate_tensors(content: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield the tensors in nested dictionaries with their names; other values (epoch, learning rate) are skipped."""
     import torch
 
     if isinstance(content, torch.Tensor):
         yield prefix or "tensor", content
-    elif isinstance(content, Mapping) and depth < _DEEPEST:
+    elif isinstance(content, Mapping) and depth < _MAX_DEPTH:
         for key, value in content.items():
             if isinstance(key, str):
-                yield from _tensors_in(value, f"{prefix}.{key}" if prefix else key, depth + 1)
+                yield from _iterate_tensors(value, f"{prefix}.{key}" if prefix else key, depth + 1)
 
 
-def _plain(name: str, tensor: Tensor) -> Tensor:
+def _check_plain(name: str, tensor: Tensor) -> Tensor:
     import torch
 
-    kinds = (torch.Tensor, torch.nn.Parameter)
-    # Of a tensor that lies elsewhere, or in another form, not even the size can be trusted.
+    # The size of a tensor on another device or in another layout cannot be trusted.
     if (
-        type(tensor) not in kinds
+        type(tensor) not in (torch.Tensor, torch.nn.Parameter)
         or tensor.layout != torch.strided
         or tensor.device.type != "cpu"
         or tensor.is_quantized
     ):
-        raise RefusedError(f"{name!r} is no plain tensor ({type(tensor).__name__}, {tensor.layout}, {tensor.device})")
+        kind = f"{type(tensor).__name__}, {tensor.layout}, {tensor.device}"
+        raise RefusedError(f"{name!r} is not a plain tensor ({kind})")
     return tensor.detach()
 
 
-def _explained(error: Exception) -> str:
-    asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if asked:
-        return f"it asks for {asked[1]}, and only tensors and plain values are read; save the network's state_dict()"
+def _explain(error: Exception) -> str:
+    requested = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if requested:
+        return f"it needs {requested[1]}, but only tensors and plain values are read; save the network's state_dict()"
     return f"it is damaged, or holds more than tensors and plain values: {error}"
 
 
 def _limit_resources(size: int) -> None:
-    """Let this process have what reading a file of that size takes, and not much more."""
-    memory = _address_space() + (512 << 20) + 3 * _SEVERAL_NAMES * size
+    """Limit this process to slightly more than what reading a file of that size takes."""
+    memory = _address_space() + (512 << 20) + 3 * _MAX_EXPANSION * size
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + 30 + size // (20 << 20)
     limits = {
         resource.RLIMIT_AS: memory,
         resource.RLIMIT_CPU: seconds,
-        resource.RLIMIT_FSIZE: (64 << 20) + _SEVERAL_NAMES * size,
+        resource.RLIMIT_FSIZE: (64 << 20) + _MAX_EXPANSION * size,
         resource.RLIMIT_CORE: 0,
     }
     for limit, value in limits.items():
@@ -161,7 +162,7 @@ def _limit_resources(size: int) -> None:
 
 
 def _address_space() -> int:
-    """Return how many bytes of addresses this process has; 0 where that cannot be known, so that torch needs room."""
+    """Return the bytes of this process's address space, or an estimate large enough for torch if it is unknown."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

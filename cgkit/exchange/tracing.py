@@ -1,4 +1,4 @@
-"""A network as a graph of operations, for any number of images of any height and width."""
+"""Tracing of a generator for any batch size, height and width."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from cgkit.exchange.exporting import Export
 
 
-def example(export: Export) -> Tensor:
-    """Return images to trace with: two, since with one the number would be taken for a constant."""
+def example_images(export: Export) -> Tensor:
+    """Return images to trace with: two, because the tracer would treat a batch size of one as a constant."""
     return torch.rand(2, export.shapes[0][1], 3 * export.stride, 4 * export.stride)
 
 
-def dimensions(export: Export) -> tuple[dict[int, Any]]:
-    """Return what may vary: the number of images, and how often the stride goes into height and width.
+def dynamic_shapes(export: Export) -> tuple[dict[int, Any]]:
+    """Return the dynamic dimensions: the batch size, and height and width in multiples of the stride.
 
-    Twice at least, because what depends on there being more than one pixel is decided when it is traced.
+    Both sides are at least two strides, because code that branches on a side of one pixel is decided while tracing.
     """
     return ({0: Dim("n", min=1), 2: export.stride * Dim("h", min=2), 3: export.stride * Dim("w", min=2)},)
 
 
 @contextlib.contextmanager
-def quietly(what: str) -> Iterator[None]:
-    """Keep a tracer's remarks away from the user, who is told what failed, and nothing else.
+def quiet_tracing(form: str) -> Iterator[None]:
+    """Silence the tracer, and report a failure as one error that names the form being written.
 
     Raises:
         CheckpointError: the network cannot be traced.
@@ -48,8 +48,8 @@ def quietly(what: str) -> Iterator[None]:
             yield
     except CgkitError:
         raise
-    except Exception as error:  # a network may do anything, and a tracer raise anything
+    except Exception as error:  # networks and tracers may raise anything
         first = (str(error).strip().splitlines() or [""])[0]
-        raise CheckpointError(f"the generator cannot be written as {what}: {type(error).__name__}: {first}") from error
+        raise CheckpointError(f"the generator cannot be written as {form}: {type(error).__name__}: {first}") from error
     finally:
         logger.setLevel(level)

@@ -1,1 +1,1 @@
-"""Starting a plugin package of one's own."""
+"""Files that cgkit writes for a user to start from: a spec, or a plugin package."""

@@ -1,4 +1,4 @@
-"""What a folder of images looks like: what `cgkit init` makes of it."""
+"""Survey of a folder of images, from which `cgkit init` fills in a spec."""
 
 from __future__ import annotations
 
@@ -15,74 +15,75 @@ from cgkit.images.header import ImageHeader
 from cgkit.images.pixels import Range
 from cgkit.images.reading import extremes_of
 
-LOOKED_INTO = 64
-"""Of how many images the values are looked at; evenly spread over the folder."""
+SAMPLE_SIZE = 64
+"""Maximum number of images whose values are read, evenly spread over the folder."""
 
-ROUNDED_FROM = 10
-"""How far a range must reach for whole numbers to be proposed as its ends."""
+MIN_ROUNDED_SPAN = 10
+"""Ranges at least this wide are rounded outwards to whole numbers."""
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What one folder holds.
+class FolderSurvey:
+    """Properties of the readable images in a folder.
 
     Attributes:
-        count: how many readable images.
-        side: the median of their shorter sides.
-        channels: 1 where all are grey, that of most where they are bands, else 3.
-        depth: the type of the values of most.
-        span: what the values range over, where the type does not say it.
+        count: number of images.
+        side: median length of the shorter side.
+        channels: 1 if all are grey, the most frequent number if there are multi-band images, else 3.
+        depth: the most frequent type of values.
+        value_range: smallest and largest value, if the type does not imply them.
     """
 
     count: int
     side: float
     channels: int
     depth: str
-    span: Range | None
+    value_range: Range | None
 
     def describe(self) -> str:
-        """Return the channels and values in words: `colour`, or `13 bands of float32 from -1000 to 3000`."""
+        """Return channels and values in words: `colour`, or `13 bands of float32 from -1000 to 3000`."""
         kind = {1: "grey", 3: "colour"}.get(self.channels, f"{self.channels} bands")
         depth = "" if self.depth == "uint8" else f" of {self.depth}"
-        return kind + depth + (f" from {self.span[0]:g} to {self.span[1]:g}" if self.span else "")
+        return kind + depth + (" from {:g} to {:g}".format(*self.value_range) if self.value_range else "")
 
 
-def look_at(folder: Path) -> tuple[Sight, list[DataError]]:
-    """Look at every header, and into some images; return what was seen, and what cannot be read.
+def survey_folder(folder: Path) -> tuple[FolderSurvey, list[DataError]]:
+    """Read all headers and the values of some images; return the survey and an error for each unreadable image.
 
     Raises:
         DataError: the folder holds no readable image.
     """
     headers: dict[Path, ImageHeader] = {}
-    bad: list[DataError] = []
+    errors: list[DataError] = []
     for path in list_images(folder):
         try:
             headers[path] = inspect_image(path)
         except DataError as error:
-            bad.append(error)
+            errors.append(error)
     if not headers:
-        raise bad[0]
+        raise errors[0]
     side = median(min(header.width, header.height) for header in headers.values())
     depth = multimode(header.depth for header in headers.values())[0]
-    alike = [path for path, header in headers.items() if header.depth == depth]
-    return Sight(len(headers), side, _channels(list(headers.values())), depth, _span(alike, depth)), bad
+    files = [path for path, header in headers.items() if header.depth == depth]
+    channels = _common_channels(list(headers.values()))
+    return FolderSurvey(len(headers), side, channels, depth, _value_range(files, depth)), errors
 
 
-def _channels(headers: Sequence[ImageHeader]) -> int:
+def _common_channels(headers: Sequence[ImageHeader]) -> int:
     if any(header.layout == "bands" for header in headers):
         return multimode(header.channels for header in headers)[0]
     return 1 if all(header.layout == "grey" for header in headers) else 3
 
 
-def _span(files: Sequence[Path], depth: str) -> Range | None:
-    """Return what values range over; of 16 bits, what so many bits hold as there are in use."""
+def _value_range(files: Sequence[Path], depth: str) -> Range | None:
+    """Return the range of the values; for 16 bits, that of the number of bits in use."""
     if depth in ("bool", "uint8"):
         return None
-    lows, highs = zip(*(extremes_of(path) for path in files[:: -(-len(files) // LOOKED_INTO)]), strict=True)
+    lows, highs = zip(*(extremes_of(path) for path in files[:: -(-len(files) // SAMPLE_SIZE)]), strict=True)
     low, high = min(lows), max(highs)
     if depth == "uint16":
         bits = max(8, int(high).bit_length())
         return None if bits == 16 else (0, 2**bits - 1)
-    if high - low >= ROUNDED_FROM:
+    if high - low >= MIN_ROUNDED_SPAN:
         low, high = math.floor(low), math.ceil(high)
     return (low, high) if low < high else (low, low + 1)

@@ -1,4 +1,4 @@
-"""Starting a package of one's own: `cgkit plugins new` writes it from the templates beside this module."""
+"""New plugin packages, written by `cgkit plugins new` from the templates next to this module."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from cgkit.errors import UsageError
 from cgkit.plugins import load_plugins
 
 PREFIX = "cgkit-"
-"""What the name of a package with plugins begins with, so that an index can be searched for them."""
+"""Prefix of the names of plugin packages, so that they can be found in a package index."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_LONGEST = 30
+_MAX_LENGTH = 30
 
 
 def write_package(name: str, kind: Kind, folder: Path) -> Path:
-    """Write a complete package with one small component that works, its tests and its README.
+    """Write a complete package with one small working component, its tests and a README.
 
     Args:
-        name: what the component is called; the package is `cgkit-NAME` (which may be given too).
-        kind: what kind of component it is.
-        folder: where the package's own folder, `cgkit-NAME`, is made; it is made too where it is missing.
+        name: the component's name; the package is called `cgkit-NAME`, and that form is accepted too.
+        kind: the kind of component.
+        folder: the parent of the package's folder `cgkit-NAME`; created if missing.
 
     Returns:
         The package's folder.
 
     Raises:
-        UsageError: the name cannot be used, something is there already, or the folder cannot be written.
+        UsageError: the name is invalid or taken, the package's folder is not empty, or it cannot be written.
     """
-    bare = _checked(name.removeprefix(PREFIX), kind)
-    target = folder / f"{PREFIX}{bare}"
+    name = name.removeprefix(PREFIX)
+    _check_name(name, kind)
+    target = folder / f"{PREFIX}{name}"
     try:
         if target.is_dir() and any(target.iterdir()):
             raise UsageError(f"{target} exists and is not empty", hint="choose another name or another folder")
-        for path, text in _render(bare, kind):
+        for path, text in _render(name, kind):
             file = target / path
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("x", encoding="utf-8", newline="\n") as new:
@@ -52,23 +53,22 @@ def write_package(name: str, kind: Kind, folder: Path) -> Path:
     return target
 
 
-def _checked(name: str, kind: Kind) -> str:
-    """Return the name where a component, a package and a class can be called so."""
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
+def _check_name(name: str, kind: Kind) -> None:
+    """Check that a component, a package and a class can have a name."""
+    if not _NAME.fullmatch(name) or len(name) > _MAX_LENGTH:
         raise UsageError(
-            f"{name!r} is no name for a plugin",
-            hint=f"use lower-case letters, digits and hyphens, a letter first, at most {_LONGEST} of them",
+            f"{name!r} is not a valid plugin name",
+            hint=f"use up to {_MAX_LENGTH} lower-case letters, digits and hyphens, starting with a letter",
         )
     if keyword.iskeyword(name) or keyword.iskeyword(name.capitalize()) or keyword.issoftkeyword(name):
-        raise UsageError(f"{name!r} is a word of Python's own", hint="choose another name")
+        raise UsageError(f"{name!r} is a Python keyword", hint="choose another name")
     if name in {component.name for component in load_plugins(installed=False).registries[kind.name]}:
-        # Two components of one name would make every spec that names either ambiguous.
-        raise UsageError(f"a built-in {_noun(kind)} is called {name!r} already", hint="choose another name")
-    return name
+        # Specs that name one of two components of the same name are ambiguous.
+        raise UsageError(f"there is already a built-in {_noun(kind)} {name!r}", hint="choose another name")
 
 
 def _render(name: str, kind: Kind) -> Iterator[tuple[str, str]]:
-    """Yield every file of the package: its path, and its text."""
+    """Yield the path and the text of every file of the package."""
     package = f"{PREFIX}{name}".replace("-", "_")
     values = {
         "name": name,
@@ -102,9 +102,9 @@ def _noun(kind: Kind) -> str:
 
 
 def _class_name(name: str, kind: Kind) -> str:
-    """Return `DeepResnetGenerator` for a generator called `deep-resnet`, or `deep-resnet-generator`."""
-    last = kind.table.replace("_", "-")
-    words = f"{name.removesuffix(f'-{last}')}-{last}".split("-")
+    """Return `DeepResnetGenerator` for a generator named `deep-resnet` or `deep-resnet-generator`."""
+    suffix = kind.table.replace("_", "-")
+    words = f"{name.removesuffix(f'-{suffix}')}-{suffix}".split("-")
     return "".join(word.capitalize() for word in words)
 
 
@@ -117,7 +117,7 @@ def _summary(source: str, component: str) -> str:
 
 
 def _requirements(source: str) -> list[str]:
-    """Return what a module's imports need, beside cgkit itself."""
+    """Return the requirements of a module: cgkit, and the packages that it imports."""
     nodes = list(ast.walk(ast.parse(source)))
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}

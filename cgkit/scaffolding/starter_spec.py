@@ -1,4 +1,4 @@
-"""The spec that `cgkit init` writes: commented, and fitted to the user's folders where there are any."""
+"""The commented spec that `cgkit init` writes, filled in for the user's folders if any are given."""
 
 from __future__ import annotations
 
@@ -8,78 +8,78 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cgkit.scaffolding.folder_survey import LOOKED_INTO, Sight, look_at
+from cgkit.scaffolding.folder_survey import SAMPLE_SIZE, FolderSurvey, survey_folder
 
 SIZES = (32, 64, 128, 256)
-"""What is proposed: powers of two suit every generator's stride. Above 256 a user decides."""
+"""Proposed sizes: powers of two suit the stride of every generator. Sizes above 256 are left to the user."""
 
 
 def starter_spec(folders: Sequence[Path], relative_to: Path) -> tuple[str, list[str]]:
-    """Return the text of a spec, and remarks on what was seen.
+    """Return the text of a spec, and remarks on the images.
 
     Args:
         folders: two folders of images, or none for the built-in data.
-        relative_to: the folder that the spec will lie in; its paths are relative to that.
+        relative_to: the folder of the spec, to which its paths are relative.
 
     Raises:
         DataError: a folder holds no readable image.
     """
     if not folders:
-        data = 'source = "seasons"        # built in; for your own images: cgkit init FOLDER_A FOLDER_B'
+        data = 'source = "seasons"        # built-in; for your own images run: cgkit init FOLDER_A FOLDER_B'
         return _spec("seasons", data, size=64, identity=True), []
-    sights = []
+    surveys = []
     remarks = []
-    for side, folder in zip("ab", folders, strict=True):
-        sight, bad = look_at(folder)
-        sights.append(sight)
-        remarks.append(f"{side}: {sight.count} images, shorter side {sight.side:.0f} pixels, {sight.describe()}")
-        remarks += [f"  unreadable, so mend or remove it: {problem}" for problem in bad]
-    size = max([side for side in SIZES if side <= min(sight.side for sight in sights)], default=SIZES[0])
-    same_channels = sights[0].channels == sights[1].channels
-    return _spec(_name(folders), _folder_data(folders, sights, relative_to), size, identity=same_channels), remarks
+    for domain, folder in zip("ab", folders, strict=True):
+        survey, errors = survey_folder(folder)
+        surveys.append(survey)
+        remarks.append(f"{domain}: {survey.count} images, shorter side {survey.side:.0f} pixels, {survey.describe()}")
+        remarks += [f"  unreadable, fix or remove it: {error}" for error in errors]
+    size = max([side for side in SIZES if side <= min(survey.side for survey in surveys)], default=SIZES[0])
+    same_channels = surveys[0].channels == surveys[1].channels
+    return _spec(_name(folders), _folder_data(folders, surveys, relative_to), size, identity=same_channels), remarks
 
 
-def _folder_data(folders: Sequence[Path], sights: Sequence[Sight], relative_to: Path) -> str:
+def _folder_data(folders: Sequence[Path], surveys: Sequence[FolderSurvey], relative_to: Path) -> str:
     lines = ['source = "folder"']
-    for side, folder in zip("ab", folders, strict=True):
-        lines.append(f"{side} = {json.dumps(os.path.relpath(folder, relative_to))}")
+    for domain, folder in zip("ab", folders, strict=True):
+        lines.append(f"{domain} = {json.dumps(os.path.relpath(folder, relative_to))}")
     tests = [folder.with_name(re.sub("train", "test", folder.name)) for folder in folders]
     if all(test != folder and test.is_dir() for test, folder in zip(tests, folders, strict=True)):
-        for side, test in zip("ab", tests, strict=True):
-            lines.append(f"test_{side} = {json.dumps(os.path.relpath(test, relative_to))}")
-        lines.append("# aligned = true          # where test images of one name show the same scene: scores them")
+        for domain, test in zip("ab", tests, strict=True):
+            lines.append(f"test_{domain} = {json.dumps(os.path.relpath(test, relative_to))}")
+        lines.append("# aligned = true          # if test images of the same name show the same scene: score them")
     else:
-        lines.append("held_out = 0.1            # share of the images that are kept for testing")
-    channels_a, channels_b = (sight.channels for sight in sights)
+        lines.append("held_out = 0.1            # share of the images held out for testing")
+    channels_a, channels_b = (survey.channels for survey in surveys)
     if not channels_a == channels_b == 3:
         lines.append(f"channels = {{ a = {channels_a}, b = {channels_b} }}")
-    spans = [f"{side} = {list(sight.span)}" for side, sight in zip("ab", sights, strict=True) if sight.span]
-    if spans:
+    ranges = {domain: survey.value_range for domain, survey in zip("ab", surveys, strict=True) if survey.value_range}
+    if ranges:
         lines.append(
-            f"# What is black and what is white, as seen in {LOOKED_INTO} images of a folder at most: is it so?"
+            f"# The values of black and white, estimated from up to {SAMPLE_SIZE} images per folder: please check."
         )
-        lines.append(f"range = {{ {', '.join(spans)} }}")
+        lines.append(f"range = {{ {', '.join(f'{domain} = {list(span)}' for domain, span in ranges.items())} }}")
     return "\n".join(lines)
 
 
 def _spec(name: str, data: str, size: int, *, identity: bool) -> str:
     identity_line = (
-        "identity = 5.0            # keeps colours; 0 switches it off"
+        "identity = 5.0            # preserves colours; 0 disables it"
         if identity
-        else "identity = 0              # needs as many channels in both domains"
+        else "identity = 0              # requires the same number of channels in both domains"
     )
-    return f"""# What cgkit trains. Every key that is missing has the published value (Zhu et al., ICCV 2017).
-# `cgkit list-components` shows what may be named; `cgkit check` tries this file out.
+    return f"""# A training run of cgkit. Missing keys have the published values (Zhu et al., ICCV 2017).
+# `cgkit list-components` shows the available components; `cgkit check` validates this file.
 name = "{name}"
 seed = 0
 
 [data]
 {data}
-size = {size}                 # trained height and width; [height, width] where they differ
+size = {size}                 # training size in pixels; [height, width] if they differ
 
 [generator]
 name = "resnet"
-# blocks = 9              # 6 below 256 pixels, 9 from there on, where this is not given
+# blocks = 9              # default: 6 below 256 pixels, 9 from there on
 # width = 64
 
 [discriminator]
@@ -103,10 +103,10 @@ epochs = 200              # or steps = 100000
 batch = 1
 learning_rate = 2e-4
 # ema = 0.999             # translate with a moving average of the weights
-precision = "auto"        # bf16 where the hardware multiplies it natively, else fp32
+precision = "auto"        # bf16 if the hardware supports it natively, else fp32
 
 [checkpoint]
-every = 1000              # steps; a killed run continues from the last one
+every = 1000              # steps; a killed run resumes from the last checkpoint
 keep = 3
 
 [samples]

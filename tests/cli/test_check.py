@@ -12,29 +12,31 @@ import pytest
 from tests.conftest import Result
 
 
-def test_check_reports_what_a_run_would_take_and_writes_nothing(
+def test_check_reports_the_cost_of_a_run_and_writes_nothing(
     cgkit: Callable[..., Result], tiny_spec: Path, tmp_path: Path
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    found = cgkit("check", tiny_spec, "--json").json
-    assert found["images"]["a"] == {
+    report = cgkit("check", tiny_spec, "--json").json
+    assert report["images"]["a"] == {
         "train": 12,
         "test": 4,
         "sizes": "generated",
         "values": "generated",
         "range": [0, 255],
     }
-    assert found["steps"] == 4
-    assert found["precision"] == "fp32"
-    assert found["parameters"]["generator a2b"] > 1000
-    assert found["seconds_a_step"] > 0
-    assert found["seconds_in_all"] == 4 * found["seconds_a_step"]
-    assert found["peak_memory"] > 1e7
-    assert set(found["losses"]) >= {"adversarial_a2b", "cycle_forward", "discriminator_a"}
+    assert report["steps"] == 4
+    assert report["precision"] == "fp32"
+    assert report["parameters"]["generator a2b"] > 1000
+    assert report["seconds_a_step"] > 0
+    assert report["seconds_in_all"] == 4 * report["seconds_a_step"]
+    assert report["peak_memory"] > 1e7
+    assert set(report["losses"]) >= {"adversarial_a2b", "cycle_forward", "discriminator_a"}
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_check_is_readable(cgkit: Callable[..., Result], tiny_spec: Path, image_folder: Callable[..., Path]) -> None:
+def test_check_prints_a_readable_summary(
+    cgkit: Callable[..., Result], tiny_spec: Path, image_folder: Callable[..., Path]
+) -> None:
     a, b = image_folder("a", 5, (30, 20)), image_folder("b", 6, (18, 40))
     data = f'[data]\nsource = "folder"\na = "{a}"\nb = "{b}"\nheld_out = 0.2'
     text = tiny_spec.read_text().replace('[data]\nsource = "seasons"', data).replace("train = 12\ntest = 4\n", "")
@@ -47,7 +49,7 @@ def test_check_is_readable(cgkit: Callable[..., Result], tiny_spec: Path, image_
     assert "peak memory" in result.out
 
 
-def test_check_finds_what_a_run_would_find(
+def test_check_reports_an_unreadable_image(
     cgkit: Callable[..., Result], tiny_spec: Path, image_folder: Callable[..., Path]
 ) -> None:
     a = image_folder("a")
@@ -60,27 +62,27 @@ def test_check_finds_what_a_run_would_find(
     assert "bad.png" in result.err
 
 
-def test_a_size_that_the_generator_cannot_work_on(cgkit: Callable[..., Result], tiny_spec: Path) -> None:
+def test_a_size_that_the_generator_does_not_support_is_rejected(cgkit: Callable[..., Result], tiny_spec: Path) -> None:
     result = cgkit("check", tiny_spec, "--set", "data.size=18")
     assert result.code == 2
     assert "18x18 is not a multiple of 4" in result.err
 
 
-def test_the_peak_that_check_tells_is_that_of_the_run(
+def test_the_reported_peak_memory_is_that_of_the_run(
     tiny_spec: Path, tmp_path: Path, cgkit_process: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    larger = [part for one in ("data.size=96", "generator.width=32", "train.batch=4") for part in ("--set", one)]
+    larger = [part for value in ("data.size=96", "generator.width=32", "train.batch=4") for part in ("--set", value)]
 
-    def told_and_taken(*arguments: object) -> tuple[str, int]:
+    def output_and_peak(*arguments: object) -> tuple[str, int]:
         process = cgkit_process(*arguments, *larger)
         assert process.stdout is not None
         assert process.stderr is not None
-        told, errors = process.stdout.read(), process.stderr.read()
+        output, errors = process.stdout.read(), process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0, errors
-        return told, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return output, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
-    told, _ = told_and_taken("check", tiny_spec, "--json")
-    _, taken = told_and_taken("run", tiny_spec, "--output", tmp_path / "run")
-    assert json.loads(told)["peak_memory"] == pytest.approx(taken, rel=0.15)
+    output, _ = output_and_peak("check", tiny_spec, "--json")
+    _, peak = output_and_peak("run", tiny_spec, "--output", tmp_path / "run")
+    assert json.loads(output)["peak_memory"] == pytest.approx(peak, rel=0.15)

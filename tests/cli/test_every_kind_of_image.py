@@ -1,4 +1,4 @@
-"""Images of every kind, from files to training, evaluation, and translations of the right kind."""
+"""Images of every kind can be trained on, evaluated and translated, and translations have the right kind."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from cgkit.runs.start import run
 from tests.conftest import TINY, Result
 
 Cli = Callable[..., Result]
+MakeFolder = Callable[..., Path]
 
 DEEP = (
     TINY.replace(
@@ -37,19 +38,19 @@ def spec_of(folder: Path, data: str) -> Path:
 
 
 def deep_folders(folder: Path) -> None:
-    """Grey of 16 bits, and three bands of floats."""
-    draws = np.random.default_rng(0)
+    """Write 16-bit grey images, and images of three float bands."""
+    rng = np.random.default_rng(0)
     for name in "ab":
         (folder / name).mkdir()
     for number in range(5):
-        Image.fromarray(draws.integers(0, 65_536, (20, 24), np.uint16)).save(folder / "a" / f"{number}.png")
-        bands = draws.uniform(-1000, 3000, (22, 18, 3)).astype(np.float32)
+        Image.fromarray(rng.integers(0, 65_536, (20, 24), np.uint16)).save(folder / "a" / f"{number}.png")
+        bands = rng.uniform(-1000, 3000, (22, 18, 3)).astype(np.float32)
         tifffile.imwrite(folder / "b" / f"{number}.tif", bands, photometric="rgb")
 
 
 @pytest.fixture(scope="module")
 def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run from grey of 16 bits to three bands of floats."""
+    """A run from 16-bit grey to three float bands."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("deep")
     deep_folders(folder)
@@ -58,14 +59,14 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class TestGreyOf16BitsToBandsOfFloats:
-    def test_the_model_knows_what_is_in_the_files_of_either_domain(self, deep: Path) -> None:
+class Test16BitGreyToFloatBands:
+    def test_the_model_stores_depth_range_and_channels_of_both_domains(self, deep: Path) -> None:
         data = json.loads((deep / "run" / "model" / "config.json").read_text())["spec"]["data"]
         assert data["depth"] == {"a": "uint16", "b": "float32"}
         assert data["range"] == {"b": [-1000.0, 3000.0]}
         assert data["channels"] == [1, 3]
 
-    def test_translations_have_the_bands_the_depth_and_the_range_of_their_domain(
+    def test_translations_have_the_bands_depth_and_range_of_their_domain(
         self, cgkit: Cli, deep: Path, tmp_path: Path
     ) -> None:
         assert cgkit("translate", deep / "run", deep / "a", "--output", tmp_path / "b").code == 0
@@ -81,9 +82,9 @@ class TestGreyOf16BitsToBandsOfFloats:
         expected = package.Translator.load(deep / "run", device="cpu")(grey).permute(1, 2, 0).numpy() * 4000 - 1000
         assert np.abs(values - expected).max() < 0.01
 
-        back = cgkit("translate", deep / "run", deep / "b", "--output", tmp_path / "a", "--direction", "b2a")
-        assert back.code == 0
-        # A TIFF can hold grey of 16 bits, so that it stays.
+        to_a = cgkit("translate", deep / "run", deep / "b", "--output", tmp_path / "a", "--direction", "b2a")
+        assert to_a.code == 0
+        # TIFF can hold 16-bit grey, so the format is kept.
         with tifffile.TiffFile(tmp_path / "a" / "0.tif") as file:
             assert (file.pages[0].shape, file.pages[0].dtype) == ((22, 18), np.uint16)
         cgkit(
@@ -91,7 +92,7 @@ class TestGreyOf16BitsToBandsOfFloats:
         )
         assert Image.open(tmp_path / "png" / "0.png").mode == "I;16"
 
-    def test_a_format_that_cannot_hold_them_is_refused_before_anything_is_done(
+    def test_a_format_that_cannot_hold_the_translations_is_rejected_before_any_work(
         self, cgkit: Cli, deep: Path, tmp_path: Path
     ) -> None:
         result = cgkit("translate", deep / "run", deep / "a", "--output", tmp_path / "out", "--format", "jpg")
@@ -101,7 +102,7 @@ class TestGreyOf16BitsToBandsOfFloats:
         assert cgkit("translate", deep / "run", deep / "a", "--output", tmp_path / "out", "--format", "npy").code == 0
         assert np.load(tmp_path / "out" / "0.npy").dtype == np.float32
 
-    def test_what_was_trained_in_bf16_is_translated_in_fp32(self, deep: Path, tmp_path: Path) -> None:
+    def test_a_model_trained_in_bf16_translates_in_fp32(self, deep: Path, tmp_path: Path) -> None:
         model = shutil.copytree(deep / "run" / "model", tmp_path / "model")
         config = model / "config.json"
         config.write_text(config.read_text().replace('"precision": "fp32"', '"precision": "bf16"'))
@@ -111,18 +112,18 @@ class TestGreyOf16BitsToBandsOfFloats:
         assert halved(image).equal(expected(image))
         assert not package.Translator.load(model, device="cpu", precision="bf16")(image).equal(expected(image))
 
-    def test_it_is_sampled_and_evaluated(self, cgkit: Cli, deep: Path) -> None:
+    def test_samples_and_scores_are_produced(self, cgkit: Cli, deep: Path) -> None:
         assert next((deep / "run" / "samples").glob("*.png")).stat().st_size > 0
         result = cgkit("evaluate", deep / "run", "--metrics", "l1,cycle", "--json")
         assert result.code == 0
-        assert {one["name"] for one in result.json["numbers"]} == {"cycle"}
+        assert {number["name"] for number in result.json["numbers"]} == {"cycle"}
         assert "l1 is not computed: the test images are not aligned" in result.err
 
-    def test_it_continues_where_it_stopped(self, cgkit: Cli, deep: Path) -> None:
+    def test_the_run_resumes(self, cgkit: Cli, deep: Path) -> None:
         assert cgkit("run", deep / "spec.toml", "--output", deep / "run", "--set", "train.steps=5").code == 0
 
 
-def test_a_metric_that_needs_colour_says_so_and_is_left_out(cgkit: Cli, tmp_path: Path) -> None:
+def test_a_metric_that_needs_colour_is_skipped_with_a_message(cgkit: Cli, tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()
         for number in range(4):
@@ -147,14 +148,14 @@ def test_a_metric_that_needs_colour_says_so_and_is_left_out(cgkit: Cli, tmp_path
         ("channels = { a = 1, b = 3 }\nrange = [0, 9]\ndepth = { a = 'int16', b = 'float32' }", None),
     ],
 )
-def test_what_does_not_fit_is_found_before_training(cgkit: Cli, tmp_path: Path, data: str, message: str | None) -> None:
+def test_images_that_do_not_fit_are_reported_early(cgkit: Cli, tmp_path: Path, data: str, message: str | None) -> None:
     deep_folders(tmp_path)
     result = cgkit("check", spec_of(tmp_path, data))
     assert result.code == (3 if message else 0)
     assert (message or "") in result.err
 
 
-def test_a_depth_that_cannot_hold_the_range_names_its_line(cgkit: Cli, tmp_path: Path) -> None:
+def test_a_depth_that_cannot_hold_the_range_is_reported_with_its_line(cgkit: Cli, tmp_path: Path) -> None:
     deep_folders(tmp_path)
     result = cgkit("check", spec_of(tmp_path, "channels = { a = 1, b = 3 }\nrange = [-1000, 3000]"))
     assert result.code == 2
@@ -181,7 +182,7 @@ NAMES = [
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on colour of 8 bits."""
+    """A run on 8-bit colour images."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("names")
     (folder / "spec.toml").write_text(TINY)
@@ -189,7 +190,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestNames:
-    """Names that a terminal, a shell, JSON or another system stumbles over are names like others."""
+    """Names that break terminals, shells, JSON or other systems work like any others."""
 
     @pytest.fixture
     def named(self, tmp_path: Path) -> Path:
@@ -201,7 +202,7 @@ class TestNames:
             (folder / "x.png").rename(folder / name)
         return folder
 
-    def test_they_are_translated_and_told_in_json(self, cgkit: Cli, trained: Path, named: Path, tmp_path: Path) -> None:
+    def test_they_are_translated_and_listed(self, cgkit: Cli, trained: Path, named: Path, tmp_path: Path) -> None:
         result = cgkit("translate", trained, named, "--output", tmp_path / "out", "--json")
         assert result.code == 0
         out = tmp_path / "out"
@@ -215,7 +216,7 @@ class TestNames:
         shutil.copytree(named, tmp_path / "b")
         assert cgkit("run", spec_of(tmp_path, "held_out = 0.2"), "--output", tmp_path / "run").code == 0
 
-    def test_an_error_names_them_without_obeying_them(
+    def test_errors_name_them_without_control_characters(
         self, cgkit: Cli, trained: Path, named: Path, tmp_path: Path
     ) -> None:
         for name in NAMES:
@@ -225,24 +226,22 @@ class TestNames:
         assert "\x1b" not in result.err
         assert "\u202e" not in result.err
         assert "[/b].png" in result.err
-        told = [line for line in result.err.splitlines() if line.startswith("error: ")]
-        assert len(told) == len(NAMES)
-        assert all("not an image" in line for line in told)
+        errors = [line for line in result.err.splitlines() if line.startswith("error: ")]
+        assert len(errors) == len(NAMES)
+        assert all("not an image" in line for line in errors)
 
-    def test_outputs_stay_below_the_folder(self, cgkit: Cli, trained: Path, tmp_path: Path) -> None:
+    def test_outputs_stay_inside_the_output_folder(self, cgkit: Cli, trained: Path, tmp_path: Path) -> None:
         (tmp_path / "in" / "deep").mkdir(parents=True)
         Image.new("RGB", (12, 12)).save(tmp_path / "in" / "up.png")
-        crooked = tmp_path / "in" / "deep" / ".." / "up.png"
-        assert cgkit("translate", trained, crooked, "--output", tmp_path / "out").code == 0
+        indirect = tmp_path / "in" / "deep" / ".." / "up.png"
+        assert cgkit("translate", trained, indirect, "--output", tmp_path / "out").code == 0
         assert (tmp_path / "out" / "up.png").is_file()
         assert cgkit("translate", trained, tmp_path / "in" / "deep" / "..", "--output", tmp_path / "other").code == 0
         assert (tmp_path / "other" / "up.png").is_file()
 
 
 @pytest.mark.timeout(60)
-def test_what_only_looks_like_an_image_blocks_nothing(
-    cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]
-) -> None:
+def test_special_files_named_like_images_do_not_block(cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
     a = image_folder("a", size=(20, 20))
     image_folder("b", size=(20, 20))
     os.mkfifo(a / "fifo.png")
@@ -258,19 +257,19 @@ def test_what_only_looks_like_an_image_blocks_nothing(
 
 
 class TestFewImages:
-    def test_an_empty_domain(self, cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    def test_an_empty_domain_is_rejected(self, cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
         image_folder("a")
         (tmp_path / "b").mkdir()
         result = cgkit("check", spec_of(tmp_path, ""))
         assert result.code == 3
         assert "b holds no images" in result.err
 
-    def test_one_image_a_domain_trains(self, cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    def test_one_image_per_domain_trains(self, cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
         image_folder("a", count=1)
         image_folder("b", count=1)
         assert cgkit("run", spec_of(tmp_path, ""), "--output", tmp_path / "run").code == 0
 
-    def test_the_same_folder_twice(self, cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    def test_the_same_folder_twice_fails(self, cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
         image_folder("a")
         (tmp_path / "b").symlink_to(tmp_path / "a", target_is_directory=True)
         result = cgkit("check", spec_of(tmp_path, ""))
@@ -285,7 +284,7 @@ class TestFewImages:
         assert cgkit("run", spec_of(tmp_path, ""), "--output", tmp_path / "run").code == 0
 
 
-def test_the_extra_is_named_where_it_is_missing(cgkit: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(cgkit: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep_folders(tmp_path)
     monkeypatch.setitem(sys.modules, "tifffile", None)
     result = cgkit("check", spec_of(tmp_path, "channels = { a = 1, b = 3 }\nrange = { b = [-1000, 3000] }"))

@@ -20,7 +20,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(folder / "spec.toml", overrides=["train.ema=0.5"], output=folder / "run").folder
 
 
-def test_the_weights_that_are_asked_for_are_written_and_the_largest_difference_is_told(
+def test_the_chosen_weights_are_written_and_the_largest_difference_is_printed(
     cgkit: Cli, trained: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "net.pth"
@@ -35,7 +35,7 @@ def test_the_weights_that_are_asked_for_are_written_and_the_largest_difference_i
     assert not written["model.1.bias"].any()
 
 
-def test_no_model_no_export(cgkit: Cli, tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_rejected(cgkit: Cli, tmp_path: Path) -> None:
     result = cgkit("export", tmp_path, "--format", "onnx", "--output", tmp_path / "model.onnx")
     assert result.code == 5
     assert "holds no model" in result.err

@@ -23,10 +23,10 @@ class Command:
         return os.system, (f"touch {self.marker}",)
 
 
-def test_what_was_imported_is_told_and_translates(
+def test_an_imported_model_is_described_and_translates(
     cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]
 ) -> None:
-    """A family of strangers: affine norms, and another name for what a block holds."""
+    """From a related code base: affine norms, and another name for the layers of a block."""
     tensors = drawn(Resnet(3, 3, 4, 2, norm="affine instance")).state_dict()
     torch.save({n.replace("conv_block", "block"): t for n, t in tensors.items()}, tmp_path / "G_A2B_epoch33.pth")
     result = cgkit("import", tmp_path / "G_A2B_epoch33.pth", "--output", tmp_path / "model", "--direction", "b2a")
@@ -41,7 +41,7 @@ def test_what_was_imported_is_told_and_translates(
     assert cgkit("translate", tmp_path / "model", inputs, "--output", tmp_path / "other").code == 5
 
 
-def test_a_hostile_file_ends_with_code_5_and_nothing_else(cgkit: Cli, tmp_path: Path) -> None:
+def test_a_hostile_file_is_refused_with_exit_code_5_and_no_side_effects(cgkit: Cli, tmp_path: Path) -> None:
     torch.save({"w": torch.ones(1), "command": Command(tmp_path / "marker")}, tmp_path / "weights.pth")
     result = cgkit("import", tmp_path / "weights.pth", "--output", tmp_path / "model", "--json")
     assert result.code == 5
@@ -51,7 +51,7 @@ def test_a_hostile_file_ends_with_code_5_and_nothing_else(cgkit: Cli, tmp_path: 
 
 
 @pytest.mark.parametrize("arguments", [(), ("x.pth", "--a2b", "y.pth")])
-def test_files_are_given_one_way_or_the_other(cgkit: Cli, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_file_excludes_the_options_per_direction(cgkit: Cli, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     result = cgkit("import", *arguments, "--output", tmp_path / "model")
     assert result.code == 2
     assert "--a2b and --b2a" in result.err

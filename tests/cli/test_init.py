@@ -11,9 +11,10 @@ from PIL import Image
 from tests.conftest import Result
 
 Cli = Callable[..., Result]
+MakeFolder = Callable[..., Path]
 
 
-def test_without_folders_it_writes_a_spec_of_the_built_in_data(cgkit: Cli, tmp_path: Path) -> None:
+def test_without_folders_the_spec_uses_the_built_in_data(cgkit: Cli, tmp_path: Path) -> None:
     file = tmp_path / "spec.toml"
     result = cgkit("init", "--output", file)
     assert result.code == 0
@@ -21,8 +22,8 @@ def test_without_folders_it_writes_a_spec_of_the_built_in_data(cgkit: Cli, tmp_p
     assert cgkit("check", file, "--set", "generator.width=2", "--set", "discriminator.width=2").code == 0
 
 
-def test_given_two_folders_it_fills_in_size_and_paths(
-    cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]
+def test_with_two_folders_the_spec_has_their_size_and_paths(
+    cgkit: Cli, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     image_folder("trainA", size=(70, 90))
     image_folder("trainB", size=(80, 66))
@@ -37,8 +38,8 @@ def test_given_two_folders_it_fills_in_size_and_paths(
     assert cgkit("check", file, "--set", "generator.width=2", "--set", "discriminator.width=2").code == 0
 
 
-def test_test_folders_beside_the_training_folders_are_found(
-    cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]
+def test_test_folders_next_to_the_training_folders_are_found(
+    cgkit: Cli, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     for name in ("trainA", "trainB", "testA", "testB"):
         image_folder(name, size=(40, 40))
@@ -50,7 +51,7 @@ def test_test_folders_beside_the_training_folders_are_found(
 
 @pytest.mark.parametrize("modes", [("L", "L"), ("L", "RGB")])
 def test_grey_folders_get_one_channel(
-    cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path], modes: tuple[str, str]
+    cgkit: Cli, tmp_path: Path, image_folder: MakeFolder, modes: tuple[str, str]
 ) -> None:
     a, b = image_folder("a", size=(40, 40), mode=modes[0]), image_folder("b", size=(40, 40), mode=modes[1])
     file = tmp_path / "spec.toml"
@@ -60,7 +61,7 @@ def test_grey_folders_get_one_channel(
     assert cgkit("check", file, *overrides).code == 0
 
 
-def test_unreadable_images_are_named(cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_unreadable_images_are_named(cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
     a = image_folder("a")
     (a / "broken.png").write_text("text")
     result = cgkit("init", a, image_folder("b"), "--output", tmp_path / "spec.toml")
@@ -68,7 +69,7 @@ def test_unreadable_images_are_named(cgkit: Cli, tmp_path: Path, image_folder: C
     assert "broken.png" in result.err
 
 
-def test_an_existing_file_is_kept(cgkit: Cli, tmp_path: Path) -> None:
+def test_an_existing_file_is_only_overwritten_with_force(cgkit: Cli, tmp_path: Path) -> None:
     file = tmp_path / "spec.toml"
     file.write_text("mine")
     assert cgkit("init", "--output", file).code == 2
@@ -76,11 +77,11 @@ def test_an_existing_file_is_kept(cgkit: Cli, tmp_path: Path) -> None:
     assert cgkit("init", "--output", file, "--force").code == 0
 
 
-def test_one_folder_is_not_enough(cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_one_folder_is_not_enough(cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
     assert cgkit("init", image_folder("a"), "--output", tmp_path / "spec.toml").code == 2
 
 
-def test_an_empty_folder(cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_an_empty_folder_is_rejected(cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
     (tmp_path / "none").mkdir()
     Image.new("RGB", (8, 8)).save(image_folder("a") / "x.png")
     result = cgkit("init", tmp_path / "a", tmp_path / "none", "--output", tmp_path / "spec.toml")
@@ -89,21 +90,21 @@ def test_an_empty_folder(cgkit: Cli, tmp_path: Path, image_folder: Callable[...,
 
 
 def deep_folders(folder: Path) -> tuple[Path, Path]:
-    """Grey of 12 bits in PNG of 16, and three bands of floats in TIFF."""
-    draws = np.random.default_rng(0)
+    """Write 12-bit grey images as 16-bit PNG, and images of three float bands as TIFF."""
+    rng = np.random.default_rng(0)
     for name in "ab":
         (folder / name).mkdir()
     for number in range(3):
-        grey = draws.integers(0, 4096, (40, 44), np.uint16)
+        grey = rng.integers(0, 4096, (40, 44), np.uint16)
         grey[0, 0] = 4000
         Image.fromarray(grey).save(folder / "a" / f"{number}.png")
-        bands = draws.uniform(-1000, 3000, (40, 44, 3)).astype(np.float32)
+        bands = rng.uniform(-1000, 3000, (40, 44, 3)).astype(np.float32)
         bands[0, 0] = (-999.5, 0, 2999.5)
         tifffile.imwrite(folder / "b" / f"{number}.tif", bands.clip(-999.5, 2999.5), photometric="rgb")
     return folder / "a", folder / "b"
 
 
-def test_deep_images_get_a_range_and_their_channels(cgkit: Cli, tmp_path: Path) -> None:
+def test_deep_images_get_a_range_and_channels(cgkit: Cli, tmp_path: Path) -> None:
     file = tmp_path / "spec.toml"
     result = cgkit("init", *deep_folders(tmp_path), "--output", file)
     assert "a: 3 images, shorter side 40 pixels, grey of uint16 from 0 to 4095" in result.err
@@ -117,7 +118,7 @@ def test_deep_images_get_a_range_and_their_channels(cgkit: Cli, tmp_path: Path) 
     assert "domain b: 3 channels of float32, black at -1000 and white at 3000" in checked.out
 
 
-def test_16_bits_that_are_in_use_and_bands_are_seen(cgkit: Cli, tmp_path: Path) -> None:
+def test_full_16_bit_range_and_many_bands_are_detected(cgkit: Cli, tmp_path: Path) -> None:
     for name, values in (("a", np.full((40, 40), 50_000, np.uint16)), ("b", np.full((40, 40, 13), 0.25, np.float32))):
         (tmp_path / name).mkdir()
         np.save(tmp_path / name / "x.npy", values)

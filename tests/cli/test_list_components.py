@@ -27,20 +27,20 @@ def test_every_kind_and_every_built_in_component_is_listed(cgkit: Callable[..., 
         assert word in result.out
 
 
-def test_one_kind_alone(cgkit: Callable[..., Result]) -> None:
+def test_kind_limits_the_list_to_one_kind(cgkit: Callable[..., Result]) -> None:
     for name in ("adversarial_losses", "adversarial-losses", "adversarial_loss"):
         listed = cgkit("list-components", "--kind", name, "--json").json["components"]
         assert {component["name"] for component in listed} >= {"bce", "least-squares", "hinge", "wasserstein"}
         assert {component["kind"] for component in listed} == {"adversarial_losses"}
 
 
-def test_an_unknown_kind_names_the_known_ones(cgkit: Callable[..., Result]) -> None:
+def test_an_unknown_kind_is_rejected_with_the_known_ones(cgkit: Callable[..., Result]) -> None:
     result = cgkit("list-components", "--kind", "optimisers")
     assert result.code == 2
     assert all(kind.name in result.err for kind in KINDS)
 
 
-def test_json_says_who_provides_what(cgkit: Callable[..., Result]) -> None:
+def test_json_names_the_provider(cgkit: Callable[..., Result]) -> None:
     listed = cgkit("list-components", "--json").json["components"]
     resnet = next(component for component in listed if component["name"] == "resnet")
     assert resnet["provider"] == "cgkit"

@@ -1,4 +1,4 @@
-"""Commands that plugins add stand beside the built-in ones; a plugin that fails at it stops none of them."""
+"""Plugins can add commands; a plugin that fails to does not affect the other commands."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def cgkit_commands(cli):
 
     @cli.command("{name}")
     def command():
-        click.echo("{says}")
+        click.echo("{output}")
     {more}
 """
 
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Callable[..., tuple[str, Path]]:
-    """Write a plugin with a command: `plugin("greet")`; what comes back loads it."""
+    """Write a plugin with a command, `plugin("greet")`, and return the options that load it."""
 
-    def write(name: str, *, says: str = "hello", more: str = "", file: str = "one.py") -> tuple[str, Path]:
-        (tmp_path / file).write_text(COMMAND.format(name=name, says=says, more=more))
+    def write(name: str, *, output: str = "hello", more: str = "", file: str = "one.py") -> tuple[str, Path]:
+        (tmp_path / file).write_text(COMMAND.format(name=name, output=output, more=more))
         return "--plugin", tmp_path / file
 
     return write
@@ -46,12 +46,12 @@ def test_a_plugins_command_is_listed_and_runs(cgkit: Cli, plugin: Callable[..., 
     loaded = plugin("greet")
     listed = cgkit(*loaded, "--help")
     assert "  greet" in listed.out
-    assert listed.err.splitlines() == ["adding"], "asked once, and what it prints is no data"
+    assert listed.err.splitlines() == ["adding"], "called once, and its prints are not data"
     assert cgkit(*loaded, "greet").out == "hello\n"
 
 
 @pytest.mark.parametrize("act", ["raise RuntimeError('wires crossed')", "raise SystemExit(3)"])
-def test_a_plugin_that_fails_at_it_is_told_in_one_line_and_every_other_command_is_there(
+def test_a_failing_plugin_is_reported_in_one_line_and_all_other_commands_work(
     cgkit: Cli, plugin: Callable[..., tuple[str, Path]], act: str
 ) -> None:
     both = (*plugin("half", more=act), *plugin("greet", file="two.py"))
@@ -68,17 +68,17 @@ def test_a_plugin_that_fails_at_it_is_told_in_one_line_and_every_other_command_i
     assert "Traceback" not in mistyped.err
 
 
-def test_a_built_in_command_is_not_taken_over(cgkit: Cli, plugin: Callable[..., tuple[str, Path]]) -> None:
+def test_a_plugin_cannot_replace_a_built_in_command(cgkit: Cli, plugin: Callable[..., tuple[str, Path]]) -> None:
     loaded = plugin("schema")
     (warning,) = warnings(cgkit(*loaded, "--help"))
-    assert "plugin one.py adds a command 'schema', but there is one of that name already" in warning
+    assert "plugin one.py adds a command 'schema', but that name is already taken" in warning
     assert "hello" not in cgkit(*loaded, "schema").out
 
 
-def test_of_two_commands_with_one_name_the_first_stays_and_the_other_is_told(
+def test_of_two_commands_with_the_same_name_the_first_wins_with_a_warning(
     cgkit: Cli, plugin: Callable[..., tuple[str, Path]]
 ) -> None:
-    both = (*plugin("greet"), *plugin("greet", says="good day", file="two.py"))
+    both = (*plugin("greet"), *plugin("greet", output="good day", file="two.py"))
     greeted = cgkit(*both, "greet")
     assert greeted.out == "hello\n"
     (warning,) = warnings(greeted)

@@ -1,4 +1,4 @@
-"""A failing plugin stops only what needs it."""
+"""`cgkit plugins`, and how a plugin that fails is reported."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def broken_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("broken_plugin")
 class TestAFailingPlugin:
-    def test_is_reported_in_one_line_and_the_others_go_on(self, cgkit: Cli, tiny_spec: Path, tmp_path: Path) -> None:
+    def test_is_reported_in_one_line_and_the_rest_works(self, cgkit: Cli, tiny_spec: Path, tmp_path: Path) -> None:
         for arguments in (["list-components"], ["run", tiny_spec, "--output", tmp_path / "run"]):
             result = cgkit(*arguments)
             assert result.code == 0
             (warning,) = [line for line in result.err.splitlines() if "cgkit-broken" in line]
             assert "a_package_that_nobody_has" in warning
 
-    def test_stops_a_spec_that_may_need_it_with_exit_code_4(self, cgkit: Cli, tiny_spec: Path, tmp_path: Path) -> None:
+    def test_fails_a_spec_that_may_need_it_with_exit_code_4(self, cgkit: Cli, tiny_spec: Path, tmp_path: Path) -> None:
         result = cgkit("run", tiny_spec, "--output", tmp_path / "run", "--set", "generator.name=transformer")
         assert result.code == 4
         (error,) = [line for line in result.err.splitlines() if line.startswith("error:")]
@@ -40,7 +40,7 @@ class TestAFailingPlugin:
         assert "cgkit-broken" in error
         assert not (tmp_path / "run").exists()
 
-    def test_can_be_left_out(self, cgkit: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_can_be_excluded(self, cgkit: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "cgkit-broken" not in cgkit("--no-plugins", "list-components").err
         monkeypatch.setenv("CGKIT_PLUGINS", "")
         assert "cgkit-broken" not in cgkit("list-components").err
@@ -48,8 +48,8 @@ class TestAFailingPlugin:
 
 @pytest.mark.usefixtures("broken_plugin")
 class TestListingPlugins:
-    def test_gives_the_state_and_the_reason_of_each(self, cgkit: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-        statuses = {one["distribution"]: one for one in cgkit("plugins", "list", "--json").json["plugins"]}
+    def test_shows_the_state_and_reason_of_each(self, cgkit: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        statuses = {status["distribution"]: status for status in cgkit("plugins", "list", "--json").json["plugins"]}
         built_in, broken = statuses["cgkit"], statuses["cgkit-broken"]
         assert (built_in["distribution"], built_in["state"]) == ("cgkit", "ok")
         assert (broken["distribution"], broken["version"], broken["state"]) == ("cgkit-broken", "2.1", "failed")
@@ -59,7 +59,7 @@ class TestListingPlugins:
         assert blocked.split()[:3] == ["blocked", "cgkit-broken", "2.1"]
         assert "not among CGKIT_PLUGINS" in blocked
 
-    def test_has_nothing_to_check_in_one_that_failed(self, cgkit: Cli) -> None:
+    def test_checking_a_plugin_that_failed_reports_why(self, cgkit: Cli) -> None:
         result = cgkit("plugins", "check", "cgkit-broken")
         assert result.code == 4
         assert "cgkit-broken could not be loaded: ModuleNotFoundError" in result.err
@@ -72,7 +72,7 @@ class TestListingPlugins:
 class TestCheckingAPlugin:
     @pytest.fixture
     def plugin(self, tmp_path: Path) -> Path:
-        """A plugin with a loss that keeps the contract and one that does not."""
+        """A plugin with one loss that fulfils the contract and one that does not."""
         file = tmp_path / "losses.py"
         file.write_text(
             '''
@@ -101,7 +101,7 @@ def cgkit_register(registries):
         )
         return file
 
-    def test_names_the_component_the_check_and_the_reason(self, cgkit: Cli, plugin: Path) -> None:
+    def test_reports_the_component_the_check_and_the_reason(self, cgkit: Cli, plugin: Path) -> None:
         result = cgkit("plugins", "check", plugin.name, "--plugin", plugin)
         assert result.code == 4
         lines = result.out.splitlines()
@@ -109,7 +109,7 @@ def cgkit_register(registries):
         failed = [line for line in lines if line.startswith("  FAILED")]
         assert any("scalar" in line for line in failed)
 
-    def test_tells_one_reason_once_however_many_checks_it_fails(self, cgkit: Cli, tmp_path: Path) -> None:
+    def test_prints_a_reason_shared_by_several_checks_once(self, cgkit: Cli, tmp_path: Path) -> None:
         file = tmp_path / "gone.py"
         file.write_text(
             "import cgkit\n@cgkit.hookimpl\ndef cgkit_register(registries):\n"
@@ -124,22 +124,22 @@ def cgkit_register(registries):
         assert "can-be-pickled" in failed
         assert "  ok  has-a-summary-of-one-sentence" in verbose
 
-    def test_is_data_with_json(self, cgkit: Cli, plugin: Path) -> None:
+    def test_prints_json(self, cgkit: Cli, plugin: Path) -> None:
         results = cgkit("plugins", "check", plugin.name, "--plugin", plugin, "--json").json["results"]
-        failed = {one["component"] for one in results if one["outcome"] == "failed"}
+        failed = {result["component"] for result in results if result["outcome"] == "failed"}
         assert failed == {"reconstruction_losses/bad"}
         assert {"component", "check", "outcome", "reason", "seconds"} == set(results[0])
 
 
 class TestANewPlugin:
-    def test_is_a_package_and_says_what_comes_next(self, cgkit: Cli, tmp_path: Path) -> None:
+    def test_is_a_package_and_the_next_commands_are_printed(self, cgkit: Cli, tmp_path: Path) -> None:
         result = cgkit("plugins", "new", "swirl", "--kind", "generator", "--output", tmp_path)
         assert result.code == 0
         assert (tmp_path / "cgkit-swirl" / "pyproject.toml").is_file()
         assert "pip install -e" in result.err
         assert "cgkit plugins check cgkit-swirl" in result.err
 
-    def test_never_overwrites_anything(self, cgkit: Cli, tmp_path: Path) -> None:
+    def test_does_not_overwrite_an_existing_folder(self, cgkit: Cli, tmp_path: Path) -> None:
         (tmp_path / "cgkit-swirl").mkdir()
         (tmp_path / "cgkit-swirl" / "mine.txt").write_text("mine")
         result = cgkit("plugins", "new", "swirl", "--kind", "generator", "--output", tmp_path)

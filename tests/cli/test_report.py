@@ -13,10 +13,10 @@ from tests.conftest import Result
 Cli = Callable[..., Result]
 
 
-def test_a_run_has_a_report_at_its_end_which_can_be_written_anew(cgkit: Cli, tiny_spec: Path, tmp_path: Path) -> None:
+def test_a_finished_run_has_a_report_that_can_be_written_again(cgkit: Cli, tiny_spec: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     done = cgkit("run", tiny_spec, "--output", folder)
-    assert f"the report is {folder / 'report.html'}" in done.err
+    assert f"the report is at {folder / 'report.html'}" in done.err
     page = (folder / "report.html").read_text()
     assert "4 of 4" in page
     (folder / "report.html").unlink()
@@ -28,7 +28,7 @@ def test_a_run_has_a_report_at_its_end_which_can_be_written_anew(cgkit: Cli, tin
     assert elsewhere.read_text() == page
 
 
-def test_what_cannot_be_done_is_told_and_nothing_is_lost(cgkit: Cli, tmp_path: Path) -> None:
+def test_invalid_arguments_are_reported_and_no_file_is_overwritten(cgkit: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name, problem in (("empty", "is not a run folder"), ("nowhere", "does not exist")):
         result = cgkit("report", tmp_path / name)
@@ -51,7 +51,7 @@ def test_what_cannot_be_done_is_told_and_nothing_is_lost(cgkit: Cli, tmp_path: P
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["report", "--help"], ["list-components"]])
-def test_what_answers_at_once_does_not_import_the_report(arguments: list[str]) -> None:
+def test_help_and_lists_do_not_import_the_report(arguments: list[str]) -> None:
     script = (
         "import sys\nfrom cgkit.cli import main\n"
         f"try:\n    main({arguments!r})\nexcept SystemExit:\n    pass\n"

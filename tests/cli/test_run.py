@@ -1,4 +1,4 @@
-"""`cgkit run`: what it prints, and one clear line with the documented exit code for bad input."""
+"""`cgkit run`: its output, and one error line with the documented exit code for bad input."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from cgkit.cli import main
 from tests.conftest import Result
 
 Run = Callable[..., Result]
+MakeFolder = Callable[..., Path]
 
 
 def folder_spec(tiny_spec: Path, a: Path, b: Path, **options: object) -> Path:
-    """Turn the tiny spec into one over two folders."""
+    """Change the tiny spec to train on two folders."""
     lines = "\n".join(f"{name} = {value}" for name, value in options.items())
     data = f'[data]\nsource = "folder"\na = "{a}"\nb = "{b}"\n{lines}'
     text = tiny_spec.read_text().replace('[data]\nsource = "seasons"', data).replace("train = 12\ntest = 4\n", "")
@@ -41,7 +42,7 @@ def assert_one_error(result: Result, code: int, *parts: str) -> None:
         assert part in lines[0]
 
 
-def test_it_prints_the_score_against_the_truth(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
+def test_the_score_against_the_ground_truth_is_printed(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
     result = cgkit("run", tiny_spec, "--output", tmp_path / "run")
     assert result.code == 0
     assert "4 test images, step 4" in result.out
@@ -55,7 +56,7 @@ def test_json_is_one_document_on_stdout(cgkit: Run, tiny_spec: Path, tmp_path: P
     assert {score["name"] for score in outcome["scores"]} == {"psnr", "ssim", "l1"}
 
 
-def test_the_run_folder_is_runs_and_the_name_by_default(
+def test_the_default_run_folder_is_runs_and_the_name(
     cgkit: Run, tiny_spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -63,7 +64,7 @@ def test_the_run_folder_is_runs_and_the_name_by_default(
     assert (tmp_path / "runs" / "tiny" / "status.json").exists()
 
 
-def test_a_finished_run_says_its_score_again(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
+def test_a_finished_run_prints_its_score_again(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
     first = cgkit("run", tiny_spec, "--output", tmp_path / "run")
     again = cgkit("run", tiny_spec, "--output", tmp_path / "run")
     assert again.code == 0
@@ -78,30 +79,28 @@ def test_all_problems_of_a_spec_are_reported_at_once(cgkit: Run, tiny_spec: Path
     assert not (tmp_path / "run").exists()
 
 
-def test_an_unknown_component(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
+def test_an_unknown_component_is_reported(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
     result = cgkit("run", tiny_spec, "--output", tmp_path / "run", "--set", "generator.name=resnett")
     assert_one_error(result, 2, "generator.name", 'did you mean "resnet"?')
 
 
-def test_a_missing_spec(cgkit: Run, tmp_path: Path) -> None:
+def test_a_missing_spec_is_reported(cgkit: Run, tmp_path: Path) -> None:
     assert_one_error(cgkit("run", tmp_path / "none.toml"), 2, "none.toml", "there is no such file")
 
 
-def test_an_unknown_device(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
+def test_an_unknown_device_is_reported(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
     result = cgkit("run", tiny_spec, "--output", tmp_path / "run", "--device", "abacus")
     assert_one_error(result, 2, 'no device "abacus"')
 
 
-def test_an_empty_folder(cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_an_empty_folder_is_reported(cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: MakeFolder) -> None:
     (tmp_path / "empty").mkdir()
     spec = folder_spec(tiny_spec, image_folder("a"), tmp_path / "empty")
     assert_one_error(cgkit("run", spec, "--output", tmp_path / "run"), 3, "empty")
     assert not (tmp_path / "run").exists()
 
 
-def test_one_image_a_domain_is_enough(
-    cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: Callable[..., Path]
-) -> None:
+def test_one_image_per_domain_is_enough(cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: MakeFolder) -> None:
     spec = folder_spec(tiny_spec, image_folder("a", 1), image_folder("b", 1))
     assert cgkit("run", spec, "--output", tmp_path / "run").code == 0
 
@@ -111,13 +110,13 @@ def text_called_png(path: Path) -> None:
 
 
 def truncated_jpeg(path: Path) -> None:
-    """A JPEG whose header is whole: that it is cut short shows only when its pixels are read."""
+    """Write a JPEG with an intact header, so that only decoding its pixels fails."""
     Image.effect_noise((64, 64), 50).convert("RGB").save(path, format="JPEG")
     path.write_bytes(path.read_bytes()[:-300])
 
 
 def bomb(path: Path) -> None:
-    """A PNG whose header promises 50,000 x 50,000 pixels."""
+    """Write a PNG whose header claims 50,000 x 50,000 pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         body = kind + content
@@ -134,8 +133,8 @@ def empty(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [text_called_png, bomb, empty])
-def test_a_bad_image_is_named_before_training(
-    cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: Callable[..., Path], damage: Callable[[Path], None]
+def test_a_bad_image_is_reported_before_training(
+    cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: MakeFolder, damage: Callable[[Path], None]
 ) -> None:
     a = image_folder("a")
     damage(a / "bad.png")
@@ -145,12 +144,12 @@ def test_a_bad_image_is_named_before_training(
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_truncated_image_is_named_and_what_was_reached_is_saved(
-    cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: Callable[..., Path], workers: int
+def test_a_truncated_image_is_reported_and_the_last_step_is_saved(
+    cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: MakeFolder, workers: int
 ) -> None:
     a = image_folder("a", 2)
     truncated_jpeg(a / "cut.jpg")
-    # Of three images, in batches of one, the bad one comes first, second or third: whatever was reached is kept.
+    # The bad one of three images may be drawn first, second or third; the steps before it are saved.
     spec = folder_spec(tiny_spec, a, image_folder("b"), held_out=0)
     overrides = ["--set", f"data.workers={workers}", "--set", "train.batch=1", "--set", "seed=0"]
     result = cgkit("run", spec, "--output", tmp_path / "run", *overrides)
@@ -161,8 +160,8 @@ def test_a_truncated_image_is_named_and_what_was_reached_is_saved(
     assert saved == ([f"step-{status['step']:09d}"] if status["step"] else [])
 
 
-def test_an_image_smaller_than_the_crop(
-    cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_an_image_smaller_than_the_crop_is_reported(
+    cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     a = image_folder("a")
     Image.new("RGB", (12, 40)).save(a / "small.png")
@@ -173,7 +172,9 @@ def test_an_image_smaller_than_the_crop(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_folder(cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_an_unreadable_folder_is_reported(
+    cgkit: Run, tiny_spec: Path, tmp_path: Path, image_folder: MakeFolder
+) -> None:
     a = image_folder("a")
     a.chmod(0)
     try:
@@ -184,25 +185,25 @@ def test_an_unreadable_folder(cgkit: Run, tiny_spec: Path, tmp_path: Path, image
         a.chmod(0o755)
 
 
-def test_a_folder_in_use(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
+def test_a_run_folder_in_use_is_reported(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with FileLock(tmp_path / "run" / ".lock"):
         assert_one_error(cgkit("run", tiny_spec, "--output", tmp_path / "run"), 8, "in use")
 
 
-def test_an_output_that_is_a_file(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
+def test_an_output_that_is_a_file_is_reported(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
     (tmp_path / "run").write_text("mine")
     assert_one_error(cgkit("run", tiny_spec, "--output", tmp_path / "run"), 7, "cannot be written")
     assert (tmp_path / "run").read_text() == "mine"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
-def test_a_full_disk_keeps_the_older_checkpoint(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_previous_checkpoint(cgkit: Run, tiny_spec: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], check=False)
     if mounted.returncode:
-        pytest.skip("this machine allows no mount")
+        pytest.skip("mounting is not allowed here")
     try:
         spec = ["--set", "checkpoint.keep=100", "--set", "train.steps=60", "--set", "train.image_pool=0"]
         result = cgkit("run", tiny_spec, "--output", disk / "run", *spec)
@@ -212,7 +213,7 @@ def test_a_full_disk_keeps_the_older_checkpoint(cgkit: Run, tiny_spec: Path, tmp
         subprocess.run(["umount", disk], check=True)
 
 
-def test_out_of_memory(tiny_spec: Path, tmp_path: Path) -> None:
+def test_running_out_of_memory_is_reported(tiny_spec: Path, tmp_path: Path) -> None:
     messages = tmp_path / "messages"
     child = os.fork()
     if not child:

@@ -1,4 +1,4 @@
-"""`--plugin FILE.py`: a plugin without a package."""
+"""`--plugin FILE.py`: a plugin in a single file."""
 
 from __future__ import annotations
 
@@ -44,17 +44,14 @@ def plugin(tmp_path: Path) -> Path:
     return file
 
 
-def test_its_components_are_listed_and_described_with_the_files_name(cgkit: Cli, plugin: Path) -> None:
-    (line,) = [
-        one
-        for one in cgkit("list-components", "--plugin", plugin, "--json").json["components"]
-        if one["name"] == "line"
-    ]
+def test_its_components_are_listed_and_described_under_the_name_of_the_file(cgkit: Cli, plugin: Path) -> None:
+    components = cgkit("list-components", "--plugin", plugin, "--json").json["components"]
+    (line,) = [component for component in components if component["name"] == "line"]
     assert line["provider"] == "my line.py"
     assert line["summary"] == "Mixes the channels of each pixel."
-    described = cgkit("describe", "generator", "line", "--plugin", plugin).out
-    assert "bias: bool, default true" in described
-    assert "requires" not in described, "a file is no package that could be required"
+    description = cgkit("describe", "generator", "line", "--plugin", plugin).out
+    assert "bias: bool, default true" in description
+    assert "requires" not in description, "a file is not a package that a spec can require"
 
 
 def test_it_trains_and_translates(cgkit: Cli, plugin: Path, tiny_spec: Path, tmp_path: Path) -> None:
@@ -68,16 +65,16 @@ def test_it_trains_and_translates(cgkit: Cli, plugin: Path, tiny_spec: Path, tmp
     assert list((tmp_path / "out").iterdir())
 
 
-def test_the_option_may_stand_before_the_command_and_several_times(cgkit: Cli, plugin: Path, tmp_path: Path) -> None:
+def test_the_option_can_precede_the_command_and_be_repeated(cgkit: Cli, plugin: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.py"
     other.write_text(SOURCE.replace('"line"', '"other"'))
     result = cgkit(
         "--plugin", plugin, "--no-plugins", "plugins", "list", "--plugin", other, "--plugin", plugin, "--json"
     )
-    assert [one["distribution"] for one in result.json["plugins"]] == ["cgkit", "my line.py", "other.py"]
+    assert [status["distribution"] for status in result.json["plugins"]] == ["cgkit", "my line.py", "other.py"]
 
 
-def test_one_that_fails_is_reported_in_one_line_and_the_others_go_on(cgkit: Cli, tmp_path: Path, plugin: Path) -> None:
+def test_a_failing_file_is_reported_in_one_line_and_the_others_load(cgkit: Cli, tmp_path: Path, plugin: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("def nothing(:\n")
     result = cgkit("list-components", "--plugin", broken, "--plugin", plugin)
@@ -88,7 +85,7 @@ def test_one_that_fails_is_reported_in_one_line_and_the_others_go_on(cgkit: Cli,
     assert "my line.py" in result.out
 
 
-def test_two_files_of_one_name_are_not_mixed_up(cgkit: Cli, tmp_path: Path, plugin: Path) -> None:
+def test_a_second_file_of_the_same_name_is_rejected(cgkit: Cli, tmp_path: Path, plugin: Path) -> None:
     other = tmp_path / "elsewhere" / plugin.name
     other.parent.mkdir()
     other.write_text(SOURCE.replace('"line"', '"other"'))
@@ -97,7 +94,7 @@ def test_two_files_of_one_name_are_not_mixed_up(cgkit: Cli, tmp_path: Path, plug
     assert "other" not in [line.split()[0] for line in result.out.splitlines() if line.startswith("  ")]
 
 
-def test_a_file_that_is_not_there_is_a_usage_error(cgkit: Cli, tmp_path: Path) -> None:
+def test_a_missing_file_is_a_usage_error(cgkit: Cli, tmp_path: Path) -> None:
     result = cgkit("list-components", "--plugin", tmp_path / "none.py")
     assert (result.code, result.out) == (2, "")
     assert "none.py: there is no such plugin" in result.err

@@ -17,10 +17,11 @@ from cgkit.translation.translator import Translator
 from tests.conftest import TINY, Result
 
 Cli = Callable[..., Result]
+MakeFolder = Callable[..., Path]
 
 
 def images(folder: Path) -> list[Path]:
-    """The images below a folder, by their names in it; what is hidden is no image."""
+    """Return the paths of all visible files below a folder, relative to it."""
     return sorted(
         path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
     )
@@ -34,8 +35,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(folder / "spec.toml", output=folder / "run").folder
 
 
-def test_all_images_are_translated_under_their_own_names_and_sizes(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_all_images_are_translated_and_keep_their_names_and_sizes(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs = image_folder("inputs", count=60, size=(19, 13))
     (inputs / "deeper").mkdir()
@@ -49,7 +50,7 @@ def test_all_images_are_translated_under_their_own_names_and_sizes(
         assert image.size == (40, 31)
 
 
-def test_both_directions_differ(cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_both_directions_differ(cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder) -> None:
     inputs = image_folder("inputs", count=1)
     pixels = []
     for direction in ("a2b", "b2a"):
@@ -58,8 +59,8 @@ def test_both_directions_differ(cgkit: Cli, trained: Path, tmp_path: Path, image
     assert not np.array_equal(*pixels)
 
 
-def test_a_translation_is_what_the_generator_computes(
-    cgkit: Cli, trained: Path, tmp_path: Path, plugins: Plugins, image_folder: Callable[..., Path]
+def test_a_translation_is_the_output_of_the_generator(
+    cgkit: Cli, trained: Path, tmp_path: Path, plugins: Plugins, image_folder: MakeFolder
 ) -> None:
     inputs = image_folder("inputs", count=1, size=(16, 16))
     cgkit("translate", trained, inputs, "--output", tmp_path / "out")
@@ -70,14 +71,14 @@ def test_a_translation_is_what_the_generator_computes(
 
 
 def test_grey_images_are_translated_by_a_colour_model(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs = image_folder("inputs", count=1, mode="L")
     assert cgkit("translate", trained, inputs, "--output", tmp_path / "out").code == 0
     assert Image.open(tmp_path / "out" / "image-0.png").mode == "RGB"
 
 
-def test_a_grey_model_writes_grey_images(cgkit: Cli, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_a_grey_model_writes_grey_images(cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
     a, b = image_folder("a", mode="L"), image_folder("b", mode="L", seed=1)
     data = f'[data]\nsource = "folder"\na = "{a}"\nb = "{b}"\nchannels = 1'
     spec = TINY.replace('[data]\nsource = "seasons"', data).replace("train = 12\ntest = 4\n", "")
@@ -87,20 +88,20 @@ def test_a_grey_model_writes_grey_images(cgkit: Cli, tmp_path: Path, image_folde
     assert {Image.open(tmp_path / "out" / name).mode for name in images(tmp_path / "out")} == {"L"}
 
 
-def test_batches_change_nothing_and_bf16_little(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_the_batch_size_does_not_matter_and_bf16_differs_little(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs = image_folder("inputs", count=5, size=(16, 16))
-    ways = {"alone": ("--batch", 1), "together": ("--batch", 3), "bf16": ("--precision", "bf16")}
-    for name, options in ways.items():
+    settings = {"single": ("--batch", 1), "batched": ("--batch", 3), "bf16": ("--precision", "bf16")}
+    for name, options in settings.items():
         assert cgkit("translate", trained, inputs, "--output", tmp_path / name, *options).code == 0
     pixels = {
         name: np.stack([np.asarray(Image.open(tmp_path / name / file), int) for file in images(tmp_path / name)])
-        for name in ways
+        for name in settings
     }
-    assert len(pixels["alone"]) == 5
-    assert np.array_equal(pixels["alone"], pixels["together"])
-    difference = np.abs(pixels["bf16"] - pixels["alone"])
+    assert len(pixels["single"]) == 5
+    assert np.array_equal(pixels["single"], pixels["batched"])
+    difference = np.abs(pixels["bf16"] - pixels["single"])
     assert 0 < difference.max() <= 8
 
 
@@ -113,8 +114,8 @@ def test_an_image_too_small_for_the_generator_is_reported(cgkit: Cli, trained: P
     assert "Traceback" not in result.err
 
 
-def test_one_bad_file_is_reported_and_the_rest_goes_on(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_a_bad_file_is_reported_and_the_others_are_translated(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs = image_folder("inputs", count=3)
     (inputs / "image-1.png").write_text("no image")
@@ -125,7 +126,7 @@ def test_one_bad_file_is_reported_and_the_rest_goes_on(
     assert len([line for line in result.err.splitlines() if line.startswith("error:")]) == 1
 
 
-def test_an_input_is_never_overwritten(cgkit: Cli, trained: Path, image_folder: Callable[..., Path]) -> None:
+def test_an_input_is_never_overwritten(cgkit: Cli, trained: Path, image_folder: MakeFolder) -> None:
     inputs = image_folder("inputs", count=1)
     before = (inputs / "image-0.png").read_bytes()
     result = cgkit("translate", trained, inputs, "--output", inputs)
@@ -133,8 +134,8 @@ def test_an_input_is_never_overwritten(cgkit: Cli, trained: Path, image_folder: 
     assert (inputs / "image-0.png").read_bytes() == before
 
 
-def test_two_inputs_of_one_name_are_refused(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_two_inputs_of_the_same_name_are_rejected(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     result = cgkit("translate", trained, image_folder("x"), image_folder("y"), "--output", tmp_path / "out")
     assert result.code == 2
@@ -142,14 +143,14 @@ def test_two_inputs_of_one_name_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_is_no_run(cgkit: Cli, tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_rejected(cgkit: Cli, tmp_path: Path) -> None:
     result = cgkit("translate", tmp_path, tmp_path / "x.png", "--output", tmp_path / "out")
     assert result.code == 5
     assert "holds no model" in result.err
 
 
-def test_a_model_folder_alone_is_enough(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_a_model_folder_can_be_used_without_its_run(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs = image_folder("inputs", count=1)
     (trained / "model").rename(tmp_path / "elsewhere")
@@ -159,8 +160,8 @@ def test_a_model_folder_alone_is_enough(
         (tmp_path / "elsewhere").rename(trained / "model")
 
 
-def test_weights_that_a_model_has_not_got_are_told(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_weights_that_the_model_does_not_have_are_reported(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs = image_folder("inputs", count=1)
     assert cgkit("translate", trained, inputs, "--output", tmp_path / "out", "--weights", "raw").code == 0
@@ -171,8 +172,8 @@ def test_weights_that_a_model_has_not_got_are_told(
 
 
 @pytest.mark.parametrize("damage", ["cut", "other"])
-def test_damaged_weights_are_refused(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path], damage: str
+def test_damaged_weights_are_rejected(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder, damage: str
 ) -> None:
     inputs = image_folder("inputs", count=1)
     weights = trained / "model" / "model.safetensors"
@@ -193,8 +194,8 @@ def test_damaged_weights_are_refused(
             config.write_text(original)
 
 
-def test_what_was_translated_is_not_translated_again(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_images_that_were_translated_before_are_skipped(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs, out = image_folder("inputs", count=4), tmp_path / "out"
     assert cgkit("translate", trained, inputs / "image-0.png", inputs / "image-1.png", "--output", out).code == 0
@@ -206,7 +207,7 @@ def test_what_was_translated_is_not_translated_again(
 
 
 def test_an_image_that_has_changed_is_translated_again(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs, out = image_folder("inputs", count=2), tmp_path / "out"
     cgkit("translate", trained, inputs, "--output", out)
@@ -216,14 +217,14 @@ def test_an_image_that_has_changed_is_translated_again(
     assert Image.open(out / "image-1.png").size == (9, 9)
 
 
-def test_files_of_another_origin_are_replaced_only_where_that_is_said(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_files_of_another_origin_are_only_replaced_with_overwrite(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs, out = image_folder("inputs", count=2), image_folder("out", count=1, size=(5, 5))
     before = (out / "image-0.png").read_bytes()
-    refused = cgkit("translate", trained, inputs, "--output", out)
-    assert refused.code == 2
-    assert "this model did not write it" in refused.err
+    rejected = cgkit("translate", trained, inputs, "--output", out)
+    assert rejected.code == 2
+    assert "this model did not write it" in rejected.err
     assert (out / "image-0.png").read_bytes() == before
     assert [path.name for path in out.iterdir()] == ["image-0.png"]
     assert cgkit("translate", trained, inputs, "--output", out, "--overwrite").code == 0
@@ -231,8 +232,8 @@ def test_files_of_another_origin_are_replaced_only_where_that_is_said(
     assert cgkit("translate", trained, inputs, "--output", out, "--direction", "b2a").code == 2
 
 
-def test_overwriting_that_was_stopped_goes_on_without_keeping_anything_of_before(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_an_interrupted_overwrite_resumes_and_keeps_no_earlier_translation(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs, out = image_folder("inputs", count=3), tmp_path / "out"
     cgkit("translate", trained, inputs, "--output", out, "--direction", "b2a")
@@ -242,13 +243,13 @@ def test_overwriting_that_was_stopped_goes_on_without_keeping_anything_of_before
     result = cgkit("translate", trained, inputs, "--output", out, "--json")
     assert result.code == 0
     assert "image-1.png" in {Path(name).name for name in result.json["written"]}
-    cgkit("translate", trained, inputs, "--output", tmp_path / "anew")
+    cgkit("translate", trained, inputs, "--output", tmp_path / "fresh")
     for name in images(out):
-        assert (out / name).read_bytes() == (tmp_path / "anew" / name).read_bytes()
+        assert (out / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
 
 
-def test_a_killed_translation_goes_on_where_it_was(
-    cgkit: Cli, cgkit_process: Callable[..., Any], trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_a_killed_translation_resumes(
+    cgkit: Cli, cgkit_process: Callable[..., Any], trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs, out = image_folder("inputs", count=400, size=(48, 48)), tmp_path / "out"
     process = cgkit_process("translate", trained, inputs, "--output", out)
@@ -258,18 +259,18 @@ def test_a_killed_translation_goes_on_where_it_was(
         time.sleep(0.005)
     process.kill()
     process.communicate()
-    whole = images(out)
-    assert len(whole) < 400
-    for name in whole:
+    finished = images(out)
+    assert len(finished) < 400
+    for name in finished:
         Image.open(out / name).load()
     result = cgkit("translate", trained, inputs, "--output", out, "--json")
     assert result.code == 0
-    assert len(result.json["skipped"]) == len(whole)
+    assert len(result.json["skipped"]) == len(finished)
     assert images(out) == images(inputs)
 
 
-def test_patterns_and_lists_name_files_too(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+def test_inputs_can_be_patterns_and_lists(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs = image_folder("inputs", count=3)
     (inputs / "deep er").mkdir()
@@ -279,8 +280,8 @@ def test_patterns_and_lists_name_files_too(
     cgkit("translate", trained, inputs / "deep er" / "ünï[1].png", "--output", tmp_path / "named")
     assert images(tmp_path / "named") == [Path("ünï[1].png")]
     for name, separator in (("lines", "\n"), ("nuls", "\0")):
-        listed = "".join(f"{inputs / file}{separator}" for file in images(inputs))
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(listed.encode())))
+        names = "".join(f"{inputs / file}{separator}" for file in images(inputs))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(names.encode())))
         assert cgkit("translate", trained, "-", "--output", tmp_path / name).code == 0
         assert len(images(tmp_path / name)) == 3
     none = cgkit("translate", trained, inputs / "*.gif", "--output", tmp_path / "none")
@@ -288,9 +289,7 @@ def test_patterns_and_lists_name_files_too(
     assert "no file is called so" in none.err
 
 
-def test_another_format_may_be_written(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
-) -> None:
+def test_format_changes_the_file_format(cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder) -> None:
     inputs = image_folder("inputs", count=1)
     (inputs / "image-0.png").rename(inputs / "no suffix. really")
     result = cgkit("translate", trained, inputs / "no suffix. really", "--output", tmp_path / "out", "--format", "webp")
@@ -300,8 +299,8 @@ def test_another_format_may_be_written(
 
 
 @pytest.mark.parametrize("kind", ["symlink", "hardlink"])
-def test_no_image_is_overwritten_through_a_link(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path], kind: str
+def test_an_input_is_not_overwritten_through_a_link(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder, kind: str
 ) -> None:
     inputs = image_folder("inputs", count=2)
     (tmp_path / "out").mkdir()
@@ -314,8 +313,8 @@ def test_no_image_is_overwritten_through_a_link(
     assert (inputs / "image-1.png").read_bytes() == before
 
 
-def test_strictness_stops_at_the_first_bad_file(
-    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: Callable[..., Path]
+def test_strict_stops_at_the_first_bad_file(
+    cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
     inputs = image_folder("inputs", count=60)
     (inputs / "image-0.png").write_text("no image")

@@ -1,4 +1,4 @@
-"""What is exported computes what the generator computes, and is not kept where it does not."""
+"""An export computes the same as the generator, or is not kept."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SMALL: dict[str, dict[str, Any]] = {"resnet": {"width": 4, "blocks": 1}, "unet":
 
 
 @pytest.fixture(autouse=True)
-def _the_same_draws() -> None:
+def _fixed_seed() -> None:
     torch.manual_seed(0)
 
 
 def model(folder: Path, plugins: Plugins, name: str, options: Mapping[str, Any]) -> Path:
-    """Write a model whose weights are drawn."""
+    """Write a model with random weights."""
     values = {"data": {"source": "seasons", "size": 48}, "generator": {"name": name, **options}}
     spec = resolve_spec(values, plugins)
     generators = {way: drawn(plugins.registries.generators[name].load()(3, 3, **options)) for way in ("a2b", "b2a")}
@@ -41,7 +41,7 @@ def model(folder: Path, plugins: Plugins, name: str, options: Mapping[str, Any])
     return folder
 
 
-def translated(folder: Path, plugins: Plugins, images: Tensor) -> Tensor:
+def translate(folder: Path, plugins: Plugins, images: Tensor) -> Tensor:
     return Translator.load(folder, plugins=plugins, device="cpu", precision="fp32").translate(images)
 
 
@@ -54,28 +54,28 @@ def test_an_onnx_file_takes_any_number_of_images_of_any_size(tmp_path: Path, plu
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     for shape in ((1, 3, 16, 72), (4, 3, 56, 24), (1, 3, 16, 16), (1, 3, 136, 120)):
         images = torch.rand(shape)
-        made = torch.from_numpy(session.run(["translations"], {"images": images.numpy()})[0])
-        assert (made - translated(folder, plugins, images)).abs().max() <= LIMIT
-    about = session.get_modelmeta().custom_metadata_map
-    assert float(about["largest_difference"]) == pytest.approx(comparison.difference, rel=1e-2)
-    assert json.loads(about["compared_on"]) == [list(shape) for shape in comparison.shapes]
-    assert json.loads(about["spec"])["generator"]["a2b"]["name"] == name
-    assert "in [0, 1]" in about["images"]
+        output = torch.from_numpy(session.run(["translations"], {"images": images.numpy()})[0])
+        assert (output - translate(folder, plugins, images)).abs().max() <= LIMIT
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert float(metadata["largest_difference"]) == pytest.approx(comparison.difference, rel=1e-2)
+    assert json.loads(metadata["compared_on"]) == [list(shape) for shape in comparison.shapes]
+    assert json.loads(metadata["spec"])["generator"]["a2b"]["name"] == name
+    assert "in [0, 1]" in metadata["images"]
 
 
 @ONE_WAY
 def test_a_program_takes_any_number_of_images_of_any_size(tmp_path: Path, plugins: Plugins, name: str) -> None:
     folder = model(tmp_path / "model", plugins, name, SMALL[name])
     assert export_model(folder, tmp_path / "m.pt2", format="torch-export", plugins=plugins).difference <= 1e-5
-    about = {"cgkit.json": ""}
-    program = torch.export.load(tmp_path / "m.pt2", extra_files=about).module()
+    metadata = {"cgkit.json": ""}
+    program = torch.export.load(tmp_path / "m.pt2", extra_files=metadata).module()
     for shape in ((1, 3, 16, 72), (4, 3, 56, 24)):
         images = torch.rand(shape)
-        assert (program(images) - translated(folder, plugins, images)).abs().max() <= LIMIT
-    assert json.loads(about["cgkit.json"])["direction"] == "a2b"
+        assert (program(images) - translate(folder, plugins, images)).abs().max() <= LIMIT
+    assert json.loads(metadata["cgkit.json"])["direction"] == "a2b"
 
 
-def test_a_published_file_loads_into_the_published_network_and_comes_back(tmp_path: Path, plugins: Plugins) -> None:
+def test_a_published_file_loads_into_the_published_network_and_back(tmp_path: Path, plugins: Plugins) -> None:
     folder = model(tmp_path / "model", plugins, "resnet", SMALL["resnet"])
     file = tmp_path / "latest_net_G_A.pth"
     assert export_model(folder, file, format="published", direction="b2a", plugins=plugins).difference == 0
@@ -91,8 +91,8 @@ def test_a_published_file_loads_into_the_published_network_and_comes_back(tmp_pa
     )
 
 
-class Stubborn(nn.Module):
-    """Decides by what it sees, which no graph of operations can."""
+class Untraceable(nn.Module):
+    """Branches on the values of its input, which no traced graph can."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -103,31 +103,32 @@ class Stubborn(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("file_format", "reason"), [("torch-export", "cannot be written as a program"), ("published", "does not say")]
+    ("file_format", "reason"),
+    [("torch-export", "cannot be written as a torch.export"), ("published", "does not define")],
 )
 def test_a_generator_that_cannot_be_written_leaves_no_file(tmp_path: Path, file_format: str, reason: str) -> None:
     plugins = load_plugins(installed=False)
-    plugins.registries.generators.add("stubborn", Stubborn)
-    folder = model(tmp_path / "model", plugins, "stubborn", {})
+    plugins.registries.generators.add("untraceable", Untraceable)
+    folder = model(tmp_path / "model", plugins, "untraceable", {})
     with pytest.raises(CheckpointError, match=reason):
         export_model(folder, tmp_path / "out" / "m.bin", format=file_format, plugins=plugins)
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_nothing_is_overwritten(tmp_path: Path, plugins: Plugins) -> None:
+def test_an_existing_file_is_not_overwritten(tmp_path: Path, plugins: Plugins) -> None:
     (tmp_path / "m.onnx").write_text("mine")
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         export_model(tmp_path, tmp_path / "m.onnx", format="onnx", plugins=plugins)
     assert (tmp_path / "m.onnx").read_text() == "mine"
 
 
 @pytest.mark.parametrize("off", [2 * LIMIT, float("nan")])
-def test_what_computes_something_else_is_refused(off: float) -> None:
+def test_an_export_that_computes_something_else_is_refused(off: float) -> None:
     network = OnUnitRange(nn.Conv2d(3, 3, 1))
     shapes = shapes_to_compare(3, 4, (30, 33))
     assert shapes[-1] == (1, 3, 32, 36)
     assert compare(network, lambda images: network(images) + LIMIT / 2, shapes).difference == pytest.approx(
         LIMIT / 2, rel=1e-2
     )
-    with pytest.raises(CheckpointError, match="from the generator on images of"):
+    with pytest.raises(CheckpointError, match=r"differs from the generator by .* on images of"):
         compare(network, lambda images: network(images) + off * (images.shape[0] == 3), shapes)

@@ -1,4 +1,4 @@
-"""A file of another's making gives its tensors, or is refused without anything having happened."""
+"""A file of unknown origin yields its tensors, or is refused without side effects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TENSORS = {"first.weight": torch.arange(6.0).reshape(2, 3), "second.steps": torc
 
 
 class Command:
-    """What runs a command when it is unpickled by whoever trusts it."""
+    """Runs a command when it is unpickled without restrictions."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -34,8 +34,8 @@ class Command:
         return os.system, (f"touch {self.marker}",)
 
 
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def equal(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
+    return tensors.keys() == expected.keys() and all(torch.equal(tensors[name], expected[name]) for name in expected)
 
 
 def check_then_read(file: Path) -> dict[str, Tensor]:
@@ -44,29 +44,29 @@ def check_then_read(file: Path) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_tensors_are_read_whatever_they_were_saved_in(tmp_path: Path, zipped: bool) -> None:
+def test_both_formats_of_torch_save_are_read(tmp_path: Path, zipped: bool) -> None:
     torch.save(TENSORS, tmp_path / "weights.pth", _use_new_zipfile_serialization=zipped)
-    assert same(check_then_read(tmp_path / "weights.pth"), TENSORS)
+    assert equal(check_then_read(tmp_path / "weights.pth"), TENSORS)
 
 
-def test_the_tensors_come_back_from_the_process_that_reads_them(tmp_path: Path) -> None:
+def test_tensors_are_returned_from_the_reading_process(tmp_path: Path) -> None:
     torch.save(TENSORS, tmp_path / "weights.pth")
-    assert same(read_foreign(tmp_path / "weights.pth"), TENSORS)
+    assert equal(read_foreign(tmp_path / "weights.pth"), TENSORS)
     save_file(TENSORS, tmp_path / "weights.safetensors")
-    assert same(read_foreign(tmp_path / "weights.safetensors"), TENSORS)
+    assert equal(read_foreign(tmp_path / "weights.safetensors"), TENSORS)
 
 
-def test_nested_tables_and_shared_tensors_are_taken_apart(tmp_path: Path) -> None:
+def test_nested_dictionaries_are_flattened_and_shared_tensors_copied(tmp_path: Path) -> None:
     weight = nn.Parameter(torch.ones(3, 2).T)
     content = {"epoch": 3, "nets": {"a": {"w": weight}, "b": {"w": weight[0]}}, "name": "x", 5: torch.ones(1)}
     torch.save(content, tmp_path / "weights.pth")
     tensors = read_tensors(tmp_path / "weights.pth")
-    assert same(tensors, {"nets.a.w": torch.ones(2, 3), "nets.b.w": torch.ones(3)})
+    assert equal(tensors, {"nets.a.w": torch.ones(2, 3), "nets.b.w": torch.ones(3)})
     assert all(tensor.is_contiguous() for tensor in tensors.values())
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "pickle"])
-def test_what_a_pickle_wants_done_is_not_done(tmp_path: Path, form: str) -> None:
+def test_commands_in_a_pickle_are_not_run(tmp_path: Path, form: str) -> None:
     marker, file = tmp_path / "marker", tmp_path / "weights.pth"
     content = {**TENSORS, "command": Command(marker)}
     if form == "pickle":
@@ -78,11 +78,11 @@ def test_what_a_pickle_wants_done_is_not_done(tmp_path: Path, form: str) -> None
     assert not marker.exists()
 
 
-def test_no_variable_makes_a_pickle_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_environment_variable_makes_a_pickle_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker, file = tmp_path / "marker", tmp_path / "weights.pth"
     torch.save({**TENSORS, "command": Command(marker)}, file)
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
-    with pytest.raises(CheckpointError, match=r"weights\.pth was refused: it asks for posix\.system"):
+    with pytest.raises(CheckpointError, match=r"weights\.pth was refused: it needs posix\.system"):
         read_foreign(file)
     assert not marker.exists()
 
@@ -93,20 +93,20 @@ def _bomb(file: Path) -> None:
 
 
 def _claiming(file: Path) -> None:
-    """A zip file whose table of contents says more than it holds."""
+    """A zip file whose table of contents claims more than it holds."""
     torch.save(TENSORS, file)
     content = bytearray(file.read_bytes())
-    place = content.index(b"PK\x01\x02") + 24
-    content[place : place + 4] = (4_000_000_000).to_bytes(4, "little")
+    offset = content.index(b"PK\x01\x02") + 24
+    content[offset : offset + 4] = (4_000_000_000).to_bytes(4, "little")
     file.write_bytes(content)
 
 
 @pytest.mark.parametrize("make", [_bomb, _claiming])
-def test_a_zip_file_that_would_unpack_to_more_than_it_is_is_not_unpacked(
+def test_a_zip_file_that_claims_to_be_larger_than_it_is_is_not_unpacked(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / "weights.pth")
-    with pytest.raises(CheckpointError, match=r"weights\.pth was refused: its parts would be [\d,]+ bytes unpacked"):
+    with pytest.raises(CheckpointError, match=r"weights\.pth was refused: its parts would unpack to [\d,]+ bytes"):
         read_foreign(tmp_path / "weights.pth")
 
 
@@ -116,7 +116,7 @@ def test_tensors_larger_than_their_file_are_refused(tmp_path: Path) -> None:
         read_tensors(tmp_path / "weights.pth")
 
 
-def test_memory_that_a_file_claims_in_vain_is_not_given(tmp_path: Path) -> None:
+def test_a_file_that_claims_more_memory_than_it_needs_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "weights.pth"
     torch.save({"w": torch.zeros(70_001)}, file, _use_new_zipfile_serialization=False)
     content = file.read_bytes()
@@ -127,8 +127,8 @@ def test_memory_that_a_file_claims_in_vain_is_not_given(tmp_path: Path) -> None:
         read_foreign(file)
 
 
-def test_what_a_reading_process_may_use_is_limited() -> None:
-    """The process that holds the limits is a real one: this one would keep them."""
+def test_the_resources_of_the_reading_process_are_limited() -> None:
+    """In a separate process, because the limits cannot be lifted again."""
     script = (
         "import resource; from cgkit.exchange.reading_process import _limit_resources; _limit_resources(1 << 20)\n"
         "print(resource.getrlimit(resource.RLIMIT_CPU)[1], resource.getrlimit(resource.RLIMIT_FSIZE)[1])\n"
@@ -151,28 +151,28 @@ def test_a_truncated_file_is_refused(tmp_path: Path, kept: float, zipped: bool) 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ({}, "no tensor"),
-        ({"w": torch.zeros(2, 2).to_sparse()}, "no plain tensor"),
-        ({"w": torch.zeros(2, device="meta")}, "no plain tensor"),
-        ({"a": {"b.c": torch.zeros(1)}, "a.b": {"c": torch.zeros(1)}}, "there twice"),
+        ({}, "holds no tensor"),
+        ({"w": torch.zeros(2, 2).to_sparse()}, "not a plain tensor"),
+        ({"w": torch.zeros(2, device="meta")}, "not a plain tensor"),
+        ({"a": {"b.c": torch.zeros(1)}, "a.b": {"c": torch.zeros(1)}}, "occurs twice"),
         (nn.Conv2d(1, 1, 1), "state_dict"),
     ],
 )
-def test_what_holds_no_plain_tensors_is_refused_with_the_reason(tmp_path: Path, content: object, reason: str) -> None:
+def test_a_file_without_plain_tensors_is_refused_with_the_reason(tmp_path: Path, content: object, reason: str) -> None:
     torch.save(content, tmp_path / "weights.pth")
     with pytest.raises(RefusedError, match=reason):
         read_tensors(tmp_path / "weights.pth")
 
 
-def test_a_reason_is_one_line_that_a_terminal_can_show(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reason_is_one_printable_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         reading_process._refuse("first\x1b[31m\nsecond" + "x" * 1000)
-    shown = capsys.readouterr().err
-    assert shown.startswith("first?[31m second")
-    assert len(shown) < 700
+    printed = capsys.readouterr().err
+    assert printed.startswith("first?[31m second")
+    assert len(printed) < 700
 
 
-def test_no_file_of_weights_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+def test_files_that_cannot_be_weights_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pth")
     with (tmp_path / "huge.pth").open("wb") as opened:
         opened.truncate(LARGEST + 1)

@@ -1,4 +1,4 @@
-"""Weights of the published layouts become a model that translates as they did."""
+"""Weights in the published layouts become a model with the same output."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def golden(case: str, name: str) -> Tensors:
 
 
 def with_dropout(tensors: Tensors) -> Tensors:
-    """Number the layers of blocks as where each has one for dropout."""
+    """Number the layers of each block as if it had a dropout layer."""
     return {name.replace("conv_block.5.", "conv_block.6."): tensor for name, tensor in tensors.items()}
 
 
 def with_statistics(tensors: Tensors) -> Tensors:
-    """Add what instance norms kept in old versions of PyTorch."""
+    """Add the running statistics of instance norms in old versions of PyTorch."""
     added = {}
     last = max(int(name.split(".")[1]) for name in tensors)
     for name, tensor in tensors.items():
@@ -53,7 +53,7 @@ def with_module(tensors: Tensors) -> Tensors:
 
 
 def output(generator: nn.Module, case: str) -> tuple[Tensor, Tensor]:
-    """Return what a generator makes of the golden image, and what the published one made."""
+    """Return the output of a generator for the golden image, and that of the published generator."""
     images = load_file(GOLDEN / f"{case}.safetensors")
     with torch.no_grad():
         return generator.double()(images["input.A"][0]), images["output.fake_B"]
@@ -62,36 +62,36 @@ def output(generator: nn.Module, case: str) -> tuple[Tensor, Tensor]:
 @CASES
 @pytest.mark.parametrize("change", [dict, with_dropout, with_statistics, with_module])
 @pytest.mark.parametrize("zipped", [True, False])
-def test_published_weights_of_every_layout_are_the_published_network(
+def test_published_weights_of_every_layout_give_the_published_network(
     tmp_path: Path, plugins: Plugins, case: str, blocks: int, change: Callable[[Tensors], Tensors], zipped: bool
 ) -> None:
     torch.save(change(golden(case, "G_A")), tmp_path / "net.pth", _use_new_zipfile_serialization=zipped)
     check_archive(tmp_path / "net.pth")
-    found = recognise(read_tensors(tmp_path / "net.pth"), plugins).recognised
-    assert found.options["blocks"] == blocks
-    assert (found.options["dropout"] > 0) == (change is with_dropout)
-    generator = ResnetGenerator(3, 3, **found.options).double().eval()
-    generator.load_state_dict(dict(found.state))
-    made, expected = output(generator, case)
-    assert (made - expected).abs().max() <= 1e-10
+    recognised = recognise(read_tensors(tmp_path / "net.pth"), plugins).recognised
+    assert recognised.options["blocks"] == blocks
+    assert (recognised.options["dropout"] > 0) == (change is with_dropout)
+    generator = ResnetGenerator(3, 3, **recognised.options).double().eval()
+    generator.load_state_dict(dict(recognised.state))
+    actual, expected = output(generator, case)
+    assert (actual - expected).abs().max() <= 1e-10
 
 
 @CASES
-def test_a_model_of_published_weights_makes_the_published_output(
+def test_a_model_imported_from_published_weights_gives_the_published_output(
     tmp_path: Path, plugins: Plugins, case: str, blocks: int
 ) -> None:
     weights = {name: tensor.float() for name, tensor in with_module(with_dropout(golden(case, "G_A"))).items()}
     torch.save(weights, tmp_path / "latest_net_G_A.pth", _use_new_zipfile_serialization=blocks == 9)
     import_weights({"a2b": tmp_path / "latest_net_G_A.pth"}, tmp_path / "model", plugins=plugins)
     info = read_model(tmp_path / "model", plugins)
-    made, expected = output(load_generator(tmp_path / "model", info, "a2b", plugins), case)
-    assert (made - expected).abs().max() <= 1e-6
+    actual, expected = output(load_generator(tmp_path / "model", info, "a2b", plugins), case)
+    assert (actual - expected).abs().max() <= 1e-6
 
 
-def test_both_directions_come_from_two_files(tmp_path: Path, plugins: Plugins) -> None:
-    one, other = drawn(Resnet(3, 1, 4, 1)), drawn(Resnet(1, 3, 6, 2, norm="batch"))
-    save_file(one.state_dict(), tmp_path / "a.safetensors")
-    save_file(other.state_dict(), tmp_path / "b.safetensors")
+def test_two_files_give_both_directions(tmp_path: Path, plugins: Plugins) -> None:
+    to_b, to_a = drawn(Resnet(3, 1, 4, 1)), drawn(Resnet(1, 3, 6, 2, norm="batch"))
+    save_file(to_b.state_dict(), tmp_path / "a.safetensors")
+    save_file(to_a.state_dict(), tmp_path / "b.safetensors")
     files = {"a2b": tmp_path / "a.safetensors", "b2a": tmp_path / "b.safetensors"}
     import_weights(files, tmp_path / "model", name="two ways", license="mit", plugins=plugins)
     grey = Translator.load(tmp_path / "model", direction="a2b", plugins=plugins)(torch.rand(3, 18, 21))
@@ -99,7 +99,7 @@ def test_both_directions_come_from_two_files(tmp_path: Path, plugins: Plugins) -
     image = torch.rand(1, 16, 16)
     translated = Translator.load(tmp_path / "model", direction="b2a", plugins=plugins)(image)
     with torch.no_grad():
-        assert torch.allclose(translated, ((other(image[None] * 2 - 1)[0] + 1) / 2).clamp(0, 1), atol=1e-5)
+        assert torch.allclose(translated, ((to_a(image[None] * 2 - 1)[0] + 1) / 2).clamp(0, 1), atol=1e-5)
     card = (tmp_path / "model" / "README.md").read_text()
     assert 'license: "mit"' in card
     assert "a2b from a.safetensors" in card
@@ -107,7 +107,7 @@ def test_both_directions_come_from_two_files(tmp_path: Path, plugins: Plugins) -
     assert json.loads((tmp_path / "model" / "config.json").read_text())["spec"]["name"] == "two ways"
 
 
-def test_what_cannot_be_imported_leaves_nothing_behind(tmp_path: Path, plugins: Plugins) -> None:
+def test_a_failed_import_leaves_nothing_behind(tmp_path: Path, plugins: Plugins) -> None:
     files = {name: tmp_path / f"{name}.safetensors" for name in ("fits", "unfit", "strange", "wide")}
     save_file(drawn(Resnet(3, 1, 4, 1)).state_dict(), files["fits"])
     save_file(drawn(Resnet(3, 1, 4, 1)).state_dict(), files["unfit"])
@@ -116,7 +116,7 @@ def test_what_cannot_be_imported_leaves_nothing_behind(tmp_path: Path, plugins: 
     before = sorted(tmp_path.iterdir())
     for given, error, reason in (
         ({"a2b": files["fits"], "b2a": files["unfit"]}, CheckpointError, "do not belong together"),
-        ({"a2b": files["strange"]}, CheckpointError, r"strange\.safetensors: the network of w"),
+        ({"a2b": files["strange"]}, CheckpointError, r"strange\.safetensors: the network with the tensors w"),
         ({"a2b": files["wide"]}, CheckpointError, "cannot be built.*64"),
     ):
         with pytest.raises(error, match=reason):
@@ -126,11 +126,11 @@ def test_what_cannot_be_imported_leaves_nothing_behind(tmp_path: Path, plugins: 
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, plugins: Plugins) -> None:
+def test_a_folder_that_is_not_empty_is_not_touched(tmp_path: Path, plugins: Plugins) -> None:
     save_file(drawn(Resnet(3, 3, 4, 1)).state_dict(), tmp_path / "a.safetensors")
     (tmp_path / "model").mkdir()
     import_weights({"a2b": tmp_path / "a.safetensors"}, tmp_path / "model", plugins=plugins)
     before = {path: path.read_bytes() for path in (tmp_path / "model").iterdir()}
-    with pytest.raises(UsageError, match="holds something already"):
+    with pytest.raises(UsageError, match="exists and is not empty"):
         import_weights({"b2a": tmp_path / "a.safetensors"}, tmp_path / "model", plugins=plugins)
     assert {path: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before

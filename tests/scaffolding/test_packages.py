@@ -1,4 +1,4 @@
-"""A package that is written from the templates is complete: it installs, is clean, passes its own tests and trains."""
+"""A package written from the templates is complete: it installs, is clean, passes its own tests and trains."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def tool(*command: str | Path, cwd: Path | None = None, **environment: str) -> s
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A package of every kind, by the kind's table."""
+    """A package of each kind, by the table of the kind."""
     folder = tmp_path_factory.mktemp("packages")
     return {kind.table: write_package(name_of(kind), kind, folder) for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
 def site(packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All of them, built and installed, without touching the environment."""
+    """A folder in which all packages are installed, outside the environment."""
     folder = tmp_path_factory.mktemp("site")
     offline = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--no-compile")
     tool("pip", "install", *offline, "--target", folder, *packages.values())
@@ -66,7 +66,7 @@ def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
 
 
 @EVERY_KIND
-def test_what_is_written_is_a_whole_package(packages: dict[str, Path], kind: Kind) -> None:
+def test_all_files_of_a_package_are_written(packages: dict[str, Path], kind: Kind) -> None:
     folder = packages[kind.table]
     package = f"cgkit_{name_of(kind).replace('-', '_')}"
     assert folder.name == f"cgkit-{name_of(kind)}"
@@ -83,7 +83,7 @@ def test_what_is_written_is_a_whole_package(packages: dict[str, Path], kind: Kin
 
 
 @EVERY_KIND
-def test_once_installed_its_component_is_listed_with_documented_options(installed: Plugins, kind: Kind) -> None:
+def test_the_installed_component_is_listed_with_documented_options(installed: Plugins, kind: Kind) -> None:
     component = installed.registries[kind.name][name_of(kind)]
     assert component.provider == f"cgkit-{name_of(kind)}"
     assert component.summary == (component.load().__doc__ or "").partition("\n")[0]
@@ -93,7 +93,7 @@ def test_once_installed_its_component_is_listed_with_documented_options(installe
 
 
 @EVERY_KIND
-def test_the_spec_of_its_readme_is_valid(
+def test_the_spec_in_the_readme_is_valid(
     packages: dict[str, Path], installed: Plugins, kind: Kind, tmp_path: Path
 ) -> None:
     _, _, rest = (packages[kind.table] / "README.md").read_text().partition("```toml\n")
@@ -102,12 +102,12 @@ def test_the_spec_of_its_readme_is_valid(
     assert name_of(kind) in str(load_spec(spec, installed).to_json())
 
 
-def test_a_spec_may_use_one_of_every_kind_and_trains(installed: Plugins, tmp_path: Path) -> None:
+def test_a_spec_with_a_component_of_each_kind_trains(installed: Plugins, tmp_path: Path) -> None:
     spec = tmp_path / "spec.toml"
     spec.write_text(
         TINY.replace('"seasons"', '"own-source"')
         .replace('"resnet"\nwidth = 4\nblocks = 1', '"own-generator"')
-        # Its stripes have no truth to score against, so the metric is built but not asked.
+        # The stripes have no ground truth, so the metric is built but not computed.
         .replace('"patch"\nwidth = 4\nlayers = 1', '"own-discriminator"')
         + "".join(f'\n[{table}]\nname = "{name}"\n' for table, name in OTHERS)
     )
@@ -128,7 +128,7 @@ OTHERS = (
 )
 
 
-def test_its_own_tests_pass(packages: dict[str, Path], site: Path, tmp_path: Path) -> None:
+def test_the_tests_of_a_package_pass(packages: dict[str, Path], site: Path, tmp_path: Path) -> None:
     tests = [folder / "tests" for folder in packages.values()]
     options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "error::DeprecationWarning")
     out = tool("pytest", *options, f"--rootdir={tmp_path}", *tests, PYTHONPATH=str(site))
@@ -136,25 +136,25 @@ def test_its_own_tests_pass(packages: dict[str, Path], site: Path, tmp_path: Pat
     assert "skipped" not in out
 
 
-def test_it_is_free_of_lint_and_formatted(packages: dict[str, Path]) -> None:
+def test_a_package_is_linted_and_formatted(packages: dict[str, Path]) -> None:
     folder = next(iter(packages.values())).parent
     tool("ruff", "check", "--no-cache", "--extend-select", "I,UP,B,C4,SIM,PT,RUF,ANN,PTH,E501", folder)
     tool("ruff", "format", "--no-cache", "--check", folder)
 
 
-def test_its_types_are_strict(packages: dict[str, Path]) -> None:
+def test_a_package_passes_strict_type_checks(packages: dict[str, Path]) -> None:
     modules = [file for folder in packages.values() for file in folder.rglob("*.py")]
     assert len(modules) == 3 * len(KINDS)
-    # In our own folder, for its settings, which are strict, and what mypy already knows about torch.
+    # In the root, for its strict settings and mypy's cache of torch.
     tool("mypy", *modules, cwd=ROOT, MYPYPATH=os.pathsep.join(map(str, packages.values())))
 
 
 @pytest.mark.parametrize("name", ["cgkit-halo", "halo"])
-def test_the_prefix_may_be_given_or_left_out(name: str, tmp_path: Path) -> None:
+def test_the_prefix_is_optional(name: str, tmp_path: Path) -> None:
     assert write_package(name, GENERATOR, tmp_path / "new" / "folder") == tmp_path / "new" / "folder" / "cgkit-halo"
 
 
-def test_a_name_may_have_several_words_and_name_the_kind_itself(tmp_path: Path) -> None:
+def test_a_name_may_have_several_words_and_include_the_kind(tmp_path: Path) -> None:
     folder = write_package("deep-halo-generator", GENERATOR, tmp_path)
     assert "class DeepHaloGenerator(" in (folder / "cgkit_deep_halo_generator" / "generator.py").read_text()
 
@@ -167,23 +167,23 @@ def test_names_of_any_length_give_formatted_files(kind: Kind, length: int, tmp_p
 
 
 ODD = ["", "cgkit-", "-x", "x-", "x--y", "X", "a_b", "a b", "../x", "a/b", "3d", "ümlaut", "x\n", "x" * 31]
-PYTHONS = ["class", "none", "true", "match", "import"]
+KEYWORDS = ["class", "none", "true", "match", "import"]
 
 
-@pytest.mark.parametrize("name", [*ODD, *PYTHONS])
-def test_a_name_that_cannot_be_one_is_refused_and_nothing_written(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no name for a plugin|word of Python's own"):
+@pytest.mark.parametrize("name", [*ODD, *KEYWORDS])
+def test_an_invalid_name_is_rejected_and_nothing_is_written(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"not a valid plugin name|is a Python keyword"):
         write_package(name, GENERATOR, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_name_of_a_built_in_component_of_the_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="a built-in generator is called 'resnet' already"):
+def test_the_name_of_a_built_in_component_of_the_same_kind_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is already a built-in generator 'resnet'"):
         write_package("resnet", GENERATOR, tmp_path)
     assert write_package("resnet", kind_named("metric"), tmp_path).is_dir()
 
 
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "cgkit-halo").mkdir()
     (tmp_path / "cgkit-halo" / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="exists and is not empty"):
@@ -205,7 +205,7 @@ def make_dangling_link(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [make_file, make_dangling_link])
-def test_a_folder_that_cannot_be_made_is_told(make: Callable[[Path], None], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "cgkit-halo")
     with pytest.raises(UsageError, match="cgkit-halo cannot be written"):
         write_package("halo", GENERATOR, tmp_path)

@@ -1,4 +1,4 @@
-"""The smallest plugin: one generator, registered by name, so that listing it imports no torch."""
+"""The smallest plugin: one generator, registered by name so that listing it does not import torch."""
 
 from __future__ import annotations
 

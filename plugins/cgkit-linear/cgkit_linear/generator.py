@@ -6,10 +6,10 @@ from torch import nn
 
 
 class LinearGenerator(nn.Sequential):
-    """A linear map of each pixel's channels, then a tanh: it can change colours, and nothing else.
+    """A linear map of each pixel's channels and a tanh: it can change colours and nothing else.
 
     Args:
-        bias: add a learnt constant to each channel; without it, mid-grey stays mid-grey.
+        bias: add a learned constant to each channel; without it, mid-grey stays mid-grey.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""The component keeps the contract of its kind."""
+"""The component passes the conformance checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one convolution can do and cannot, and that the plugin is found, listed and trained."""
+"""What a single convolution can learn, and that the plugin is listed and trains."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def python(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_few_gradient_steps_learn_a_change_of_colours() -> None:
+def test_a_colour_change_is_learned_in_a_few_steps() -> None:
     torch.manual_seed(0)
     images = torch.rand(4, 3, 8, 8) - 0.5
-    targets = images[:, [2, 0, 1]] * 0.8  # the channels change places
+    targets = images[:, [2, 0, 1]] * 0.8  # permute the channels
     network = LinearGenerator(3, 3)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
     losses = []
@@ -73,7 +73,7 @@ def test_a_few_gradient_steps_learn_a_change_of_colours() -> None:
     assert matrix.argmax(1).tolist() == [2, 0, 1]
 
 
-def test_a_pixel_is_translated_alike_wherever_it_stands() -> None:
+def test_the_translation_of_a_pixel_does_not_depend_on_its_position() -> None:
     torch.manual_seed(0)
     images = torch.rand(1, 3, 5, 7) * 2 - 1
     network = LinearGenerator(3, 1).eval()
@@ -81,14 +81,14 @@ def test_a_pixel_is_translated_alike_wherever_it_stands() -> None:
     torch.testing.assert_close(network(images[..., 2:3, 4:5]), network(images)[..., 2:3, 4:5])
 
 
-def test_without_a_bias_grey_stays_grey() -> None:
+def test_without_a_bias_mid_grey_stays_mid_grey() -> None:
     grey = torch.zeros(1, 3, 4, 4)
     torch.manual_seed(0)
     assert torch.equal(LinearGenerator(3, 3, bias=False)(grey), grey)
     assert not torch.equal(LinearGenerator(3, 3)(grey), grey)
 
 
-def test_it_trains_through_the_command_line(tmp_path: Path) -> None:
+def test_it_trains_from_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "spec.toml").write_text(TINY + snippet())
     done = python("-m", "cgkit", "run", tmp_path / "spec.toml", "--output", tmp_path / "run")
     assert done.returncode == 0, done.stderr
@@ -96,27 +96,27 @@ def test_it_trains_through_the_command_line(tmp_path: Path) -> None:
     assert (status["state"], status["step"]) == ("finished", 2)
 
 
-def test_listing_it_imports_no_torch() -> None:
+def test_listing_it_does_not_import_torch() -> None:
     code = (
         "import sys, cgkit_linear\n"
-        "from cgkit.plugins import load_plugins\n"
-        "found = load_plugins().registries.generators['cgkit-linear/linear']\n"
-        "print(found.summary, 'torch' in sys.modules)"
+        "from cgkit import load_plugins\n"
+        "component = load_plugins().registries.generators['cgkit-linear/linear']\n"
+        "print(component.summary, 'torch' in sys.modules)"
     )
     done = python("-c", code)
     assert done.stdout.strip() == "A linear map of colours. False", done.stderr
 
 
-def test_the_readme_shows_the_files_as_they_are() -> None:
+def test_the_readme_shows_the_files_verbatim() -> None:
     fences = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     files = ("generator.py", "__init__.py")
     assert fences == [(README.parent / "cgkit_linear" / name).read_text(encoding="utf-8") for name in files]
 
 
 def snippet() -> str:
-    found = re.search(r"```toml\n(\[generator\]\n.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert found
-    return found[1]
+    match = re.search(r"```toml\n(\[generator\]\n.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert match
+    return match[1]
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,8 @@
-"""More losses: two adversarial ones, and two distances that look at structure rather than at pixels."""
+"""Two adversarial losses, and two distances that compare structure rather than pixels."""
 
 from __future__ import annotations
 
-from cgkit.hookspecs import hookimpl
+from cgkit import hookimpl
 from cgkit.registry import Registries
 
 
@@ -12,7 +12,7 @@ def cgkit_register(registries: Registries) -> None:
     registries.adversarial_losses.add(
         "relativistic-average",
         "cgkit_losses.relativistic_average:RelativisticAverageLoss",
-        summary="How much more real than the average of the other kind (Jolicoeur-Martineau, 2018).",
+        summary="Compares each logit with the mean logit of the other kind (Jolicoeur-Martineau, 2018).",
     )
     registries.adversarial_losses.add(
         "softplus-r1",
@@ -22,10 +22,10 @@ def cgkit_register(registries: Registries) -> None:
     registries.reconstruction_losses.add(
         "self-similarity",
         "cgkit_losses.self_similarity:SelfSimilarityLoss",
-        summary="Whether edges lie alike within both images, whatever their colours (after Zheng et al., 2021).",
+        summary="Compares the layout of edges within each image, ignoring colours (after Zheng et al., 2021).",
     )
     registries.reconstruction_losses.add(
         "perceptual-random",
         "cgkit_losses.perceptual_random:PerceptualRandomLoss",
-        summary="Distance of the features of a random convolutional network; nothing to download.",
+        summary="Distance between features of a random convolutional network; nothing to download.",
     )

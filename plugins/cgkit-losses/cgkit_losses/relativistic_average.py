@@ -1,4 +1,4 @@
-"""The adversarial loss in which real and made images are judged against each other."""
+"""The relativistic average adversarial loss."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from torch.nn import functional as F
 
 
 class RelativisticAverageLoss:
-    """How much more real than the average of the other kind (Jolicoeur-Martineau, 2018).
+    """Compares each logit with the mean logit of the other kind (Jolicoeur-Martineau, 2018).
 
-    "The relativistic discriminator: a key element missing from standard GAN". A logit is seen relative to the mean
-    logit of the other kind, over the batch and all places: R(real) = D(real) - E[D(fake)], and
+    "The relativistic discriminator: a key element missing from standard GAN". A relative logit is the difference to
+    the mean logit of the other kind, over the batch and all positions: R(real) = D(real) - E[D(fake)], and
     R(fake) = D(fake) - E[D(real)].
 
     - "least-squares" (RaLSGAN): the discriminator minimises half of E[(R(real) - 1)^2] + E[(R(fake) + 1)^2], the
-      generator the same with the signs of 1 exchanged.
-    - "bce" (RaSGAN): the discriminator minimises half of -E[log s(R(real))] - E[log(1 - s(R(fake)))], s being the
-      sigmoid; the generator the same with real and fake exchanged.
+      generator the same with the signs of 1 swapped.
+    - "bce" (RaSGAN): the discriminator minimises half of -E[log s(R(real))] - E[log(1 - s(R(fake)))], where s is the
+      sigmoid; the generator the same with real and fake swapped.
 
-    Both losses of both forms are halved, as in the author's published code; the paper's equations are not. The
-    generator learns from both terms. Logits with the same number added to all of them have the same loss: they have no
-    zero that separates real from made.
+    Both losses of both forms are halved as in the author's published code, unlike the paper's equations. The generator
+    gets gradients from both terms. Adding a constant to all logits does not change the loss, so zero does not separate
+    real from fake.
 
     Args:
-        form: how a relative logit becomes a loss.
+        form: how relative logits become a loss.
     """
 
     wants_real_logits = True
@@ -34,15 +34,15 @@ class RelativisticAverageLoss:
         self.form = form
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return what the discriminator minimises."""
+        """Return the loss of the discriminator."""
         return self._loss(higher=real_logits, lower=fake_logits)
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
-        """Return what the generator minimises."""
+        """Return the loss of the generator."""
         return self._loss(higher=fake_logits, lower=real_logits)
 
     def _loss(self, *, higher: Tensor, lower: Tensor) -> Tensor:
-        """Return how far the one kind is from being judged higher than the other."""
+        """Return a loss that is small if the first logits exceed the mean of the second and vice versa."""
         above, below = higher - lower.mean(), lower - higher.mean()
         if self.form == "bce":
             return -0.5 * (F.logsigmoid(above).mean() + F.logsigmoid(-below).mean())

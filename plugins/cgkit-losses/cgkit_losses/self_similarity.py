@@ -1,4 +1,4 @@
-"""A distance of layout: where the edges of an image repeat themselves."""
+"""A distance between layouts, based on the self-similarity of edges."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from annotated_types import Ge, Le
 from torch import Tensor
 from torch.nn import functional as F
 
-_SMALLEST = 8
-"""The least side of a scale that is compared: below it there is no neighbourhood left to speak of."""
+_MIN_SIDE = 8
+"""Minimum side of a scale in pixels; below it there is hardly any neighbourhood to compare."""
 
 _FAINT = 0.1
-"""Edges well below this share of an image's mean edge hardly count."""
+"""Edges well below this share of an image's mean edge strength are suppressed."""
 
 _NOISE = 1e-5
-"""The same for an image without edges: the square of a slope of about half a grey level in 255."""
+"""Edges well below this strength are suppressed: the square of a slope of about half a grey level in 255."""
 
 
 class SelfSimilarityLoss:
-    """Whether edges lie alike within both images, whatever their colours (after Zheng et al., 2021).
+    """Compares the layout of edges within each image, ignoring colours (after Zheng et al., 2021).
 
-    "The spatially-correlative loss for various image translation tasks" compares not what two images look like but
-    how each resembles itself: a place is described by how similar its features are to those of its neighbours. Here
-    the features are fixed and need no download: the structure tensor, that is the squares and the product of the
-    horizontal and vertical slope, summed over the channels and averaged over 3 x 3 pixels. It knows how edges run but
-    not which side of them is lighter, nor how they are coloured. It is divided by its own length, so that strong and
-    weak edges count alike, and faint ones hardly.
+    "The spatially-correlative loss for various image translation tasks" does not compare the appearance of two images
+    but their self-similarity: each position is described by the similarity of its features to those of its neighbours.
+    Here the features are fixed and need no download: the structure tensor, i.e. the squares and the product of the
+    horizontal and vertical slope, summed over the channels and averaged over 3 x 3 pixels. It encodes the orientation
+    of edges, but not their polarity or colour. It is divided by its norm, so that strong and weak edges count the same
+    and only faint ones are suppressed.
 
-    The distance is the mean absolute difference of the similarities, which lie between 0 and 1. It does not change
-    where brightness or contrast change all over an image, up to rounding and to clipping. Computed in float32 or
-    more, whatever autocast says.
+    The distance is the mean absolute difference of the similarities, which lie in [0, 1]. It is invariant to changes
+    of brightness and contrast of the whole image, up to rounding and clipping. Computed in at least float32, even
+    under autocast.
 
     Args:
-        scales: how many sizes are compared, each half of the one before; sides below 8 pixels are left out.
-        reach: how many pixels apart, in each direction, two places of one scale are still compared.
+        scales: number of sizes to compare, each half the previous one; those with a side below 8 pixels are skipped.
+        reach: maximum distance between compared positions of a scale, in pixels along each axis.
     """
 
     def __init__(self, *, scales: Annotated[int, Ge(1), Le(6)] = 3, reach: Annotated[int, Ge(1), Le(6)] = 2) -> None:
@@ -44,34 +44,34 @@ class SelfSimilarityLoss:
         self.reach = reach
 
     def __call__(self, reconstruction: Tensor, target: Tensor, /) -> Tensor:
-        """Return the distance, between 0 and 1, of two `(N, C, H, W)` batches.
+        """Return the distance between two `(N, C, H, W)` batches, in [0, 1].
 
         Raises:
-            ValueError: the images are smaller than 8 pixels.
+            ValueError: a side of the images is below 8 pixels.
         """
         height, width = target.shape[-2:]
-        if min(height, width) < _SMALLEST:
-            raise ValueError(f"images of {height}x{width} pixels do not fit: both sides must be at least {_SMALLEST}")
+        if min(height, width) < _MIN_SIDE:
+            raise ValueError(f"images of {height}x{width} pixels are too small: both sides need {_MIN_SIDE} pixels")
         with torch.autocast(target.device.type, enabled=False):
-            pairs = zip(self._maps(reconstruction), self._maps(target), strict=True)
-            return torch.stack([(one - other).abs().mean() for one, other in pairs]).mean()
+            pairs = zip(self._similarity_maps(reconstruction), self._similarity_maps(target), strict=True)
+            return torch.stack([F.l1_loss(similarities, expected) for similarities, expected in pairs]).mean()
 
-    def _maps(self, images: Tensor) -> Iterator[Tensor]:
-        """Yield for each scale and each neighbour a map of how much a place resembles that neighbour."""
+    def _similarity_maps(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield, for each scale and neighbour offset, the similarity of every position to that neighbour."""
         images = images.float() if images.dtype in (torch.bfloat16, torch.float16) else images
         for scale in range(self.scales):
             if scale:
                 images = F.avg_pool2d(images, 2)
-            if min(images.shape[-2:]) < _SMALLEST:
+            if min(images.shape[-2:]) < _MIN_SIDE:
                 break
-            yield from _resemblances(edges(images), self.reach)
+            yield from _neighbour_similarities(edges(images), self.reach)
 
 
 def edges(images: Tensor) -> Tensor:
-    """Return the structure tensor at every place, `(N, 3, H - 1, W - 1)`, as a vector no longer than 1."""
+    """Return the structure tensor at every position, `(N, 3, H - 1, W - 1)`, as vectors of length at most 1."""
     here = images[..., :-1, :-1]
     down, right = images[..., 1:, :-1] - here, images[..., :-1, 1:] - here
-    # The root of 2 makes the vectors' inner product that of the tensors, which have the product twice.
+    # The tensors contain the product twice: with the root of 2, inner products of vectors are those of tensors.
     entries = [down.square(), right.square(), 2**0.5 * down * right]
     tensors = F.avg_pool2d(torch.stack([entry.sum(1) for entry in entries], 1), 3, 1, 1, count_include_pad=False)
     squared = tensors.square().sum(1, keepdim=True)
@@ -79,12 +79,12 @@ def edges(images: Tensor) -> Tensor:
     return tensors / (squared + (_FAINT * mean_edge).square() + _NOISE**2).sqrt()
 
 
-def _resemblances(features: Tensor, reach: int) -> Iterator[Tensor]:
-    """Yield the inner products of every place with its neighbours, each pair of places once."""
+def _neighbour_similarities(features: Tensor, reach: int) -> Iterator[Tensor]:
+    """Yield the inner products of every position with its neighbours, each pair of positions once."""
     height, width = features.shape[-2:]
     for down in range(reach + 1):
         for right in range(-reach, reach + 1):
             if (down, right) > (0, 0):
-                one = features[..., : height - down, max(0, -right) : width - max(0, right)]
-                other = features[..., down:, max(0, right) : width - max(0, -right)]
-                yield (one * other).sum(1)
+                centres = features[..., : height - down, max(0, -right) : width - max(0, right)]
+                neighbours = features[..., down:, max(0, right) : width - max(0, -right)]
+                yield (centres * neighbours).sum(1)

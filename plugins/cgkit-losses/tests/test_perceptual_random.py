@@ -1,4 +1,4 @@
-"""The distance of random features: a function of the seed, frozen, and less local than pixels."""
+"""The distance of random features depends on the seed alone, is not trained, and is less local than pixels."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from torch.nn import functional as F
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_equal_images_are_at_distance_zero_and_others_are_not(channels: int) -> None:
+def test_the_distance_is_zero_for_equal_images_only_and_symmetric(channels: int) -> None:
     torch.manual_seed(0)
-    one, other = torch.rand(2, 2, channels, 16, 18) * 2 - 1
+    images, others = torch.rand(2, 2, channels, 16, 18) * 2 - 1
     loss = PerceptualRandomLoss()
-    assert loss(one, one.clone()).item() == 0
-    assert loss(one, other).item() > 0.01
-    torch.testing.assert_close(loss(one, other), loss(other, one))
+    assert loss(images, images.clone()).item() == 0
+    assert loss(images, others).item() > 0.01
+    torch.testing.assert_close(loss(images, others), loss(others, images))
 
 
-def test_grey_images_are_colour_images_without_colour() -> None:
+def test_grey_images_are_treated_as_three_equal_channels() -> None:
     torch.manual_seed(0)
-    one, other = torch.rand(2, 2, 1, 16, 16)
+    images, others = torch.rand(2, 2, 1, 16, 16)
     loss = PerceptualRandomLoss()
-    assert torch.equal(loss(one, other), loss(one.expand(-1, 3, -1, -1), other.expand(-1, 3, -1, -1)))
+    assert torch.equal(loss(images, others), loss(images.expand(-1, 3, -1, -1), others.expand(-1, 3, -1, -1)))
 
 
-def test_the_weights_come_from_the_seed_alone_and_leave_the_global_generator_alone() -> None:
+def test_the_weights_depend_on_the_seed_alone_and_do_not_use_the_global_generator() -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    one = PerceptualRandomLoss(seed=5)
+    loss = PerceptualRandomLoss(seed=5)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    assert torch.equal(one.weight_0, PerceptualRandomLoss(seed=5).weight_0)
-    assert not torch.equal(one.weight_0, PerceptualRandomLoss(seed=6).weight_0)
+    assert torch.equal(loss.weight_0, PerceptualRandomLoss(seed=5).weight_0)
+    assert not torch.equal(loss.weight_0, PerceptualRandomLoss(seed=6).weight_0)
 
 
-def test_nothing_is_trained_and_everything_is_kept(tmp_path: Path) -> None:
+def test_it_has_no_parameters_and_its_weights_are_saved(tmp_path: Path) -> None:
     loss, images = PerceptualRandomLoss(seed=1), torch.rand(2, 1, 3, 16, 16)
     assert not list(loss.parameters())
     save_file(loss.state_dict(), tmp_path / "loss.safetensors")
@@ -49,7 +49,7 @@ def test_nothing_is_trained_and_everything_is_kept(tmp_path: Path) -> None:
     assert torch.equal(other(*images), loss(*images))
 
 
-def test_a_blotch_weighs_more_than_scattered_noise_of_the_same_size(landscapes: Tensor) -> None:
+def test_a_blotch_counts_more_than_noise_of_the_same_amplitude(landscapes: Tensor) -> None:
     torch.manual_seed(0)
     noise = torch.where(torch.rand_like(landscapes[:, :1]) < 0.5, -0.1, 0.1).expand_as(landscapes)
     blotches = F.interpolate(noise[..., :3, :3], landscapes.shape[-2:])
@@ -70,7 +70,7 @@ def test_gradients_reach_the_image_and_are_finite_at_equality(landscapes: Tensor
     assert (moved.grad.flatten(1).norm(dim=1) > 0).all()
 
 
-def test_autocast_changes_nothing(landscapes: Tensor) -> None:
+def test_autocast_has_no_effect(landscapes: Tensor) -> None:
     loss, other = PerceptualRandomLoss(), landscapes.flip(-1)
     expected = loss(other, landscapes)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -79,7 +79,7 @@ def test_autocast_changes_nothing(landscapes: Tensor) -> None:
     assert torch.equal(distance, expected)
 
 
-def test_images_that_do_not_fit_are_refused_in_words() -> None:
+def test_unsupported_images_are_rejected() -> None:
     with pytest.raises(ValueError, match="1 or 3 channels, not 4"):
         PerceptualRandomLoss()(torch.zeros(1, 4, 16, 16), torch.zeros(1, 4, 16, 16))
     with pytest.raises(ValueError, match="4x16 pixels"):

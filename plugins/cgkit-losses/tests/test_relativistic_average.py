@@ -1,4 +1,4 @@
-"""The relativistic average loss: its formulas, its gradients, its invariance."""
+"""The relativistic average loss: formulas, gradients and invariance."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ Form = Literal["least-squares", "bce"]
 FORMS: list[Form] = ["least-squares", "bce"]
 
 REAL, FAKE = torch.tensor([3.0, 1.0]), torch.tensor([0.0, -2.0])
-"""Means of 2 and -1: relative to each other's, the real logits are 4 and 2, the made ones -2 and -4."""
+"""With means 2 and -1: the relative real logits are 4 and 2, the relative fake ones -2 and -4."""
 
 
 def log_sigmoid(x: float) -> float:
     return -math.log1p(math.exp(-x))
 
 
-def test_least_squares_compares_the_relative_logits_with_plus_and_minus_one() -> None:
+def test_least_squares_targets_of_the_relative_logits_are_plus_and_minus_one() -> None:
     loss = RelativisticAverageLoss(form="least-squares")
-    # (4-1)^2, (2-1)^2 and (-2+1)^2, (-4+1)^2: a mean of 5 for each kind; turned round 5^2, 3^2 and the same again.
+    # (4-1)^2, (2-1)^2 and (-2+1)^2, (-4+1)^2: a mean of 5 for each kind; for the generator 5^2, 3^2 and the same.
     assert loss.discriminator_loss(REAL, FAKE).item() == pytest.approx(0.5 * (5 + 5))
     assert loss.generator_loss(FAKE, REAL).item() == pytest.approx(0.5 * (17 + 17))
 
 
-def test_bce_takes_the_likelihood_of_the_relative_logits() -> None:
+def test_bce_is_the_log_likelihood_of_the_relative_logits() -> None:
     loss = RelativisticAverageLoss(form="bce")
     likely = [log_sigmoid(4), log_sigmoid(2), log_sigmoid(2), log_sigmoid(4)]
     assert loss.discriminator_loss(REAL, FAKE).item() == pytest.approx(-0.5 * sum(likely) / 2)
@@ -37,18 +37,18 @@ def test_bce_takes_the_likelihood_of_the_relative_logits() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_only_differences_between_logits_count(form: Form) -> None:
+def test_only_differences_between_logits_matter(form: Form) -> None:
     loss = RelativisticAverageLoss(form=form)
     torch.testing.assert_close(loss.discriminator_loss(REAL + 7, FAKE + 7), loss.discriminator_loss(REAL, FAKE))
     torch.testing.assert_close(loss.generator_loss(FAKE + 7, REAL + 7), loss.generator_loss(FAKE, REAL))
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_discriminator_parts_the_kinds_and_the_generator_brings_them_together(form: Form) -> None:
+def test_the_discriminator_raises_real_logits_and_the_generator_fake_ones(form: Form) -> None:
     loss = RelativisticAverageLoss(form=form)
     real, fake = torch.zeros(2, 1, 3, 3, requires_grad=True), torch.zeros(2, 1, 3, 3, requires_grad=True)
     up, down = torch.autograd.grad(loss.discriminator_loss(real, fake), [real, fake])
-    assert (up < 0).all()  # descending raises the real logits
+    assert (up < 0).all()  # gradient descent raises the real logits
     assert (down > 0).all()
     down, up = torch.autograd.grad(loss.generator_loss(fake, real), [real, fake])
     assert (up < 0).all()
@@ -75,5 +75,5 @@ def test_bce_is_finite_and_linear_at_extreme_logits(extreme: float) -> None:
     assert gradient.isfinite().all()
 
 
-def test_the_engine_is_told_that_the_generator_wants_real_logits() -> None:
+def test_the_generator_loss_requests_real_logits() -> None:
     assert RelativisticAverageLoss().wants_real_logits is True

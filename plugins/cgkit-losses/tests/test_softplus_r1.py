@@ -1,4 +1,4 @@
-"""The logistic loss and its penalty."""
+"""The logistic loss and the R1 penalty."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class Linear(nn.Module):
-    """A discriminator of one number an image: the inner product with its weights."""
+    """A discriminator with one logit per image: the inner product with its weights."""
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Linear(nn.Module):
 
 
 class Patches(nn.Module):
-    """A discriminator of several scales, each a linear map of every patch."""
+    """A discriminator with several scales, each a convolution."""
 
     def __init__(self, *convolutions: nn.Conv2d) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Patches(nn.Module):
         return [scale(images) for scale in self.scales]
 
 
-def test_the_losses_are_those_of_the_logistic_function() -> None:
+def test_the_losses_are_logistic() -> None:
     loss = SoftplusR1Loss()
     real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5])
     expected = (math.log1p(math.exp(-2)) + math.log1p(math.exp(1))) / 2 + math.log1p(math.exp(0.5))
@@ -42,16 +42,16 @@ def test_the_losses_are_those_of_the_logistic_function() -> None:
     assert loss.generator_loss(fake).item() == pytest.approx(math.log1p(math.exp(-0.5)))
 
 
-def test_the_losses_are_linear_where_the_discriminator_is_wrong_and_zero_where_it_is_right() -> None:
+def test_the_losses_are_linear_for_wrong_logits_and_zero_for_right_ones() -> None:
     loss = SoftplusR1Loss()
     high, low = torch.tensor([1e4], requires_grad=True), torch.tensor([-1e4], requires_grad=True)
     assert loss.discriminator_loss(high, low).item() == 0
     wrong = loss.discriminator_loss(low, high)
     assert wrong.item() == pytest.approx(2e4)
     assert [gradient.item() for gradient in torch.autograd.grad(wrong, [low, high])] == [-1, 1]
-    fooled_not = loss.generator_loss(low)
-    assert fooled_not.item() == pytest.approx(1e4)
-    assert torch.autograd.grad(fooled_not, low)[0].item() == -1
+    rejected = loss.generator_loss(low)
+    assert rejected.item() == pytest.approx(1e4)
+    assert torch.autograd.grad(rejected, low)[0].item() == -1
 
 
 def test_the_penalty_of_a_linear_discriminator_is_half_gamma_times_its_squared_norm() -> None:
@@ -61,32 +61,32 @@ def test_the_penalty_of_a_linear_discriminator_is_half_gamma_times_its_squared_n
     discriminator = Linear(weight)
     penalty = SoftplusR1Loss(gamma=7.0).penalty(discriminator, real, fake)
     torch.testing.assert_close(penalty, 3.5 * weight.square().sum())
-    # And the discriminator can learn from it: the gradient of gamma/2 |w|^2 is gamma w.
+    # It is differentiable: the gradient of gamma/2 |w|^2 is gamma w.
     penalty.backward()
     torch.testing.assert_close(discriminator.weight.grad, 7 * weight)
 
 
-def test_the_penalty_is_taken_at_each_real_image_and_not_at_made_ones() -> None:
+def test_the_penalty_is_computed_at_the_real_images_only() -> None:
     def squared(images: Tensor) -> Tensor:
-        return 0.5 * images.square().sum((1, 2, 3), keepdim=True)  # whose gradient is the image itself
+        return 0.5 * images.square().sum((1, 2, 3), keepdim=True)  # its gradient is the image itself
 
     real = torch.stack([torch.full((1, 2, 2), 1.0), torch.full((1, 2, 2), 3.0)])
     penalty = SoftplusR1Loss(gamma=2.0).penalty(squared, real, torch.full_like(real, 100.0))
     assert penalty.item() == pytest.approx((4 * 1 + 4 * 9) / 2)
 
 
-def test_the_penalty_of_patches_is_that_of_their_mean_and_scales_are_averaged() -> None:
+def test_the_penalty_uses_the_mean_over_patches_and_averages_scales() -> None:
     steep, flat = nn.Conv2d(1, 1, 1, bias=False), nn.Conv2d(1, 1, 1, bias=False)
     nn.init.constant_(steep.weight, 6.0)
     nn.init.zeros_(flat.weight)
     real = torch.rand(2, 1, 3, 3)
-    # The mean of 9 patches has slope 6/9 at each of 9 pixels.
+    # The mean over 9 patches has a gradient of 6/9 at each of 9 pixels.
     expected = 0.5 * (9 * (6 / 9) ** 2 + 0) / 2
     penalty = SoftplusR1Loss(gamma=1.0).penalty(Patches(steep, flat), real, real)
     assert penalty.item() == pytest.approx(expected)
 
 
-def test_no_gamma_is_no_penalty_and_no_call_of_the_discriminator() -> None:
+def test_without_gamma_the_discriminator_is_not_called() -> None:
     discriminator = Linear(torch.ones(1, 2, 2))
     real = torch.rand(2, 1, 2, 2)
     assert SoftplusR1Loss(gamma=0.0).penalty(discriminator, real, real).item() == 0

@@ -1,4 +1,4 @@
-"""Each loss trains, through the command line."""
+"""Each loss trains from the command line."""
 
 from __future__ import annotations
 
@@ -67,25 +67,25 @@ def write_spec(folder: Path, losses: str, **values: object) -> Path:
     return file
 
 
-def recorded(folder: Path) -> list[dict[str, float]]:
+def read_metrics(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def assert_trained(folder: Path) -> None:
-    lines = recorded(folder)
+    lines = read_metrics(folder)
     assert [line["step"] for line in lines if "cycle_forward" in line] == [1, 2]
     assert all(math.isfinite(value) for line in lines for value in line.values() if isinstance(value, float))
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_two_steps_of_training(name: str, tmp_path: Path, cgkit: Callable[..., int]) -> None:
+def test_each_loss_trains_for_two_steps(name: str, tmp_path: Path, cgkit: Callable[..., int]) -> None:
     spec = write_spec(tmp_path, LOSSES[name])
     assert cgkit("run", spec, "--output", tmp_path / "run", "--device", "cpu") == 0
     assert_trained(tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", ["relativistic bce", "softplus-r1"])
-def test_adversarial_losses_take_the_logits_of_several_scales(
+def test_adversarial_losses_accept_logits_of_several_scales(
     name: str, tmp_path: Path, cgkit: Callable[..., int]
 ) -> None:
     spec = write_spec(tmp_path, LOSSES[name], discriminator="multiscale", size=32)
@@ -93,10 +93,10 @@ def test_adversarial_losses_take_the_logits_of_several_scales(
     assert_trained(tmp_path / "run")
 
 
-def test_training_in_bf16_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_the_losses_train_in_bf16_in_a_separate_process(tmp_path: Path) -> None:
     losses = "\n".join([LOSSES["softplus-r1"], LOSSES["self-similarity"]])
     spec = write_spec(tmp_path, losses, precision="bf16", size=32)
     command = [sys.executable, "-m", "cgkit", "run", str(spec), "--output", str(tmp_path / "run"), "--device", "cpu"]
     subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, timeout=240)
     assert_trained(tmp_path / "run")
-    assert all("penalty_a" in line for line in recorded(tmp_path / "run") if "cycle_forward" in line)
+    assert all("penalty_a" in line for line in read_metrics(tmp_path / "run") if "cycle_forward" in line)

@@ -1,4 +1,4 @@
-"""Runs logged to MLflow. Active wherever it is installed, unless the environment variable CGKIT_MLFLOW is 0."""
+"""Logs runs to MLflow. Active if installed, unless the environment variable CGKIT_MLFLOW is 0."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from cgkit.hookspecs import hookimpl
+from cgkit import hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cgkit.runs.run import Run
+    from cgkit.contracts import RunView
     from cgkit_mlflow.recorder import Recorder
 
-_recorders: WeakKeyDictionary[Run, Recorder] = WeakKeyDictionary()
-"""One a run; none where logging is switched off."""
+_recorders: WeakKeyDictionary[RunView, Recorder] = WeakKeyDictionary()
+"""The recorder of each logged run."""
 
 
 @hookimpl
-def cgkit_run_started(run: Run) -> None:
-    """Open the MLflow run, or the one that an earlier part of this run logged to."""
+def cgkit_run_started(run: RunView) -> None:
+    """Start an MLflow run, or continue the one that this run was logged to before."""
     if os.environ.get("CGKIT_MLFLOW") == "0":
         return
     from cgkit_mlflow.recorder import Recorder
@@ -31,21 +31,21 @@ def cgkit_run_started(run: Run) -> None:
 
 
 @hookimpl
-def cgkit_step_finished(run: Run, step: int, losses: Mapping[str, Tensor]) -> None:
-    """Log the losses where the spec's `log.every` says so; at other steps the device is not waited for."""
+def cgkit_step_finished(run: RunView, step: int, losses: Mapping[str, Tensor]) -> None:
+    """Log the losses every `log.every` steps; reading them at other steps would wait for the device."""
     if run in _recorders and (step % run.spec.log.every == 0 or step == run.steps):
         _recorders[run].losses(step, losses)
 
 
 @hookimpl
-def cgkit_checkpoint_saved(run: Run, step: int, folder: Path) -> None:
-    """Log that there is a checkpoint of this step."""
+def cgkit_checkpoint_saved(run: RunView, step: int, folder: Path) -> None:
+    """Log the checkpoint."""
     if run in _recorders:
         _recorders[run].checkpoint(step, folder)
 
 
 @hookimpl
-def cgkit_run_finished(run: Run, error: BaseException | None) -> None:
-    """Log the scores, the samples and how the run ended."""
+def cgkit_run_finished(run: RunView, error: BaseException | None) -> None:
+    """Log the scores, the samples and the final status."""
     if recorder := _recorders.pop(run, None):
         recorder.finish(error)

@@ -1,4 +1,4 @@
-"""What of a run goes to MLflow, and how."""
+"""The recorder that logs one run to MLflow."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from mlflow.tracking.client import MlflowClient
 from torch import Tensor
 
 import cgkit
+from cgkit.contracts import RunView
 from cgkit.files.atomic import replace_text
-from cgkit.runs.run import Run
 
 CHECKPOINT = "checkpoint"
 _BATCH = 100
-"""How many parameters MLflow takes at a time."""
+"""Maximum number of parameters per MLflow request."""
 
 
 class Recorder:
     """Logs one run.
 
-    The MLflow run's id is kept in `mlflow.json` in the run folder, so that a run that is continued is one run there
-    too. What was logged of a step before is not logged again when the step is repeated from a checkpoint.
+    The id of the MLflow run is stored in `mlflow.json` in the run folder, so that a resumed run stays one run. Steps
+    that are repeated from a checkpoint are not logged again.
 
     Args:
-        run: the run, after whatever it resumes from was loaded.
+        run: the run, after its checkpoint was loaded.
 
     Raises:
         MlflowException: the store cannot be reached or written.
     """
 
-    def __init__(self, run: Run) -> None:
-        # It tells of making tables, on a terminal where a run shows how it stands.
+    def __init__(self, run: RunView) -> None:
+        # MLflow logs the creation of tables, which would break the progress bar.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         self._run = run
         folder = run.folder.path.resolve()
@@ -55,52 +55,51 @@ class Recorder:
             self._logged = step
 
     def checkpoint(self, step: int, folder: Path) -> None:
-        """Log that there is a checkpoint of a step, and where."""
+        """Log the step and the folder of a checkpoint."""
         if step not in self._steps_of(CHECKPOINT):
             self._log_metrics(step, {CHECKPOINT: step})
         self._client.set_tag(self._id, "cgkit.checkpoint", str(folder))
 
     def finish(self, error: BaseException | None) -> None:
-        """Log the scores, the sheets of samples, and whether the run is finished, stopped or failed."""
+        """Log the scores, the sample sheets, and whether the run finished, was stopped or failed."""
         run = self._run
-        reached = run.trainer.step_number
         if error is not None:
             self._client.set_tag(self._id, "cgkit.error", f"{type(error).__name__}: {error}"[:5000])
         finished = error is None and run.folder.status().get("state") == "finished"
         if finished:
             scores = run.folder.status().get("scores", ())
-            self._log_metrics(reached, {f"{score['name']}_{score['direction']}": score["value"] for score in scores})
+            self._log_metrics(run.step, {f"{score['name']}_{score['direction']}": score["value"] for score in scores})
         if (samples := run.folder.path / "samples").is_dir():
             self._client.log_artifacts(self._id, str(samples), "samples")
-        stopped = "FINISHED" if finished else "KILLED"
-        self._client.set_terminated(self._id, "FAILED" if error is not None else stopped)
+        status = "FAILED" if error is not None else "FINISHED" if finished else "KILLED"
+        self._client.set_terminated(self._id, status)
 
     def _open(self, uri: str, folder: Path) -> str:
-        """Return the id of the MLflow run: the one that is remembered, or a new one."""
+        """Return the id of the stored MLflow run, or of a new one."""
         file = folder / "mlflow.json"
         own = "MLFLOW_TRACKING_URI" not in os.environ
-        store = "mlflow.db" if own else uri  # a run folder may be moved
-        remembered = _read(file)
-        if remembered.get("store") == store:
+        store = "mlflow.db" if own else uri  # relative, as a run folder may be moved
+        stored = _read(file)
+        if stored.get("store") == store:
             try:
-                self._client.update_run(remembered["run_id"], status="RUNNING")
-                return str(remembered["run_id"])
+                self._client.update_run(stored["run_id"], status="RUNNING")
+                return str(stored["run_id"])
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "cgkit")
         experiment = self._client.get_experiment_by_name(name)
         artifacts = (folder / "mlflow-artifacts").as_uri() if own else None
-        number = experiment.experiment_id if experiment else self._client.create_experiment(name, artifacts)
+        experiment_id = experiment.experiment_id if experiment else self._client.create_experiment(name, artifacts)
         tags = {"cgkit.version": cgkit.__version__, "cgkit.folder": str(folder)}
-        identity: str = self._client.create_run(number, run_name=self._run.spec.name, tags=tags).info.run_id
-        replace_text(file, json.dumps({"store": store, "run_id": identity}, indent=2) + "\n")
-        return identity
+        run_id: str = self._client.create_run(experiment_id, run_name=self._run.spec.name, tags=tags).info.run_id
+        replace_text(file, json.dumps({"store": store, "run_id": run_id}, indent=2) + "\n")
+        return run_id
 
     def _log_spec(self) -> None:
-        """Log the resolved spec; a parameter stays what it was first, so what was changed since becomes a tag."""
+        """Log the resolved spec; MLflow parameters cannot be changed, so values that differ become tags."""
         known = self._client.get_run(self._id).data.params
-        values = dict(flattened(self._run.spec.to_json()))
+        values = dict(flatten(self._run.spec.to_json()))
         new = [Param(key, value) for key, value in values.items() if key not in known]
         for start in range(0, len(new), _BATCH):
             self._client.log_batch(self._id, params=new[start : start + _BATCH])
@@ -114,7 +113,7 @@ class Recorder:
         self._client.log_batch(self._id, [Metric(name, float(value), now, step) for name, value in values.items()])
 
     def _last_logged(self) -> int:
-        """Return the last step whose losses were logged, 0 where there is none."""
+        """Return the last step whose losses were logged, or 0."""
         names = self._client.get_run(self._id).data.metrics.keys() - {CHECKPOINT}
         return max((step for name in names for step in self._steps_of(name)), default=0)
 
@@ -122,8 +121,8 @@ class Recorder:
         return {metric.step for metric in self._client.get_metric_history(self._id, name)}
 
 
-def flattened(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the dotted path and the text of every value in nested tables and arrays."""
+def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted path and the text of every value in nested mappings and lists."""
     if isinstance(value, Mapping) and value:
         items = ((str(key), inner) for key, inner in value.items())
     elif isinstance(value, list) and value:
@@ -132,7 +131,7 @@ def flattened(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, value if isinstance(value, str) else json.dumps(value)
         return
     for key, inner in items:
-        yield from flattened(inner, f"{path}.{key}" if path else key)
+        yield from flatten(inner, f"{path}.{key}" if path else key)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Runs are in MLflow as they were; what is wrong with MLflow stops none."""
+"""Runs are logged to MLflow, and problems with MLflow do not stop a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cgkit_mlflow.recorder import flattened
+from cgkit_mlflow.recorder import flatten
 from mlflow.entities import Run
 from mlflow.tracking.client import MlflowClient
 
@@ -106,7 +106,7 @@ def start(spec: Path, folder: Path, *more: object, **environment: str) -> subpro
 
 @pytest.fixture
 def finished(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Finished:
-    """Run to the end in this process, which spares the imports; returns what was written on stderr."""
+    """Run to the end in this process, which saves the imports, and return the output on stderr."""
 
     def run(spec: Path, folder: Path, *more: object, code: int = 0, **environment: str) -> str:
         with monkeypatch.context() as changed:
@@ -129,7 +129,7 @@ def client(folder: Path) -> MlflowClient:
 
 
 def logged(folder: Path) -> Run:
-    """The one run of a run folder's store."""
+    """Return the only run in the store of a run folder."""
     store = client(folder)
     runs = store.search_runs([experiment.experiment_id for experiment in store.search_experiments()])
     assert len(runs) == 1
@@ -141,14 +141,14 @@ def history(folder: Path, name: str) -> list[tuple[int, float]]:
     return sorted((metric.step, metric.value) for metric in metrics)
 
 
-def recorded(folder: Path) -> dict[int, dict[str, float]]:
+def read_metrics(folder: Path) -> dict[int, dict[str, float]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return {line["step"]: line for line in lines}
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run from beginning to end, logging every step."""
+    """A complete run that logs every step."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "spec.toml").write_text(SPEC.format(patience=60.0))
     process = start(folder / "spec.toml", folder / "run", "--set", "log.every=1")
@@ -158,71 +158,73 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def test_a_run_is_there_with_its_spec_its_losses_its_checkpoints_its_samples_and_its_end(whole: Path) -> None:
+def test_spec_losses_checkpoints_scores_samples_and_status_are_logged(whole: Path) -> None:
     run = logged(whole)
     assert run.info.run_name == "logged"
     assert run.info.status == "FINISHED"
     resolved = json.loads((whole / "spec.resolved.json").read_text())
-    assert run.data.params == dict(flattened(resolved))
+    assert run.data.params == dict(flatten(resolved))
     assert run.data.params["train.steps"] == "9"
     assert run.data.params["augmentation.0.name"] == "flip"
     assert [step for step, _ in history(whole, "checkpoint")] == [3, 6, 9]
-    # With every step recorded, a mean since the last record is the loss itself.
-    losses = [name for name in run.data.metrics if name in recorded(whole)[3]]
+    # If every step is recorded, the mean since the last record is the loss itself.
+    losses = [name for name in run.data.metrics if name in read_metrics(whole)[3]]
     assert len(losses) >= 4
     for name in losses:
         values = dict(history(whole, name))
         assert sorted(values) == list(range(1, 10))
-        assert [values[step] for step in range(1, 9)] == pytest.approx([recorded(whole)[n][name] for n in range(1, 9)])
+        assert [values[step] for step in range(1, 9)] == pytest.approx(
+            [read_metrics(whole)[n][name] for n in range(1, 9)]
+        )
     scores = json.loads((whole / "status.json").read_text())["scores"]
     assert scores
     for score in scores:
         assert history(whole, f"{score['name']}_{score['direction']}") == [(9, score["value"])]
     sheets = [artifact.path for artifact in client(whole).list_artifacts(run.info.run_id, "samples")]
     assert sheets == ["samples/step-000009.png"]
-    copy = whole / "mlflow-artifacts" / run.info.run_id / "artifacts" / sheets[0]
-    assert copy.read_bytes() == (whole / sheets[0]).read_bytes()
+    artifact = whole / "mlflow-artifacts" / run.info.run_id / "artifacts" / sheets[0]
+    assert artifact.read_bytes() == (whole / sheets[0]).read_bytes()
 
 
-def test_losses_are_read_only_where_the_spec_says_so(spec: Path, tmp_path: Path, finished: Finished) -> None:
+def test_losses_are_logged_at_the_interval_of_the_spec(spec: Path, tmp_path: Path, finished: Finished) -> None:
     finished(spec, tmp_path / "run")
-    names = [name for name in logged(tmp_path / "run").data.metrics if name in recorded(tmp_path / "run")[8]]
+    names = [name for name in logged(tmp_path / "run").data.metrics if name in read_metrics(tmp_path / "run")[8]]
     assert names
     for name in names:
         assert [step for step, _ in history(tmp_path / "run", name)] == [2, 4, 6, 8, 9]
 
 
-def test_a_run_that_was_killed_goes_on_in_the_same_mlflow_run_and_no_step_is_there_twice(
+def test_a_killed_run_resumes_in_the_same_mlflow_run_without_repeated_steps(
     spec: Path, tmp_path: Path, whole: Path, finished: Finished
 ) -> None:
     folder = tmp_path / "run"
-    # Checkpoints are rarer than what is logged, so that some logged steps are done again.
+    # Checkpoints are less frequent than log entries, so some logged steps are repeated.
     settings = ["--set", "log.every=1", "--set", "checkpoint.every=5"]
     process = start(spec, folder, *settings, "--set", "train.steps=4000")
     deadline = time.monotonic() + 150
-    while steps_in(folder) < 12:
+    while last_logged_step(folder) < 12:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    before = steps_in(folder)
-    identity = json.loads((folder / "mlflow.json").read_text())["run_id"]
+    before = last_logged_step(folder)
+    run_id = json.loads((folder / "mlflow.json").read_text())["run_id"]
     total = 10 * (before // 10 + 2)
     finished(spec, folder, *settings, "--set", f"train.steps={total}")
     run = logged(folder)
-    assert run.info.run_id == identity
+    assert run.info.run_id == run_id
     assert run.info.status == "FINISHED"
-    name = next(name for name in run.data.metrics if name in recorded(whole)[3])
+    name = next(name for name in run.data.metrics if name in read_metrics(whole)[3])
     assert [step for step, _ in history(folder, name)] == list(range(1, total + 1))
     assert [step for step, _ in history(folder, "checkpoint")] == list(range(5, total + 1, 5))
     assert run.data.params["train.steps"] == "4000"
     assert run.data.tags["cgkit.changed.train.steps"] == str(total)
-    # What was logged before the kill is still there.
+    # Entries from before the kill are kept.
     assert dict(history(folder, name))[1] == pytest.approx(dict(history(whole, name))[1])
 
 
-def steps_in(folder: Path) -> int:
+def last_logged_step(folder: Path) -> int:
     try:
         with sqlite3.connect(f"file:{folder / 'mlflow.db'}?mode=ro", uri=True) as store:
             return int(store.execute("select coalesce(max(step), 0) from metrics").fetchone()[0])
@@ -230,11 +232,11 @@ def steps_in(folder: Path) -> int:
         return 0
 
 
-def test_a_stopped_run_is_killed_in_mlflow_words_and_a_failed_one_failed(
+def test_a_stopped_run_has_the_status_killed_and_a_failed_one_failed(
     spec: Path, tmp_path: Path, finished: Finished
 ) -> None:
     process = start(spec, tmp_path / "run", "--set", "train.steps=4000", "--set", "log.every=1")
-    while steps_in(tmp_path / "run") < 2:
+    while last_logged_step(tmp_path / "run") < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
@@ -249,33 +251,33 @@ def test_a_stopped_run_is_killed_in_mlflow_words_and_a_failed_one_failed(
     assert "DivergedError" in failed.data.tags["cgkit.error"]
 
 
-def test_it_can_be_switched_off(spec: Path, tmp_path: Path, finished: Finished) -> None:
+def test_logging_can_be_disabled(spec: Path, tmp_path: Path, finished: Finished) -> None:
     finished(spec, tmp_path / "run", CGKIT_MLFLOW="0")
     assert (tmp_path / "run" / "metrics.jsonl").exists()
     assert not list((tmp_path / "run").glob("mlflow*"))
 
 
-def test_the_environment_names_another_store_and_experiment(spec: Path, tmp_path: Path, finished: Finished) -> None:
+def test_the_environment_can_set_the_store_and_the_experiment(spec: Path, tmp_path: Path, finished: Finished) -> None:
     store = f"sqlite:///{tmp_path / 'shared.db'}"
     for name in ("one", "two"):
         finished(spec, tmp_path / name, MLFLOW_TRACKING_URI=store, MLFLOW_EXPERIMENT_NAME="mine")
-    found = MlflowClient(tracking_uri=store)
-    experiment = found.get_experiment_by_name("mine")
+    shared = MlflowClient(tracking_uri=store)
+    experiment = shared.get_experiment_by_name("mine")
     assert experiment is not None
-    folders = {run.data.tags["cgkit.folder"] for run in found.search_runs([experiment.experiment_id])}
+    folders = {run.data.tags["cgkit.folder"] for run in shared.search_runs([experiment.experiment_id])}
     assert folders == {str(tmp_path / "one"), str(tmp_path / "two")}
     assert not list((tmp_path / "one").glob("mlflow*.db"))
 
 
 def warnings_in(errors: str) -> list[str]:
-    """The warnings, each on one line again."""
+    """Return the warnings, each joined to one line."""
     lines = "\n".join(errors.splitlines()).split("\nwarning: ")[1:]
     return [" ".join(line.partition("\nstep ")[0].split()) for line in lines]
 
 
-def test_a_store_that_cannot_be_written_costs_one_warning(spec: Path, tmp_path: Path, finished: Finished) -> None:
-    (tmp_path / "taken").write_text("a file, not a folder")
-    errors = finished(spec, tmp_path / "run", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'taken' / 'x.db'}")
+def test_a_store_that_cannot_be_written_causes_one_warning(spec: Path, tmp_path: Path, finished: Finished) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    errors = finished(spec, tmp_path / "run", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'file' / 'x.db'}")
     (warning,) = warnings_in(errors)
     assert warning.startswith("plugin cgkit-mlflow:mlflow, in cgkit_run_started, failed: ")
     assert warning.endswith("it is not called again")
@@ -284,7 +286,7 @@ def test_a_store_that_cannot_be_written_costs_one_warning(spec: Path, tmp_path: 
 
 @pytest.fixture
 def hanging() -> Iterator[str]:
-    """A server that accepts everything and never says a word."""
+    """A server that accepts connections and never answers."""
     listening = socket.create_server(("127.0.0.1", 0))
     accepted: list[socket.socket] = []
 
@@ -297,12 +299,12 @@ def hanging() -> Iterator[str]:
 
     threading.Thread(target=accept, daemon=True).start()
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    assert accepted  # it was asked indeed
+    assert accepted  # the plugin did connect
     listening.shutdown(socket.SHUT_RDWR)
     listening.close()
 
 
-def test_a_server_that_hangs_costs_one_warning_and_the_spec_s_patience(
+def test_a_hanging_server_causes_one_warning_after_the_patience_of_the_spec(
     spec: Path, tmp_path: Path, hanging: str, finished: Finished
 ) -> None:
     spec.write_text(SPEC.format(patience=3.0))
@@ -314,6 +316,6 @@ def test_a_server_that_hangs_costs_one_warning_and_the_spec_s_patience(
     assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "finished"
 
 
-def test_a_spec_is_flattened_to_dotted_names() -> None:
+def test_a_spec_is_flattened_to_dotted_paths() -> None:
     spec = {"a": {"b": [1, {"c": None}]}, "d": "x", "e": {}, "f": [], "g": True}
-    assert dict(flattened(spec)) == {"a.b.0": "1", "a.b.1.c": "null", "d": "x", "e": "{}", "f": "[]", "g": "true"}
+    assert dict(flatten(spec)) == {"a.b.0": "1", "a.b.1.c": "null", "d": "x", "e": "{}", "f": "[]", "g": "true"}

@@ -1,9 +1,9 @@
-"""How fast images are read by index: from shards, by wids and by litdata, and what each weighs.
+"""Speed of reading images by index from shards, with wids and with litdata, and the import time of each.
 
     python benchmarks/read.py [--images 4000] [--bytes 30000] [--folder FOLDER]
 
-Whatever is not installed is left out. The images' bytes are random, since nothing is decoded. All reads come from the
-page cache of a disk on this machine, so that what is compared is the libraries' own work.
+Libraries that are not installed are skipped. The images are random bytes, since nothing is decoded. All reads come from
+the page cache of a local disk, so that only the overhead of the libraries is compared.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def litdata(images: Path, work: Path) -> Read:
 
 
 def rate(read: Read, order: Sequence[int]) -> float:
-    """Images a second: the best of three rounds, the first of which also warms up."""
+    """Return images per second: the best of three rounds, of which the first is also the warm-up."""
     rounds = []
     for _ in range(3):
         started = time.perf_counter()
@@ -121,11 +121,15 @@ def main() -> None:
         images.mkdir()
         for number in range(count):
             (images / f"{number:07d}.png").write_bytes(random.bytes(arguments.bytes))
-        write_shards(images, work / "for-the-order", SHARD)
-        local = ShardedImages(read_index(str(work / "for-the-order")), ShardReader(), 4).order(0, 0).tolist()
-        orders = {"in sequence": range(count), "in windows": local, "anyhow": random.permutation(count).tolist()}
-        print(f"{count} images of {arguments.bytes} bytes; images a second")
-        print(f"{'':18}" + "".join(f"{order:>14}" for order in orders) + f"{'import s':>10}")
+        write_shards(images, work / "order", SHARD)
+        local = ShardedImages(read_index(str(work / "order")), ShardReader(), 4).order(0, 0).tolist()
+        orders = {
+            "in sequence": range(count),
+            "in windows": local,
+            "in random order": random.permutation(count).tolist(),
+        }
+        print(f"{count} images of {arguments.bytes} bytes; images per second")
+        print(f"{'':18}" + "".join(f"{order:>17}" for order in orders) + f"{'import s':>10}")
         for make, module in (
             (plain_files, ""),
             (shards, "cgkit_shards.images"),
@@ -139,13 +143,13 @@ def main() -> None:
                 print(f"{make.__name__:18} is not installed")
                 continue
             assert len({len(read(index)) for index in range(0, count, 97)}) == 1
-            rates = "".join(f"{rate(read, order):>14.0f}" for order in orders.values())
+            rates = "".join(f"{rate(read, order):>17.0f}" for order in orders.values())
             seconds = f"{import_seconds(module):>10.2f}" if module else ""
             print(f"{make.__name__:18}{rates}{seconds}", flush=True)
     for package in ("wids", "webdataset", "litdata", "fsspec", "filelock"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             print(package, importlib.metadata.version(package))
-    os._exit(0)  # litdata's threads would be waited for
+    os._exit(0)  # do not wait for the threads of litdata
 
 
 if __name__ == "__main__":

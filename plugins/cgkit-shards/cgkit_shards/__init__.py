@@ -1,10 +1,10 @@
-"""Images in shards: tar files of many images each, near or far, with an index."""
+"""Images in shards: indexed tar files of many images each, local or remote."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cgkit.hookspecs import hookimpl
+from cgkit import hookimpl
 from cgkit.registry import Registries
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def cgkit_register(registries: Registries) -> None:
     registries.sources.add(
         "shards",
         "cgkit_shards.source:Shards",
-        summary="Images in tar shards on disk or behind a URL, with a cache of bounded size.",
+        summary="Images in tar shards on disk or behind a URL, with a cache of limited size.",
     )
 
 

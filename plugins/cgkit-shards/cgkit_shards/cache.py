@@ -1,7 +1,7 @@
-"""A folder of shards that were downloaded, of bounded size, shared by any number of processes.
+"""A cache folder for downloaded shards, limited in size and shared by any number of processes.
 
-A shard is downloaded beside its place and moved there when it is whole. Before that, room is made: those that were
-read the longest ago go. A process that is killed leaves at most a part, which the next one removes.
+A shard is downloaded to a temporary `.part` file and renamed once complete. Before that, the least recently read shards
+are removed to make room. A killed process leaves at most a partial file, which the next process removes.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from cgkit.errors import DataError
-from cgkit_shards.download import Download, check_size, written_in
-from cgkit_shards.locations import is_remote, reason
+from cgkit_shards.download import Download, check_size, writing_to
+from cgkit_shards.locations import describe_error, is_remote
 
 _PAUSE = 0.05
 
 
 @dataclass(frozen=True)
 class ShardReader:
-    """Reads stretches of shards: local ones where they lie, remote ones through a cache.
+    """Reads byte ranges of shards: local ones directly, remote ones through a cache.
 
     Attributes:
-        folder: where downloaded shards are kept; None where all are local.
-        limit: how many bytes they may take together.
-        download: fetches them.
+        folder: the cache folder; None if all shards are local.
+        limit: maximum size of the cache in bytes.
+        download: downloads remote shards.
     """
 
     folder: Path | None = None
@@ -38,102 +38,102 @@ class ShardReader:
     download: Download = field(default_factory=Download)
 
     def read(self, url: str, filesize: int, offset: int, size: int) -> bytes:
-        """Return a stretch of a shard.
+        """Return a byte range of a shard.
 
         Raises:
-            DataError: the shard cannot be read, or has another size than the index says.
-            ResourceError: the cache cannot be written in.
+            DataError: the shard cannot be read, or its size differs from the index.
+            ResourceError: the cache cannot be written.
         """
         if not is_remote(url):
-            return self._stretch_of_file(Path(url), url, filesize, offset, size)
-        place = self._place(url, filesize)
+            return self._read_file(Path(url), url, filesize, offset, size)
+        file = self._cache_file(url, filesize)
         try:
-            content = self._stretch_of_file(place, url, filesize, offset, size)
+            content = self._read_file(file, url, filesize, offset, size)
         except FileNotFoundError:
-            return self._download(url, place, filesize, offset, size)
-        with suppress(FileNotFoundError):  # another process may have removed it meanwhile
-            os.utime(place)  # it was read just now: the last to go
+            return self._download(url, file, filesize, offset, size)
+        with suppress(FileNotFoundError):  # another process may have removed it
+            os.utime(file)  # mark it as the most recently read
         return content
 
-    def forget(self, url: str, filesize: int) -> None:
+    def discard(self, url: str, filesize: int) -> None:
         """Remove the copy of a remote shard, so that it is downloaded again."""
         if is_remote(url):
-            self._place(url, filesize).unlink(missing_ok=True)
+            self._cache_file(url, filesize).unlink(missing_ok=True)
 
-    def _stretch_of_file(self, file: Path, url: str, filesize: int, offset: int, size: int) -> bytes:
-        # Opened anew each time: what is held open takes room on the disk even after it was removed.
+    def _read_file(self, file: Path, url: str, filesize: int, offset: int, size: int) -> bytes:
+        # Opened for each read: a file that stays open occupies disk space even after it was removed.
         try:
             with file.open("rb") as stream:
-                return _stretch(stream, url, filesize, offset, size)
+                return _read_range(stream, url, filesize, offset, size)
         except FileNotFoundError:
             if is_remote(url):
                 raise
             raise DataError(f"shard {url} does not exist") from None
         except OSError as error:
-            raise DataError(f"shard {url} cannot be read: {reason(error)}") from error
+            raise DataError(f"shard {url} cannot be read: {describe_error(error)}") from error
 
-    def _place(self, url: str, filesize: int) -> Path:
+    def _cache_file(self, url: str, filesize: int) -> Path:
         if self.folder is None:
-            raise DataError(f"shard {url} is remote, and there is no cache for it", hint="set data.cache to a folder")
+            raise DataError(f"shard {url} is remote, but there is no cache", hint="set data.cache to a folder")
         return self.folder / f"{hashlib.sha256(f'{filesize} {url}'.encode()).hexdigest()[:32]}.tar"
 
-    def _download(self, url: str, place: Path, filesize: int, offset: int, size: int) -> bytes:
-        """Download a shard, or wait for who is doing so, and return a stretch of it."""
+    def _download(self, url: str, file: Path, filesize: int, offset: int, size: int) -> bytes:
+        """Download a shard, or wait for the process that is doing so, and return a byte range of it."""
         if filesize > self.limit:
-            raise DataError(f"shard {url} has {filesize / 1e9:.3g} GB, the cache may take {self.limit / 1e9:.3g}")
-        with written_in(place.parent):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(place.with_suffix(".lock")):
+            raise DataError(f"shard {url} has {filesize / 1e9:.3g} GB, more than the cache ({self.limit / 1e9:.3g} GB)")
+        with writing_to(file.parent):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(file.with_suffix(".lock")):
                 with suppress(FileNotFoundError):
-                    return self._stretch_of_file(place, url, filesize, offset, size)
-                part = place.with_suffix(".part")
+                    return self._read_file(file, url, filesize, offset, size)
+                part = file.with_suffix(".part")
                 try:
                     self._make_room(part, filesize)
                     with part.open("r+b") as stream:
                         self.download.fetch(url, stream, filesize)
-                        with _room_of(place.parent):
-                            part.replace(place)
-                        # From what is still open: another may need the room before this process has read anything.
-                        return _stretch(stream, url, filesize, offset, size)
+                        with _folder_lock(file.parent):
+                            part.replace(file)
+                        # From the open file, because another process may evict the shard at any time.
+                        return _read_range(stream, url, filesize, offset, size)
                 finally:
                     part.unlink(missing_ok=True)
 
     def _make_room(self, part: Path, filesize: int) -> None:
-        """Reserve a shard's bytes as a part of that length, once enough of the others are gone."""
+        """Evict shards until the new one fits, and reserve its size with a partial file of that length."""
         while True:
-            with _room_of(part.parent):
-                part.unlink(missing_ok=True)  # of a process that was killed
+            with _folder_lock(part.parent):
+                part.unlink(missing_ok=True)  # left by a killed process
                 used = self._evict(part, self.limit - filesize)
                 if used + filesize <= self.limit:
                     with part.open("wb") as stream:
                         stream.truncate(filesize)
                     return
-            time.sleep(_PAUSE)  # all the rest is being downloaded by others, who do not wait for this process
+            time.sleep(_PAUSE)  # the rest are downloads of other processes, which do not wait for this one
 
-    def _evict(self, own: Path, limit: int) -> int:
-        """Remove abandoned parts, then shards, until at most `limit` bytes are left; return how many are."""
-        _remove_abandoned(own)
-        kept = []
-        for file in own.parent.iterdir():
+    def _evict(self, part: Path, limit: int) -> int:
+        """Remove abandoned parts, then the oldest shards, until `limit` bytes are left; return the bytes in use."""
+        _remove_abandoned(part)
+        files = []
+        for file in part.parent.iterdir():
             if file.suffix in (".tar", ".part"):
-                with suppress(FileNotFoundError):  # a part whose download has failed just now
+                with suppress(FileNotFoundError):  # the download of a part may just have failed
                     status = file.stat()
-                    kept.append((status.st_mtime_ns, status.st_size, file))
-        used = sum(size for _, size, _ in kept)
-        for _, size, file in sorted(kept):
+                    files.append((status.st_mtime_ns, status.st_size, file))
+        used = sum(size for _, size, _ in files)
+        for _, size, file in sorted(files):
             if used > limit and file.suffix == ".tar":
                 file.unlink(missing_ok=True)
                 used -= size
         return used
 
 
-def _room_of(folder: Path) -> FileLock:
-    """Return the lock under which shards come and go; it is held for an instant only."""
+def _folder_lock(folder: Path) -> FileLock:
+    """Return the lock for adding and removing shards; it is only held briefly."""
     return FileLock(folder / "room.lock")
 
 
 def _remove_abandoned(own: Path) -> None:
-    """Remove the parts of processes that are gone: their locks are free."""
+    """Remove the parts of killed processes, whose locks are free."""
     for part in own.parent.glob("*.part"):
         if part == own:
             continue
@@ -141,7 +141,7 @@ def _remove_abandoned(own: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def _stretch(stream: BinaryIO, url: str, filesize: int, offset: int, size: int) -> bytes:
+def _read_range(stream: BinaryIO, url: str, filesize: int, offset: int, size: int) -> bytes:
     check_size(url, filesize, os.fstat(stream.fileno()).st_size)
     stream.seek(offset)
     return stream.read(size)

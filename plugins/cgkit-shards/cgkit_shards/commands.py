@@ -1,4 +1,4 @@
-"""`cgkit shards`: packing images, and indexing shards that are there."""
+"""`cgkit shards`: pack images into shards, and index existing shards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.group()
 def shards() -> None:
-    """Pack images into tar shards, for the source "shards"."""
+    """Pack images into tar shards for the source "shards"."""
 
 
 @shards.command()
@@ -23,10 +23,10 @@ def shards() -> None:
     default=256.0,
     show_default=True,
     metavar="MB",
-    help="Megabytes (10^6 bytes) after which a shard is closed.",
+    help="Size in megabytes (10^6 bytes) after which a new shard is started.",
 )
 def write(folder: Path, output: Path, shard_size: float) -> None:
-    """Pack the images of FOLDER into shards and an index in OUTPUT, a new folder."""
+    """Pack the images of FOLDER into shards with an index in the new folder OUTPUT."""
     from cgkit_shards.writing import write_shards
 
     index = write_shards(folder, output, round(shard_size * 1e6))
@@ -38,13 +38,13 @@ def write(folder: Path, output: Path, shard_size: float) -> None:
 @click.argument("output", type=_PATH)
 @click.argument("shard", nargs=-1, required=True)
 def index_command(output: Path, shard: tuple[str, ...]) -> None:
-    """Write the index OUTPUT (a .json file) of shards that are there already, each read once: files or URLs."""
+    """Write an index OUTPUT (a .json file) of existing shards, given as files or URLs. Each is read once."""
     from cgkit.errors import UsageError
     from cgkit_shards.index import index_shards
 
     if output.suffix != ".json":
-        raise UsageError(f"{output}: an index is a .json file")
+        raise UsageError(f"{output} is not a .json file")
     index = index_shards(shard, output.parent)
     index.write(output)
-    count = sum(one.nsamples for one in index.shardlist)
+    count = sum(entry.nsamples for entry in index.shardlist)
     click.echo(f"{output}: {count} images in {len(index.shardlist)} shards", err=True)

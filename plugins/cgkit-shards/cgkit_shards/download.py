@@ -1,4 +1,4 @@
-"""Getting a whole shard from afar, or saying why not."""
+"""Download of whole shards."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from cgkit.errors import DataError, ResourceError
-from cgkit_shards.locations import open_location, reason
+from cgkit_shards.locations import describe_error, open_location
 
 _BLOCK = 1 << 20
-_WORTH_ANOTHER_TRY = (408, 425, 429, 500, 502, 503, 504)
+_RETRIABLE_CODES = (408, 425, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -23,37 +23,37 @@ class Download:
     """Downloads shards.
 
     Attributes:
-        timeout: seconds after which a silent http server is an error.
-        retries: how often a download is tried again, after 1, 2, 4 ... seconds.
+        timeout: seconds after which a silent HTTP server is an error.
+        retries: number of retries, after 1, 2, 4 ... seconds.
     """
 
     timeout: float = 60.0
     retries: int = 3
-    _given_up: set[str] = field(default_factory=set, compare=False)
-    """Servers that failed after all retries: a batch may want many shards, and would otherwise wait for each."""
+    _failed_servers: set[str] = field(default_factory=set, compare=False)
+    """Servers that failed after all retries; further shards of theirs are not retried, as a batch may need many."""
 
     def fetch(self, url: str, stream: BinaryIO, filesize: int) -> None:
         """Write a shard into a stream.
 
         Raises:
-            DataError: it cannot be had, or has another size.
-            ResourceError: it cannot be written.
+            DataError: the shard cannot be downloaded, or its size differs from the index.
+            ResourceError: the stream cannot be written.
         """
         server = urlsplit(url).netloc
-        retries = 0 if server in self._given_up else self.retries
+        retries = 0 if server in self._failed_servers else self.retries
         for attempt in range(retries + 1):
             try:
                 self._copy(url, stream, filesize)
                 return
             except (DataError, ResourceError):
                 raise
-            except Exception as error:  # a file system of fsspec may raise anything
-                about_the_shard = isinstance(error, HTTPError) and error.code not in _WORTH_ANOTHER_TRY
-                if about_the_shard or attempt == retries:
-                    if not about_the_shard:
-                        self._given_up.add(server)
+            except Exception as error:  # fsspec's file systems may raise anything
+                permanent = isinstance(error, HTTPError) and error.code not in _RETRIABLE_CODES
+                if permanent or attempt == retries:
+                    if not permanent:
+                        self._failed_servers.add(server)
                     tries = f" (tried {attempt + 1} times)" if attempt else ""
-                    raise DataError(f"shard {url} cannot be downloaded: {reason(error)}{tries}") from error
+                    raise DataError(f"shard {url} cannot be downloaded: {describe_error(error)}{tries}") from error
                 time.sleep(2**attempt)
 
     def _copy(self, url: str, stream: BinaryIO, filesize: int) -> None:
@@ -62,35 +62,35 @@ class Download:
         with open_location(url, self.timeout) as remote:
             while received <= filesize and (block := remote.read(_BLOCK)):
                 received += len(block)
-                with written_in(Path(stream.name).parent):
+                with writing_to(Path(stream.name).parent):
                     stream.write(block)
         check_size(url, filesize, received)
-        with written_in(Path(stream.name).parent):
+        with writing_to(Path(stream.name).parent):
             stream.flush()
 
 
-def check_size(url: str, filesize: int, found: int) -> None:
-    """Refuse a shard that is not as long as the index says.
+def check_size(url: str, filesize: int, actual: int) -> None:
+    """Check that a shard has the size given in the index.
 
     Raises:
-        DataError: it is not.
+        DataError: the sizes differ.
     """
-    if found != filesize:
+    if actual != filesize:
         raise DataError(
-            f"shard {url} is damaged or another: the index says {filesize} bytes, there are"
-            f" {'more' if found > filesize else found}",
-            hint="cgkit shards index writes a new index",
+            f"shard {url} is damaged or was replaced: it has {'more' if actual > filesize else actual} bytes, the index"
+            f" says {filesize}",
+            hint="write a new index with cgkit shards index",
         )
 
 
 @contextmanager
-def written_in(folder: Path) -> Iterator[None]:
-    """Say of what goes wrong that the cache cannot be written.
+def writing_to(folder: Path) -> Iterator[None]:
+    """Convert errors of the operating system while writing to the cache.
 
     Raises:
-        ResourceError: the disk is full, or the folder is closed to us.
+        ResourceError: the cache cannot be written.
     """
     try:
         yield
     except OSError as error:
-        raise ResourceError(f"the cache {folder} cannot be written in: {reason(error)}") from error
+        raise ResourceError(f"the cache {folder} cannot be written: {describe_error(error)}") from error

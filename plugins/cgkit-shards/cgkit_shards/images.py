@@ -1,4 +1,4 @@
-"""The images of one domain, by index, wherever their shards are."""
+"""The images of one domain, read from shards by index."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cgkit_shards.locations import is_remote
 
 @dataclass(frozen=True)
 class ImageInShard:
-    """Fetches the bytes of one image."""
+    """Reads the encoded bytes of one image."""
 
     reader: ShardReader
     url: str
@@ -30,31 +30,31 @@ class ImageInShard:
     crc32: int
 
     def __call__(self) -> bytes:
-        """Return the bytes of the image's file.
+        """Return the bytes of the image file.
 
         Raises:
-            DataError: the shard cannot be read, or holds something else there than the index says.
+            DataError: the shard cannot be read, or the checksum differs from the index.
         """
         content = self.reader.read(self.url, self.filesize, self.offset, self.size)
         if zlib.crc32(content) != self.crc32:
-            self.reader.forget(self.url, self.filesize)
+            self.reader.discard(self.url, self.filesize)
             raise DataError(
-                f"shard {self.url} is damaged: {self.name} is not what the index says",
-                hint="mend it, or write a new index with cgkit shards index",
+                f"shard {self.url} is damaged: the checksum of {self.name} differs from the index",
+                hint="restore the shard, or write a new index with cgkit shards index",
             )
         return content
 
 
 class ShardedImages:
-    """The images of some shards, in the order of the index.
+    """The images of several shards, in the order of the index.
 
-    What is known of them lies in arrays, which worker processes share, and not in millions of objects, of which each
-    would soon have its own copies.
+    The columns of the index are stored in arrays, which worker processes share, and not in millions of objects, which
+    reference counting would copy into every worker.
 
     Args:
-        index: the shards, with whole URLs.
-        reader: reads them.
-        window: how many shards' images are shuffled together.
+        index: the shards, with absolute URLs.
+        reader: reads the shards.
+        window: number of shards whose images are shuffled together.
     """
 
     def __init__(self, index: Index, reader: ShardReader, window: int) -> None:
@@ -67,7 +67,7 @@ class ShardedImages:
         self._names = np.array([name.encode() for shard in shards for name in shard.names], dtype=np.bytes_)
         self._offsets = np.array([offset for shard in shards for offset in shard.offsets], dtype=np.int64)
         self._sizes = np.array([size for shard in shards for size in shard.sizes], dtype=np.int64)
-        self._checks = np.array([check for shard in shards for check in shard.crc32], dtype=np.int64)
+        self._checksums = np.array([checksum for shard in shards for checksum in shard.crc32], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -81,46 +81,46 @@ class ShardedImages:
             name,
             int(self._offsets[index]),
             int(self._sizes[index]),
-            int(self._checks[index]),
+            int(self._checksums[index]),
         )
         return ImageRecord(name, encoded=image)
 
     def name(self, index: int) -> str:
-        """Return what an image is called."""
+        """Return the name of an image."""
         return bytes(self._names[index]).decode()
 
     def subset(self, indices: NDArray[np.int64]) -> ShardedImages:
-        """Return some of the images, in the order given."""
+        """Return the images at some indices, in that order."""
         subset = object.__new__(ShardedImages)
         subset.__dict__.update(self.__dict__)
-        for column in ("_shard", "_names", "_offsets", "_sizes", "_checks"):
+        for column in ("_shard", "_names", "_offsets", "_sizes", "_checksums"):
             setattr(subset, column, getattr(self, column)[indices])
         return subset
 
     def fingerprint(self) -> str:
-        """Return a digest of the names, sizes and checksums, wherever the shards are."""
+        """Return a digest of names, sizes and checksums, independent of the location of the shards."""
         digest = hashlib.sha256()
-        for column in (self._names, self._sizes, self._checks):
+        for column in (self._names, self._sizes, self._checksums):
             digest.update(f"{column.dtype} ".encode())
             digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()
 
     def order(self, epoch: int, seed: int) -> torch.Tensor:
-        """Return the order of an epoch: the shards shuffled, then the images of every few shards together.
+        """Return the order of an epoch: shuffled shards, with the images of each window of shards shuffled together.
 
-        A function of the arguments alone, so that a resumed run knows where it was.
+        It depends on nothing but the arguments, so that a resumed run can continue within an epoch.
         """
         key = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little") >> 1)
         by_shard = np.argsort(self._shard, kind="stable")
-        first_of_each = np.searchsorted(self._shard[by_shard], np.unique(self._shard))
-        shards = [torch.from_numpy(images) for images in np.split(by_shard, first_of_each[1:])]
+        starts = np.searchsorted(self._shard[by_shard], np.unique(self._shard))
+        shards = [torch.from_numpy(images) for images in np.split(by_shard, starts[1:])]
         shuffled = [shards[number] for number in torch.randperm(len(shards), generator=generator).tolist()]
         windows = [torch.cat(shuffled[start : start + self._window]) for start in range(0, len(shards), self._window)]
         return torch.cat([images[torch.randperm(len(images), generator=generator)] for images in windows])
 
     def largest_window(self) -> int:
-        """Return the most bytes that the remote shards of one window take."""
+        """Return the maximum total size of the remote shards of a window, in bytes."""
         used = {int(shard) for shard in np.unique(self._shard)}
         sizes = sorted((self._filesizes[shard] for shard in used if is_remote(self._urls[shard])), reverse=True)
         return sum(sizes[: self._window])

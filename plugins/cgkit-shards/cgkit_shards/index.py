@@ -1,7 +1,7 @@
-"""The index of a set of shards: which images are in which shard, and where.
+"""The index of a set of shards: the position of every image in its shard.
 
-It is written once, so that no shard need be opened to know what there is. `url`, `nsamples` and `filesize` mean what
-they mean in the indices of webdataset.
+With the index, no shard has to be opened to list the images. `url`, `nsamples` and `filesize` have the same meaning as
+in the indices of webdataset.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from cgkit.errors import DataError
 from cgkit.files.atomic import replace_text
 from cgkit.files.image_files import SUFFIXES
-from cgkit_shards.locations import beside, is_remote, open_location, reason
+from cgkit_shards.locations import describe_error, is_remote, open_location, resolve
 
 INDEX = "index.json"
 TIMEOUT = 60.0
-"""Seconds after which a silent server is an error, where nothing else is said."""
+"""Seconds after which a silent server is an error, by default."""
 
 Count = Annotated[int, Ge(0), Le(2**62)]
 
@@ -32,13 +32,13 @@ class Shard(BaseModel):
     """One tar file and the images in it.
 
     Attributes:
-        url: where it is, as seen from the index, or anywhere.
-        nsamples: how many images it holds.
-        filesize: its size in bytes.
-        names: what the images are called, one by one.
-        offsets: where each image's bytes begin.
-        sizes: how many bytes each image has.
-        crc32: the CRC-32 of each image's bytes.
+        url: a path relative to the index, or an absolute path or URL.
+        nsamples: number of images.
+        filesize: size in bytes.
+        names: names of the images.
+        offsets: position of each image's first byte.
+        sizes: size of each image in bytes.
+        crc32: CRC-32 of each image's bytes.
     """
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -52,19 +52,19 @@ class Shard(BaseModel):
     crc32: list[Count]
 
     @model_validator(mode="after")
-    def _whole(self) -> Shard:
+    def _check(self) -> Shard:
         if {len(self.names), len(self.offsets), len(self.sizes), len(self.crc32)} != {self.nsamples}:
-            raise ValueError(f"{self.url}: names, offsets, sizes and crc32 are not {self.nsamples} each")
+            raise ValueError(f"{self.url}: names, offsets, sizes and crc32 must have {self.nsamples} entries each")
         if any(offset + size > self.filesize for offset, size in zip(self.offsets, self.sizes, strict=True)):
-            raise ValueError(f"{self.url}: an image reaches over the end of the shard")
+            raise ValueError(f"{self.url}: an image extends beyond the end of the shard")
         for name in self.names:
-            if not is_plain(name):
-                raise ValueError(f"{self.url}: {name!r} is no name for an image: it leads out of the shard")
+            if not is_safe_name(name):
+                raise ValueError(f"{self.url}: {name!r} is not a valid name: it points outside the shard")
         return self
 
 
 class Index(BaseModel):
-    """A set of shards, in order."""
+    """An ordered set of shards."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -72,134 +72,134 @@ class Index(BaseModel):
     shardlist: list[Shard]
 
     def write(self, file: Path) -> None:
-        """Write it, all or nothing."""
+        """Write the index to a file atomically."""
         replace_text(file, json.dumps(self.model_dump(), separators=(",", ":"), ensure_ascii=False) + "\n")
 
 
-def read_index(place: str) -> Index:
-    """Read an index; the shards' URLs in what is returned are whole.
+def read_index(location: str) -> Index:
+    """Read an index and make the URLs of its shards absolute.
 
     Args:
-        place: the index file, or the folder that it is in; a URL or a path.
+        location: the index file or its folder; a URL or a path.
 
     Raises:
-        DataError: it cannot be read, or is no index.
+        DataError: the file cannot be read, or is not an index.
     """
-    if not is_remote(place) and Path(place).is_dir():
-        place = str(Path(place) / INDEX)
-        if not Path(place).exists():
-            raise DataError(f"{place} does not exist", hint="cgkit shards index writes one for shards that are there")
-    elif not place.partition("?")[0].endswith(".json"):
-        place = place.rstrip("/") + "/" + INDEX
+    if not is_remote(location) and Path(location).is_dir():
+        location = str(Path(location) / INDEX)
+        if not Path(location).exists():
+            raise DataError(f"{location} does not exist", hint="write an index with cgkit shards index")
+    elif not location.partition("?")[0].endswith(".json"):
+        location = location.rstrip("/") + "/" + INDEX
     try:
-        with open_location(place, TIMEOUT) as stream:
+        with open_location(location, TIMEOUT) as stream:
             content = stream.read()
-    except Exception as error:  # a file system of fsspec may raise anything
-        raise DataError(f"{place} cannot be read: {reason(error)}") from error
+    except Exception as error:  # fsspec's file systems may raise anything
+        raise DataError(f"{location} cannot be read: {describe_error(error)}") from error
     try:
         index = Index.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise DataError(f"{place} is no index of shards: {where + ': ' if where else ''}{first['msg']}") from error
-    shards = [shard.model_copy(update={"url": beside(place, shard.url)}) for shard in index.shardlist]
+        key = ".".join(map(str, first["loc"]))
+        raise DataError(f"{location} is not an index of shards: {key + ': ' if key else ''}{first['msg']}") from error
+    shards = [shard.model_copy(update={"url": resolve(location, shard.url)}) for shard in index.shardlist]
     for shard in shards:
-        if is_remote(place) and not is_remote(shard.url):
-            raise DataError(f"{place} names a file of this machine: {shard.url}")
+        if is_remote(location) and not is_remote(shard.url):
+            raise DataError(f"the remote index {location} names a local file: {shard.url}")
     if not sum(shard.nsamples for shard in shards):
-        raise DataError(f"{place} holds no images")
+        raise DataError(f"{location} contains no images")
     return index.model_copy(update={"shardlist": shards})
 
 
 def index_shards(shards: Iterable[str], folder: Path, timeout: float = TIMEOUT) -> Index:
-    """Return the index of shards that are there already, reading each once.
+    """Return the index of existing shards, reading each once.
 
     Args:
         shards: paths or URLs of uncompressed tar files.
-        folder: where the index will lie; shards under it are named as seen from there.
+        folder: the folder of the index; paths of shards below it are stored relative to it.
         timeout: seconds after which a silent server is an error.
 
     Raises:
-        DataError: a shard cannot be read, holds a link or a name that leads out of it, or two images share a name.
+        DataError: a shard cannot be read, contains a link or an unsafe name, or two images have the same name.
     """
-    found: dict[str, str] = {}
+    shard_of: dict[str, str] = {}
     scanned = []
-    for place in shards:
-        url = place
-        if not is_remote(place):
-            path = Path(place).resolve()
+    for location in shards:
+        url = location
+        if not is_remote(location):
+            path = Path(location).resolve()
             url = path.relative_to(folder.resolve()).as_posix() if path.is_relative_to(folder.resolve()) else str(path)
         try:
-            with open_location(place, timeout) as stream:
+            with open_location(location, timeout) as stream:
                 shard = scan(stream, url)
         except DataError:
             raise
         except tarfile.TarError as error:
-            raise DataError(f"{place} is no uncompressed tar file: {error}") from error
-        except Exception as error:  # a file system of fsspec may raise anything
-            raise DataError(f"{place} cannot be read: {reason(error)}") from error
+            raise DataError(f"{location} is not an uncompressed tar file: {error}") from error
+        except Exception as error:  # fsspec's file systems may raise anything
+            raise DataError(f"{location} cannot be read: {describe_error(error)}") from error
         for name in shard.names:
-            if name in found:
-                raise DataError(f"{name} is in {found[name]} and in {place}: an image's name is its own")
-            found[name] = place
+            if name in shard_of:
+                raise DataError(f"{name} is in {shard_of[name]} and in {location}, but names must be unique")
+            shard_of[name] = location
         scanned.append(shard)
     return Index(shardlist=scanned)
 
 
 def scan(stream: BinaryIO, url: str) -> Shard:
-    """Return what a shard holds, reading it once from its beginning to its end; nothing is unpacked.
+    """Return the index entry of a shard, reading it once from beginning to end; nothing is unpacked.
 
-    Files that are no images by their suffix are passed over: labels, captions.
+    Files without an image suffix, such as labels and captions, are skipped.
 
     Raises:
-        DataError: it holds a link, a device, or a name that leads out of it.
-        tarfile.TarError: it is no tar file.
+        DataError: the shard contains a link, a device or an unsafe name.
+        tarfile.TarError: it is not a tar file.
     """
-    names, offsets, sizes, checks = [], [], [], []
-    counted = _Counted(stream)
-    with tarfile.open(fileobj=cast(Any, counted), mode="r|") as tar:
+    names, offsets, sizes, checksums = [], [], [], []
+    counter = _CountingStream(stream)
+    with tarfile.open(fileobj=cast(Any, counter), mode="r|") as tar:
         for member in tar:
             if member.isdir():
                 continue
             if not member.isreg() or member.issparse():
-                raise DataError(f"{url}: {member.name} is a link or a device, no file")
-            if not is_plain(member.name):
-                raise DataError(f"{url}: {member.name!r} is no name for an image: it leads out of the shard")
+                raise DataError(f"{url}: {member.name} is a link or a device, not a file")
+            if not is_safe_name(member.name):
+                raise DataError(f"{url}: {member.name!r} is not a valid name: it points outside the shard")
             if PurePosixPath(member.name).suffix.lower() not in SUFFIXES:
                 continue
             content = tar.extractfile(member)
-            assert content is not None  # it is a regular file
-            check, length = 0, 0
+            assert content is not None  # regular files have content
+            checksum, length = 0, 0
             while block := content.read(1 << 20):
-                check, length = zlib.crc32(block, check), length + len(block)
+                checksum, length = zlib.crc32(block, checksum), length + len(block)
             if length != member.size:
-                raise tarfile.ReadError(f"cut short in {member.name}")
+                raise tarfile.ReadError(f"truncated in {member.name}")
             names.append(member.name.removeprefix("./"))
             offsets.append(member.offset_data)
             sizes.append(member.size)
-            checks.append(check)
-    while counted.read(1 << 20):
+            checksums.append(checksum)
+    while counter.read(1 << 20):
         pass
     return Shard(
         url=url,
         nsamples=len(names),
-        filesize=counted.length,
+        filesize=counter.length,
         names=names,
         offsets=offsets,
         sizes=sizes,
-        crc32=checks,
+        crc32=checksums,
     )
 
 
-def is_plain(name: str) -> bool:
-    """Return whether a name is text, and stays in the folder that it is looked up in."""
+def is_safe_name(name: str) -> bool:
+    """Return whether a name is valid text and does not point outside its folder."""
     path = PurePosixPath(name)
     inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
-    return inside and not any(sign in "\0\\" or "\ud800" <= sign <= "\udfff" for sign in name)
+    return inside and not any(letter in "\0\\" or "\ud800" <= letter <= "\udfff" for letter in name)
 
 
-class _Counted:
-    """A stream that knows how much of it was read."""
+class _CountingStream:
+    """A stream that counts the bytes read."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

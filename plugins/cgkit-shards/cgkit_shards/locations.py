@@ -1,4 +1,4 @@
-"""Where a file is: a path on this machine, or a URL of another one."""
+"""Locations of files: local paths and URLs."""
 
 from __future__ import annotations
 
@@ -9,59 +9,59 @@ from typing import BinaryIO, cast
 from urllib.parse import unquote, urljoin, urlsplit
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_PLACED_URL = re.compile(r"/((?!file:)[a-z][a-z0-9+.-]+:)/(?=[^/])", re.IGNORECASE)
+_URL_IN_PATH = re.compile(r"/((?!file:)[a-z][a-z0-9+.-]+:)/(?=[^/])", re.IGNORECASE)
 
 
-def location(value: str | Path) -> str:
-    """Return the URL or the path that an option means.
+def parse_location(value: str | Path) -> str:
+    """Return the URL or path that an option refers to.
 
-    A path in a spec is made absolute as seen from the spec's folder, which turns `s3://bucket/index.json` into
-    `/folder/s3:/bucket/index.json`; that is undone here.
+    cgkit resolves paths in a spec relative to the spec's folder, which turns `s3://bucket/index.json` into
+    `/folder/s3:/bucket/index.json`; this function undoes that.
     """
     text = str(value)
     if _SCHEME.match(text):
         return unquote(urlsplit(text).path) if text.lower().startswith("file://") else text
-    placed = list(_PLACED_URL.finditer(text))
-    return f"{placed[-1][1]}//{text[placed[-1].end() :]}" if placed else text
+    urls = list(_URL_IN_PATH.finditer(text))
+    return f"{urls[-1][1]}//{text[urls[-1].end() :]}" if urls else text
 
 
-def is_remote(place: str) -> bool:
+def is_remote(location: str) -> bool:
     """Return whether a location is a URL."""
-    return _SCHEME.match(place) is not None
+    return _SCHEME.match(location) is not None
 
 
-def beside(index: str, name: str) -> str:
-    """Return where a file is that an index names, as seen from the index."""
+def resolve(index: str, name: str) -> str:
+    """Return the location of a file that an index names, relative to the index or absolute."""
     if is_remote(name):
-        return location(name)
+        return parse_location(name)
     if not is_remote(index):
         return str(Path(index).parent / name)
     base, _, _ = index.partition("?")
     scheme, _, rest = base.partition("://")
-    # urljoin knows the rules, but only for the schemes that it knows.
+    # urljoin only resolves names for schemes that it knows.
     return f"{scheme}://{urljoin('http://' + rest, name).removeprefix('http://')}"
 
 
-def open_location(place: str, timeout: float) -> BinaryIO:
-    """Open a file for reading from its beginning to its end.
+def open_location(location: str, timeout: float) -> BinaryIO:
+    """Open a file for sequential reading.
 
     Args:
-        place: a path or a URL; other schemes than `http` and `https` are opened by fsspec.
-        timeout: seconds after which a silent http server is an error.
+        location: a path or a URL; schemes other than `http` and `https` are opened by fsspec.
+        timeout: seconds after which a silent HTTP server is an error.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: the file cannot be opened.
         ImportError: the package that fsspec needs for this scheme is not installed.
     """
-    if not is_remote(place):
-        return Path(place).open("rb")
-    if place.lower().startswith(("http://", "https://")):
-        return cast(BinaryIO, urllib.request.urlopen(place, timeout=timeout))
+    if not is_remote(location):
+        return Path(location).open("rb")
+    if location.lower().startswith(("http://", "https://")):
+        return cast(BinaryIO, urllib.request.urlopen(location, timeout=timeout))
     import fsspec  # type: ignore[import-untyped]
 
-    return cast(BinaryIO, fsspec.open(place, "rb").open())
+    return cast(BinaryIO, fsspec.open(location, "rb").open())
 
 
-def reason(error: BaseException) -> str:
-    """Return why something could not be read, in a few words."""
+def describe_error(error: BaseException) -> str:
+    """Return the reason for a failed read in a few words."""
     return str(getattr(error, "strerror", None) or getattr(error, "reason", None) or error) or type(error).__name__

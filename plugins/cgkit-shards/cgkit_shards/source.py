@@ -1,4 +1,4 @@
-"""Images in shards."""
+"""The source of images in shards."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from cgkit_shards.cache import ShardReader
 from cgkit_shards.download import Download
 from cgkit_shards.images import ShardedImages
 from cgkit_shards.index import read_index
-from cgkit_shards.locations import location
+from cgkit_shards.locations import parse_location
 
 
 class Shards:
     """Images in tar shards with an index, on disk or behind a URL.
 
-    Every image of an epoch is shown once, those of a few shards near each other, so that each shard is read or
-    downloaded about once an epoch. The order is a function of the seed and the epoch, so a run resumes exactly,
-    wherever it was.
+    Every image is shown once per epoch, and the images of a few shards are shown together, so that each shard is read
+    or downloaded about once per epoch. The order is a function of the seed and the epoch, so a run resumes exactly
+    from any step.
 
     Args:
-        a: the index of domain a, or the folder that it is in: a path or a URL (http, https, or any of fsspec's).
-        b: the index of domain b.
-        test_a: the index of domain a's test images; without one, a share of the images is held out.
-        test_b: the index of domain b's test images.
-        held_out: the share of images, the last in the index, that is kept for testing where there are no test
-            indices; 0 tests on the training images.
-        aligned: whether test images of one name show the same scene, so that translations can be scored.
-        shuffle_shards: how many shards' images are shuffled together.
-        cache: the folder for downloaded shards; needed where they are remote.
-        cache_size: gigabytes (10^9 bytes) that downloaded shards may take.
-        timeout: seconds after which a silent http server is an error.
-        retries: how often a download is tried again, after 1, 2, 4 ... seconds.
+        a: index of domain a, or its folder: a path or a URL (http, https, or any scheme of fsspec).
+        b: index of domain b.
+        test_a: index of the test images of domain a; without it, a share of the images is held out.
+        test_b: index of the test images of domain b.
+        held_out: share of images to hold out for testing, taken from the end of the index, without test indices; 0
+            tests on the training images.
+        aligned: whether test images of the same name show the same scene, so that translations can be scored.
+        shuffle_shards: number of shards whose images are shuffled together.
+        cache: folder for downloaded shards; required for remote shards.
+        cache_size: size limit of the cache in gigabytes (10^9 bytes).
+        timeout: seconds after which a silent HTTP server is an error.
+        retries: number of retries of a download, after 1, 2, 4 ... seconds.
     """
 
     def __init__(
@@ -56,28 +56,28 @@ class Shards:
         retries: Annotated[int, Ge(0), Le(3)] = 3,
     ) -> None:
         if (test_a is None) != (test_b is None):
-            raise ValueError("test_a and test_b belong together: give both, or neither")
-        if location(a) == location(b):
-            raise DataError(f"{location(a)} is given for both domains")
+            raise ValueError("test_a and test_b belong together: give both or neither")
+        if parse_location(a) == parse_location(b):
+            raise DataError(f"{parse_location(a)} is given for both domains")
         self.aligned = aligned
         reader = ShardReader(cache, round(cache_size * 1e9), Download(timeout, retries))
 
-        def images(place: str | Path) -> ShardedImages:
-            return ShardedImages(read_index(location(place)), reader, shuffle_shards)
+        def images(location: str | Path) -> ShardedImages:
+            return ShardedImages(read_index(parse_location(location)), reader, shuffle_shards)
 
         if test_a is not None and test_b is not None:
             self._train = images(a), images(b)
             self._test = images(test_a), images(test_b)
         else:
-            (train_a, rest_a), (train_b, rest_b) = (_split(images(place), held_out) for place in (a, b))
+            (train_a, rest_a), (train_b, rest_b) = (_split(images(location), held_out) for location in (a, b))
             self._train, self._test = (train_a, train_b), (rest_a, rest_b)
         _check_cache(cache, reader.limit, *self._train, *self._test)
         if aligned:
-            self._test = _aligned(*self._test)
+            self._test = _align(*self._test)
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
-        """Write two tiny sets of shards and return the options that name them."""
+        """Write two tiny sets of shards and return the options to read them."""
         from PIL import Image
 
         from cgkit_shards.writing import write_shards
@@ -100,7 +100,7 @@ class Shards:
 
 
 def _split(images: ShardedImages, share: float) -> tuple[ShardedImages, ShardedImages]:
-    """Return what is trained on and what is held out: the last ones, which lie together. Neither side is empty."""
+    """Return the training images and the held-out ones, which are the last; neither is empty."""
     count = min(round(share * len(images)) or 1, len(images) - 1) if share else 0
     if count == 0:
         return images, images
@@ -109,35 +109,35 @@ def _split(images: ShardedImages, share: float) -> tuple[ShardedImages, ShardedI
 
 
 def _check_cache(cache: Path | None, limit: int, *domains: ShardedImages) -> None:
-    """Refuse a cache in which shards would take turns within a window, each to be downloaded over and over."""
-    train, tests = domains[:2], domains[2:]
-    needed = max(sum(domain.largest_window() for domain in side) for side in (train, tests))
+    """Reject a cache that cannot hold a window of shards, which would be downloaded over and over."""
+    splits = domains[:2], domains[2:]
+    needed = max(sum(domain.largest_window() for domain in split) for split in splits)
     if needed and cache is None:
-        raise ValueError("the shards are remote: set data.cache to a folder for them")
+        raise ValueError("the shards are remote: set data.cache to a folder")
     if needed > limit:
         raise ValueError(
-            f"a cache of {limit / 1e9:g} GB is too small: {needed / 1e9:.3g} GB are read at a time;"
-            " raise cache_size, or lower shuffle_shards"
+            f"a cache of {limit / 1e9:g} GB is too small for the {needed / 1e9:.3g} GB that are read at a time;"
+            " raise cache_size or lower shuffle_shards"
         )
 
 
-def _aligned(test_a: ShardedImages, test_b: ShardedImages) -> tuple[ShardedImages, ShardedImages]:
-    """Return the test images in the order of their common names, without suffix.
+def _align(test_a: ShardedImages, test_b: ShardedImages) -> tuple[ShardedImages, ShardedImages]:
+    """Return the test images sorted by name without suffix, so that pairs have the same index.
 
     Raises:
-        DataError: a name stands on one side only.
+        DataError: a name occurs in one domain only.
     """
-    places_a, places_b = (
+    indices_a, indices_b = (
         {str(PurePosixPath(images.name(index)).with_suffix("")): index for index in range(len(images))}
         for images in (test_a, test_b)
     )
-    if lonely := sorted(places_a.keys() ^ places_b.keys()):
+    if unpaired := sorted(indices_a.keys() ^ indices_b.keys()):
         raise DataError(
-            f"aligned test images have the same names on both sides, but {lonely[0]} stands on one only",
+            f"aligned test images must have the same names in both domains, but {unpaired[0]} occurs in one only",
             hint="set aligned = false, or give test_a and test_b",
         )
-    stems = sorted(places_a)
+    stems = sorted(indices_a)
     return (
-        test_a.subset(np.array([places_a[stem] for stem in stems])),
-        test_b.subset(np.array([places_b[stem] for stem in stems])),
+        test_a.subset(np.array([indices_a[stem] for stem in stems])),
+        test_b.subset(np.array([indices_b[stem] for stem in stems])),
     )

@@ -1,4 +1,4 @@
-"""Packing a folder of images into shards."""
+"""Pack a folder of images into shards."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from cgkit_shards.index import INDEX, Index, index_shards
 
 
 def write_shards(folder: Path, output: Path, shard_bytes: int) -> Index:
-    """Pack the images of a folder into shards, and write their index last.
+    """Pack the images of a folder into shards and write the index last.
 
-    The images go in the order of their names' digests: neighbours in a shard are then no neighbours in the folder,
-    and the last images are as good a sample as any. The same images give the same bytes.
+    The images are ordered by a digest of their names, so that neighbours in the folder are separated and the last
+    images are a random sample. The same images give the same bytes.
 
     Args:
-        folder: it is searched with the folders in it.
-        output: a folder that does not exist, or is empty.
-        shard_bytes: a shard is closed once it has this many bytes.
+        folder: the folder of images, searched recursively.
+        output: a folder that does not exist or is empty.
+        shard_bytes: size in bytes after which a new shard is started.
 
     Raises:
         DataError: there are no images.
-        UsageError: there is something in the output folder already.
-        ResourceError: it cannot be written in.
+        UsageError: the output folder is not empty.
+        ResourceError: the output folder cannot be written.
     """
     images = [(file, file.relative_to(folder).as_posix()) for file in list_images(folder)]
     images.sort(key=lambda image: hashlib.sha256(os.fsencode(image[1])).digest())
     try:
         output.mkdir(parents=True, exist_ok=True)
         if any(output.iterdir()):
-            raise UsageError(f"{output} is not empty", hint="shards are written into a new folder")
+            raise UsageError(f"{output} is not empty", hint="choose a new folder")
         shards: list[str] = []
         remaining = iter(images)
         image = next(remaining, None)

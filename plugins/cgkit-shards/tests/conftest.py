@@ -1,4 +1,4 @@
-"""What the tests share: folders of small images, shards of them, and a server."""
+"""Fixtures: small images in folders and in shards, and a server."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from PIL import Image
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """Keep several test processes out of each other's way."""
+    """Avoid contention between test processes."""
     torch.set_num_threads(1)
 
 
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a folder of small random images, some of them in a folder in it."""
+    """Return a function that creates a folder of small random images, some of them in a subfolder."""
 
     def make(name: str, count: int = 12) -> Path:
         folder = tmp_path / "images" / name
         (folder / "inner").mkdir(parents=True)
         for number in range(count):
             pixels = np.random.default_rng([number, *name.encode()]).integers(0, 256, (20, 24, 3), np.uint8)
-            place = folder / "inner" if number % 3 == 0 else folder
-            Image.fromarray(pixels).save(place / f"image-{number}.png")
+            parent = folder / "inner" if number % 3 == 0 else folder
+            Image.fromarray(pixels).save(parent / f"image-{number}.png")
         return folder
 
     return make
@@ -40,7 +40,7 @@ def image_folder(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def sharded(tmp_path: Path, image_folder: Callable[..., Path]) -> Callable[..., Path]:
-    """Makes shards of three images each; returns their folder."""
+    """Return a function that creates shards of three images each and returns their folder."""
 
     def make(name: str, count: int = 12) -> Path:
         folder = tmp_path / "data" / name
@@ -53,7 +53,7 @@ def sharded(tmp_path: Path, image_folder: Callable[..., Path]) -> Callable[..., 
 
 @dataclass
 class Server:
-    """An http server on this machine: what it was asked for, and how often it is too busy to answer."""
+    """A local HTTP server: the requested paths, and how many of the next requests it rejects as busy."""
 
     url: str
     requests: list[str] = field(default_factory=list)
@@ -61,13 +61,13 @@ class Server:
 
     @property
     def shards(self) -> list[str]:
-        """The shards that were asked for."""
+        """The requested shards."""
         return [path for path in self.requests if path.endswith(".tar")]
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """Serves the folder `data`."""
+    """Serve the folder `data`."""
     (tmp_path / "data").mkdir(exist_ok=True)
     server = Server("")
 

@@ -1,4 +1,4 @@
-"""The source keeps the contract of its kind."""
+"""The source passes the conformance checks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Shards behind a URL: a bounded cache that processes share, and what happens when the far side fails."""
+"""Shards behind a URL: the cache that processes share, and failures of the server."""
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import socket
@@ -15,19 +16,19 @@ from cgkit_shards.cache import ShardReader
 from cgkit_shards.download import Download
 from cgkit_shards.images import ShardedImages
 from cgkit_shards.index import Index, read_index
-from cgkit_shards.locations import beside, location
+from cgkit_shards.locations import parse_location, resolve
 from cgkit_shards.source import Shards
 
 from cgkit.errors import DataError, ResourceError
 
 
-def whole_index(folder: Path) -> Index:
-    """The index of a folder of shards, as it was written."""
+def written_index(folder: Path) -> Index:
+    """Return the index of a folder of shards as written."""
     return Index.model_validate_json((folder / "index.json").read_bytes())
 
 
 def used(cache: Path) -> int:
-    """The bytes that the shards in a cache, and those on their way there, take."""
+    """Return the total size of the shards in a cache, including partial downloads."""
     total = 0
     for file in cache.glob("*"):
         if file.suffix in (".tar", ".part"):
@@ -44,10 +45,10 @@ def contents(images: ShardedImages, order: Iterator[int] | range) -> dict[str, b
 
 
 @pytest.fixture
-def far(sharded: Callable[..., Path], server: Any, tmp_path: Path) -> Callable[..., ShardedImages]:
-    """Makes images of 8 shards behind a server, with a cache for `room` of them."""
+def remote(sharded: Callable[..., Path], server: Any, tmp_path: Path) -> Callable[..., ShardedImages]:
+    """Return a function that creates images of 8 shards behind a server, with a cache for `room` of them."""
     folder = sharded("a", 24)
-    size = max(shard.filesize for shard in whole_index(folder).shardlist)
+    size = max(shard.filesize for shard in written_index(folder).shardlist)
 
     def make(room: float, retries: int = 0) -> ShardedImages:
         reader = ShardReader(tmp_path / "cache", int(room * size), Download(5.0, retries))
@@ -56,8 +57,8 @@ def far(sharded: Callable[..., Path], server: Any, tmp_path: Path) -> Callable[.
     return make
 
 
-def test_remote_images_are_those_that_were_packed(far: Callable[..., ShardedImages], tmp_path: Path) -> None:
-    images = far(3)
+def test_remote_images_equal_the_packed_ones(remote: Callable[..., ShardedImages], tmp_path: Path) -> None:
+    images = remote(3)
     expected = {
         file.relative_to(tmp_path / "images" / "a").as_posix(): file.read_bytes()
         for file in (tmp_path / "images" / "a").rglob("*.png")
@@ -66,10 +67,10 @@ def test_remote_images_are_those_that_were_packed(far: Callable[..., ShardedImag
     assert contents(images, range(24)) == expected
 
 
-def test_the_cache_is_never_larger_than_it_may_be_and_each_shard_comes_once_an_epoch(
-    far: Callable[..., ShardedImages], server: Any, tmp_path: Path
+def test_the_cache_never_exceeds_its_limit_and_each_shard_is_downloaded_once_per_epoch(
+    remote: Callable[..., ShardedImages], server: Any, tmp_path: Path
 ) -> None:
-    images = far(2.5)
+    images = remote(2.5)
     for number, index in enumerate(images.order(0, 3).tolist()):
         contents(images, range(index, index + 1))
         assert 0 < used(tmp_path / "cache") <= images._reader.limit, number
@@ -77,11 +78,11 @@ def test_the_cache_is_never_larger_than_it_may_be_and_each_shard_comes_once_an_e
     assert len(list((tmp_path / "cache").glob("*.tar"))) == 2
 
 
-def test_what_was_read_the_longest_ago_goes_first(
-    far: Callable[..., ShardedImages], server: Any, tmp_path: Path
+def test_the_least_recently_read_shard_is_evicted(
+    remote: Callable[..., ShardedImages], server: Any, tmp_path: Path
 ) -> None:
-    images = far(2.5)
-    for index in (0, 3, 0, 6, 0):  # shards 0, 1, 0 again, 2: 1 goes
+    images = remote(2.5)
+    for index in (0, 3, 0, 6, 0):  # shards 0, 1, 0, 2: shard 1 is evicted
         contents(images, range(index, index + 1))
         time.sleep(0.01)
     assert [path[-5] for path in server.shards] == ["0", "1", "2"]
@@ -95,44 +96,44 @@ def _read_all(images: ShardedImages, start: int, results: multiprocessing.Queue)
 
 
 @pytest.mark.parametrize("room", [1, 2.5])
-def test_processes_share_a_cache_without_harm(far: Callable[..., ShardedImages], tmp_path: Path, room: float) -> None:
-    images, context = far(room), multiprocessing.get_context("fork")
+def test_processes_can_share_a_cache(remote: Callable[..., ShardedImages], tmp_path: Path, room: float) -> None:
+    images, context = remote(room), multiprocessing.get_context("fork")
     results: multiprocessing.Queue = context.Queue()
     processes = [context.Process(target=_read_all, args=(images, 7 * number, results)) for number in range(3)]
     for process in processes:
         process.start()
     largest = 0
-    read = []
-    while len(read) < 3:
+    contents_read = []
+    while len(contents_read) < 3:
         largest = max(largest, used(tmp_path / "cache"))
         if not results.empty():
-            read.append(results.get())
+            contents_read.append(results.get())
         assert all(process.is_alive() or process.exitcode == 0 for process in processes)
     for process in processes:
         process.join()
     assert 0 < largest <= images._reader.limit
-    for name, content in (image for one in read for image in one):
+    for name, content in itertools.chain(*contents_read):
         assert content == (tmp_path / "images" / "a" / name).read_bytes()
     assert not list((tmp_path / "cache").glob("*.part"))
 
 
-def test_what_a_killed_download_left_is_removed(far: Callable[..., ShardedImages], tmp_path: Path) -> None:
-    images = far(2.5)
+def test_the_leftovers_of_a_killed_download_are_removed(remote: Callable[..., ShardedImages], tmp_path: Path) -> None:
+    images = remote(2.5)
     contents(images, range(1))
     copy = next((tmp_path / "cache").glob("*.tar"))
     half = copy.read_bytes()[:100]
-    copy.with_suffix(".part").write_bytes(half)  # of the shard itself
-    other = tmp_path / "cache" / "0123.part"  # and of another one
+    copy.with_suffix(".part").write_bytes(half)  # of the same shard
+    other = tmp_path / "cache" / "0123.part"  # of another shard
     other.write_bytes(half)
     copy.unlink()
     assert contents(images, range(3))
     assert not list((tmp_path / "cache").glob("*.part"))
 
 
-def test_a_damaged_copy_is_an_error_once_and_then_downloaded_again(
-    far: Callable[..., ShardedImages], tmp_path: Path
+def test_a_damaged_copy_is_reported_once_and_downloaded_again(
+    remote: Callable[..., ShardedImages], tmp_path: Path
 ) -> None:
-    images = far(2.5)
+    images = remote(2.5)
     expected = contents(images, range(3))
     copy = next((tmp_path / "cache").glob("*.tar"))
     content = bytearray(copy.read_bytes())
@@ -143,12 +144,12 @@ def test_a_damaged_copy_is_an_error_once_and_then_downloaded_again(
     assert contents(images, range(3)) == expected
 
 
-def test_a_damaged_shard_is_named(far: Callable[..., ShardedImages], tmp_path: Path) -> None:
-    images, shard = far(2.5), tmp_path / "data" / "a" / "shard-000000.tar"
+def test_a_damaged_shard_is_reported(remote: Callable[..., ShardedImages], tmp_path: Path) -> None:
+    images, shard = remote(2.5), tmp_path / "data" / "a" / "shard-000000.tar"
     whole = shard.read_bytes()
     for content in (whole[:-512], whole + bytes(512)):
         shard.write_bytes(content)
-        with pytest.raises(DataError, match=r"shard http.*/a/shard-000000\.tar is damaged or another"):
+        with pytest.raises(DataError, match=r"shard http.*/a/shard-000000\.tar is damaged or was replaced"):
             contents(images, range(1))
     shard.unlink()
     with pytest.raises(DataError, match=r"shard http.*/a/shard-000000\.tar cannot be downloaded: .*(?i:not found)"):
@@ -158,22 +159,21 @@ def test_a_damaged_shard_is_named(far: Callable[..., ShardedImages], tmp_path: P
     assert contents(images, range(1))
 
 
-def test_a_server_that_fails_once_is_asked_again_and_one_that_has_no_such_file_is_not(
-    far: Callable[..., ShardedImages], server: Any, tmp_path: Path
+def test_a_busy_server_is_retried_but_not_a_missing_file(
+    remote: Callable[..., ShardedImages], server: Any, tmp_path: Path
 ) -> None:
-    images = far(2.5, retries=1)
+    images = remote(2.5, retries=1)
     server.busy = 1
     assert contents(images, range(1))
     assert [path[-5] for path in server.shards] == ["0", "0"]
-    away = tmp_path / "data" / "a" / "shard-000003.tar"
-    away.unlink()
+    (tmp_path / "data" / "a" / "shard-000003.tar").unlink()
     started = time.monotonic()
     with pytest.raises(DataError, match=r"shard-000003\.tar cannot be downloaded: .*(?i:not found)"):
         contents(images, range(9, 10))
     assert time.monotonic() - started < 0.9
 
 
-def test_a_server_that_was_given_up_is_not_waited_for_again(tmp_path: Path) -> None:
+def test_a_server_that_failed_is_not_retried_again(tmp_path: Path) -> None:
     listening, url = silent_server()
     listening.close()
     reader = ShardReader(tmp_path / "cache", 100, Download(0.2, 1))
@@ -188,7 +188,7 @@ def silent_server() -> tuple[socket.socket, str]:
     return listening, f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def test_a_server_that_is_not_there_or_says_nothing_is_an_error_with_the_shards_name(tmp_path: Path) -> None:
+def test_an_unreachable_or_silent_server_is_reported_with_the_name_of_the_shard(tmp_path: Path) -> None:
     listening, url = silent_server()
     with pytest.raises(DataError, match=r"0\.tar cannot be downloaded: .*timed out"):
         ShardReader(tmp_path / "cache", 100, Download(0.2, 0)).read(f"{url}/0.tar", 10, 0, 5)
@@ -204,8 +204,8 @@ def test_other_schemes_are_opened_by_fsspec(sharded: Callable[..., Path], tmp_pa
 
     folder, memory = sharded("a", 6), fsspec.filesystem("memory")
     for file in folder.iterdir():
-        memory.pipe(f"/far/a/{file.name}", file.read_bytes())
-    images = ShardedImages(read_index("memory://far/a"), ShardReader(tmp_path / "cache", 10**6, Download(5.0, 0)), 2)
+        memory.pipe(f"/remote/a/{file.name}", file.read_bytes())
+    images = ShardedImages(read_index("memory://remote/a"), ShardReader(tmp_path / "cache", 10**6, Download(5.0, 0)), 2)
     for name, content in contents(images, range(6)).items():
         assert content == (tmp_path / "images" / "a" / name).read_bytes()
     with pytest.raises(DataError, match=r"nowhere://x/0\.tar cannot be downloaded: .*nowhere"):
@@ -213,46 +213,44 @@ def test_other_schemes_are_opened_by_fsspec(sharded: Callable[..., Path], tmp_pa
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="root may write anywhere")
-def test_a_cache_that_cannot_be_written_is_an_error_of_resources(far: Callable[..., ShardedImages]) -> None:
-    images = far(2.5)
+def test_a_cache_that_cannot_be_written_is_a_resource_error(remote: Callable[..., ShardedImages]) -> None:
+    images = remote(2.5)
     reader = ShardReader(Path("/proc/cache"), 10**6, Download(5.0, 0))
-    with pytest.raises(ResourceError, match="the cache /proc/cache cannot be written in"):
+    with pytest.raises(ResourceError, match="the cache /proc/cache cannot be written: "):
         reader.read(images[0].encoded.url, images[0].encoded.filesize, 0, 5)  # type: ignore[union-attr]
 
 
-def test_a_cache_too_small_for_what_is_read_at_a_time_is_refused(
-    sharded: Callable[..., Path], server: Any, tmp_path: Path
-) -> None:
+def test_a_cache_too_small_for_a_window_is_rejected(sharded: Callable[..., Path], server: Any, tmp_path: Path) -> None:
     sharded("a", 24), sharded("b", 24)
-    places = {"a": f"{server.url}/a", "b": f"{server.url}/b"}
+    locations = {"a": f"{server.url}/a", "b": f"{server.url}/b"}
     with pytest.raises(ValueError, match=r"set data\.cache"):
-        Shards((16, 16), **places)
-    with pytest.raises(ValueError, match=r"too small: .* raise cache_size, or lower shuffle_shards"):
-        Shards((16, 16), **places, cache=tmp_path / "cache", cache_size=2.5e-5)
-    Shards((16, 16), **places, cache=tmp_path / "cache", cache_size=2.5e-5, shuffle_shards=1)
+        Shards((16, 16), **locations)
+    with pytest.raises(ValueError, match=r"too small for .* raise cache_size or lower shuffle_shards"):
+        Shards((16, 16), **locations, cache=tmp_path / "cache", cache_size=2.5e-5)
+    Shards((16, 16), **locations, cache=tmp_path / "cache", cache_size=2.5e-5, shuffle_shards=1)
 
 
-def test_a_remote_index_names_no_file_of_this_machine(sharded: Callable[..., Path], server: Any) -> None:
+def test_a_remote_index_must_not_name_local_files(sharded: Callable[..., Path], server: Any) -> None:
     folder = sharded("a")
-    index = whole_index(folder)
+    index = written_index(folder)
     secret = index.shardlist[0].model_copy(update={"url": "file:///etc/passwd"})
     index.model_copy(update={"shardlist": [secret]}).write(folder / "index.json")
-    with pytest.raises(DataError, match="names a file of this machine: /etc/passwd"):
+    with pytest.raises(DataError, match="names a local file: /etc/passwd"):
         read_index(f"{server.url}/a")
 
 
-def test_a_url_among_a_specs_paths_is_still_a_url() -> None:
-    assert location("/specs/https:/host/a/index.json") == "https://host/a/index.json"
-    assert location(Path("/specs/s3:/bucket/a")) == "s3://bucket/a"
-    assert location("s3://bucket/a") == "s3://bucket/a"
-    assert location("/data/a") == "/data/a"
-    assert location("file:///data/a%20b") == "/data/a b"
+def test_a_url_in_a_resolved_path_is_recovered() -> None:
+    assert parse_location("/specs/https:/host/a/index.json") == "https://host/a/index.json"
+    assert parse_location(Path("/specs/s3:/bucket/a")) == "s3://bucket/a"
+    assert parse_location("s3://bucket/a") == "s3://bucket/a"
+    assert parse_location("/data/a") == "/data/a"
+    assert parse_location("file:///data/a%20b") == "/data/a b"
 
 
-def test_a_shard_is_named_as_seen_from_its_index() -> None:
-    assert beside("https://host/a/index.json", "0.tar") == "https://host/a/0.tar"
-    assert beside("https://host/a/index.json?x=1", "../b/0.tar") == "https://host/b/0.tar"
-    assert beside("s3://bucket/a/index.json", "0.tar") == "s3://bucket/a/0.tar"
-    assert beside("/data/index.json", "0.tar") == "/data/0.tar"
-    assert beside("/data/index.json", "/other/0.tar") == "/other/0.tar"
-    assert beside("/data/index.json", "gs://bucket/0.tar") == "gs://bucket/0.tar"
+def test_names_of_shards_are_relative_to_the_index() -> None:
+    assert resolve("https://host/a/index.json", "0.tar") == "https://host/a/0.tar"
+    assert resolve("https://host/a/index.json?x=1", "../b/0.tar") == "https://host/b/0.tar"
+    assert resolve("s3://bucket/a/index.json", "0.tar") == "s3://bucket/a/0.tar"
+    assert resolve("/data/index.json", "0.tar") == "/data/0.tar"
+    assert resolve("/data/index.json", "/other/0.tar") == "/other/0.tar"
+    assert resolve("/data/index.json", "gs://bucket/0.tar") == "gs://bucket/0.tar"

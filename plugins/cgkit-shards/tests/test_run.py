@@ -1,4 +1,4 @@
-"""Runs on shards, through the command line in processes of their own."""
+"""Runs on shards from the command line."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def cgkit(*arguments: object) -> subprocess.Popen[str]:
 
 
 def finished(*arguments: object) -> int:
-    """Run to the end in this process, which spares the imports; returns the exit code."""
+    """Run to the end in this process, which saves the imports, and return the exit code."""
     with pytest.raises(SystemExit) as stop:
         main([str(argument) for argument in arguments])
     return int(stop.value.code or 0)
@@ -90,19 +90,19 @@ def final_tensors(folder: Path) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("where", ["near", "far"])
-def test_a_run_killed_in_the_middle_of_an_epoch_continues_bit_for_bit(
-    where: str,
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_run_killed_within_an_epoch_resumes_bit_for_bit(
+    remote: bool,
     sharded: Callable[..., Path],
     server: Any,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     sharded("a", 14), sharded("b", 11)
-    places = ("data/a", "data/b") if where == "near" else (f"{server.url}/a", f"{server.url}/b")
-    # Room for five of the nine shards.
-    file = spec(tmp_path, *places, more='cache = "cache"\ncache_size = 5.2e-5')
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    locations = (f"{server.url}/a", f"{server.url}/b") if remote else ("data/a", "data/b")
+    # The cache has room for five of the nine shards.
+    file = spec(tmp_path, *locations, more='cache = "cache"\ncache_size = 5.2e-5')
+    uninterrupted, killed = tmp_path / "uninterrupted", tmp_path / "killed"
     process = cgkit("run", file, "--output", killed)
     deadline = time.monotonic() + 100
     while not list_checkpoints(killed / "checkpoints"):
@@ -113,40 +113,40 @@ def test_a_run_killed_in_the_middle_of_an_epoch_continues_bit_for_bit(
     process.communicate()
     reached = list_checkpoints(killed / "checkpoints")[-1].name
     assert reached < "step-000000024"
-    assert 2 * int(reached[-9:]) % 13 != 0  # 13 images of a are trained on, two a step
-    for folder in (whole, killed):
+    assert 2 * int(reached[-9:]) % 13 != 0  # domain a has 13 training images, two per step
+    for folder in (uninterrupted, killed):
         assert finished("run", file, "--output", folder) == 0
     assert "continuing" in capsys.readouterr().err
-    tensors, expected = final_tensors(killed), final_tensors(whole)
+    tensors, expected = final_tensors(killed), final_tensors(uninterrupted)
     assert tensors.keys() == expected.keys()
     assert not [name for name in expected if not torch.equal(tensors[name], expected[name])]
-    if where == "far":
+    if remote:
         assert sum(file.stat().st_size for file in (tmp_path / "cache").glob("*.tar")) <= 52_000
         assert len(server.shards) > 9
 
 
-@pytest.mark.parametrize(("what", "workers"), [("a damaged shard", 0), ("a server that is gone", 2)])
-def test_shards_that_cannot_be_read_end_a_run_with_3_and_their_name(
-    what: str,
+@pytest.mark.parametrize(("fault", "workers"), [("damaged shard", 0), ("unreachable server", 2)])
+def test_unreadable_shards_end_a_run_with_exit_code_3_and_their_name(
+    fault: str,
     workers: int,
     sharded: Callable[..., Path],
     server: Any,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    near = {side: sharded(side) for side in "ab"}
+    folders = {domain: sharded(domain) for domain in "ab"}
     more = 'cache = "cache"\ncache_size = 1e-3\nretries = 0'
-    if what == "a damaged shard":
-        for shard in near["a"].glob("*.tar"):
+    if fault == "damaged shard":
+        for shard in folders["a"].glob("*.tar"):
             shard.write_bytes(shard.read_bytes()[:-700])
-        file = spec(tmp_path, near["a"], near["b"], workers=workers)
+        file = spec(tmp_path, folders["a"], folders["b"], workers=workers)
     else:
-        index = json.loads((near["a"] / "index.json").read_text())
+        index = json.loads((folders["a"] / "index.json").read_text())
         for shard in index["shardlist"]:
             shard["url"] = f"http://127.0.0.1:9/{shard['url']}"
-        (near["a"] / "index.json").write_text(json.dumps(index))
-        file = spec(tmp_path, near["a"], f"{server.url}/b", more, workers)
+        (folders["a"] / "index.json").write_text(json.dumps(index))
+        file = spec(tmp_path, folders["a"], f"{server.url}/b", more, workers)
     assert finished("run", file, "--output", tmp_path / "run") == 3
-    told = capsys.readouterr().err
-    assert "shard-0000" in told
-    assert "Traceback" not in told
+    errors = capsys.readouterr().err
+    assert "shard-0000" in errors
+    assert "Traceback" not in errors

@@ -8,16 +8,16 @@ from cgkit.registry import Registries
 
 @cgkit.hookimpl
 def cgkit_register(registries: Registries) -> None:
-    """Add the generator, the discriminator and the adversarial loss."""
+    """Register the generator, the discriminator and the adversarial loss."""
     registries.generators.add(
         "vit-unet",
         "cgkit_uvcgan.generator:VitUnetGenerator",
-        summary="U-Net with a pixel-wise vision transformer in its middle (Torbunov et al., 2023).",
+        summary="U-Net with a pixel-wise vision transformer as its bottleneck (Torbunov et al., 2023).",
     )
     registries.discriminators.add(
         "batch-head-patch",
         "cgkit_uvcgan.discriminator:BatchHeadPatchDiscriminator",
-        summary="PatchGAN that also sees how much images differ from those before them (UVCGANv2).",
+        summary="PatchGAN with a batch statistic over a memory of earlier images (UVCGANv2).",
     )
     registries.adversarial_losses.add(
         "penalised-least-squares",

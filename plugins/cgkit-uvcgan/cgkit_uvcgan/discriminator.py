@@ -18,25 +18,25 @@ Side = Annotated[int, Ge(1), Le(16_384)]
 
 
 class BatchHeadPatchDiscriminator(nn.Module):
-    """PatchGAN that also sees how much images differ from those before them (UVCGANv2; arXiv 2303.16280).
+    """PatchGAN with a batch statistic over a memory of earlier images (UVCGANv2; arXiv 2303.16280).
 
-    The body is a PatchGAN (Isola et al., 2017) without its last layer. Its head is the end of ProGAN's discriminator
-    (Karras et al., 2018): the standard deviation of every feature over the batch, averaged to one number, becomes one
-    more channel, and two 3x3 convolutions make the logits. Since batches are as small as one image, the batch is
-    completed by the features of the images that the discriminator learned from last: of real ones for real images, of
-    made ones for made images. Where it is not said what images are, as for a gradient penalty between both kinds, they
-    are completed by the mean of the two.
+    The body is a PatchGAN (Isola et al., 2017) without its last layer. The head is that of ProGAN's discriminator
+    (Karras et al., 2018): the standard deviation of every feature over the batch, averaged to one number, is appended
+    as a channel, and two 3x3 convolutions compute the logits. Since a batch may be a single image, it is extended by
+    stored features of the images that the discriminator was last trained on: those of real images if the batch is
+    real, those of fake images if it is fake. If the kind is unknown, as in a gradient penalty between both, it is
+    extended by the mean of the two.
 
     Height and width must be at least `3 * 2**layers`.
 
     Args:
-        width: channels after the first layer.
-        layers: how often height and width are halved.
-        norm: normalise each feature map over one image ("instance"), or not ("none").
-        spectral_norm: divide the weight of each of the body's convolutions by its spectral norm (Miyato et al., 2018).
-        memory: of how many past images of each kind features are kept; 0 looks at the batch alone.
-        size: height and width of the images; where a spec is silent, those that are trained on. The features of
-            images of another size are remembered scaled.
+        width: number of channels after the first layer.
+        layers: number of times that height and width are halved.
+        norm: normalise each feature map per image ("instance"), or not ("none").
+        spectral_norm: divide the weights of the body's convolutions by their spectral norm (Miyato et al., 2018).
+        memory: number of past images of each kind whose features are stored; 0 uses the batch alone.
+        size: height and width of the images; by default the training size. Features of images of other sizes are
+            resized before they are stored.
     """
 
     remembers_images = True
@@ -63,65 +63,65 @@ class BatchHeadPatchDiscriminator(nn.Module):
             nn.LeakyReLU(0.01, inplace=True),
             nn.Conv2d(channels, 1, 3, padding=1),
         )
-        # `layers` halvings, then a 4x4 convolution that takes one pixel away.
-        height, across = (max((side >> layers) - 1, 1) for side in size)
+        # `layers` halvings, then a 4x4 convolution that removes one pixel.
+        height, width = (max((side >> layers) - 1, 1) for side in size)
         self.memories = nn.ModuleDict(
-            {kind: FeatureMemory(memory, channels, (height, across)) for kind in ("real", "fake")}
+            {kind: FeatureMemory(memory, channels, (height, width)) for kind in ("real", "fake")}
         )
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
-        """Return options of a small one."""
+        """Return the options of a small network."""
         return {"width": 8, "layers": 2}
 
     def forward(self, images: Tensor, *, real: bool | None = None, learning: bool = False) -> Tensor:
-        """Return one logit a patch, `(N, 1, h, w)`, for `(N, in_channels, H, W)`.
+        """Return one logit per patch, `(N, 1, h, w)`, for `(N, in_channels, H, W)`.
 
         Args:
-            images: what is judged.
-            real: whether they are real images, where that is known.
-            learning: whether the discriminator learns from them: features of a known kind are then remembered.
+            images: a batch of images.
+            real: whether the images are real; None if unknown.
+            learning: whether this is a training step of the discriminator; features of a known kind are then stored.
 
         Raises:
-            ValueError: height or width is less than `least`.
+            ValueError: height or width is below `least`.
         """
         check_size(images, least=self.least)
         features = self.body(images)
-        spread = _deviation(features, *self._recalled(real, features)).to(features.dtype)
-        logits: Tensor = self.head(torch.cat((features, spread.expand_as(features[:, :1])), 1))
+        deviation = _mean_deviation(features, *self._recall(real, features)).to(features.dtype)
+        logits: Tensor = self.head(torch.cat((features, deviation.expand_as(features[:, :1])), 1))
         if learning and real is not None:
             self._memory(real).remember(features)
         return logits
 
     @staticmethod
     def recommended(size: Size) -> dict[str, list[int]]:
-        """Return the size itself: that of the features that are remembered."""
+        """Return the training size, which determines the size of the stored features."""
         return {"size": list(size)}
 
-    def _recalled(self, real: bool | None, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what features are judged among, and 1 or 0 for what is there and what is not."""
+    def _recall(self, real: bool | None, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the stored features for a batch, and a mask that is 1 for occupied slots and 0 for free ones."""
         height, width = features.shape[-2:]
         if real is not None:
             return self._memory(real).recall((height, width))
-        (reals, some), (fakes, others) = (self._memory(kind).recall((height, width)) for kind in (True, False))
-        return (reals + fakes) / 2, some * others
+        (reals, real_mask), (fakes, fake_mask) = (self._memory(kind).recall((height, width)) for kind in (True, False))
+        return (reals + fakes) / 2, real_mask * fake_mask
 
     def _memory(self, real: bool) -> FeatureMemory:
         memory: FeatureMemory = self.memories["real" if real else "fake"]  # type: ignore[assignment]
         return memory
 
 
-def _deviation(features: Tensor, remembered: Tensor, there: Tensor) -> Tensor:
-    """Return the standard deviation over all images that are there, averaged over all else, as `(1, 1, 1, 1)`.
+def _mean_deviation(features: Tensor, stored: Tensor, mask: Tensor) -> Tensor:
+    """Return the standard deviation over batch and memory, averaged over all other dimensions, as `(1, 1, 1, 1)`.
 
     Args:
         features: `(N, C, h, w)`.
-        remembered: `(M, C, h, w)`.
-        there: 1 for those of `remembered` that count, 0 for the others, as `(M, 1, 1, 1)`.
+        stored: `(M, C, h, w)`.
+        mask: 1 for occupied slots of `stored`, 0 for free ones, as `(M, 1, 1, 1)`.
     """
-    together = torch.cat((features.to(remembered.dtype), remembered))
-    shares = torch.cat((there.new_ones(len(features), 1, 1, 1), there))
-    shares = shares / shares.sum()
-    variances = (shares * (together - (shares * together).sum(0, keepdim=True)).square()).sum(0, keepdim=True)
-    # The root of zero has no finite gradient, and all are equal in a batch of one.
+    samples = torch.cat((features.to(stored.dtype), stored))
+    weights = torch.cat((mask.new_ones(len(features), 1, 1, 1), mask))
+    weights = weights / weights.sum()
+    variances = (weights * (samples - (weights * samples).sum(0, keepdim=True)).square()).sum(0, keepdim=True)
+    # The gradient of the square root is infinite at zero, the variance of a single image.
     return (variances + 1e-6).sqrt().mean((1, 2, 3), keepdim=True)

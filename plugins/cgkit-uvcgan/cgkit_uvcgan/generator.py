@@ -18,28 +18,28 @@ Width = Annotated[int, Ge(1), Le(4096)]
 
 
 class VitUnetGenerator(nn.Module):
-    """U-Net with a pixel-wise vision transformer in its middle (Torbunov et al., 2023).
+    """U-Net with a pixel-wise vision transformer as its bottleneck (Torbunov et al., 2023).
 
-    As published: a 3x3 convolution to the first width; levels down of two 3x3 convolutions and one of 2x2 that halves
-    height and width; the transformer; levels up of a doubling by nearest neighbours with a 3x3 convolution, and two
-    more that also see what went down at that size; a 1x1 convolution and a tanh. UVCGAN normalises every feature map
-    over one image before each of the two convolutions. UVCGANv2 (`modulated`) has no norms; a token of the transformer
-    describes the image, and modulates the convolutions of every level up.
+    As published: a 3x3 convolution to the first width; encoder levels of two 3x3 convolutions and a strided 2x2
+    convolution; the transformer; decoder levels of nearest-neighbour upsampling with a 3x3 convolution, followed by two
+    3x3 convolutions that also receive the skip connection; a 1x1 convolution and a tanh. UVCGAN applies an instance
+    norm before each of the two convolutions of a level. UVCGANv2 (`modulated`) has no norms; an extra token of the
+    transformer describes the image and modulates the convolutions of every decoder level.
 
-    The published networks were trained on after self-supervised pre-training. Without norms, and drawn from N(0, 0.02)
-    as published, next to nothing of an image would pass an untrained encoder; a modulated network therefore draws its
-    own initial weights, those of the convolutions as He et al. (2015) do.
+    The published networks were trained after self-supervised pre-training. Without norms and with weights drawn from
+    N(0, 0.02) as published, almost no signal would pass an untrained encoder; a modulated network therefore initialises
+    its own weights, with convolutions as in He et al. (2015).
 
     Height and width must be multiples of `stride`.
 
     Args:
-        features: channels at each level, the widest level last; every level halves height and width.
-        blocks: transformer blocks.
-        heads: attention heads, which divide the transformer's width.
-        width: the transformer's width: numbers in the token of a pixel.
-        positions: numbers that describe a pixel's place to the transformer.
-        feed_forward: the hidden width of the transformer's feed-forward parts.
-        modulated: let the transformer set a style for the way up, in place of norms, as UVCGANv2 does.
+        features: number of channels at each level, widest last; every level halves height and width.
+        blocks: number of transformer blocks.
+        heads: number of attention heads; must divide the width of the transformer.
+        width: width of the transformer, i.e. the size of a token.
+        positions: size of the positional embedding of a pixel.
+        feed_forward: hidden width of the transformer's feed-forward layers.
+        modulated: modulate the decoder with a style from the transformer instead of using norms, as in UVCGANv2.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class VitUnetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"{heads} heads do not divide the width of {width}")
+            raise ValueError(f"heads = {heads} does not divide width = {width}")
         self.stride = 2 ** len(features)
         self.initialises_itself = modulated
         steps = list(pairwise((features[0], *features)))
@@ -84,7 +84,7 @@ class VitUnetGenerator(nn.Module):
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
-        """Return options of a small one."""
+        """Return the options of a small network."""
         transformer = {"blocks": 1, "heads": 2, "width": 16, "positions": 16, "feed_forward": 32}
         return {"features": [8, 16], **transformer}
 
@@ -92,7 +92,7 @@ class VitUnetGenerator(nn.Module):
         """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].
 
         Raises:
-            ValueError: height and width do not fit.
+            ValueError: height or width is not a multiple of `stride`.
         """
         check_size(images, least=self.stride, multiple=self.stride)
         features = self.first(images)
@@ -117,7 +117,7 @@ class _Down(nn.Module):
     def __init__(self, before: int, after: int, *, normed: bool, last: bool) -> None:
         super().__init__()
         self.block = nn.Sequential(*_convolution(before, after, normed), *_convolution(after, after, normed))
-        # A norm that comes next would remove a bias, whose gradient were then rounding noise.
+        # A norm right after would cancel the bias, and its gradient would be rounding noise.
         self.halving = nn.Conv2d(after, after, 2, stride=2, bias=last or not normed)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,14 +128,14 @@ class _Down(nn.Module):
 class _Up(nn.Module):
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.doubling = _doubling(before, bias=False)  # a norm comes next
+        self.doubling = _doubling(before, bias=False)  # followed by a norm
         self.block = nn.Sequential(
             *_convolution(2 * before, before, normed=True), *_convolution(before, after, normed=True)
         )
 
     def forward(self, features: Tensor, skip: Tensor, style: None) -> Tensor:
-        joined: Tensor = self.block(torch.cat((self.doubling(features), skip), 1))
-        return joined
+        decoded: Tensor = self.block(torch.cat((self.doubling(features), skip), 1))
+        return decoded
 
 
 class _ModulatedUp(nn.Module):
@@ -147,15 +147,15 @@ class _ModulatedUp(nn.Module):
         )
 
     def forward(self, features: Tensor, skip: Tensor, style: Tensor) -> Tensor:
-        joined = torch.cat((self.doubling(features), skip), 1)
+        features = torch.cat((self.doubling(features), skip), 1)
         for convolution in self.convolutions:
-            joined = nn.functional.leaky_relu(convolution(joined, style), 0.01)
-        return joined
+            features = nn.functional.leaky_relu(convolution(features, style), 0.01)
+        return features
 
 
 def _convolution(before: int, after: int, normed: bool) -> list[nn.Module]:
-    # Group normalisation with one group a channel is instance normalisation; nn.InstanceNorm2d gives wrong gradients
-    # at batch 1 in channels_last.
+    # GroupNorm with one group per channel is an instance norm; nn.InstanceNorm2d has wrong gradients at batch size 1
+    # in channels_last.
     norm = [nn.GroupNorm(before, before, affine=False)] if normed else []
     return [*norm, nn.Conv2d(before, after, 3, padding=1), nn.LeakyReLU(0.01, inplace=True)]
 

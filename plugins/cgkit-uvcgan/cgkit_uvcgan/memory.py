@@ -1,4 +1,4 @@
-"""Features of the images that a discriminator saw last."""
+"""A memory of features of the images that a discriminator was last trained on."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 
 class FeatureMemory(nn.Module):
-    """The newest features of a kind of images, at most `capacity` of them; kept in buffers of a fixed shape.
+    """The newest features of images of one kind, in buffers of a fixed shape.
 
     Args:
-        capacity: how many images' features are kept.
-        channels: channels of a feature map.
-        size: height and width of a feature map; maps of another size are scaled to it, and back when recalled.
+        capacity: maximum number of images.
+        channels: number of channels of a feature map.
+        size: height and width of a feature map; maps of other sizes are resized to it, and back when recalled.
     """
 
     features: Tensor
@@ -29,24 +29,24 @@ class FeatureMemory(nn.Module):
 
     @torch.no_grad()
     def remember(self, features: Tensor) -> None:
-        """Put features `(N, channels, h, w)` before those that are kept; what exceeds the capacity is forgotten."""
+        """Prepend features `(N, channels, h, w)` and drop the oldest ones beyond the capacity."""
         capacity, _, height, width = self.features.shape
-        newest = _scaled(features.detach().to(self.features.dtype), (height, width))
+        newest = _resize(features.detach().to(self.features.dtype), (height, width))
         self.features.copy_(torch.cat((newest, self.features))[:capacity])
         self.count.add_(len(newest)).clamp_(max=capacity)
 
     def recall(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Return the places for features as `(capacity, channels, *size)`, the newest first, and which are taken.
+        """Return all slots as `(capacity, channels, *size)`, newest first, and a mask of the occupied ones.
 
-        The second is 1 for a place that is taken and 0 for one that is free, as `(capacity, 1, 1, 1)`: to leave the
-        free ones out here, a GPU would have to be waited for at every step.
+        The mask is 1 for occupied and 0 for free slots, as `(capacity, 1, 1, 1)`. Selecting the occupied slots here
+        would synchronise with the GPU at every step.
         """
-        places = torch.arange(len(self.features), device=self.features.device)
-        taken = (places < self.count).to(self.features.dtype)
-        return _scaled(self.features, size), taken[:, None, None, None]
+        slots = torch.arange(len(self.features), device=self.features.device)
+        mask = (slots < self.count).to(self.features.dtype)
+        return _resize(self.features, size), mask[:, None, None, None]
 
 
-def _scaled(features: Tensor, size: tuple[int, int]) -> Tensor:
+def _resize(features: Tensor, size: tuple[int, int]) -> Tensor:
     if features.shape[-2:] == size:
         return features
     return F.interpolate(features, size, mode="bilinear")

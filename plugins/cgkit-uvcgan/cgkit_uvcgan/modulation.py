@@ -1,4 +1,4 @@
-"""A convolution whose weights depend on a style."""
+"""A convolution whose weights are modulated by a style."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 class ModulatedConvolution(nn.Module):
     """A 3x3 convolution with modulated and demodulated weights (Karras et al., 2020, equations 1 to 3).
 
-    The style sets a scale for each channel that comes in; each channel that goes out is then divided by the norm of
-    its scaled weights. The scales are one at first: they are `1 + share * linear(style)` with a learned share that
-    starts at zero (UVCGANv2).
+    The style scales each input channel; each output channel is then divided by the norm of its scaled weights. The
+    scales are `1 + share * linear(style)` with a learned share that is initialised to zero, so they start at one
+    (UVCGANv2).
 
     Args:
-        before: channels that come in.
-        after: channels that go out.
-        style: numbers in a style.
+        before: number of input channels.
+        after: number of output channels.
+        style: size of a style vector.
     """
 
     def __init__(self, before: int, after: int, style: int) -> None:
@@ -29,14 +29,13 @@ class ModulatedConvolution(nn.Module):
     def forward(self, features: Tensor, style: Tensor) -> Tensor:
         """Return `(N, after, H, W)` for `(N, before, H, W)` and `(N, style)`."""
         scales = 1 + self.share * self.scales(style)
-        # Scaling what comes in and what goes out is the same as scaling the weights, and needs no weights for each
-        # image.
+        # Equivalent to scaling the weights, without separate weights for each image.
         norms = torch.rsqrt(scales.square() @ self.convolution.weight.square().sum((2, 3)).T + 1e-8)
-        convolved = self.convolution(features * _spread(scales, features))
-        modulated: Tensor = convolved * _spread(norms, convolved) + self.bias.to(convolved.dtype)[:, None, None]
+        convolved = self.convolution(features * _per_channel(scales, features))
+        modulated: Tensor = convolved * _per_channel(norms, convolved) + self.bias.to(convolved.dtype)[:, None, None]
         return modulated
 
 
-def _spread(numbers: Tensor, features: Tensor) -> Tensor:
-    """Return one number a channel, `(N, C)`, in the shape and type in which feature maps are multiplied by it."""
-    return numbers.to(features.dtype)[:, :, None, None]
+def _per_channel(factors: Tensor, features: Tensor) -> Tensor:
+    """Reshape factors `(N, C)` to multiply feature maps."""
+    return factors.to(features.dtype)[:, :, None, None]

@@ -10,18 +10,18 @@ from torch import Tensor, nn
 class PixelwiseVisionTransformer(nn.Module):
     """The bottleneck of UVCGAN (Torbunov et al., 2023): every pixel of a feature map is a token.
 
-    A pixel's features and the embedding of its place are joined and mapped to the token's width; after the blocks each
-    token is mapped back to the features. UVCGANv2 (arXiv 2303.16280) adds a learned token that belongs to
-    no pixel: what the blocks make of it describes the image as a whole.
+    The features of a pixel are concatenated with its positional embedding and projected to the token width; after the
+    blocks, each token is projected back. UVCGANv2 (arXiv 2303.16280) adds a learned token that belongs to no pixel;
+    its output is a style that describes the whole image.
 
     Args:
-        channels: features of the map.
-        width: numbers in a token.
-        blocks: transformer blocks.
-        heads: attention heads; they divide `width`.
-        feed_forward: the hidden width of each block's feed-forward part.
-        positions: numbers that describe the place of a pixel.
-        styled: whether there is the extra token.
+        channels: number of channels of the feature map.
+        width: size of a token.
+        blocks: number of transformer blocks.
+        heads: number of attention heads; must divide `width`.
+        feed_forward: hidden width of the feed-forward layers.
+        positions: size of the positional embedding.
+        styled: whether to add the style token.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class PixelwiseVisionTransformer(nn.Module):
         self.outward = nn.Linear(width, channels)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return `(N, channels, H, W)` for `(N, channels, H, W)`, and the extra token's `(N, width)`, if any."""
+        """Return `(N, channels, H, W)` for `(N, channels, H, W)`, and the style `(N, width)` if there is one."""
         count, _, height, width = features.shape
         pixels = features.flatten(2).transpose(1, 2)
-        places = self.positions(height, width).to(pixels.dtype).expand(count, -1, -1)
-        tokens = self.inward(torch.cat((places, pixels), 2))
+        positions = self.positions(height, width).to(pixels.dtype).expand(count, -1, -1)
+        tokens = self.inward(torch.cat((positions, pixels), 2))
         if self.style_token is not None:
             tokens = torch.cat((tokens, self.style_token.to(tokens.dtype).expand(count, -1, -1)), 1)
         for block in self.blocks:
@@ -58,10 +58,9 @@ class PixelwiseVisionTransformer(nn.Module):
 
 
 class FourierPositions(nn.Module):
-    """Sines of learned mixtures of a pixel's two coordinates (Anokhin et al., 2021, as UVCGAN takes it).
+    """Learned Fourier features of a pixel's coordinates (Anokhin et al., 2021, as used in UVCGAN).
 
-    The coordinates are those of the pixels' centres in a map that reaches from -1 to 1, so that they mean the same at
-    every size.
+    The coordinates are those of pixel centres in a map from -1 to 1, so that they are comparable between sizes.
     """
 
     def __init__(self, width: int) -> None:
@@ -69,21 +68,21 @@ class FourierPositions(nn.Module):
         self.mixture = nn.Linear(2, width)
 
     def forward(self, height: int, width: int) -> Tensor:
-        """Return `(1, height * width, numbers)`, row by row."""
+        """Return the embeddings of all pixels, row by row: `(1, height * width, positions)`."""
         weight = self.mixture.weight
-        down, across = (
+        y, x = (
             (2 * torch.arange(side, dtype=weight.dtype, device=weight.device) + 1) / side - 1
             for side in (height, width)
         )
-        places = torch.stack(torch.meshgrid(across, down, indexing="xy"), 2)
-        return torch.sin(self.mixture(places.view(1, height * width, 2)))
+        coordinates = torch.stack(torch.meshgrid(x, y, indexing="xy"), 2)
+        return torch.sin(self.mixture(coordinates.view(1, height * width, 2)))
 
 
 class TransformerBlock(nn.Module):
-    """Attention and a feed-forward part, each normalised before and, at first, without effect.
+    """A pre-norm transformer block that is the identity at initialisation.
 
-    What a part adds is multiplied by one learned number that starts at zero (ReZero; Bachlechner et al., 2021): an
-    untrained block is the identity.
+    Both residual branches are multiplied by a learned scalar that is initialised to zero (ReZero; Bachlechner et al.,
+    2021).
     """
 
     def __init__(self, width: int, heads: int, feed_forward: int) -> None:
@@ -98,8 +97,8 @@ class TransformerBlock(nn.Module):
         """Return `(N, tokens, width)` for `(N, tokens, width)`."""
         share = self.share.to(tokens.dtype)
         tokens = tokens + share * self.attention(tokens)
-        changed: Tensor = tokens + share * self.feed_forward(tokens)
-        return changed
+        output: Tensor = tokens + share * self.feed_forward(tokens)
+        return output
 
 
 class SelfAttention(nn.Module):
@@ -116,5 +115,5 @@ class SelfAttention(nn.Module):
         # (N, tokens, 3 * width) to three of (N, heads, tokens, width / heads)
         query, key, value = self.inward(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(query, key, value)
-        mixed: Tensor = self.outward(attended.transpose(1, 2).flatten(2))
-        return mixed
+        output: Tensor = self.outward(attended.transpose(1, 2).flatten(2))
+        return output

@@ -1,4 +1,4 @@
-"""What every test here needs: one thread, and the same draws each time."""
+"""One thread and a fixed seed for every test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generator: the published network, at every size that it says it takes."""
+"""The generator computes the published function, at every supported size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SMALL = {"features": (6, 8), "blocks": 2, "heads": 2, "width": 12, "positions": 
 
 @pytest.fixture(params=[False, True], ids=["instance-norms", "modulated"])
 def small_generator(request):
-    """A generator of UVCGAN, then one of UVCGANv2, in which nothing that starts at zero still is."""
+    """A generator of UVCGAN or UVCGANv2 in which the parameters initialised to zero are not zero."""
     network = VitUnetGenerator(3, 3, **SMALL, modulated=request.param)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -26,7 +26,7 @@ def count(network):
 
 
 def published_counts(features, blocks, width, positions, feed_forward):
-    """Count the parameters of the published network, part by part, from its description."""
+    """Count the parameters of the published networks from their description."""
 
     def convolution(before, after, kernel=3):
         return before * after * kernel**2 + after
@@ -47,18 +47,18 @@ def published_counts(features, blocks, width, positions, feed_forward):
     return unet + transformer, unet + transformer + styles + width
 
 
-def test_its_defaults_have_the_parameters_of_the_published_configurations_save_biases_that_norms_remove():
+def test_the_defaults_have_the_published_number_of_parameters_except_biases_before_norms():
     with torch.device("meta"):
         first, second = VitUnetGenerator(3, 3), VitUnetGenerator(3, 3, modulated=True)
     published, modulated = published_counts((48, 96, 192, 384), 12, 384, 384, 1536)
     assert (published, modulated) == (31_360_239, 32_192_231)
     removed = (48 + 96 + 192) + (384 + 192 + 96 + 48)
     assert (count(first), count(second)) == (published - removed, modulated)
-    assert round(modulated / 1e6) == 32  # "around 32M", as its authors say of UVCGANv2
+    assert round(modulated / 1e6) == 32  # "around 32M" according to the authors
 
 
 def published(network, images):
-    """Compute what UVCGAN's generator computes, written anew from its description, with a network's weights."""
+    """Compute the output of UVCGAN's generator, reimplemented from its description, with the weights of a network."""
 
     def convolution(layer, features, **options):
         return F.conv2d(features, layer.weight, layer.bias, **options)
@@ -74,22 +74,22 @@ def published(network, images):
         features = block(level.block, features)
         skips.append(features)
         features = convolution(level.halving, features, stride=2)
-    features = transformed(network.transformer, features)
+    features = published_transformer(network.transformer, features)
     for level in network.up:
         features = convolution(level.doubling[1], F.interpolate(features, scale_factor=2), padding=1)
         features = block(level.block, torch.cat((features, skips.pop()), 1))
     return 2 * torch.sigmoid(2 * convolution(network.last, features)) - 1
 
 
-def transformed(vit, features):
+def published_transformer(vit, features):
     number, channels, height, width = features.shape
     tokens = []
     for row in range(height):
         for column in range(width):
-            place = torch.tensor([(2 * column + 1) / width - 1, (2 * row + 1) / height - 1], dtype=features.dtype)
-            position = torch.sin(vit.positions.mixture(place)).expand(number, -1)
+            coordinates = torch.tensor([(2 * column + 1) / width - 1, (2 * row + 1) / height - 1], dtype=features.dtype)
+            position = torch.sin(vit.positions.mixture(coordinates)).expand(number, -1)
             tokens.append(vit.inward(torch.cat((position, features[:, :, row, column]), 1)))
-    tokens = torch.stack(tokens)  # (tokens, N, width), as multi_head_attention_forward wants them
+    tokens = torch.stack(tokens)  # (tokens, N, width), the layout of multi_head_attention_forward
     for block in vit.blocks:
         norm, attention = block.attention
         normed = norm(tokens)
@@ -120,62 +120,62 @@ def test_it_computes_the_published_function_and_its_gradient(batch):
         for block in network.transformer.blocks:
             block.share.fill_(0.7)
     images = torch.rand(batch, 3, 16, 24, dtype=torch.float64) * 2 - 1
-    made, expected = network(images), published(network, images)
-    assert torch.allclose(made, expected, rtol=0, atol=1e-12)
-    weights = torch.randn_like(made)
-    for gradient, one in zip(
-        torch.autograd.grad(made, network.parameters(), weights),
+    output, expected = network(images), published(network, images)
+    assert torch.allclose(output, expected, rtol=0, atol=1e-12)
+    weights = torch.randn_like(output)
+    for gradient, reference in zip(
+        torch.autograd.grad(output, network.parameters(), weights),
         torch.autograd.grad(expected, network.parameters(), weights),
         strict=True,
     ):
-        assert torch.allclose(gradient, one, rtol=1e-9, atol=1e-11)
+        assert torch.allclose(gradient, reference, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("features", [(4,), (4, 6), (4, 4, 6)])
 @pytest.mark.parametrize("modulated", [False, True])
-def test_every_multiple_of_its_stride_keeps_its_size(features, modulated):
+def test_every_multiple_of_the_stride_is_supported(features, modulated):
     network = VitUnetGenerator(1, 3, **{**SMALL, "features": features}, modulated=modulated)
     stride = network.stride
     assert stride == 2 ** len(features)
-    for height, across in ((stride, stride), (stride, 2 * stride), (3 * stride, stride)):
+    for height, width in ((stride, stride), (stride, 2 * stride), (3 * stride, stride)):
         for batch in (1, 2):
-            made = network(torch.rand(batch, 1, height, across) * 2 - 1)
-            assert made.shape == (batch, 3, height, across)
-            assert made.abs().max() <= 1
+            output = network(torch.rand(batch, 1, height, width) * 2 - 1)
+            assert output.shape == (batch, 3, height, width)
+            assert output.abs().max() <= 1
 
 
 @pytest.mark.parametrize("size", [(2, 4), (6, 8), (8, 9), (0, 4)])
-def test_other_sizes_are_refused_with_those_that_fit(size):
+def test_other_sizes_are_rejected_with_the_supported_ones(size):
     with pytest.raises(ValueError, match="must be at least 4 and multiples of 4"):
         VitUnetGenerator(3, 3, **SMALL)(torch.zeros(1, 3, *size))
 
 
-def test_heads_that_do_not_divide_the_width_are_refused():
-    with pytest.raises(ValueError, match="5 heads do not divide the width of 12"):
+def test_heads_that_do_not_divide_the_width_are_rejected():
+    with pytest.raises(ValueError, match="heads = 5 does not divide width = 12"):
         VitUnetGenerator(3, 3, **{**SMALL, "heads": 5})
 
 
-def test_the_translation_of_an_image_does_not_depend_on_its_batch(small_generator):
+def test_translations_do_not_depend_on_the_batch(small_generator):
     images = torch.rand(3, 3, 8, 8) * 2 - 1
-    together = small_generator(images)
-    alone = torch.cat([small_generator(image[None]) for image in images])
-    assert torch.allclose(together, alone, atol=1e-6)
-    assert not torch.allclose(together[0], together[1], atol=1e-3)
+    batched = small_generator(images)
+    single = torch.cat([small_generator(image[None]) for image in images])
+    assert torch.allclose(batched, single, atol=1e-6)
+    assert not torch.allclose(batched[0], batched[1], atol=1e-3)
 
 
-def test_every_pixel_depends_on_those_in_the_far_corner_through_the_transformer_alone(small_generator):
+def test_distant_pixels_only_interact_through_the_transformer(small_generator):
     def gradient_in_the_far_corner():
         images = (torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(5)) * 2 - 1).requires_grad_()
-        near = small_generator(images)[..., :4, :4].square().sum()
-        (gradient,) = torch.autograd.grad(near, images)
+        near_corner = small_generator(images)[..., :4, :4].square().sum()
+        (gradient,) = torch.autograd.grad(near_corner, images)
         return gradient[..., -4:, -4:].abs().max()
 
     with_attention = gradient_in_the_far_corner()
-    for level in (*small_generator.down, *small_generator.up):  # norms over the image see all of it too
-        for place in (level, getattr(level, "block", None)):
-            for name, module in list(place.named_children()) if place is not None else []:
+    for level in (*small_generator.down, *small_generator.up):  # instance norms depend on the whole image, too
+        for parent in (level, getattr(level, "block", None)):
+            for name, module in list(parent.named_children()) if parent is not None else []:
                 if isinstance(module, torch.nn.GroupNorm):
-                    setattr(place, name, torch.nn.Identity())
+                    setattr(parent, name, torch.nn.Identity())
     assert gradient_in_the_far_corner() > 0
     with torch.no_grad():
         for name, parameter in small_generator.named_parameters():
@@ -187,15 +187,15 @@ def test_every_pixel_depends_on_those_in_the_far_corner_through_the_transformer_
 
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_single_precision_gives_the_gradients_of_double_in_every_layout(small_generator, batch, layout):
+def test_gradients_in_float32_match_those_in_float64_in_every_layout(small_generator, batch, layout):
     images = torch.rand(batch, 3, 16, 16) * 2 - 1
     weights = torch.randn(batch, 3, 16, 16)
-    wanted = gradients(small_generator.double(), images.double(), weights.double())
+    exact = gradients(small_generator.double(), images.double(), weights.double())
     network = small_generator.float().to(memory_format=layout)
-    got = gradients(network, images.to(memory_format=layout), weights.to(memory_format=layout))
-    for name, gradient in got.items():
-        scale = wanted[name].abs().max()
-        assert (gradient - wanted[name]).abs().max() <= 1e-3 * scale + 1e-6, name
+    computed = gradients(network, images.to(memory_format=layout), weights.to(memory_format=layout))
+    for name, gradient in computed.items():
+        scale = exact[name].abs().max()
+        assert (gradient - exact[name]).abs().max() <= 1e-3 * scale + 1e-6, name
 
 
 def gradients(network, images, weights):
@@ -203,12 +203,13 @@ def gradients(network, images, weights):
     return dict(zip(names, torch.autograd.grad(network(images), parameters, weights), strict=True))
 
 
-def test_all_of_it_learns(small_generator):
+def test_every_parameter_gets_a_gradient(small_generator):
     small_generator(torch.rand(2, 3, 16, 16) * 2 - 1).square().mean().backward()
-    assert [name for name, one in small_generator.named_parameters() if one.grad is None or not one.grad.any()] == []
+    gradients = {name: parameter.grad for name, parameter in small_generator.named_parameters()}
+    assert [name for name, gradient in gradients.items() if gradient is None or not gradient.any()] == []
 
 
-def test_without_norms_it_draws_weights_that_let_an_image_through():
+def test_without_norms_the_initial_weights_preserve_the_signal():
     network = VitUnetGenerator(3, 3, modulated=True)
     assert network.initialises_itself
     assert not VitUnetGenerator(3, 3, **SMALL).initialises_itself
@@ -218,8 +219,8 @@ def test_without_norms_it_draws_weights_that_let_an_image_through():
     assert 0.1 < features.std() < 3
 
 
-def test_autocast_gives_nearly_the_same(small_generator):
+def test_autocast_gives_nearly_the_same_output(small_generator):
     images = torch.rand(2, 3, 16, 16) * 2 - 1
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        made = small_generator(images)
-    assert torch.allclose(made.float(), small_generator(images), atol=0.05)
+        output = small_generator(images)
+    assert torch.allclose(output.float(), small_generator(images), atol=0.05)

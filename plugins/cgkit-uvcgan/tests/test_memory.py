@@ -1,4 +1,4 @@
-"""The memory of features: the newest come first, and there are never too many."""
+"""The memory of features: newest first, with a limited capacity."""
 
 from __future__ import annotations
 
@@ -11,57 +11,53 @@ def maps(*values, size=(2, 3)):
     return torch.stack([torch.full((1, *size), float(value)) for value in values])
 
 
-def recalled(memory, size=(2, 3)):
-    features, taken = memory.recall(size)
-    assert len(features) == len(taken) == len(memory.features)
-    return features[taken.flatten() == 1]
+def recall(memory, size=(2, 3)):
+    features, mask = memory.recall(size)
+    assert len(features) == len(mask) == len(memory.features)
+    return features[mask.flatten() == 1]
 
 
-def remembered(memory):
-    return [float(one.mean()) for one in recalled(memory)]
-
-
-def test_it_holds_what_was_shown_last_and_no_more_than_it_can():
+def test_the_newest_features_are_stored_up_to_the_capacity():
     memory = FeatureMemory(3, 1, (2, 3))
-    held = []
+    stored = []
     for batch in ([1], [2, 3], [4], [5, 6, 7, 8]):
         memory.remember(maps(*batch))
-        held.append(remembered(memory))
+        stored.append([float(features.mean()) for features in recall(memory)])
         assert memory.features.shape == (3, 1, 2, 3)
-    assert held == [[1], [2, 3, 1], [4, 2, 3], [5, 6, 7]]
+    assert stored == [[1], [2, 3, 1], [4, 2, 3], [5, 6, 7]]
     assert len(memory) == 3
 
 
-def test_it_recalls_without_being_told_how_many_there_are():
-    memory = FeatureMemory(3, 1, (2, 3)).to("meta")  # where no number can be read
-    features, taken = memory.recall((4, 4))
-    assert (features.shape, taken.shape) == ((3, 1, 4, 4), (3, 1, 1, 1))
+def test_recalling_reads_no_value_from_the_device():
+    memory = FeatureMemory(3, 1, (2, 3)).to("meta")
+    features, mask = memory.recall((4, 4))
+    assert (features.shape, mask.shape) == ((3, 1, 4, 4), (3, 1, 1, 1))
 
 
-def test_an_empty_one_recalls_nothing_of_any_size():
-    assert recalled(FeatureMemory(3, 4, (2, 3))).shape == (0, 4, 2, 3)
-    assert recalled(FeatureMemory(3, 4, (2, 3)), (5, 7)).shape == (0, 4, 5, 7)
+def test_an_empty_memory_recalls_nothing_at_any_size():
+    assert recall(FeatureMemory(3, 4, (2, 3))).shape == (0, 4, 2, 3)
+    assert recall(FeatureMemory(3, 4, (2, 3)), (5, 7)).shape == (0, 4, 5, 7)
 
 
-def test_one_without_capacity_forgets_at_once():
+def test_a_memory_without_capacity_stores_nothing():
     memory = FeatureMemory(0, 1, (2, 3))
     memory.remember(maps(1, 2))
-    assert recalled(memory).shape == (0, 1, 2, 3)
+    assert recall(memory).shape == (0, 1, 2, 3)
 
 
-def test_features_of_another_size_are_scaled():
+def test_features_of_other_sizes_are_resized():
     memory = FeatureMemory(2, 1, (2, 3))
     memory.remember(maps(4, size=(5, 6)))
-    assert torch.allclose(recalled(memory), maps(4))
-    assert torch.allclose(recalled(memory, (7, 8)), maps(4, size=(7, 8)))
+    assert torch.allclose(recall(memory), maps(4))
+    assert torch.allclose(recall(memory, (7, 8)), maps(4, size=(7, 8)))
 
 
-def test_nothing_is_learned_through_it_and_what_was_recalled_stays_usable():
+def test_stored_features_are_detached_and_later_updates_do_not_affect_backpropagation():
     memory = FeatureMemory(2, 1, (2, 3))
     features = maps(1, 2).requires_grad_()
     memory.remember(features)
     weight = torch.ones((), requires_grad=True)
-    loss = (recalled(memory) * weight).sum()
+    loss = (recall(memory) * weight).sum()
     memory.remember(maps(9))
     loss.backward()
     assert float(weight.grad) == pytest.approx(6 * (1 + 2))

@@ -1,4 +1,4 @@
-"""The specs of README.md are valid, and say what the authors' settings are."""
+"""The specs in README.md are valid and have the authors' settings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def specs(tmp_path, plugins):
     return loaded
 
 
-def test_both_specs_are_valid_and_for_images_of_256_pixels(specs):
+def test_both_specs_are_valid_and_have_the_published_settings(specs):
     assert set(specs) == {"uvcgan", "uvcganv2"}
     for spec in specs.values():
         assert spec.data.size == (256, 256)
@@ -37,21 +37,22 @@ def test_both_specs_are_valid_and_for_images_of_256_pixels(specs):
         assert (spec.train.learning_rate, spec.train.betas, spec.train.batch) == (1e-4, (0.5, 0.99), 1)
 
 
-def test_the_discriminator_remembers_features_of_the_trained_size(specs):
+def test_the_size_of_the_discriminator_is_the_training_size(specs):
     assert list(specs["uvcganv2"].discriminator.a.options["size"]) == [256, 256]
 
 
-def test_the_counts_are_those_of_the_networks(specs, plugins):
+def test_the_parameter_counts_are_correct(specs, plugins):
     import torch
 
     with torch.device("meta"):
-        for name, shown in (("uvcgan", "31.36"), ("uvcganv2", "32.19")):
+        for name, millions in (("uvcgan", "31.36"), ("uvcganv2", "32.19")):
             network = build_generator(specs[name], plugins, "a2b")
-            assert f"{sum(one.numel() for one in network.parameters()) / 1e6:.2f}" == shown
-            assert f"| {shown} M |" in README
+            count = sum(parameter.numel() for parameter in network.parameters())
+            assert f"{count / 1e6:.2f}" == millions
+            assert f"| {millions} M |" in README
 
 
-def test_every_option_is_listed_with_its_default(plugins):
+def test_every_option_is_listed_and_documented(plugins):
     from cgkit.options import options_of
 
     for kind, name in (

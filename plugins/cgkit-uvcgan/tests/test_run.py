@@ -1,4 +1,4 @@
-"""All three components train together, and a stopped run continues bit for bit."""
+"""All three components train together, and a stopped run resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cgkit.runs.start import run
+from cgkit import run
 
 SPEC = """
 name = "small"
@@ -65,16 +65,16 @@ count = 2
 
 @pytest.fixture(params=["false", "true"], ids=["instance-norms", "modulated"])
 def spec(tmp_path, request):
-    return written(tmp_path, request.param)
+    return write_spec(tmp_path, request.param)
 
 
-def written(folder, modulated):
+def write_spec(folder, modulated):
     file = folder / "spec.toml"
     file.write_text(SPEC.format(modulated=modulated))
     return file
 
 
-def saved(folder, step):
+def read_checkpoint(folder, step):
     return {
         f"{file.name}: {name}": tensor
         for file in (folder / "checkpoints" / f"step-{step:09}").glob("*.safetensors")
@@ -83,39 +83,36 @@ def saved(folder, step):
 
 
 def differences(folder, other):
-    one, another = saved(folder, 4), saved(other, 4)
-    assert any(name.startswith("model.safetensors") for name in one)
-    assert one.keys() == another.keys()
-    return [name for name, tensor in one.items() if not torch.equal(tensor, another[name])]
+    tensors, others = read_checkpoint(folder, 4), read_checkpoint(other, 4)
+    assert any(name.startswith("model.safetensors") for name in tensors)
+    assert tensors.keys() == others.keys()
+    return [name for name, tensor in tensors.items() if not torch.equal(tensor, others[name])]
 
 
-def test_a_run_that_was_stopped_continues_bit_for_bit(spec, tmp_path):
-    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
-    assert run(spec, output=straight).step == 4
+def test_a_stopped_run_resumes_bit_for_bit(spec, tmp_path):
+    uninterrupted, stopped = tmp_path / "uninterrupted", tmp_path / "stopped"
+    assert run(spec, output=uninterrupted).step == 4
     assert run(spec, output=stopped, overrides=["train.steps=2"]).step == 2
     assert run(spec, output=stopped).step == 4
-    assert differences(straight, stopped) == []
-    assert differences(straight, of_another_seed(spec, tmp_path / "other")) != []
+    assert differences(uninterrupted, stopped) == []
+    run(spec, output=tmp_path / "other", overrides=["seed=1"])
+    assert differences(uninterrupted, tmp_path / "other") != []
 
 
-def of_another_seed(spec, folder):
-    run(spec, output=folder, overrides=["seed=1"])
-    return folder
-
-
-def test_the_command_line_finds_it_and_continues_what_another_process_began(tmp_path):
-    spec = written(tmp_path, "true")
-    straight, begun = tmp_path / "straight", tmp_path / "begun"
-    run(spec, output=straight)
-    command = [sys.executable, "-m", "cgkit", "run", str(spec), "--output", str(begun), "--set", "train.steps=2"]
+def test_a_run_started_from_the_command_line_can_be_resumed_in_another_process(tmp_path):
+    spec = write_spec(tmp_path, "true")
+    uninterrupted, resumed = tmp_path / "uninterrupted", tmp_path / "resumed"
+    run(spec, output=uninterrupted)
+    command = [sys.executable, "-m", "cgkit", "run", str(spec), "--output", str(resumed), "--set", "train.steps=2"]
     subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, capture_output=True, timeout=120)
-    run(spec, output=begun)
-    assert differences(straight, begun) == []
+    run(spec, output=resumed)
+    assert differences(uninterrupted, resumed) == []
 
 
-def test_each_discriminator_remembers_what_it_learned_from(spec, tmp_path):
+def test_each_discriminator_stores_features_of_its_training_images(spec, tmp_path):
     run(spec, output=tmp_path / "run")
     for step in (2, 4):
-        counts = {name: int(one) for name, one in saved(tmp_path / "run", step).items() if name.endswith(".count")}
+        tensors = read_checkpoint(tmp_path / "run", step)
+        counts = {name: int(tensor) for name, tensor in tensors.items() if name.endswith(".count")}
         assert len(counts) == 4
         assert set(counts.values()) == {min(step, 3)}

@@ -13,17 +13,17 @@ from cgkit.contracts import Role
 
 
 class CloudShadow(nn.Module):
-    """Shadows with the outlines of clouds.
+    """Cloud-shaped shadows.
 
-    kornia's RandomPlasmaShadow (after Nicolaou et al., 2022: "TorMentor"): where a fractal is below a level, the same
-    amount is subtracted from all channels, to black at most.
+    kornia's RandomPlasmaShadow (after Nicolaou et al., 2022: "TorMentor"): wherever a fractal is below a threshold, the
+    same amount is subtracted from all channels, down to black.
 
     Args:
-        darkness: the most that is subtracted; at least half of it.
-        cover: the most of the fractal's range that counts as cloud, at least half of it; at 1 some images lie wholly
-            in the shadow.
+        darkness: maximum amount to subtract; at least half of it is.
+        cover: maximum share of the fractal's range that counts as cloud, at least half of it does; at 1, some images
+            are completely in shadow.
         roughness: 0 for round outlines, 1 for ragged ones.
-        p: how often there are shadows.
+        p: probability of shadows.
     """
 
     role: Role = "data"
@@ -41,7 +41,7 @@ class CloudShadow(nn.Module):
         self._shadow = RandomPlasmaShadow((roughness, roughness), (-darkness, -darkness / 2), (cover / 2, cover), p=1.0)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)` in [0, 1], partly in the shadow."""
+        """Return `(N, C, H, W)` in [0, 1], partly in shadow."""
         if not happens(self.p):
             return image
         shaded: Tensor = self._shadow(image)

@@ -16,15 +16,15 @@ from cgkit.contracts import Role
 class Fog(nn.Module):
     """Fog of uneven thickness.
 
-    Every pixel is moved towards the light grey of the fog by a share of its own, as in the model of a hazy image
-    (Narasimhan and Nayar, 2002), where that share is drawn as a cloudy pattern (kornia's diamond-square fractal) and
-    does not depend on how far away things are, which nobody knows.
+    Every pixel is blended with the light grey of the fog, as in the model of a hazy image (Narasimhan and Nayar, 2002).
+    The blending weights are a random cloudy pattern (kornia's diamond-square fractal), because the depth of the scene,
+    on which they should depend, is not known.
 
     Args:
-        density: the most that fog hides; an image gets an amount between a half and all of it.
+        density: maximum weight of the fog; each image gets between half and all of it.
         roughness: 0 for smooth banks of fog, 1 for ragged ones.
-        lightness: the fog's own grey.
-        p: how often there is fog.
+        lightness: grey value of the fog.
+        p: probability of fog.
     """
 
     role: Role = "data"
@@ -49,5 +49,5 @@ class Fog(nn.Module):
             return image
         amount = self.density * float(1 + torch.rand((), device="cpu")) / 2
         pattern = diamond_square((1, 1, *image.shape[-2:]), self.roughness, device=torch.device("cpu"))
-        hidden = (amount * pattern).to(image.device, image.dtype)
-        return (image + hidden * (self.lightness - image)).clamp(0, 1)
+        weight = (amount * pattern).to(image.device, image.dtype)
+        return (image + weight * (self.lightness - image)).clamp(0, 1)

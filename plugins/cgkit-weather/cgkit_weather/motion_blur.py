@@ -1,4 +1,4 @@
-"""The blur of a camera that moves."""
+"""The blur of a moving camera."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cgkit.contracts import Role
 
 
 class MotionBlur(nn.Module):
-    """The blur of a camera that moves.
+    """The blur of a moving camera.
 
-    kornia's RandomMotionBlur, in any direction, at an even speed: every pixel becomes the mean along a line, an odd
-    number of pixels long. Borders are continued by their last pixel.
+    kornia's RandomMotionBlur in a random direction at constant speed: every pixel becomes the mean along a line with an
+    odd number of pixels. Borders are replicated.
 
     Args:
-        length: the most that the camera moves, as a share of the image's shorter side; 3 pixels at least.
-        p: how often an image is blurred.
+        length: maximum length of the movement as a share of the image's shorter side; at least 3 pixels.
+        p: probability of blur.
     """
 
     role: Role = "data"

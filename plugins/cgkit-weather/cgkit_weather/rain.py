@@ -13,22 +13,22 @@ from cgkit.components.augmentations.draws import Probability, happens
 from cgkit.contracts import Role
 
 _LIGHT = 200 / 255
-"""The grey of a streak, as kornia paints it: lighter than most of a landscape, darker than its sky."""
+"""Grey value of a streak, as in kornia: lighter than most of a landscape, darker than its sky."""
 
 
 class Rain(nn.Module):
-    """Streaks of rain, all slanting alike.
+    """Streaks of rain with the same slant.
 
-    The streaks are those of kornia's RandomRain: lines of one pixel's width, all of one image of the same length and
-    slant, anywhere in it. They are of a light grey and let the image through. Lengths follow the image's height, so
-    that rain looks the same at every size.
+    The streaks are those of kornia's RandomRain: lines one pixel wide at random positions, with the same length and
+    slant within an image. They are light grey and semi-transparent. Lengths are relative to the image's height, so that
+    rain looks the same at every size.
 
     Args:
-        drops: the most streaks for every 1000 pixels; an image gets a share of them between a half and all.
-        length: the most that a streak goes down, as a share of the height; at least half of it.
-        slant: the most that a streak goes sideways, as a share of what it goes down.
-        opacity: how far a streak covers what is behind it.
-        p: how often it rains.
+        drops: maximum number of streaks per 1000 pixels; each image gets between half and all of them.
+        length: maximum vertical extent of a streak as a share of the height; at least half of it is drawn.
+        slant: maximum horizontal extent of a streak as a share of the vertical one.
+        opacity: opacity of a streak.
+        p: probability of rain.
     """
 
     role: Role = "data"
@@ -57,14 +57,14 @@ class Rain(nn.Module):
         return torch.where(streaks, torch.lerp(image, torch.full_like(image, _LIGHT), self.opacity), image)
 
     def _streaks(self, height: int, width: int) -> Tensor:
-        """Return where there is a streak: `(1, 1, H, W)`, true or false."""
+        """Return a boolean mask of the streaks, `(1, 1, H, W)`."""
         drops = max(1, round(self.drops * height * width / 1000))
         longest = min(max(1, round(self.length * height)), height - 1)
-        aside = min(round(self.slant * longest), width - 1)
+        sideways = min(round(self.slant * longest), width - 1)
         rain = RandomRain(
             number_of_drops=((drops + 1) // 2, drops),
             drop_height=((longest + 1) // 2, longest),
-            drop_width=(-aside, aside),
+            drop_width=(-sideways, sideways),
             p=1.0,
         )
         painted: Tensor = rain(torch.zeros(1, 1, height, width, device="cpu"))

@@ -1,4 +1,4 @@
-"""Change the colours of images without losing any of them."""
+"""Colour transformations of adaptive augmentation; they do not clamp."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import torch
 from torch import Tensor
 
 _BRIGHTNESS = 0.1
-"""The standard deviation of what is added: 0.2 in the paper, whose images are in [-1, 1]."""
+"""Standard deviation of the added value: 0.2 in the paper, whose images are in [-1, 1]."""
 
 _CONTRAST = 0.5
-"""The standard deviation of the contrast factor's logarithm to base 2."""
+"""Standard deviation of the binary logarithm of the contrast factor."""
 
 _SATURATION = 1.0
-"""The same of the saturation's."""
+"""Standard deviation of the binary logarithm of the saturation factor."""
 
 UNIFORM, NORMAL = 2, 3
-"""How many uniform and how many normal draws an image needs."""
+"""Number of uniform and normal draws per image."""
 
-APPLIED = 5
-"""How many changes there are that happen or not: brightness, contrast, luma flip, hue, saturation."""
+TRANSFORMATIONS = 5
+"""Number of transformations: brightness, contrast, luma flip, hue, saturation."""
 
 
-def recoloured(images: Tensor, applied: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
-    """Change brightness, contrast, lightness without hue, hue and saturation.
+def recolour(images: Tensor, applied: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
+    """Change brightness and contrast, flip the luma, rotate the hue and change the saturation.
 
-    Hue changes only in images of 3 channels; saturation does nothing to those of 1.
+    The hue is only rotated in images of 3 channels; saturation has no effect on those of 1.
 
     Args:
         images: `(N, C, H, W)` in [0, 1].
-        applied: `(5, N)`, which change happens to which image.
+        applied: `(5, N)`, whether each transformation is applied to each image.
         uniform: `(2, N)` draws in [0, 1).
         normal: `(3, N)` draws from N(0, 1).
     """
@@ -42,14 +42,14 @@ def recoloured(images: Tensor, applied: Tensor, uniform: Tensor, normal: Tensor)
     lightness = colours.mean(1, keepdim=True)
     colours = colours - torch.where(luma & (flips < 0.5), 2.0, 0.0) * lightness
     if images.shape[1] == 3:
-        colours = _turned(colours, torch.where(hue, (2 * angles - 1) * math.pi, 0.0))
+        colours = _rotate_hue(colours, torch.where(hue, (2 * angles - 1) * math.pi, 0.0))
     lightness = colours.mean(1, keepdim=True)
     colours = lightness + (colours - lightness) * torch.where(saturation, torch.exp2(_SATURATION * saturations), 1.0)
     return torch.where(applied.any(0)[:, None, None, None], (colours + 0.5).to(images.dtype), images)
 
 
-def _turned(colours: Tensor, angle: Tensor) -> Tensor:
-    """Turn colours about the axis of the greys (Rodrigues' formula)."""
+def _rotate_hue(colours: Tensor, angle: Tensor) -> Tensor:
+    """Rotate colours about the grey axis (Rodrigues' formula)."""
     lightness = colours.mean(1, keepdim=True)
     across = (colours.roll(1, 1) - colours.roll(-1, 1)) / math.sqrt(3)
     return lightness + (colours - lightness) * angle.cos() + across * angle.sin()

@@ -1,4 +1,4 @@
-"""Snow that lies."""
+"""Snow on the ground."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from cgkit.contracts import Role
 
 
 class Snow(nn.Module):
-    """Snow on the ground: what is dark turns light.
+    """Snow on the ground: dark pixels turn light.
 
-    kornia's RandomSnow: the lightness of every pixel that is darker than a threshold is multiplied, to white at most.
-    No flakes fall.
+    kornia's RandomSnow: the lightness of every pixel darker than a threshold is multiplied by a factor, up to white.
+    There are no flakes.
 
     Args:
-        threshold_min: the least lightness below which there is snow.
-        threshold_max: the greatest one: the more, the more of the image is covered.
-        brightness_min: the least factor of the lightness.
-        brightness_max: the greatest one.
-        p: how often it snows.
+        threshold_min: minimum of the lightness threshold below which there is snow.
+        threshold_max: maximum of the threshold; higher values cover more of the image.
+        brightness_min: minimum factor of the lightness.
+        brightness_max: maximum factor of the lightness.
+        p: probability of snow.
     """
 
     role: Role = "data"
@@ -53,7 +53,7 @@ class Snow(nn.Module):
         """
         channels = image.shape[1]
         if channels not in (1, 3):
-            raise ValueError(f"snow falls on images with 1 or 3 channels, not {channels}")
+            raise ValueError(f"snow requires images with 1 or 3 channels, not {channels}")
         if not happens(self.p):
             return image
         snowy: Tensor = self._snow(image.expand(-1, 3, -1, -1))

@@ -1,4 +1,4 @@
-"""Light that differs from place to place."""
+"""Uneven lighting."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cgkit.contracts import Role
 
 
 class UnevenLight(nn.Module):
-    """Light that varies from place to place.
+    """Light that varies over the image.
 
-    kornia's RandomPlasmaBrightness (after Nicolaou et al., 2022: "TorMentor"): a fractal is added. Every channel gets
-    the same one, so that colours are not tinted.
+    kornia's RandomPlasmaBrightness (after Nicolaou et al., 2022: "TorMentor") adds a fractal, the same one to every
+    channel, so that colours are not tinted.
 
     Args:
-        strength: the most that is added or subtracted anywhere.
-        roughness: 0 for a smooth course of the light, 1 for a patchy one.
-        p: how often the light varies.
+        strength: maximum amount added or subtracted at any pixel.
+        roughness: 0 for smooth variation, 1 for patchy light.
+        p: probability of uneven light.
     """
 
     role: Role = "data"
@@ -41,7 +41,7 @@ class UnevenLight(nn.Module):
         """Return `(N, C, H, W)` in [0, 1], lit unevenly."""
         if not happens(self.p):
             return image
-        # Read off mid-grey, which at half the range leaves [0, 1] nowhere, so that nothing is clamped twice.
+        # Computed on mid-grey, which stays within [0, 1], because kornia would clamp the image.
         grey = image.new_full((len(image), 1, *image.shape[-2:]), 0.5)
         lit: Tensor = self._light(grey)
         return (image + (lit - grey).to(image.dtype)).clamp(0, 1)

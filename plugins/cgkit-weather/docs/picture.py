@@ -1,4 +1,4 @@
-"""Make weather.png: four landscapes, and what each of the augmentations makes of them.
+"""Render weather.png: four landscapes with each of the augmentations.
 
 Run as `python docs/picture.py docs/weather.png`.
 """
@@ -25,8 +25,8 @@ from cgkit.components.sources.seasons import Seasons
 SIDE, SCENES = 96, 4
 
 
-def strip() -> Tensor:
-    """Return a grid: a row for each scene, the scene itself first, then one column for each augmentation."""
+def render_grid() -> Tensor:
+    """Return a grid with one row per scene: the scene itself, then one column per augmentation."""
     summer, _ = Seasons((SIDE, SIDE), train=1, test=SCENES).test()
     weathers = [augmentation(p=1.0) for augmentation in (Rain, Snow, Fog, CloudShadow, UnevenLight, MotionBlur)]
     weathers.append(AdaptiveAugmentation(start=0.5))
@@ -42,5 +42,5 @@ def strip() -> Tensor:
 
 
 if __name__ == "__main__":
-    pixels = (strip() * 255).round().byte().permute(1, 2, 0).numpy()
+    pixels = (render_grid() * 255).round().byte().permute(1, 2, 0).numpy()
     Image.fromarray(pixels).quantize(192).save(Path(sys.argv[1]), optimize=True)

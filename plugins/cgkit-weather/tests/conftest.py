@@ -1,4 +1,4 @@
-"""What the tests share: landscapes, and the command line in this process."""
+"""Fixtures: a landscape, and the command line in this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cgkit.components.sources.seasons import Seasons
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """Keep several test processes out of each other's way."""
+    """Avoid contention between test processes."""
     torch.set_num_threads(1)
 
 

@@ -1,4 +1,4 @@
-"""Adaptive augmentation: how often it changes images, and how that follows the discriminator."""
+"""Adaptive augmentation: how often images are transformed, and how p adapts to the discriminator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 
-def under(seed: int, augmentation: AdaptiveAugmentation, images: Tensor) -> Tensor:
+def augment(seed: int, augmentation: AdaptiveAugmentation, images: Tensor) -> Tensor:
     torch.manual_seed(seed)
     changed: Tensor = augmentation(images)
     return changed
@@ -23,63 +23,63 @@ def logits(value: float, count: int = 3) -> list[Tensor]:
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_at_probability_zero_not_a_bit_changes(channels: int, dtype: torch.dtype) -> None:
+def test_images_are_unchanged_at_probability_zero(channels: int, dtype: torch.dtype) -> None:
     images = torch.rand(4, channels, 16, 20).to(dtype)
     for seed in range(10):
-        assert torch.equal(under(seed, AdaptiveAugmentation(start=0.0), images), images)
+        assert torch.equal(augment(seed, AdaptiveAugmentation(start=0.0), images), images)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("size", [(16, 16), (16, 21)])
-def test_at_probability_one_every_image_changes(channels: int, dtype: torch.dtype, size: tuple[int, int]) -> None:
+def test_every_image_changes_at_probability_one(channels: int, dtype: torch.dtype, size: tuple[int, int]) -> None:
     images = torch.rand(4, channels, *size).to(dtype)
-    changed = under(0, AdaptiveAugmentation(start=1.0), images)
+    changed = augment(0, AdaptiveAugmentation(start=1.0), images)
     assert changed.shape == images.shape
     assert changed.dtype == dtype
     assert changed.isfinite().all()
     assert ((changed - images).abs().amax((1, 2, 3)) > 0.05).all()
 
 
-def test_every_image_has_its_own_draw_and_the_global_generator_decides_all() -> None:
+def test_every_image_has_its_own_draws_from_the_global_generator() -> None:
     image = torch.rand(1, 3, 16, 16).expand(6, -1, -1, -1)
     augmentation = AdaptiveAugmentation(start=0.9)
-    first = under(1, augmentation, image)
-    assert len({tuple(one.flatten()[:8].tolist()) for one in first}) == 6
-    assert torch.equal(under(1, augmentation, image), first)
-    assert not torch.equal(under(2, augmentation, image), first)
+    first = augment(1, augmentation, image)
+    assert len({tuple(changed.flatten()[:8].tolist()) for changed in first}) == 6
+    assert torch.equal(augment(1, augmentation, image), first)
+    assert not torch.equal(augment(2, augmentation, image), first)
 
 
 @pytest.mark.parametrize(
     ("only", "untouched"),
     [
-        # Five changes, of which the luma flip shows half the time.
+        # Five transformations, of which the luma flip has an effect half of the time.
         ("colour", (1 - 0.2) ** 4 * (1 - 0.1)),
-        # Scale, stretch and drift; and a turn in either of two places.
+        # Scale, stretch and drift; and at least one of the two rotations.
         ("geometry", (1 - 0.2) ** 3 * (1 - 0.2)),
     ],
 )
-def test_each_change_happens_as_often_as_p_says(only: str, untouched: float) -> None:
+def test_each_transformation_is_applied_with_probability_p(only: str, untouched: float) -> None:
     chosen = {group: group == only for group in ("pixels", "geometry", "colour")}
     augmentation = AdaptiveAugmentation(start=0.2, **chosen)
     images = torch.rand(1, 3, 8, 8).expand(4000, -1, -1, -1)
-    same = (under(0, augmentation, images) - images).abs().amax((1, 2, 3)) < 1e-5
+    same = (augment(0, augmentation, images) - images).abs().amax((1, 2, 3)) < 1e-5
     assert same.float().mean().item() == pytest.approx(untouched, abs=0.025)
 
 
-def test_pixels_alone_move_and_none_is_made_up() -> None:
+def test_pixels_are_only_moved_by_the_group_pixels() -> None:
     images = torch.rand(1, 1, 16, 16).expand(30, -1, -1, -1)
     augmentation = AdaptiveAugmentation(start=1.0, geometry=False, colour=False)
-    changed = under(0, augmentation, images)
-    # Copied through the sampling of images, whose coordinates are rounded.
+    changed = augment(0, augmentation, images)
+    # Sampling coordinates are rounded.
     distances = (changed.flatten()[:, None] - images[0].flatten()).abs().amin(1)
     assert distances.max() < 1e-4
-    assert len({tuple(one.flatten()[:8].tolist()) for one in changed}) > 20
+    assert len({tuple(image.flatten()[:8].tolist()) for image in changed}) > 20
 
 
 def test_gradients_reach_every_image_and_are_finite() -> None:
     images = torch.rand(8, 3, 16, 16, requires_grad=True)
-    under(0, AdaptiveAugmentation(start=1.0), images).square().sum().backward()
+    augment(0, AdaptiveAugmentation(start=1.0), images).square().sum().backward()
     assert images.grad is not None
     assert images.grad.isfinite().all()
     assert (images.grad.flatten(1).norm(dim=1) > 0).all()
@@ -88,26 +88,26 @@ def test_gradients_reach_every_image_and_are_finite() -> None:
 def test_gradients_agree_with_finite_differences_in_float64() -> None:
     images = torch.rand(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
     augmentation = AdaptiveAugmentation(start=1.0)
-    assert torch.autograd.gradcheck(lambda images: under(0, augmentation, images), images)
+    assert torch.autograd.gradcheck(lambda images: augment(0, augmentation, images), images)
 
 
-def test_autocast_changes_nothing() -> None:
+def test_autocast_has_no_effect() -> None:
     images = torch.rand(4, 3, 16, 16)
     augmentation = AdaptiveAugmentation(start=1.0)
-    expected = under(0, augmentation, images)
+    expected = augment(0, augmentation, images)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(under(0, augmentation, images), expected)
+        assert torch.equal(augment(0, augmentation, images), expected)
 
 
-def test_nothing_waits_for_the_device() -> None:
-    # Meta tensors hold no values: whatever asked for one would fail.
+def test_no_value_is_read_from_the_device() -> None:
+    # Reading a value of a meta tensor fails.
     augmentation = AdaptiveAugmentation(interval=1).to("meta")
     images = torch.empty(2, 3, 16, 16, device="meta")
     assert augmentation(images).shape == images.shape
     augmentation.observe([torch.empty(2, 1, 3, 3, device="meta"), torch.empty(2, 1, 2, 2, device="meta")])
 
 
-def test_p_rises_with_confident_logits_by_the_images_seen_and_no_further_than_one() -> None:
+def test_p_rises_with_confident_logits_in_proportion_to_the_images_up_to_one() -> None:
     augmentation = AdaptiveAugmentation(adjustment_images=15, interval=2, boundary=0.5)
     expected = [0, 0.4, 0.4, 0.8, 0.8, 1, 1, 1]
     for p in expected:
@@ -115,7 +115,7 @@ def test_p_rises_with_confident_logits_by_the_images_seen_and_no_further_than_on
         assert augmentation.p.item() == pytest.approx(p)
 
 
-def test_p_falls_with_unsure_logits_and_no_lower_than_zero() -> None:
+def test_p_falls_with_unsure_logits_down_to_zero() -> None:
     augmentation = AdaptiveAugmentation(adjustment_images=10, interval=1, start=0.5)
     for p in (0.2, 0, 0, 0):
         augmentation.observe(logits(0.1))
@@ -124,7 +124,7 @@ def test_p_falls_with_unsure_logits_and_no_lower_than_zero() -> None:
     assert augmentation.p.item() == pytest.approx(0.3)
 
 
-def test_p_stays_where_the_mean_sign_is_on_target() -> None:
+def test_p_stays_if_the_mean_sign_is_on_target() -> None:
     # 4 of 5 logits above the boundary: a mean sign of 3/5.
     on_target = [torch.tensor([1.0, 1, 1, 1, 0]).reshape(5, 1, 1, 1)]
     augmentation = AdaptiveAugmentation(adjustment_images=50, interval=1, start=0.5, target=0.6)
@@ -135,36 +135,38 @@ def test_p_stays_where_the_mean_sign_is_on_target() -> None:
     assert eager.p.item() == pytest.approx(0.6)
 
 
-def test_the_boundary_decides_what_a_confident_logit_is() -> None:
+def test_the_boundary_defines_confident_logits() -> None:
     for boundary, p in ((0.0, 0.8), (0.5, 0.2)):
         augmentation = AdaptiveAugmentation(adjustment_images=10, interval=1, start=0.5, boundary=boundary)
         augmentation.observe(logits(0.3))
         assert augmentation.p.item() == pytest.approx(p)
 
 
-def test_the_steps_of_an_interval_and_the_scales_of_a_step_are_averaged() -> None:
+def test_signs_are_averaged_over_the_steps_of_an_interval_and_over_scales() -> None:
     augmentation = AdaptiveAugmentation(adjustment_images=10, interval=2, start=0.5, target=0.1)
     augmentation.observe([*logits(1, count=2), *logits(1, count=2)])  # a mean sign of 1
-    augmentation.observe([torch.ones(2, 1, 4, 4), -torch.ones(2, 1, 1, 1)])  # one of 0: each scale counts the same
+    augmentation.observe(
+        [torch.ones(2, 1, 4, 4), -torch.ones(2, 1, 1, 1)]
+    )  # a mean sign of 0: scales have equal weight
     assert augmentation.p.item() == pytest.approx(0.9)
     augmentation.observe(logits(-1))
     augmentation.observe(logits(0.9))  # 0 in all, below the target
     assert augmentation.p.item() == pytest.approx(0.3)
 
 
-def test_the_state_survives_a_file_within_an_interval(tmp_path: Path) -> None:
-    straight, first = (AdaptiveAugmentation(adjustment_images=20, interval=3, start=0.2) for _ in range(2))
+def test_the_state_can_be_saved_and_restored_within_an_interval(tmp_path: Path) -> None:
+    uninterrupted, first = (AdaptiveAugmentation(adjustment_images=20, interval=3, start=0.2) for _ in range(2))
     history = [logits(0.9), logits(0.9), logits(0.1), logits(0.9), logits(0.1)]
-    for seen in history:
-        straight.observe(seen)
-    for seen in history[:4]:
-        first.observe(seen)
+    for observed in history:
+        uninterrupted.observe(observed)
+    for observed in history[:4]:
+        first.observe(observed)
     save_file(first.state_dict(), tmp_path / "state.safetensors")
     second = AdaptiveAugmentation(adjustment_images=20, interval=3)
     second.load_state_dict(load_file(tmp_path / "state.safetensors"))
     second.observe(history[4])
-    assert straight.p != 0.2
-    assert straight.steps == 2
+    assert uninterrupted.p != 0.2
+    assert uninterrupted.steps == 2
     assert {name: value.item() for name, value in second.state_dict().items()} == {
-        name: value.item() for name, value in straight.state_dict().items()
+        name: value.item() for name, value in uninterrupted.state_dict().items()
     }

@@ -1,4 +1,4 @@
-"""Every component keeps the contract of its kind."""
+"""Every component passes the conformance checks."""
 
 from __future__ import annotations
 

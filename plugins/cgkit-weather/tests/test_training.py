@@ -1,4 +1,4 @@
-"""Runs with weather and with adaptive augmentation, through the command line, stopped and continued."""
+"""Runs with weather and adaptive augmentation from the command line, stopped and resumed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ count = 1
 count = 1
 """
 
-# Every logit of a young discriminator counts as confident, so that p rises fast.
+# With this boundary every logit of an untrained discriminator counts as confident, so p rises fast.
 ADAPTIVE = """
 [[augmentation]]
 name = "adaptive"
@@ -83,32 +83,32 @@ def tensors(folder: Path, file: str) -> dict[str, Tensor]:
     return load_file(list_checkpoints(folder / "checkpoints")[-1] / f"{file}.safetensors")
 
 
-def assert_same(folder: Path, reference: Path) -> None:
+def assert_equal(folder: Path, reference: Path) -> None:
     for file in ("components", "model", "optimizer"):
-        own, expected = tensors(folder, file), tensors(reference, file)
-        assert own.keys() == expected.keys()
+        actual, expected = tensors(folder, file), tensors(reference, file)
+        assert actual.keys() == expected.keys()
         assert expected
-        assert not [name for name in expected if not torch.equal(own[name], expected[name])]
+        assert not [name for name in expected if not torch.equal(actual[name], expected[name])]
 
 
-def test_a_run_stopped_at_step_2_of_4_continues_bit_for_bit(tmp_path: Path, cgkit: Callable[..., int]) -> None:
+def test_a_run_stopped_at_step_2_of_4_resumes_bit_for_bit(tmp_path: Path, cgkit: Callable[..., int]) -> None:
     spec = write_spec(tmp_path, ADAPTIVE.format(interval=3))
-    straight, parts = tmp_path / "straight", tmp_path / "parts"
-    assert cgkit("run", spec, "--output", straight, "--device", "cpu") == 0
-    assert cgkit("run", spec, "--output", parts, "--device", "cpu", "--set", "train.steps=2") == 0
-    half = tensors(parts, "components")
+    uninterrupted, resumed = tmp_path / "uninterrupted", tmp_path / "resumed"
+    assert cgkit("run", spec, "--output", uninterrupted, "--device", "cpu") == 0
+    assert cgkit("run", spec, "--output", resumed, "--device", "cpu", "--set", "train.steps=2") == 0
+    half = tensors(resumed, "components")
     assert half["augmentations_a.0.steps"] == 2
-    assert cgkit("run", spec, "--output", parts, "--device", "cpu") == 0
-    assert_same(parts, straight)
-    whole = tensors(parts, "components")
+    assert cgkit("run", spec, "--output", resumed, "--device", "cpu") == 0
+    assert_equal(resumed, uninterrupted)
+    whole = tensors(resumed, "components")
     assert whole["augmentations_a.0.steps"] == 1
     for domain in ("a", "b"):
         assert whole[f"augmentations_{domain}.0.p"] > half[f"augmentations_{domain}.0.p"]
 
 
-def test_a_killed_run_continues_bit_for_bit(tmp_path: Path, cgkit: Callable[..., int]) -> None:
+def test_a_killed_run_resumes_bit_for_bit(tmp_path: Path, cgkit: Callable[..., int]) -> None:
     spec, folder = write_spec(tmp_path, ADAPTIVE.format(interval=2)), tmp_path / "killed"
-    child = os.fork()  # which spares it the import of torch
+    child = os.fork()  # forked, to save the import of torch
     if not child:
         cgkit("run", spec, "--output", folder, "--device", "cpu", "--set", "train.steps=100000")
         os._exit(1)
@@ -121,22 +121,24 @@ def test_a_killed_run_continues_bit_for_bit(tmp_path: Path, cgkit: Callable[...,
     reached = int(list_checkpoints(folder / "checkpoints")[-1].name.removeprefix("step-"))
     steps = ["--set", f"train.steps={reached + 3}", "--device", "cpu"]
     assert cgkit("run", spec, "--output", folder, *steps) == 0
-    assert cgkit("run", spec, "--output", tmp_path / "straight", *steps) == 0
-    assert_same(folder, tmp_path / "straight")
+    assert cgkit("run", spec, "--output", tmp_path / "uninterrupted", *steps) == 0
+    assert_equal(folder, tmp_path / "uninterrupted")
 
 
-def test_discriminators_of_several_scales_are_followed(tmp_path: Path, cgkit: Callable[..., int]) -> None:
+def test_p_adapts_to_discriminators_with_several_scales(tmp_path: Path, cgkit: Callable[..., int]) -> None:
     spec = write_spec(tmp_path, ADAPTIVE.format(interval=1), discriminator="multiscale")
     arguments = ["--output", tmp_path / "run", "--device", "cpu", "--set", "train.steps=2", "--set", "data.size=32"]
     assert cgkit("run", spec, *arguments) == 0
     assert tensors(tmp_path / "run", "components")["augmentations_b.0.p"] != 0.1
 
 
-def test_all_weathers_at_once_train_with_and_without_workers_alike(tmp_path: Path, cgkit: Callable[..., int]) -> None:
+def test_all_weathers_together_train_the_same_with_and_without_workers(
+    tmp_path: Path, cgkit: Callable[..., int]
+) -> None:
     folders = []
     for workers in (0, 2):
         spec = write_spec(tmp_path, WEATHER, workers=workers)
         folders.append(tmp_path / f"workers-{workers}")
         assert cgkit("run", spec, "--output", folders[-1], "--device", "cpu", "--set", "train.steps=2") == 0
-    own, expected = (tensors(folder, "model") for folder in folders)
-    assert not [name for name in expected if not torch.equal(own[name], expected[name])]
+    actual, expected = (tensors(folder, "model") for folder in folders)
+    assert not [name for name in expected if not torch.equal(actual[name], expected[name])]
