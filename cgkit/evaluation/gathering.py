@@ -102,11 +102,9 @@ class ImageAccumulator:
     def _measure(self, batch: TranslatedBatch, *images: Any) -> Tensor:
         with seeded(derive_seed(self.seed, f"metric-{self.name}-{self.direction}", batch.start)):
             values = self.metric(*images)
-        count = len(batch.sources)
-        if not isinstance(values, Tensor) or values.shape != (count,):
-            raise PluginError(
-                f'metric "{self.name}" returned {_describe(values)} for {count} images, expected shape ({count},)'
-            )
+        expected = (len(batch.sources),)
+        if not isinstance(values, Tensor) or values.shape != expected:
+            raise PluginError(f'metric "{self.name}" returned {_describe(values)}, expected shape {expected}')
         return _check_finite(values.detach().double().cpu())
 
 

@@ -63,28 +63,24 @@ class Scoring:
             translate: both directions by name.
             metrics: the metrics, in the order of the result.
         """
-        numbers = [number for direction in ("a2b", "b2a") for number in self._score(direction, translate, metrics)]
+        numbers = [number for way in ("a2b", "b2a") for number in self._score(way, translate, metrics)]
         order = [measured.name for measured in metrics]
         return tuple(sorted(numbers, key=lambda number: order.index(number.name)))
 
-    def _score(
-        self, direction: str, translate: Mapping[str, Translate], metrics: Sequence[Measured]
-    ) -> Iterator[Number]:
-        source, target = direction[0], direction[-1]
+    def _score(self, way: str, translate: Mapping[str, Translate], metrics: Sequence[Measured]) -> Iterator[Number]:
+        source, target = way[0], way[-1]
         sources, references = self._images.of("test", source), self._images.of("test", target)
         aligned, channels = self._images.aligned, self._images.channels
         applying = [measured for measured in metrics if measured.applies(aligned=aligned, channels=channels)]
         accumulators: dict[str, Accumulator] = {}
         for measured in applying:
             with self._drop_on_error(measured.name, accumulators):
-                accumulators[measured.name] = self._create_accumulator(measured, direction)
+                accumulators[measured.name] = self._create_accumulator(measured, way)
         for start in range(0, len(sources), BATCH):
             indices = slice(start, start + BATCH)
             images = sources[indices]
             truths = references[indices] if aligned else None
-            batch = TranslatedBatch(
-                start, images, translate[direction](images), truths, translate[f"{target}2{source}"]
-            )
+            batch = TranslatedBatch(start, images, translate[way](images), truths, translate[f"{target}2{source}"])
             for name, accumulator in list(accumulators.items()):
                 with self._drop_on_error(name, accumulators):
                     accumulator.add(batch)
@@ -131,10 +127,7 @@ class Scoring:
         }
 
     def _compute_real_features(self, metric: Any, split: str, side: str) -> Tensor | None:
-        """Return the features of real images, shared by all metrics with the same extractor.
-
-        Returns None for the training split if the test images are the training images.
-        """
+        """Return cached features by extractor; None for the training split if the test images are training images."""
         if split == "train" and not self._images.held_out["ab".index(side)]:
             return None
         key = (str(getattr(metric, "extractor", id(metric))), split, side)

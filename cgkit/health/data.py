@@ -28,10 +28,8 @@ def starved(circumstances: Circumstances) -> list[Note]:
     for side, count in zip("ab", circumstances.images, strict=True):
         showings = circumstances.steps * train.batch * train.accumulate / count
         if showings > SHOWINGS and not circumstances.augmented:
-            message = (
-                f"each of the {count} training images of domain {side} is shown {showings:.0f} times without "
-                "augmentation: the discriminator is likely to memorise them"
-            )
+            shown = f"each of the {count} training images of domain {side} is shown {showings:.0f} times"
+            message = f"{shown} without augmentation: the discriminator will probably memorise them"
             steps = max(SHOWINGS * count // (train.batch * train.accumulate), 1)
             advice = f'add images, add [[augmentation]] with name = "diff-augment", or set train.steps = {steps}'
             notes.append(Note(0, "data-starved", None, message, advice))
@@ -53,10 +51,8 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
             continue
         shared = _find_shared(trained, tested)
         if shared:
-            message = (
-                f"{_list_names(shared)} among both the training and the test images of domain {side}: "
-                "scores will be too good"
-            )
+            sets = f"both the training and the test images of domain {side}"
+            message = f"{_list_names(shared)} among {sets}: scores will be too good"
             notes.append(Note(0, "duplicates", None, message, "remove them from the training images"))
     return notes
 

@@ -31,8 +31,8 @@ class Note:
     advice: str
 
     def __str__(self) -> str:
-        where = f" {self.direction}" if self.direction else ""
-        return f"{self.rule}{where}: {self.message}; {self.advice}"
+        direction = f" {self.direction}" if self.direction else ""
+        return f"{self.rule}{direction}: {self.message}; {self.advice}"
 
 
 def keep(folder: Path, notes: Sequence[Note]) -> None:

@@ -123,20 +123,14 @@ def compare(runs: Sequence[Path | str]) -> Comparison:
         raise UsageError("a comparison needs at least two runs", hint="for a single run, use cgkit report")
     records = tuple(read_record(Path(run)) for run in runs)
     labels = _choose_labels(records)
-    remarks = [
+    remarks = tuple(
         f"{label}: {record.problems[name]}"
         for label, record in zip(labels, records, strict=True)
         for name in ("spec.resolved.json", "evaluation.json")
         if name in record.problems
-    ]
-    return Comparison(
-        records,
-        labels,
-        _find_differences(records),
-        tuple(_match_numbers(records)),
-        _find_shared_images(records, labels),
-        tuple(remarks),
     )
+    scores = tuple(_match_numbers(records))
+    return Comparison(records, labels, _compare_specs(records), scores, _find_shared_images(records, labels), remarks)
 
 
 def _choose_labels(records: Sequence[Record]) -> tuple[str, ...]:
@@ -147,7 +141,7 @@ def _choose_labels(records: Sequence[Record]) -> tuple[str, ...]:
     )
 
 
-def _find_differences(records: Sequence[Record]) -> dict[str, tuple[Any, ...]]:
+def _compare_specs(records: Sequence[Record]) -> dict[str, tuple[Any, ...]]:
     specs = [dict(_flatten(record.spec)) for record in records]
     known = [spec for spec in specs if spec]
     keys = dict.fromkeys(key for spec in known for key in spec)
@@ -173,12 +167,12 @@ def _flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _match_numbers(records: Sequence[Record]) -> Iterator[Measurement]:
-    by_key = [
+    runs = [
         {(number.name, number.direction): number for number in record.evaluation.numbers} if record.evaluation else {}
         for record in records
     ]
-    for name, direction in dict.fromkeys(key for numbers in by_key for key in numbers):
-        numbers = tuple(of_run.get((name, direction)) for of_run in by_key)
+    for name, direction in dict.fromkeys(key for run in runs for key in run):
+        numbers = tuple(run.get((name, direction)) for run in runs)
         first = next(number for number in numbers if number is not None)
         unlike = tuple(differing(first, number) if number is not None else () for number in numbers)
         yield Measurement(name, direction, numbers, unlike)

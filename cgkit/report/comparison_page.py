@@ -45,12 +45,12 @@ def render_comparison(comparison: Comparison, plugins: Plugins) -> str:
         {"label": label, "style": index % STYLES, "state": state_of(record), "facts": facts[index]}
         for index, (label, record) in enumerate(zip(comparison.labels, comparison.records, strict=True))
     ]
-    changed = [key for key in comparison.differences if key.partition(".")[0] in LOSS_TABLES]
+    loss_differences = [key for key in comparison.differences if key.partition(".")[0] in LOSS_TABLES]
     return render(
         "comparison.html",
         title=" and ".join(comparison.labels) if len(runs) == 2 else f"{len(runs)} runs",
         runs=runs,
-        facts=list(dict.fromkeys(name for own in facts for name in own)),
+        facts=list(dict.fromkeys(name for run_facts in facts for name in run_facts)),
         differences={key: [_format_value(value) for value in values] for key, values in comparison.differences.items()},
         measurements=list(_compare_scores(comparison)),
         summaries=summaries_of({measurement.name for measurement in comparison.measurements}, plugins),
@@ -58,7 +58,7 @@ def render_comparison(comparison: Comparison, plugins: Plugins) -> str:
         remarks=comparison.remarks,
         image_remarks=comparison.images.remarks,
         charts=_build_charts(comparison),
-        other_losses=changed,
+        loss_differences=loss_differences,
     )
 
 

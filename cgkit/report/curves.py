@@ -20,8 +20,9 @@ MIN_SMOOTHED = 30
 PACE = ("learning_rate", "images_per_second", "waiting")
 """Recorded values that are neither losses nor scores."""
 
-HEADINGS = {"waiting": "Share of time waiting for data"}
-HEADINGS |= {name: name.upper() for name in ("fid", "kid", "l1", "psnr", "ssim")}
+HEADINGS = {name: name.upper() for name in ("fid", "kid", "psnr", "ssim")} | {
+    "waiting": "Share of time waiting for data"
+}
 """Headings of recorded names that are not simply capitalised."""
 
 _SIDE = re.compile(r"(?P<stem>.+)_(?P<side>a2b|b2a|forward|backward|a|b)")
@@ -140,7 +141,7 @@ def charts_by_subject(named: Mapping[tuple[Subject, str], Sequence[tuple[str, in
 
 
 def subject_of(name: str, metrics: Collection[str]) -> Subject:
-    """Return the subject of a recorded name; a loss and a metric may share a stem, such as `cycle`."""
+    """Return the subject of a recorded name, in full: a loss and a metric may share a stem, such as `cycle`."""
     metric, _, direction = name.rpartition("_")
     if metric in metrics and direction in ("a2b", "b2a"):
         return "scores"
@@ -148,7 +149,7 @@ def subject_of(name: str, metrics: Collection[str]) -> Subject:
 
 
 def chart(title: str, lines: Iterable[tuple[str, int, Values]], steps: Sequence[int], *, linear: bool = False) -> Chart:
-    """Return a chart.
+    """Return a chart of curves.
 
     Args:
         title: the heading.
@@ -174,7 +175,7 @@ def _split_name(name: str) -> tuple[str, str, int]:
     match = _SIDE.fullmatch(name)
     if match is None:
         return name, "", 0
-    label = match["side"].replace("2", " to ")
+    label = f"domain {match['side']}" if match["side"] in ("a", "b") else match["side"].replace("2", " to ")
     return match["stem"], label, 0 if match["side"] in _FIRST else 1
 
 
@@ -191,10 +192,10 @@ def _condense(values: Values) -> list[tuple[int, float | None]]:
         return points
     size = -(-len(points) // MAX_POINTS)
     groups = [points[start : start + size] for start in range(0, len(points), size)]
-    return [(group[len(group) // 2][0], _mean(value for _, value in group)) for group in groups]
+    return [(group[len(group) // 2][0], _average(value for _, value in group)) for group in groups]
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
+def _average(values: Iterable[float | None]) -> float | None:
     """Return the mean; None if any value was not finite."""
     listed = list(values)
     finite = [value for value in listed if value is not None]
@@ -211,7 +212,7 @@ def _create_line(label: str, style: int, points: Sequence[tuple[int, float | Non
 
 
 def _split_at_gaps(points: Sequence[tuple[int, float | None]]) -> Iterator[list[tuple[int, float]]]:
-    """Yield the runs of points with finite values."""
+    """Yield the stretches of points with finite values."""
     for finite, part in groupby(points, key=lambda point: point[1] is not None):
         if finite:
             yield [(step, value) for step, value in part if value is not None]

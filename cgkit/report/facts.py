@@ -8,8 +8,8 @@ from cgkit.plugins import Plugins
 from cgkit.report.record import Record, number_or_none
 
 STATES = {
-    "running": ("Training", "Training is in progress, unless the process was killed."),
-    "finished": ("Finished", "Training has finished."),
+    "running": ("Training", "Training is in progress, unless its process was killed."),
+    "finished": ("Finished", ""),
     "stopped": ("Stopped", "Training was stopped and saved; run the same command to resume it."),
     "diverged": ("Diverged", "A loss or a gradient became infinite or NaN."),
     "failed": ("Failed", "Training failed with an error."),
@@ -22,12 +22,8 @@ def state_of(record: Record) -> dict[str, str]:
     name = str(record.status.get("state") or "unknown")
     label, description = STATES.get(name, (name.capitalize(), "The state of this run is unknown."))
     error = str(record.status.get("error") or "")
-    return {
-        "kind": name if name in STATES else "unknown",
-        "label": label,
-        "description": description,
-        "error": error,
-    }
+    kind = name if name in STATES else "unknown"
+    return {"kind": kind, "label": label, "description": description, "error": error}
 
 
 def facts_of(record: Record) -> dict[str, str]:

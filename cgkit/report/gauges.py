@@ -93,7 +93,7 @@ def scale(labelled: Sequence[tuple[str, int, Number]]) -> Scale:
     ends = [end for number in numbers for end in _list_ends(number)]
     low, high, lower_is_better = min(ends), max(ends), numbers[0].better == "lower"
 
-    def position(value: float) -> float:
+    def locate(value: float) -> float:
         share = (value - low) / (high - low) if high > low else 0.5
         share = 1 - share if lower_is_better else share
         return round(100 * (MARGIN + share * (1 - 2 * MARGIN)), 2)
@@ -101,12 +101,10 @@ def scale(labelled: Sequence[tuple[str, int, Number]]) -> Scale:
     def gauge(label: str, style: int, number: Number) -> Gauge:
         interval = None
         if number.interval is not None:
-            start, end = sorted(map(position, number.interval))
+            start, end = sorted(map(locate, number.interval))
             interval = start, round(end - start, 2)
-        real, untranslated = (
-            None if value is None else position(value) for value in (number.real, number.untranslated)
-        )
-        return Gauge(label, style, number, position(number.value), interval, real, untranslated)
+        real, untranslated = (None if end is None else locate(end) for end in (number.real, number.untranslated))
+        return Gauge(label, style, number, locate(number.value), interval, real, untranslated)
 
     first = numbers[0]
     return Scale(first.name, first.better, tuple(gauge(*entry) for entry in labelled), format_protocol(numbers))

@@ -26,7 +26,7 @@ HEAD = 4096
 
 def render(template: str, **values: Any) -> str:
     """Render a template; all values are escaped."""
-    return _environment().get_template(template).render(values)
+    return _create_environment().get_template(template).render(values)
 
 
 def write_page(file: Path, text: str) -> Path:
@@ -55,7 +55,7 @@ def _is_page(file: Path) -> bool:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _create_environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cgkit.report"),
         autoescape=True,

@@ -104,10 +104,12 @@ def gallery(sheets: Mapping[int, Path]) -> Gallery | None:
     if not readable:
         return None
     newest = readable[max(readable)]
-    alike = {step: sheet for step, sheet in readable.items() if _describe_layout(sheet) == _describe_layout(newest)}
-    if len(alike) < len(readable):
-        remarks.append(f"Not shown: {len(readable) - len(alike)} earlier sheets with a different layout.")
-    shown = _fit_gallery(alike) if isinstance(newest, Sheet) else _show_whole_sheets(alike)
+    compatible = {
+        step: sheet for step, sheet in readable.items() if _describe_layout(sheet) == _describe_layout(newest)
+    }
+    if len(compatible) < len(readable):
+        remarks.append(f"Not shown: {len(readable) - len(compatible)} earlier sheets with a different layout.")
+    shown = _fit_gallery(compatible) if isinstance(newest, Sheet) else _show_whole_sheets(compatible)
     if len(shown.steps) < len(sheets):
         remarks.append(f"{len(shown.steps)} of {len(sheets)} sample sheets are shown.")
     if isinstance(newest, Sheet) and newest.rows > MAX_ROWS:
@@ -138,7 +140,7 @@ def _read_sheets(
 
 
 def _shrink_sheet(sheet: Sheet | Image.Image) -> Sheet | Image.Image:
-    """Return only the part of a sheet that may be shown; dozens of full-size sheets would exhaust memory."""
+    """Drop the part of a sheet that is never shown; dozens of full-size sheets would exhaust memory."""
     if isinstance(sheet, Image.Image):
         return _shrink(sheet, SHEET_SIDE)
     columns = tuple(
@@ -195,20 +197,20 @@ def _build_gallery(sheets: Mapping[int, Sheet], side: int) -> Gallery:
     columns = list(zip(*(sheet.columns for sheet in sheets.values()), strict=True))
     directions: dict[str, tuple[Row, ...]] = {}
     for direction in dict.fromkeys(column.direction for column, *_ in columns):
-        own = [over_time for over_time in columns if over_time[0].direction == direction]
+        own = [versions for versions in columns if versions[0].direction == direction]
         names = list(sheets.values())[-1].names.get(direction[0], ())
-        rows = min(MAX_ROWS, *(len(column.pictures) for column in (over_time[0] for over_time in own)))
+        rows = min(MAX_ROWS, *(len(versions[0].pictures) for versions in own))
         directions[direction] = tuple(
-            Row(names[row] if row < len(names) else "", tuple(_build_cell(over_time, row, side) for over_time in own))
+            Row(names[row] if row < len(names) else "", tuple(_build_cell(versions, row, side) for versions in own))
             for row in range(rows)
         )
     return Gallery(tuple(sheets), directions)
 
 
-def _build_cell(over_time: Sequence[Column], row: int, side: int) -> Cell:
-    column = over_time[-1]
+def _build_cell(versions: Sequence[Column], row: int, side: int) -> Cell:
+    column = versions[-1]
     changes = column.role in ("translation", "back")
-    shown = over_time if changes else over_time[-1:]
+    shown = versions if changes else versions[-1:]
     title = TITLES.get(column.role, column.role)
     return Cell(column.role, title, tuple(picture(version.pictures[row], side) for version in shown))
 

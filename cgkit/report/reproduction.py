@@ -37,10 +37,10 @@ def reproduction(record: Record) -> Reproduction | None:
     """Return the instructions for reproducing a run; None if its resolved spec is unknown."""
     if not record.spec:
         return None
-    providers = _versions(record.environment.get("providers"))
+    providers = _read_versions(record.environment.get("providers"))
     # cgkit itself may have been installed from a checkout.
     packages = {
-        name: version for name, version in _versions(record.environment.get("packages")).items() if name != "cgkit"
+        name: version for name, version in _read_versions(record.environment.get("packages")).items() if name != "cgkit"
     }
     files = [name for name in providers if name.endswith(".py")]
     packages |= {name: version for name, version in providers.items() if name not in files}
@@ -48,22 +48,19 @@ def reproduction(record: Record) -> Reproduction | None:
     exact = [shlex.quote(f"{name}=={version.partition('+')[0]}") for name, version in packages.items()]
     plugins = "".join(f" --plugin {shlex.quote(name)}" for name in files)
     command = f"cgkit run spec.toml --output {shlex.quote(f'runs/{record.name}-again')}{plugins}"
-    return Reproduction(f"pip install {' '.join(exact)}" if exact else "", command, spec_to_toml(record.spec))
+    return Reproduction(
+        f"pip install {' '.join(exact)}" if exact else "", command, tomli_w.dumps(_drop_none(record.spec))
+    )
 
 
-def spec_to_toml(spec: Mapping[str, Any]) -> str:
-    """Return a resolved spec as TOML."""
-    return tomli_w.dumps(_without_none(spec))
-
-
-def _without_none(value: Any) -> Any:
+def _drop_none(value: Any) -> Any:
     """Drop None values, which TOML cannot express and which mean the same as an absent key."""
     if isinstance(value, Mapping):
-        return {str(key): _without_none(inner) for key, inner in value.items() if inner is not None}
+        return {str(key): _drop_none(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):
-        return [_without_none(inner) for inner in value if inner is not None]
+        return [_drop_none(inner) for inner in value if inner is not None]
     return value
 
 
-def _versions(values: Any) -> dict[str, str]:
+def _read_versions(values: Any) -> dict[str, str]:
     return {str(name): str(version) for name, version in values.items()} if isinstance(values, Mapping) else {}

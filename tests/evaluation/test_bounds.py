@@ -67,9 +67,7 @@ def test_untranslated_images_score_the_untranslated_baseline(untranslated: Table
             assert number.value == pytest.approx(number.untranslated, abs=1e-6)
 
 
-def test_copies_have_source_similarity_one_and_the_ground_truth_has_less(
-    untranslated: Table, ground_truth: Table
-) -> None:
+def test_copies_have_source_similarity_one_and_ground_truth_less(untranslated: Table, ground_truth: Table) -> None:
     for direction in ("a2b", "b2a"):
         assert untranslated["source-similarity", direction].value == pytest.approx(1)
         number = ground_truth["source-similarity", direction]
@@ -90,9 +88,7 @@ def test_the_ground_truth_scores_better_than_both_baselines(ground_truth: Table)
     assert ground_truth["ssim", "b2a"].value == pytest.approx(1)
 
 
-def test_a_blend_of_source_and_ground_truth_scores_between_the_two(
-    scoring: Scoring, ground_truth: Table, untranslated: Table
-) -> None:
+def test_blends_score_between_sources_and_targets(scoring: Scoring, ground_truth: Table, untranslated: Table) -> None:
     test_a, test_b = (scoring._images.of("test", side)[:COUNT] for side in "ab")
     blends = (lambda images: (images + test_b) / 2, lambda images: (images + test_a) / 2)
     for key, number in measured(scoring, *blends, names=IMAGE_METRICS).items():

@@ -8,7 +8,7 @@ from cgkit.components.sources.folder import ImageFiles
 from cgkit.components.sources.seasons import Seasons
 from cgkit.health.data import duplicates, starved
 from cgkit.spec import Spec
-from tests.health.test_watch import CIRCUMSTANCES
+from tests.health.test_watch import RUN
 
 
 def files(folder: Path) -> ImageFiles:
@@ -17,7 +17,7 @@ def files(folder: Path) -> ImageFiles:
 
 def test_only_domains_whose_images_are_shown_too_often_are_data_starved() -> None:
     spec = Spec.model_validate({"train": {"batch": 4, "accumulate": 2}})
-    circumstances = replace(CIRCUMSTANCES, spec=spec, steps=1000, images=(7, 8))
+    circumstances = replace(RUN, spec=spec, steps=1000, images=(7, 8))
     (note,) = starved(circumstances)
     assert "7 training images of domain a is shown 1143 times" in note.message
     assert "train.steps = 875" in note.advice
@@ -25,7 +25,7 @@ def test_only_domains_whose_images_are_shown_too_often_are_data_starved() -> Non
 
 
 def test_the_published_recipe_is_not_data_starved() -> None:
-    assert starved(replace(CIRCUMSTANCES, steps=200 * 400, images=(400, 400))) == []
+    assert starved(replace(RUN, steps=200 * 400, images=(400, 400))) == []
 
 
 def test_identical_files_in_both_domains_are_found_under_any_name(image_folder: Callable[..., Path]) -> None:

@@ -59,10 +59,8 @@ def test_only_spec_differences_are_listed(finished: Path, other: Path) -> None:
 def test_numbers_with_equal_protocols_are_compared(finished: Path, other: Path) -> None:
     change_scores(other)
     comparison = compare([finished, other])
-    assert [(number.name, number.direction) for number in comparison.measurements][:2] == [
-        ("psnr", "a2b"),
-        ("psnr", "b2a"),
-    ]
+    keys = [(measurement.name, measurement.direction) for measurement in comparison.measurements]
+    assert keys[:2] == [("psnr", "a2b"), ("psnr", "b2a")]
     for measurement in comparison.measurements:
         assert measurement.difference(0) is None
         assert measurement.difference(1) == pytest.approx(1)

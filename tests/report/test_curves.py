@@ -51,7 +51,7 @@ def test_both_directions_of_a_quantity_share_a_chart_with_one_colour_each() -> N
         "Adversarial": [("a to b", 0), ("b to a", 1)],
         "Cycle": [("forward", 0)],
         # Domain b has the colour of the direction towards it.
-        "Identity": [("b", 0), ("a", 1)],
+        "Identity": [("domain b", 0), ("domain a", 1)],
         "Odd": [("", 0)],
     }
     assert [chart.title for chart in charts.scores] == ["PSNR"], "a single score has no curve"

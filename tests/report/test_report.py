@@ -19,7 +19,7 @@ def test_the_page_shows_settings_and_results(finished: Path, plugins: Plugins) -
     for text in (
         "<title>tiny: cgkit report</title>",
         "4 of 4",
-        "Training has finished.",
+        ">Finished</span>",
         "Peak signal-to-noise ratio to the truth, in dB.",
         "Measured at step 4 on test images",
         "ground truth (not used in training)",

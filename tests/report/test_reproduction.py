@@ -36,16 +36,10 @@ def test_packages_have_versions_that_pip_can_install() -> None:
     }
     instructions = reproduction(Record(Path("run"), spec={"name": "a b"}, environment=environment))
     assert instructions is not None
-    assert shlex.split(instructions.packages) == [
-        "pip",
-        "install",
-        "torch==2.14.1",
-        "odd; rm -rf==1",
-        "cgkit-losses==0.2",
-    ]
-    assert shlex.split(instructions.command) == [
-        *("cgkit", "run", "spec.toml", "--output", "runs/a b-again", "--plugin", "my swirl.py")
-    ]
+    packages = ["torch==2.14.1", "odd; rm -rf==1", "cgkit-losses==0.2"]
+    assert shlex.split(instructions.packages) == ["pip", "install", *packages]
+    options = ["--output", "runs/a b-again", "--plugin", "my swirl.py"]
+    assert shlex.split(instructions.command) == ["cgkit", "run", "spec.toml", *options]
 
 
 def test_none_values_are_left_out_of_the_spec() -> None:
