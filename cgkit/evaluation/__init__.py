@@ -1,1 +1,1 @@
-"""Measuring what was trained: numbers with their protocol, interval and bounds."""
+"""Evaluation of trained models: numbers with their protocol, interval and baselines."""

@@ -1,4 +1,4 @@
-"""What a metric is shown batch by batch, and the number that comes of it."""
+"""Accumulating a metric over batches of test images into one number per direction."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.resampling import interval_of_mean, interval_of_sets
 
 Translate = Callable[[Tensor], Tensor]
-"""From images `(N, C, H, W)` in [0, 1] to their translations."""
+"""Translates images `(N, C, H, W)` in [0, 1]."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A batch of test images and what becomes of it.
+class TranslatedBatch:
+    """A batch of test images with their translations.
 
     Attributes:
-        start: the place of the first one among all test images.
-        sources: the images.
+        start: index of the first image among all test images.
+        sources: the source images.
         translations: their translations.
-        references: the truth, where it is known.
-        back: the translation of the other direction.
+        references: the ground truth, if known.
+        translate_back: translates in the opposite direction.
     """
 
     start: int
     sources: Tensor
     translations: Tensor
     references: Tensor | None
-    back: Translate
+    translate_back: Translate
 
     @cached_property
     def cycle(self) -> Cycle:
-        """The way there and back."""
-        return Cycle(self.sources, self.translations, self.back(self.translations), self.back)
+        """The batch with its reconstructions."""
+        return Cycle(self.sources, self.translations, self.translate_back(self.translations), self.translate_back)
 
 
-class Gathering(Protocol):
-    """What a metric makes of one direction."""
+class Accumulator(Protocol):
+    """Accumulates one metric over the batches of one direction."""
 
-    def take(self, shown: Shown) -> None:
-        """Take in a batch."""
+    def add(self, batch: TranslatedBatch) -> None:
+        """Add a batch."""
 
-    def number(self) -> Number:
-        """Return the number of all batches."""
+    def compute(self) -> Number:
+        """Return the number over all batches."""
 
 
 @dataclass
-class ImageNumbers:
-    """A metric that gives each image a number; the value is their mean.
+class ImageAccumulator:
+    """Accumulates a metric that gives one number per image; the value is their mean.
 
-    Its baseline is what the untranslated sources score; if translations are compared with their sources, it is what
-    the ground truth scores.
+    The baseline is the score of the untranslated sources; for metrics that compare translations with their sources,
+    it is the score of the ground truth.
     """
 
     name: str
@@ -73,23 +73,23 @@ class ImageNumbers:
         self._values: list[Tensor] = []
         self._baseline: list[Tensor] = []
 
-    def take(self, shown: Shown) -> None:
-        """Take in a batch.
+    def add(self, batch: TranslatedBatch) -> None:
+        """Add a batch.
 
         Raises:
-            PluginError: the metric does not give a number an image.
+            PluginError: the metric does not return one number per image.
         """
         if self.compares == "cycle":
-            self._values.append(self._of(shown, shown.cycle))
+            self._values.append(self._measure(batch, batch.cycle))
             return
-        other = shown.references if self.compares == "truth" else shown.sources
-        self._values.append(self._of(shown, shown.translations, other))
-        if shown.references is not None and shown.references.shape == shown.sources.shape:
-            pair = (shown.sources, shown.references)
-            self._baseline.append(self._of(shown, *(pair if self.compares == "truth" else pair[::-1])))
+        other = batch.references if self.compares == "truth" else batch.sources
+        self._values.append(self._measure(batch, batch.translations, other))
+        if batch.references is not None and batch.references.shape == batch.sources.shape:
+            pair = (batch.sources, batch.references)
+            self._baseline.append(self._measure(batch, *(pair if self.compares == "truth" else pair[::-1])))
 
-    def number(self) -> Number:
-        """Return the mean with its interval."""
+    def compute(self) -> Number:
+        """Return the mean with its interval and baseline."""
         values = torch.cat(self._values)
         random = generator(self.seed, f"interval-{self.name}-{self.direction}")
         baseline = float(torch.cat(self._baseline).mean()) if self._baseline else None
@@ -99,20 +99,21 @@ class ImageNumbers:
         value = float(values.mean())
         return Number(self.name, self.direction, value, interval, real, untranslated, better, self.protocol)
 
-    def _of(self, shown: Shown, *images: Any) -> Tensor:
-        with seeded(derive_seed(self.seed, f"metric-{self.name}-{self.direction}", shown.start)):
-            made = self.metric(*images)
-        if not isinstance(made, Tensor) or made.shape != shown.sources.shape[:1]:
-            raise PluginError(f'metric "{self.name}" gives {_described(made)} for {len(shown.sources)} images')
-        return _finite(made.detach().double().cpu())
+    def _measure(self, batch: TranslatedBatch, *images: Any) -> Tensor:
+        with seeded(derive_seed(self.seed, f"metric-{self.name}-{self.direction}", batch.start)):
+            values = self.metric(*images)
+        expected = (len(batch.sources),)
+        if not isinstance(values, Tensor) or values.shape != expected:
+            raise PluginError(f'metric "{self.name}" returned {_describe(values)}, expected shape {expected}')
+        return _check_finite(values.detach().double().cpu())
 
 
 @dataclass
-class SetNumber:
-    """A metric that compares translations, as a set, with the target domain's real images, by features of both.
+class SetAccumulator:
+    """Accumulates a metric that compares all translations, as a set, with real images of the target domain.
 
-    Its baselines are what as many real images of the training split score, unless those are the test images, and
-    what the untranslated sources score.
+    Both sets are compared by their features. The baselines are the scores of equally many real training images, unless
+    these are the test images, and of the untranslated sources.
     """
 
     name: str
@@ -123,47 +124,47 @@ class SetNumber:
     features_of_real: Callable[[Any, str, str], Tensor | None]
 
     def __post_init__(self) -> None:
-        self._made: list[Tensor] = []
+        self._features: list[Tensor] = []
 
-    def take(self, shown: Shown) -> None:
-        """Take in a batch."""
-        self._made.append(self.metric.features(shown.translations))
+    def add(self, batch: TranslatedBatch) -> None:
+        """Add a batch."""
+        self._features.append(self.metric.features(batch.translations))
 
-    def number(self) -> Number:
-        """Return the number of the whole set with its interval and bounds."""
+    def compute(self) -> Number:
+        """Return the number for the whole set with its interval and baselines."""
         source, target = self.direction[0], self.direction[-1]
-        made, real = torch.cat(self._made), self.features_of_real(self.metric, "test", target)
-        if real is None or min(len(made), len(real)) < 2:
-            raise ValueError("a set needs two images at least")
+        generated, real = torch.cat(self._features), self.features_of_real(self.metric, "test", target)
+        if real is None or min(len(generated), len(real)) < 2:
+            raise ValueError("it needs at least two images on each side")
         random = generator(self.seed, f"interval-{self.name}-{self.direction}")
         return Number(
             self.name,
             self.direction,
-            self._of(made, real),
-            interval_of_sets(self.metric, made, real, random),
-            self._bound("train", target, real, len(made)),
-            self._bound("test", source, real, len(made)),
+            self._measure(generated, real),
+            interval_of_sets(self.metric, generated, real, random),
+            self._measure_baseline("train", target, real, len(generated)),
+            self._measure_baseline("test", source, real, len(generated)),
             getattr(self.metric, "better", None),
             self.protocol,
         )
 
-    def _bound(self, split: str, side: str, real: Tensor, count: int) -> float | None:
-        others = self.features_of_real(self.metric, split, side)
-        # Of more images than are translated, a distance with a bias such as FID would be out of reach.
-        return self._of(others[:count], real) if others is not None and len(others) > 1 else None
+    def _measure_baseline(self, split: str, side: str, real: Tensor, count: int) -> float | None:
+        features = self.features_of_real(self.metric, split, side)
+        # A biased distance such as FID falls with the number of images, so both sets must be of equal size.
+        return self._measure(features[:count], real) if features is not None and len(features) > 1 else None
 
-    def _of(self, made: Tensor, real: Tensor) -> float:
-        number = self.metric(made, real)
-        if not isinstance(number, Tensor) or number.ndim:
-            raise PluginError(f'metric "{self.name}" gives {_described(number)} for two sets, where a scalar is due')
-        return float(_finite(number))
-
-
-def _finite(numbers: Tensor) -> Tensor:
-    if not bool(torch.isfinite(numbers).all()):
-        raise ValueError("it is not finite")
-    return numbers
+    def _measure(self, generated: Tensor, real: Tensor) -> float:
+        value = self.metric(generated, real)
+        if not isinstance(value, Tensor) or value.ndim:
+            raise PluginError(f'metric "{self.name}" returned {_describe(value)} for two sets, expected a scalar')
+        return float(_check_finite(value))
 
 
-def _described(made: Any) -> str:
-    return f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else f"a {type(made).__name__}"
+def _check_finite(values: Tensor) -> Tensor:
+    if not bool(torch.isfinite(values).all()):
+        raise ValueError("its value is not finite")
+    return values
+
+
+def _describe(value: Any) -> str:
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"

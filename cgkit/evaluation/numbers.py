@@ -1,4 +1,4 @@
-"""What a metric said about one direction, how it was measured, and when two such numbers may be compared."""
+"""The number a metric gives for one direction, its protocol, and when two numbers can be compared."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from typing import Any, Literal
 from cgkit.errors import UsageError
 
 _FORMER_NAMES = {"floor": "real", "ceiling": "untranslated"}
-"""What files of format 1 call the baselines."""
+"""Names of the baselines in files of format 1."""
+
+_OWN_FIELDS = ("name", "direction", "better")
+"""The attributes that comparable numbers share, besides the protocol."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """What a metric said about one direction.
+    """The number a metric gives for one direction.
 
     Attributes:
-        name: the metric, as the spec calls it.
+        name: the metric's name in the spec.
         direction: `a2b` or `b2a`.
-        value: the mean over the test images, or what the metric says of them as a set.
-        interval: where the value would lie for other test images like these, with a probability of 95 %; None where
-            it cannot be said.
-        real: what real images of the target domain score in place of the translations: the ground truth if
+        value: the mean over the test images, or the metric of the whole set.
+        interval: the 95% interval of the value over other test images like these; None if there are too few images.
+        real: the score of real images of the target domain in place of the translations: the ground truth if
             translations are compared with their sources, training images if they are compared as a set. None if
             neither applies.
-        untranslated: what the untranslated sources score; None if they cannot be compared.
-        better: whether good translations have a higher or a lower value; None where neither is so.
-        protocol: all that the value depends on beside the translations.
+        untranslated: the score of the untranslated sources; None if they cannot be compared.
+        better: whether good translations have a higher or a lower value; None if neither.
+        protocol: everything else that the value depends on.
     """
 
     name: str
@@ -39,16 +41,20 @@ class Number:
     better: Literal["higher", "lower"] | None
     protocol: Mapping[str, Any]
 
+    def field(self, name: str) -> Any:
+        """Return the value of a field that `differing` names."""
+        return getattr(self, name) if name in _OWN_FIELDS else self.protocol.get(name)
+
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the number as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Number:
-        """Return the number that `to_json` gave, in this version or an earlier one.
+        """Return the number that `to_json` wrote, in this version or an earlier one.
 
         Raises:
-            KeyError, TypeError: it is no such thing.
+            KeyError, TypeError: the values are not those of a number.
         """
         interval = values["interval"]
         values = {_FORMER_NAMES.get(name, name): value for name, value in values.items()}
@@ -57,28 +63,22 @@ class Number:
 
 
 def differing(one: Number, other: Number) -> tuple[str, ...]:
-    """Return the names of what two numbers do not share and would have to share to be compared; empty if nothing."""
-    fields = [field for field in ("name", "direction", "better") if getattr(one, field) != getattr(other, field)]
-    keys = dict.fromkeys([*one.protocol, *other.protocol])
-    return (*fields, *(key for key in keys if one.protocol.get(key) != other.protocol.get(key)))
+    """Return the names of the fields in which two numbers differ; they are comparable if there are none."""
+    names = dict.fromkeys([*_OWN_FIELDS, *one.protocol, *other.protocol])
+    return tuple(name for name in names if one.field(name) != other.field(name))
 
 
 def difference(one: Number, other: Number) -> float:
-    """Return by how much the value of the first is above that of the second.
+    """Return the value of the first number minus that of the second.
 
     Raises:
-        UsageError: they were not measured alike; with every field that differs.
+        UsageError: they were measured differently; the message lists every field that differs.
     """
     fields = differing(one, other)
     if fields:
-        both = "; ".join(f"{field} is {_said(one, field)} and {_said(other, field)}" for field in fields)
+        both = "; ".join(f"{name} is {one.field(name)!r} and {other.field(name)!r}" for name in fields)
         raise UsageError(
-            f"{one.name} {one.direction} and {other.name} {other.direction} were not measured alike: {both}",
+            f"{one.name} {one.direction} and {other.name} {other.direction} were measured differently: {both}",
             hint="measure both again with the same settings: cgkit evaluate",
         )
     return one.value - other.value
-
-
-def _said(number: Number, field: str) -> str:
-    own = number.to_json()
-    return repr(own[field] if field in ("name", "direction", "better") else number.protocol.get(field))

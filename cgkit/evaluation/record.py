@@ -1,4 +1,4 @@
-"""The file in which a run's numbers are kept."""
+"""Reading and writing `evaluation.json`, the scores of a run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that was measured of one model.
+    """The scores of one model.
 
     Attributes:
-        step: the step that the model was saved at.
-        weights: `ema` for a moving average, else `trained`.
-        numbers: by metric, both directions.
+        step: the training step of the model.
+        weights: `ema` for the moving average, otherwise `trained`.
+        numbers: ordered by metric, both directions.
     """
 
     step: int
@@ -31,21 +31,21 @@ class Evaluation:
     numbers: tuple[Number, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the values of the file."""
+        """Return the content of the file."""
         numbers = [number.to_json() for number in self.numbers]
         return {"format": FORMAT, "step": self.step, "weights": self.weights, "numbers": numbers}
 
 
 def weights_name(averaged: bool) -> Literal["ema", "trained"]:
-    """Return what the weights of a model are called, that are a moving average or not."""
+    """Return the name under which `evaluation.json` records a kind of weights."""
     return "ema" if averaged else "trained"
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:
-    """Write `evaluation.json` into a folder, all or nothing; return its path.
+    """Write `evaluation.json` to a folder atomically; return its path.
 
     Raises:
-        ResourceError: the folder cannot be written in.
+        ResourceError: the file cannot be written.
     """
     file = folder / FILE
     try:
@@ -56,10 +56,10 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:
 
 
 def read_evaluation(folder: Path) -> Evaluation | None:
-    """Read a folder's `evaluation.json`; None where there is none.
+    """Read a folder's `evaluation.json`; return None if it does not exist.
 
     Raises:
-        CheckpointError: it is damaged, or was made by a newer version.
+        CheckpointError: it is damaged, or written by a newer version.
     """
     file = folder / FILE
     try:
@@ -71,5 +71,5 @@ def read_evaluation(folder: Path) -> Evaluation | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{file} is no evaluation: {error!r}", hint="write it again: cgkit evaluate") from error
+        raise CheckpointError(f"{file} is damaged: {error!r}", hint="recreate it with cgkit evaluate") from error
     raise CheckpointError(f"{file} has format {written_by}, this version reads {FORMAT}", hint="upgrade cgkit")

@@ -1,4 +1,4 @@
-"""How far a number would move with other test images: intervals of 95 % from resampling."""
+"""95% intervals from resampling: how much a number would vary over other test images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Interval = tuple[float, float]
 
 
 def interval_of_mean(values: Tensor, random: torch.Generator) -> Interval | None:
-    """Return the percentile bootstrap interval (Efron, 1979) of the mean of values `(N,)`; None for fewer than two."""
+    """Return the percentile bootstrap interval (Efron, 1979) of the mean of `(N,)` values; None for fewer than two."""
     count = len(values)
     if count < 2:
         return None
@@ -26,25 +26,26 @@ def interval_of_mean(values: Tensor, random: torch.Generator) -> Interval | None
 
 
 def interval_of_sets(
-    statistic: Callable[[Tensor, Tensor], Tensor], made: Tensor, real: Tensor, random: torch.Generator
+    statistic: Callable[[Tensor, Tensor], Tensor], generated: Tensor, real: Tensor, random: torch.Generator
 ) -> Interval | None:
-    """Return an interval for a number about two sets, `(N, D)` and `(M, D)`; None for fewer than four of either.
+    """Return the interval of a statistic of two sets, `(N, D)` and `(M, D)`; None for fewer than four in either.
 
-    A bootstrap without replacement: the statistic is computed of random halves of both sets. Among halves, a statistic
-    whose variance falls with 1/n varies as much as among whole samples (Shao and Wu, 1989, the jackknife that deletes
-    half). Draws with replacement hold the same image twice, which lies at distance zero from itself: that moves KID and
-    FID by more than their spread. As FID is larger for fewer images too, the spread is laid around the value itself.
+    Resamples without replacement: computes the statistic on random halves of both sets. A statistic whose variance
+    falls with 1/n varies as much over halves as over whole samples (Shao and Wu, 1989, the delete-half jackknife).
+    Drawing with replacement would duplicate images, at distance zero from themselves, which shifts KID and FID by more
+    than their spread. FID also grows as images get fewer, so the spread is centred on the value of the whole sets.
     """
-    if min(len(made), len(real)) < 4:
+    if min(len(generated), len(real)) < 4:
         return None
-    value = float(statistic(made, real))
+    value = float(statistic(generated, real))
     halves = torch.tensor(
-        [float(statistic(_half(made, random), _half(real, random))) for _ in range(HALVES)], dtype=torch.float64
+        [float(statistic(_draw_half(generated, random), _draw_half(real, random))) for _ in range(HALVES)],
+        dtype=torch.float64,
     )
     low, high = (halves - halves.mean()).quantile(LEVELS).tolist()
     return value + low, value + high
 
 
-def _half(rows: Tensor, random: torch.Generator) -> Tensor:
+def _draw_half(rows: Tensor, random: torch.Generator) -> Tensor:
     chosen = torch.randperm(len(rows), generator=random)[: len(rows) // 2]
     return rows[chosen.to(rows.device)]

@@ -1,1 +1,1 @@
-"""Whether a training goes as it should: what is measured, the rules that judge it, and the notes that come of it."""
+"""Health of a training run: what is measured, the rules that evaluate it, and the notes they produce."""

@@ -1,4 +1,4 @@
-"""What is wrong with the files of both domains, and with how many they are."""
+"""Checks on the training data: too few images, and duplicate files."""
 
 from __future__ import annotations
 
@@ -12,78 +12,79 @@ from cgkit.health.notes import Note
 from cgkit.health.observation import Circumstances
 
 SHOWINGS = 1000
-"""How often a discriminator may see the same image, unaugmented, before it is said to be starved.
+"""How often a discriminator may see the same image, unaugmented, before its domain counts as data-starved.
 
-Five times what the paper's recipe shows of each image, 200 epochs; its smallest data set has 400 images (appendix 7.1).
+Five times as often as in the published recipe: 200 epochs, on 400 images in the smallest data set (appendix 7.1).
 """
 
 NAMED = 3
+"""The number of files that a message names."""
 
 
-def starved(known: Circumstances) -> list[Note]:
-    """Note each domain whose images are shown far more often than the published recipe shows any."""
-    train = known.spec.train
+def starved(circumstances: Circumstances) -> list[Note]:
+    """Return a note for each domain whose images are shown far more often than in the published recipe."""
+    train = circumstances.spec.train
     notes = []
-    for side, count in zip("ab", known.images, strict=True):
-        showings = known.steps * train.batch * train.accumulate / count
-        if showings > SHOWINGS and not known.augmented:
-            message = f"each of the {count} training images of domain {side} is shown {showings:.0f} times"
-            enough = SHOWINGS * count // (train.batch * train.accumulate)
-            advice = (
-                f'add images, or [[augmentation]] with name = "diff-augment", or set train.steps = {max(enough, 1)}: '
-                "a discriminator learns so few by heart"
-            )
+    for side, count in zip("ab", circumstances.images, strict=True):
+        showings = circumstances.steps * train.batch * train.accumulate / count
+        if showings > SHOWINGS and not circumstances.augmented:
+            shown = f"each of the {count} training images of domain {side} is shown {showings:.0f} times"
+            message = f"{shown} without augmentation: the discriminator will probably memorise them"
+            steps = max(SHOWINGS * count // (train.batch * train.accumulate), 1)
+            advice = f'add images, add [[augmentation]] with name = "diff-augment", or set train.steps = {steps}'
             notes.append(Note(0, "data-starved", None, message, advice))
     return notes
 
 
 def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> list[Note]:
-    """Note files that are in both domains, or in the training and the test images of one, byte for byte.
+    """Return notes on identical files in both domains, or in the training and test images of one domain.
 
-    Only files of equal size are read. Where the test images are the training images, that was asked for.
+    Only files of equal size are read. Nothing is noted if the spec uses the training images as test images.
     """
     notes = []
-    shared = _in_both(train[0], train[1])
+    shared = _find_shared(train[0], train[1])
     if shared:
-        message = f"{_listed(shared)} in both domains: no translation is to be learned from them"
-        notes.append(Note(0, "duplicates", None, message, "take them out of one domain"))
+        message = f"{_list_names(shared)} in both domains: identical images teach no translation"
+        notes.append(Note(0, "duplicates", None, message, "remove them from one of the domains"))
     for side, trained, tested in zip("ab", train, test, strict=True):
         if trained.fingerprint() == tested.fingerprint():
             continue
-        shared = _in_both(trained, tested)
+        shared = _find_shared(trained, tested)
         if shared:
-            message = f"{_listed(shared)} among the training and the test images of domain {side}: scores are too good"
-            notes.append(Note(0, "duplicates", None, message, "take them out of the training images"))
+            sets = f"both the training and the test images of domain {side}"
+            message = f"{_list_names(shared)} among {sets}: scores will be too good"
+            notes.append(Note(0, "duplicates", None, message, "remove them from the training images"))
     return notes
 
 
-def _in_both(one: Domain, other: Domain) -> list[str]:
-    """Return the names, in the second domain, of the files that are in the first one as well."""
+def _find_shared(one: Domain, other: Domain) -> list[str]:
+    """Return the names, in the second domain, of files that are also in the first."""
     sizes: dict[int, list[Path]] = defaultdict(list)
-    for path in _files(one):
+    for path in _iterate_files(one):
         sizes[path.stat().st_size].append(path)
     digests: dict[int, set[bytes]] = {}
-    found = []
-    for path in _files(other):
+    shared = []
+    for path in _iterate_files(other):
         size = path.stat().st_size
         if size in sizes:
             if size not in digests:
-                digests[size] = {_digest(alike) for alike in sizes[size]}
-            if _digest(path) in digests[size]:
-                found.append(path.name)
-    return found
+                digests[size] = {_hash_file(candidate) for candidate in sizes[size]}
+            if _hash_file(path) in digests[size]:
+                shared.append(path.name)
+    return shared
 
 
-def _files(domain: Domain) -> Iterator[Path]:
+def _iterate_files(domain: Domain) -> Iterator[Path]:
     return (path for index in range(len(domain)) if (path := domain[index].path) is not None)
 
 
-def _digest(path: Path) -> bytes:
+def _hash_file(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
+    """Return the first names with their verb: `a.png is`, or `a.png, b.png and 3 more are`."""
     if len(names) == 1:
         return f"{names[0]} is"
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

@@ -1,4 +1,4 @@
-"""What a few images and logits say of a training, as plain numbers."""
+"""Measurements on a few images and logits, as plain numbers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 COARSE = 32
-"""Pixels a side at which images are compared for their layout: what is finer is texture."""
+"""Side in pixels at which the layout of images is compared; anything finer is texture."""
 
-LOOKED_AT = 64
-"""Pixels a side that are looked at to see whether an image is flat."""
+CONTRAST_SIDE = 64
+"""Approximate side of the subsampled image whose contrast is measured, in pixels."""
 
 FLAT = 2 / 255
-"""The standard deviation of an image in [0, 1] below which it has next to no contrast.
+"""The standard deviation in [0, 1] below which an image counts as flat.
 
-With the published initial weights, N(0, 0.02) and a first layer of 7 x 7 x 3, the features of such an image have a
-variance of about 1e-5, which is what an instance norm adds to it: the norm no longer scales the image up, but noise and
-gradients by up to 300.
+With the published initial weights, N(0, 0.02), and a first layer of 7 x 7 x 3, the features of such an image have a
+variance of about 1e-5, the epsilon of instance norm. The norm then amplifies not the image but noise and gradients, by
+up to 300.
 """
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -27,45 +27,46 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 def luminance_agreement(sources: Tensor, translations: Tensor) -> float:
-    """Return the correlation of luminance between images and their translations, -1 to 1, the mean over the images.
+    """Return the luminance correlation of images and their translations, in [-1, 1], averaged over the images.
 
     Args:
         sources: `(N, C, H, W)` in [0, 1].
         translations: `(N, D, H, W)` in [0, 1].
     """
-    one, other = (_centred(_coarse(_luminance(images))) for images in (sources, translations))
-    return float(F.cosine_similarity(one, other, eps=1e-12).mean())
+    source, translation = (_centre(_downsample(_to_luminance(images))) for images in (sources, translations))
+    return float(F.cosine_similarity(source, translation, eps=1e-12).mean())
 
 
 def diversity(images: Tensor) -> float:
-    """Return the mean absolute difference between any two images of `(N, C, H, W)` in [0, 1], seen coarsely."""
-    rows = _coarse(images)
+    """Return the mean absolute difference over all pairs of `(N, C, H, W)` images in [0, 1], at low resolution."""
+    rows = _downsample(images)
     return float(torch.pdist(rows, p=1).mean() / rows.shape[1])
 
 
 def change(sources: Tensor, translations: Tensor, targets: Tensor) -> float:
-    """Return how far translations are from their sources, in units of what lies between images of both domains.
+    """Return the mean distance of translations from their sources, relative to that between images of both domains.
 
     Args:
         sources: `(N, C, H, W)` in [0, 1].
-        translations: of the same shape.
+        translations: the same shape.
         targets: real images of the target domain, `(M, C, H, W)`.
     """
     count = min(len(sources), len(targets))
-    # Where the domains are aligned, the n-th images of both show the same scene.
-    apart = [(sources[:count] - targets[:count].roll(shift, 0)).abs().mean() for shift in range(1, max(count, 2))]
-    between = torch.stack(apart).mean().clamp(min=1e-6)
+    # If the domains are aligned, the n-th images of both show the same scene, so pairs start at shift 1.
+    shifts = range(1, max(count, 2))
+    distances = [(sources[:count] - targets[:count].roll(shift, 0)).abs().mean() for shift in shifts]
+    between = torch.stack(distances).mean().clamp(min=1e-6)
     return float((translations - sources).abs().mean() / between)
 
 
 def separation(upper: Sequence[Tensor], lower: Sequence[Tensor]) -> float:
-    """Return how often a logit of one kind is above one of another kind, from 0 to 1; 0.5 where they are alike.
+    """Return the share of pairs in which the first kind of logit is higher; 0.5 if they cannot be distinguished.
 
-    The area under the ROC curve, which is the same for every adversarial loss; the mean over the scales.
+    This is the area under the ROC curve, averaged over the scales. It does not depend on the adversarial loss.
 
     Args:
-        upper: logits of images that should have the higher ones, by scale.
-        lower: logits of the others.
+        upper: logits of the images that should score higher, by scale.
+        lower: logits of the other images.
     """
     areas = []
     for high, low in zip(upper, lower, strict=True):
@@ -75,41 +76,41 @@ def separation(upper: Sequence[Tensor], lower: Sequence[Tensor]) -> float:
     return float(torch.stack(areas).mean())
 
 
-def overfitting(train: Tensor, test: Tensor, made: Tensor) -> float:
-    """Return where a discriminator places real images that it never saw: 0 among its training images, 1 among made.
+def overfitting(train: Tensor, test: Tensor, generated: Tensor) -> float:
+    """Return how a discriminator rates unseen real images: 0 like its training images, 1 like generated images.
 
     Karras et al., 2020 ("Training generative adversarial networks with limited data", equation 1, r_v).
 
     Args:
         train: logits of training images, `(N,)`.
-        test: logits of real images that are not trained on.
-        made: logits of translations.
+        test: logits of real images not used in training.
+        generated: logits of translations.
     """
-    gap = train.mean() - made.mean()
+    gap = train.mean() - generated.mean()
     return float((train.mean() - test.mean()) / gap) if gap > 0 else 0.0
 
 
 def contrast(images: Tensor) -> Tensor:
-    """Return the standard deviation of each image of `(N, C, H, W)` over its places, of the channel with the largest.
+    """Return the spatial standard deviation of each image of `(N, C, H, W)`, in its channel of highest contrast.
 
-    So many pixels are passed over that some 64 a side are looked at: it is done for every image of a run.
+    Only about 64 pixels per side are used, because this runs for every training image.
     """
-    apart = max(1, min(images.shape[-2:]) // LOOKED_AT)
-    return images[..., ::apart, ::apart].flatten(2).std(2, correction=0).amax(1)
+    stride = max(1, min(images.shape[-2:]) // CONTRAST_SIDE)
+    return images[..., ::stride, ::stride].flatten(2).std(2, correction=0).amax(1)
 
 
-def _luminance(images: Tensor) -> Tensor:
+def _to_luminance(images: Tensor) -> Tensor:
     if images.shape[1] != 3:
         return images.mean(1, keepdim=True)
     weights = torch.tensor(_LUMA, dtype=images.dtype, device=images.device)
     return (images * weights.view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
-def _coarse(images: Tensor) -> Tensor:
-    """Return one row an image."""
+def _downsample(images: Tensor) -> Tensor:
+    """Return images at low resolution, one row per image."""
     height, width = (min(side, COARSE) for side in images.shape[-2:])
     return F.adaptive_avg_pool2d(images.float(), (height, width)).flatten(1)
 
 
-def _centred(rows: Tensor) -> Tensor:
+def _centre(rows: Tensor) -> Tensor:
     return rows - rows.mean(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What is wrong with a training, in words, and the file in which a run keeps it."""
+"""Notes on problems in a training run, and the `health.jsonl` file that stores them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FILE = "health.jsonl"
 
 @dataclass(frozen=True)
 class Note:
-    """Something that is wrong.
+    """A problem that was detected.
 
     Attributes:
-        step: the step after which it was noted; 0 for what is known before training.
-        rule: the rule that noted it.
-        direction: `a2b` or `b2a`; None for what concerns the whole.
-        message: what was seen, in one sentence.
+        step: the step at which it was noted; 0 before training.
+        rule: the name of the rule that detected it.
+        direction: `a2b` or `b2a`; None if it concerns both.
+        message: what was observed and what it probably means.
         advice: what to change.
     """
 
@@ -31,22 +31,22 @@ class Note:
     advice: str
 
     def __str__(self) -> str:
-        where = f" {self.direction}" if self.direction else ""
-        return f"{self.rule}{where}: {self.message}; {self.advice}"
+        direction = f" {self.direction}" if self.direction else ""
+        return f"{self.rule}{direction}: {self.message}; {self.advice}"
 
 
 def keep(folder: Path, notes: Sequence[Note]) -> None:
-    """Add notes to a run folder's `health.jsonl`.
+    """Append notes to `health.jsonl` in a run folder.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     for note in notes:
         json_lines.append(folder / FILE, asdict(note))
 
 
 def rewind(folder: Path, step: int) -> None:
-    """Drop the notes of later steps; all or nothing.
+    """Atomically delete the notes of later steps.
 
     Raises:
         OSError: the file cannot be replaced.
@@ -55,15 +55,15 @@ def rewind(folder: Path, step: int) -> None:
 
 
 def read_notes(folder: Path) -> tuple[Note, ...]:
-    """Return a run folder's notes in their order; lines that are no notes, such as a torn last one, are passed over."""
+    """Return the notes of a run folder in file order; invalid lines, such as a truncated last one, are skipped."""
     try:
         lines = (folder / FILE).read_bytes().splitlines()
     except OSError:
         return ()
-    found = []
+    notes = []
     for line in lines:
         try:
-            found.append(Note(**json.loads(line)))
+            notes.append(Note(**json.loads(line)))
         except (ValueError, TypeError, RecursionError):
             continue
-    return tuple(found)
+    return tuple(notes)

@@ -1,4 +1,4 @@
-"""What rules judge: how one direction of a training stands."""
+"""The input of the health rules: the state of one direction, and the settings of the run."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from cgkit.spec import Spec
 
 @dataclass(frozen=True)
 class Observation:
-    """How the translations of one direction stand after a step, on a few test images.
+    """Measurements of one direction after a step, on a few test images.
 
     Attributes:
-        step: how many steps are done.
+        step: the number of completed steps.
         direction: `a2b` or `b2a`.
-        agreement: the correlation of luminance between sources and translations.
-        true_agreement: the same between sources and the truth, where it is known.
-        diversity: how unlike each other translations are, 1 being as unlike as sources or as target images, whichever
-            are more alike.
-        change: how far translations are from their sources, 1 being as far as images of the two domains from each
-            other; None where the channels differ.
-        separation: how often the discriminator gives a real test image a higher logit than a translation; None where
-            no discriminator judges the direction.
-        remembered: how often it gives training images a higher logit than test images; None where there is no
-            discriminator, or the test images are the training images.
-        overfitting: where it places test images between training images, 0, and translations, 1.
+        agreement: the luminance correlation of sources and translations.
+        true_agreement: the luminance correlation of sources and ground truth; None if the ground truth is unknown.
+        diversity: the mean difference between translations, relative to that between sources or between target images,
+            whichever is smaller.
+        change: the mean distance of translations from their sources, relative to that between images of the two
+            domains; None if the channels differ.
+        separation: the share of pairs in which the discriminator gives the real test image a higher logit than the
+            translation; None if the direction has no adversarial loss.
+        remembered: the share of pairs in which it gives the training image a higher logit than the test image; None
+            without an adversarial loss, or if the test images are the training images.
+        overfitting: how it rates test images, from 0 (like training images) to 1 (like translations); None as above.
     """
 
     step: int
@@ -39,24 +39,24 @@ class Observation:
 
     @property
     def source(self) -> str:
-        """The domain that is translated."""
+        """The domain of the sources."""
         return self.direction[0]
 
     @property
     def target(self) -> str:
-        """The domain that translations should look like."""
+        """The domain of the translations."""
         return self.direction[-1]
 
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a training was asked for, as far as advice depends on it.
+    """The settings of a run that the rules and their advice depend on.
 
     Attributes:
         spec: the resolved spec.
-        steps: how many steps are to be done.
-        images: how many training images domain a and b have.
-        augmented: whether discriminators see images changed at random.
+        steps: the total number of training steps.
+        images: the numbers of training images of domains a and b.
+        augmented: whether the images shown to the discriminators are augmented.
     """
 
     spec: Spec

@@ -1,6 +1,6 @@
-"""The rules: each looks at one observation and says what is wrong, if it is sure.
+"""The health rules: each examines one observation and returns a finding only if it is certain.
 
-A rule has no memory. What it finds is noted when it has been so for long enough: see `Watch`.
+Rules are stateless. A finding is noted once it has persisted for long enough; see `Watch`.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from dataclasses import dataclass
 from cgkit.health.observation import Circumstances, Observation
 
 INVERTED = -0.5
-"""The correlation of luminance below which a translation is a negative of its source."""
+"""Luminance correlation below which a translation counts as a negative of its source."""
 
 COLLAPSED = 0.1
-"""The diversity of translations, in that of real images, below which they are all one image."""
+"""Diversity, relative to real images, below which translations count as collapsed."""
 
 UNCHANGED = 0.05
-"""The change, in the distance between the domains, below which a translation is its source."""
+"""Change, relative to the distance between the domains, below which translations count as copies."""
 
-TOLD_APART = 0.9
-"""The separation above which a discriminator plainly knows translations from real images."""
+SEPARATED = 0.9
+"""Separation above which a discriminator clearly distinguishes real from generated images."""
 
 WON = 0.999
-"""The separation above which no translation ever passes for a real image."""
+"""Separation above which practically no translation passes for a real image."""
 
 MEMORISED = 0.9
-"""How often training images must have higher logits than test images for a discriminator to know them by heart."""
+"""Share of pairs in which training images score above test images, from which on they count as memorised."""
 
 OVERFITTED = 0.5
-"""Half way: test images are as far from training images as from translations (Karras et al., 2020, r_v)."""
+"""Halfway: test images are as far from training images as from translations (Karras et al., 2020, r_v)."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong, in one sentence, and what to change."""
+    """A problem: what was observed and what it probably means, and what to change."""
 
     message: str
     advice: str
@@ -43,84 +43,89 @@ class Finding:
 Rule = Callable[[Observation, Circumstances], Finding | None]
 
 
-def colour_inversion(seen: Observation, known: Circumstances) -> Finding | None:
-    """Translations are negatives of their sources: a cycle brings a negative back as well as a picture."""
-    truth = seen.true_agreement
-    if seen.agreement > INVERTED or (truth is not None and truth < INVERTED / 2):
+def colour_inversion(observation: Observation, circumstances: Circumstances) -> Finding | None:
+    """Detect translations that are negatives of their sources; the cycle loss does not penalise them."""
+    truth = observation.true_agreement
+    if observation.agreement > INVERTED or (truth is not None and truth < INVERTED / 2):
         return None
     message = (
-        f"what is bright in domain {seen.source} comes out dark in domain {seen.target} "
-        f"(correlation of luminance {seen.agreement:.2f})"
+        f"what is bright in domain {observation.source} comes out dark in domain {observation.target} "
+        f"(luminance correlation {observation.agreement:.2f}): the generator has probably learned to invert colours"
     )
-    weight = known.spec.objective.identity.b if seen.target == "b" else known.spec.objective.identity.a
-    cycle = max(known.spec.objective.cycle.forward, known.spec.objective.cycle.backward)
-    if weight < cycle / 2:
-        return Finding(message, f"an identity loss holds colours: set objective.identity = {cycle / 2 or 5.0:g}")
-    return Finding(message, f"another start may not fall into it: set seed = {known.spec.seed + 1}")
-
-
-def collapse(seen: Observation, known: Circumstances) -> Finding | None:
-    """Whatever the source, the translation is the same image."""
-    if seen.diversity > COLLAPSED:
-        return None
-    message = (
-        f"translations of different images are nearly the same image: they differ by {seen.diversity:.0%} "
-        "of what real images do"
-    )
-    cycle = known.spec.objective.cycle
-    weight = cycle.forward if seen.direction == "a2b" else cycle.backward
-    if weight == 0:
-        return Finding(message, "a cycle loss makes translations tell their sources apart: set objective.cycle = 10")
-    rate = known.spec.train.learning_rate
-    return Finding(message, f"let the networks learn more slowly: set train.learning_rate = {rate / 2:g}")
-
-
-def nothing_changes(seen: Observation, known: Circumstances) -> Finding | None:
-    """The translation is the source, while the discriminator still sees that it is none of the target domain."""
-    if seen.change is None or seen.change > UNCHANGED or (seen.separation is not None and seen.separation < TOLD_APART):
-        return None
-    message = (
-        f"translations are still their sources: they moved by {seen.change:.1%} "
-        f"of the distance between images of both domains"
-    )
-    objective = known.spec.objective
-    weight = objective.adversarial.a2b if seen.direction == "a2b" else objective.adversarial.b2a
-    if weight == 0:
-        return Finding(message, "nothing asks for a change: set objective.adversarial = 1")
-    identity = objective.identity.b if seen.target == "b" else objective.identity.a
-    if identity > 0:
-        return Finding(message, f"the identity loss holds them back: set objective.identity = {_less(identity)}")
+    objective = circumstances.spec.objective
+    weight = objective.identity.b if observation.target == "b" else objective.identity.a
     cycle = max(objective.cycle.forward, objective.cycle.backward)
-    return Finding(message, f"the cycle loss holds them back: set objective.cycle = {cycle / 2:g}")
+    if weight < cycle / 2:
+        return Finding(
+            message, f"add an identity loss to preserve colours: set objective.identity = {cycle / 2 or 5.0:g}"
+        )
+    return Finding(message, f"try another initialisation: set seed = {circumstances.spec.seed + 1}")
 
 
-def discriminator_has_won(seen: Observation, known: Circumstances) -> Finding | None:
-    """The discriminator tells every translation from every real image, seen or not: it has nothing left to teach."""
-    if seen.separation is None or seen.separation < WON:
+def collapse(observation: Observation, circumstances: Circumstances) -> Finding | None:
+    """Detect mode collapse: nearly the same translation for every source."""
+    if observation.diversity > COLLAPSED:
         return None
     message = (
-        f"discriminator {seen.target} tells translations from real test images wherever it looks "
-        f"({seen.separation:.2%} of all pairs of logits)"
+        f"translations of different images are nearly the same image (they differ by {observation.diversity:.0%} "
+        "of the difference between real images): this is probably mode collapse"
     )
-    train = known.spec.train
+    cycle = circumstances.spec.objective.cycle
+    weight = cycle.forward if observation.direction == "a2b" else cycle.backward
+    if weight == 0:
+        return Finding(message, "add a cycle loss, which penalises lost content: set objective.cycle = 10")
+    rate = circumstances.spec.train.learning_rate
+    return Finding(message, f"lower the learning rate: set train.learning_rate = {rate / 2:g}")
+
+
+def nothing_changes(observation: Observation, circumstances: Circumstances) -> Finding | None:
+    """Detect translations that copy their sources, although the discriminator recognises them as generated."""
+    change, separation = observation.change, observation.separation
+    if change is None or change > UNCHANGED or (separation is not None and separation < SEPARATED):
+        return None
+    message = (
+        f"translations are nearly identical to their sources (they changed by {change:.1%} "
+        "of the distance between the domains): the generator is probably stuck at copying"
+    )
+    objective = circumstances.spec.objective
+    weight = objective.adversarial.a2b if observation.direction == "a2b" else objective.adversarial.b2a
+    if weight == 0:
+        return Finding(message, "no loss rewards a change: set objective.adversarial = 1")
+    identity = objective.identity.b if observation.target == "b" else objective.identity.a
+    if identity > 0:
+        lower = f"{identity / 2:g}" if identity > 1 else "0"
+        return Finding(message, f"lower the weight of the identity loss: set objective.identity = {lower}")
+    cycle = max(objective.cycle.forward, objective.cycle.backward)
+    return Finding(message, f"lower the weight of the cycle loss: set objective.cycle = {cycle / 2:g}")
+
+
+def discriminator_has_won(observation: Observation, circumstances: Circumstances) -> Finding | None:
+    """Detect a discriminator that separates all real images, seen or unseen, from all translations."""
+    if observation.separation is None or observation.separation < WON:
+        return None
+    message = (
+        f"discriminator {observation.target} separates real test images from translations almost perfectly "
+        f"({observation.separation:.2%} of all pairs of logits): the generator probably gets no useful gradient from it"
+    )
+    train = circumstances.spec.train
     rate = train.discriminator_learning_rate or train.learning_rate
-    return Finding(message, f"let it learn more slowly: set train.discriminator_learning_rate = {rate / 4:g}")
+    return Finding(message, f"slow the discriminators down: set train.discriminator_learning_rate = {rate / 4:g}")
 
 
-def data_starved(seen: Observation, known: Circumstances) -> Finding | None:
-    """The discriminator knows its training images by heart: it takes real images that it never saw for made ones."""
-    if seen.remembered is None or seen.overfitting is None:
+def data_starved(observation: Observation, circumstances: Circumstances) -> Finding | None:
+    """Detect a discriminator that has memorised its training images and rates unseen real images as generated."""
+    if observation.remembered is None or observation.overfitting is None:
         return None
-    if seen.remembered < MEMORISED or seen.overfitting < OVERFITTED:
+    if observation.remembered < MEMORISED or observation.overfitting < OVERFITTED:
         return None
-    count = known.images[0 if seen.target == "a" else 1]
+    count = circumstances.images[0 if observation.target == "a" else 1]
     message = (
-        f"discriminator {seen.target} knows its {count} training images by heart: it ranks real test images "
-        f"{min(seen.overfitting, 1):.0%} of the way from them to translations"
+        f"discriminator {observation.target} has probably memorised its {count} training images: it rates real test "
+        f"images {min(observation.overfitting, 1):.0%} of the way from training images to translations"
     )
-    if known.augmented:
-        return Finding(message, "add training images, or end training earlier")
-    return Finding(message, 'add training images, or [[augmentation]] with name = "diff-augment"')
+    if circumstances.augmented:
+        return Finding(message, "add training images, or train for fewer steps")
+    return Finding(message, 'add training images, or add [[augmentation]] with name = "diff-augment"')
 
 
 RULES: Mapping[str, Rule] = {
@@ -130,8 +135,4 @@ RULES: Mapping[str, Rule] = {
     "discriminator-has-won": discriminator_has_won,
     "data-starved": data_starved,
 }
-"""By the name that a note bears."""
-
-
-def _less(weight: float) -> str:
-    return f"{weight / 2:g}" if weight > 1 else "0"
+"""The rules by name, as recorded in their notes."""

@@ -1,4 +1,4 @@
-"""From what rules find at one moment to what is worth saying: once, and only when it lasts."""
+"""Turning the findings of the rules into notes: once each, and only if they persist."""
 
 from __future__ import annotations
 
@@ -9,50 +9,51 @@ from cgkit.health.notes import Note
 from cgkit.health.observation import Circumstances, Observation
 from cgkit.health.rules import RULES
 
-LOOKS = 3
-"""How many times in a row a rule must find the same."""
+MIN_OBSERVATIONS = 3
+"""The number of consecutive observations in which a rule must find the problem."""
 
-LEAST_STEPS = 50
+MIN_STEPS = 50
 SHARE = 20
-"""For how many steps it must be so: a twentieth of the run, and no less than `LEAST_STEPS`.
+"""A problem must persist for 1/20 of the run, and for at least `MIN_STEPS` steps.
 
-As many steps at the beginning count for nothing: no network has learned anything then.
+Equally many steps at the start of the run are ignored, because the networks have not learned anything yet.
 """
 
 
 class Watch:
-    """Applies the rules to every observation of a run; what it remembers is part of every checkpoint."""
+    """Applies the rules to every observation of a run; its state is part of every checkpoint."""
 
-    def __init__(self, known: Circumstances) -> None:
-        self._known = known
-        self._patience = max(LEAST_STEPS, known.steps // SHARE)
+    def __init__(self, circumstances: Circumstances) -> None:
+        self._circumstances = circumstances
+        self._patience = max(MIN_STEPS, circumstances.steps // SHARE)
         self._since: dict[str, list[int]] = {}
-        """By rule and direction, the step since when it is found at every look, and at how many looks it was."""
+        """By rule and direction, the step of the first consecutive finding, and the number of findings since."""
         self._noted: set[str] = set()
 
     def see(self, observations: Sequence[Observation]) -> list[Note]:
-        """Take in what a look showed; return what is new to say."""
+        """Apply the rules to the observations of one step; return the new notes."""
         notes = []
-        for seen in observations:
-            for rule, judge in RULES.items():
-                key = f"{rule} {seen.direction}"
-                finding = judge(seen, self._known) if seen.step >= self._patience else None
+        for observation in observations:
+            step, direction = observation.step, observation.direction
+            for name, rule in RULES.items():
+                key = f"{name} {direction}"
+                finding = rule(observation, self._circumstances) if step >= self._patience else None
                 if finding is None:
                     self._since.pop(key, None)
                     continue
-                since, looks = self._since.get(key, (seen.step, 0))
-                self._since[key] = [since, looks + 1]
-                lasting = seen.step - since >= self._patience and looks + 1 >= LOOKS
-                if lasting and key not in self._noted:
+                since, count = self._since.get(key, (step, 0))
+                self._since[key] = [since, count + 1]
+                persists = step - since >= self._patience and count + 1 >= MIN_OBSERVATIONS
+                if persists and key not in self._noted:
                     self._noted.add(key)
-                    notes.append(Note(seen.step, rule, seen.direction, finding.message, finding.advice))
+                    notes.append(Note(step, name, direction, finding.message, finding.advice))
         return notes
 
     def state(self) -> dict[str, Any]:
-        """Return what `load` takes, as JSON values."""
+        """Return the state for `load`, as JSON values."""
         return {"since": self._since, "noted": sorted(self._noted)}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Know again what was known when a checkpoint was saved."""
+        """Restore the state saved in a checkpoint."""
         self._since = {key: list(value) for key, value in state["since"].items()}
         self._noted = set(state["noted"])

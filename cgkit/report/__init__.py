@@ -1,1 +1,1 @@
-"""A run on one page of HTML, and several runs beside each other."""
+"""HTML reports of a single run, and comparisons of several runs."""

@@ -1,4 +1,4 @@
-"""Several runs beside each other: where their specs differ, what they score, and the same test images."""
+"""Comparison of several runs: spec differences, scores, and shared test images."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cgkit.runs.sample_sheet import Sheet, read_sheet
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one metric says of one direction of every run.
+    """The scores of all runs in one metric and direction.
 
     Attributes:
         name: the metric.
         direction: `a2b` or `b2a`.
-        numbers: one for each run; None where it was not measured.
-        unlike: for each run, what its number does not share with the first one and would have to share; a number with
-            any of that is not compared.
+        numbers: one per run; None if the run has none.
+        unlike: per run, the fields of its protocol that differ from the first number's; if there are any, the numbers
+            are not compared.
     """
 
     name: str
@@ -32,34 +32,32 @@ class Measurement:
 
     @property
     def first(self) -> Number:
-        """The number that the others are compared with."""
+        """The first number, which the others are compared with."""
         return next(number for number in self.numbers if number is not None)
 
-    def reason(self, place: int) -> str:
-        """Return why the number of a run is not compared, in words; an empty text where it is."""
-        number = self.numbers[place]
+    def reason(self, run: int) -> str:
+        """Return why the number of a run is not compared; an empty string if it is."""
+        number = self.numbers[run]
         if number is None:
             return "not measured"
-        return "; ".join(
-            f"{name} is {_said(number, name)}, not {_said(self.first, name)}" for name in self.unlike[place]
-        )
+        return "; ".join(f"{name} is {number.field(name)}, not {self.first.field(name)}" for name in self.unlike[run])
 
-    def difference(self, place: int) -> float | None:
-        """Return by how much the value of a run is above the first one; None where they are not to be compared."""
-        number = self.numbers[place]
-        if number is None or number is self.first or self.unlike[place]:
+    def difference(self, run: int) -> float | None:
+        """Return the value of a run minus the first value; None if they cannot be compared."""
+        number = self.numbers[run]
+        if number is None or number is self.first or self.unlike[run]:
             return None
         return number.value - self.first.value
 
 
 @dataclass(frozen=True)
 class SharedImages:
-    """The newest sheets of those runs that show the same test images.
+    """The newest sample sheets of the runs that share their test images.
 
     Attributes:
-        sheets: by the run's place, at least two; empty where there are none.
-        steps: when they were drawn, by the run's place.
-        remarks: which runs are not among them, and why.
+        sheets: at least two sheets by index of the run, or none.
+        steps: their steps by index of the run.
+        remarks: which runs are missing, and why.
     """
 
     sheets: Mapping[int, Sheet]
@@ -69,14 +67,14 @@ class SharedImages:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several runs.
+    """A comparison of several runs.
 
     Attributes:
-        records: what their folders tell.
-        labels: what tells them apart.
-        differences: by place in the spec, the value of each run, where not all are the same; None where it has none.
-        measurements: by metric and direction.
-        images: the test images that they share.
+        records: the contents of the run folders.
+        labels: unique names of the runs.
+        differences: by spec key, the value of each run, for keys that differ; None if a run does not have the key.
+        measurements: the scores by metric and direction.
+        images: the shared test images.
         remarks: what could not be compared.
     """
 
@@ -88,7 +86,7 @@ class Comparison:
     remarks: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the comparison as JSON values."""
         runs = [
             {"label": label, "folder": str(record.folder)}
             | {key: record.status.get(key) for key in ("state", "step", "steps")}
@@ -96,97 +94,95 @@ class Comparison:
         ]
         numbers = [
             {
-                "name": one.name,
-                "direction": one.direction,
-                "numbers": [None if number is None else number.to_json() for number in one.numbers],
-                "differences": [one.difference(place) for place in range(len(self.records))],
-                "unlike": [list(names) for names in one.unlike],
+                "name": measurement.name,
+                "direction": measurement.direction,
+                "numbers": [None if number is None else number.to_json() for number in measurement.numbers],
+                "differences": [measurement.difference(run) for run in range(len(self.records))],
+                "unlike": [list(names) for names in measurement.unlike],
             }
-            for one in self.measurements
+            for measurement in self.measurements
         ]
-        shared = [self.labels[place] for place in self.images.sheets]
         return {
             "schema": 1,
             "runs": runs,
-            "spec": {path: list(values) for path, values in self.differences.items()},
+            "spec": {key: list(values) for key, values in self.differences.items()},
             "numbers": numbers,
-            "same_images": shared,
+            "same_images": [self.labels[run] for run in self.images.sheets],
             "remarks": [*self.remarks, *self.images.remarks],
         }
 
 
 def compare(runs: Sequence[Path | str]) -> Comparison:
-    """Read several runs and lay them beside each other.
+    """Read several runs and compare them.
 
     Raises:
-        UsageError: there are fewer than two.
-        CheckpointError: one of them is no run folder.
+        UsageError: fewer than two runs are given.
+        CheckpointError: one of them is not a run folder.
     """
     if len(runs) < 2:
-        raise UsageError("give two runs at least", hint="cgkit report shows a single one")
+        raise UsageError("a comparison needs at least two runs", hint="for a single run, use cgkit report")
     records = tuple(read_record(Path(run)) for run in runs)
-    labels = _labels(records)
-    told = [
+    labels = _choose_labels(records)
+    remarks = tuple(
         f"{label}: {record.problems[name]}"
         for label, record in zip(labels, records, strict=True)
         for name in ("spec.resolved.json", "evaluation.json")
         if name in record.problems
-    ]
-    return Comparison(
-        records, labels, _differences(records), tuple(_measurements(records)), _shared(records, labels), tuple(told)
     )
+    scores = tuple(_match_numbers(records))
+    return Comparison(records, labels, _compare_specs(records), scores, _find_shared_images(records, labels), remarks)
 
 
-def _labels(records: Sequence[Record]) -> tuple[str, ...]:
-    """Return the folders' names, or their whole paths where names are not enough."""
+def _choose_labels(records: Sequence[Record]) -> tuple[str, ...]:
+    """Return the folder names, or full paths for names that are not unique."""
     names = [record.folder.resolve().name for record in records]
     return tuple(
         name if names.count(name) == 1 else str(record.folder) for name, record in zip(names, records, strict=True)
     )
 
 
-def _differences(records: Sequence[Record]) -> dict[str, tuple[Any, ...]]:
-    flat = [dict(_flat(record.spec)) for record in records]
-    known = [values for values in flat if values]
-    places = dict.fromkeys(place for values in known for place in values)
+def _compare_specs(records: Sequence[Record]) -> dict[str, tuple[Any, ...]]:
+    specs = [dict(_flatten(record.spec)) for record in records]
+    known = [spec for spec in specs if spec]
+    keys = dict.fromkeys(key for spec in known for key in spec)
     return {
-        place: tuple(values.get(place) for values in flat)
-        for place in places
-        if any(values.get(place) != known[0].get(place) for values in known)
+        key: tuple(spec.get(key) for spec in specs)
+        for key in keys
+        if any(spec.get(key) != known[0].get(key) for spec in known)
     }
 
 
-def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value that is no table, with its place."""
-    inside: Sequence[tuple[Any, Any]] | None = None
+def _flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value that is not a table, with its dotted key."""
+    entries: Sequence[tuple[Any, Any]] | None = None
     if isinstance(value, Mapping):
-        inside = list(value.items())
+        entries = list(value.items())
     elif isinstance(value, list) and any(isinstance(inner, Mapping) for inner in value):
-        inside = list(enumerate(value))
-    if inside is None:
-        yield place, value
+        entries = list(enumerate(value))
+    if entries is None:
+        yield path, value
         return
-    for key, inner in inside:
-        yield from _flat(inner, f"{place}.{key}" if place else str(key))
+    for key, inner in entries:
+        yield from _flatten(inner, f"{path}.{key}" if path else str(key))
 
 
-def _measurements(records: Sequence[Record]) -> Iterator[Measurement]:
-    measured = [
+def _match_numbers(records: Sequence[Record]) -> Iterator[Measurement]:
+    runs = [
         {(number.name, number.direction): number for number in record.evaluation.numbers} if record.evaluation else {}
         for record in records
     ]
-    for name, direction in dict.fromkeys(key for numbers in measured for key in numbers):
-        numbers = tuple(of_run.get((name, direction)) for of_run in measured)
+    for name, direction in dict.fromkeys(key for run in runs for key in run):
+        numbers = tuple(run.get((name, direction)) for run in runs)
         first = next(number for number in numbers if number is not None)
         unlike = tuple(differing(first, number) if number is not None else () for number in numbers)
         yield Measurement(name, direction, numbers, unlike)
 
 
-def _shared(records: Sequence[Record], labels: Sequence[str]) -> SharedImages:
+def _find_shared_images(records: Sequence[Record], labels: Sequence[str]) -> SharedImages:
     sheets: dict[int, Sheet] = {}
     steps: dict[int, int] = {}
     remarks = []
-    for place, (record, label) in enumerate(zip(records, labels, strict=True)):
+    for run, (record, label) in enumerate(zip(records, labels, strict=True)):
         if not record.sheets:
             remarks.append(f"{label}: {record.problems['samples']}")
             continue
@@ -197,15 +193,9 @@ def _shared(records: Sequence[Record], labels: Sequence[str]) -> SharedImages:
             remarks.append(f"{label}: {error}")
             continue
         if not isinstance(sheet, Sheet):
-            remarks.append(f"{label}: its sheets do not say which test images they show.")
+            remarks.append(f"{label}: its sample sheets do not record which test images they show.")
         elif sheets and sheet.images != next(iter(sheets.values())).images:
-            remarks.append(f"{label}: it was shown other test images than {labels[next(iter(sheets))]}.")
+            remarks.append(f"{label}: its test images differ from those of {labels[next(iter(sheets))]}.")
         else:
-            sheets[place], steps[place] = sheet, step
+            sheets[run], steps[run] = sheet, step
     return SharedImages(sheets if len(sheets) > 1 else {}, steps, tuple(remarks))
-
-
-def _said(number: Number, field: str) -> str:
-    if field in ("name", "direction", "better"):
-        return str(getattr(number, field))
-    return str(number.protocol.get(field))

@@ -1,4 +1,4 @@
-"""Numbers with their intervals, drawn between what doing nothing scores and what real images score."""
+"""Gauges: scores with their intervals, drawn between the untranslated and the real baseline."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from itertools import groupby
 from typing import Any
 
 from cgkit.evaluation.numbers import Number
-from cgkit.report.axes import number_text
+from cgkit.report.axes import format_number
 
 MARGIN = 0.06
-"""Of the width, on either side of everything that is drawn."""
+"""The empty margin on either side, as a share of the width."""
 
 
 @dataclass(frozen=True)
 class Gauge:
-    """One number on a stretch from worse to better; places are in percent of the width.
+    """One number on an axis from worse to better; positions are in percent of the width.
 
     Attributes:
-        label: what the number is of.
-        style: the number of its colour.
+        label: the direction or the run.
+        style: the index of its colour.
         number: the number.
-        place: where its value lies.
-        interval: where its interval begins and how wide it is; None without one.
-        real: the position of what real images score; None without one.
-        untranslated: the position of what untranslated images score; None without one.
+        place: the position of its value.
+        interval: the start and the width of its interval; None if it has none.
+        real: the position of the baseline of real images; None if it has none.
+        untranslated: the position of the baseline of untranslated images; None if it has none.
     """
 
     label: str
@@ -38,14 +38,14 @@ class Gauge:
 
     @property
     def value(self) -> str:
-        """The value, as text."""
-        return number_text(self.number.value)
+        """The formatted value."""
+        return format_number(self.number.value)
 
     @property
     def interval_text(self) -> str:
-        """The interval, as text; empty without one."""
+        """The formatted interval; empty if there is none."""
         interval = self.number.interval
-        return "" if interval is None else f"{number_text(interval[0])} to {number_text(interval[1])}"
+        return "" if interval is None else f"{format_number(interval[0])} to {format_number(interval[1])}"
 
     @property
     def span(self) -> tuple[float, float] | None:
@@ -57,13 +57,13 @@ class Gauge:
 
 @dataclass(frozen=True)
 class Scale:
-    """The gauges of one metric, which share their axis.
+    """The gauges of one metric, on a shared axis.
 
     Attributes:
         name: the metric.
-        better: whether better, which is to the right, is `higher` or `lower`; None where neither is.
-        gauges: the numbers.
-        protocol: what the numbers depend on, as text by name.
+        better: whether `higher` or `lower` values are better, and so on the right; None if neither.
+        gauges: one for each number.
+        protocol: the formatted evaluation protocol.
     """
 
     name: str
@@ -73,27 +73,27 @@ class Scale:
 
 
 def scales_of(numbers: Iterable[Number]) -> tuple[Scale, ...]:
-    """Return the scale of every metric, with both directions on it."""
+    """Return a scale for each metric, with both directions."""
     ordered = list(numbers)
     names = list(dict.fromkeys(number.name for number in ordered))
     ordered.sort(key=lambda number: names.index(number.name))
     return tuple(
-        scale([(number.direction.replace("2", " to "), int(number.direction == "b2a"), number) for number in of_name])
-        for _, of_name in groupby(ordered, key=lambda number: number.name)
+        scale([(number.direction.replace("2", " to "), int(number.direction == "b2a"), number) for number in group])
+        for _, group in groupby(ordered, key=lambda number: number.name)
     )
 
 
 def scale(labelled: Sequence[tuple[str, int, Number]]) -> Scale:
-    """Return a scale of numbers of one metric.
+    """Return the scale of a metric.
 
     Args:
-        labelled: label, number of the colour, and number; at least one.
+        labelled: at least one tuple of label, colour index and number.
     """
     numbers = [number for _, _, number in labelled]
-    ends = [end for number in numbers for end in _extent(number)]
+    ends = [end for number in numbers for end in _list_ends(number)]
     low, high, lower_is_better = min(ends), max(ends), numbers[0].better == "lower"
 
-    def place(value: float) -> float:
+    def locate(value: float) -> float:
         share = (value - low) / (high - low) if high > low else 0.5
         share = 1 - share if lower_is_better else share
         return round(100 * (MARGIN + share * (1 - 2 * MARGIN)), 2)
@@ -101,30 +101,30 @@ def scale(labelled: Sequence[tuple[str, int, Number]]) -> Scale:
     def gauge(label: str, style: int, number: Number) -> Gauge:
         interval = None
         if number.interval is not None:
-            begin, end = sorted(map(place, number.interval))
-            interval = begin, round(end - begin, 2)
-        real, untranslated = (None if bound is None else place(bound) for bound in (number.real, number.untranslated))
-        return Gauge(label, style, number, place(number.value), interval, real, untranslated)
+            start, end = sorted(map(locate, number.interval))
+            interval = start, round(end - start, 2)
+        real, untranslated = (None if end is None else locate(end) for end in (number.real, number.untranslated))
+        return Gauge(label, style, number, locate(number.value), interval, real, untranslated)
 
     first = numbers[0]
-    return Scale(first.name, first.better, tuple(gauge(*one) for one in labelled), protocol_text(numbers))
+    return Scale(first.name, first.better, tuple(gauge(*entry) for entry in labelled), format_protocol(numbers))
 
 
-def protocol_text(numbers: Sequence[Number]) -> dict[str, str]:
-    """Return what numbers depend on, as text by name; where they differ, of each in turn."""
+def format_protocol(numbers: Sequence[Number]) -> dict[str, str]:
+    """Return the formatted protocol of numbers; fields that differ list the value of each number."""
     names = dict.fromkeys(name for number in numbers for name in number.protocol)
-    values = {name: [_said(number.protocol.get(name)) for number in numbers] for name in names}
-    return {name: " / ".join(dict.fromkeys(said)) for name, said in values.items()}
+    values = {name: [_format_value(number.protocol.get(name)) for number in numbers] for name in names}
+    return {name: " / ".join(dict.fromkeys(texts)) for name, texts in values.items()}
 
 
-def _said(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} = {_said(inner)}" for key, inner in value.items()) or "none"
+        return ", ".join(f"{key} = {_format_value(inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, (list, tuple)):
-        return " x ".join(map(_said, value))
+        return " x ".join(map(_format_value, value))
     return "none" if value is None else str(value)
 
 
-def _extent(number: Number) -> list[float]:
-    bounds = [bound for bound in (number.real, number.untranslated) if bound is not None]
-    return [number.value, *(number.interval or ()), *bounds]
+def _list_ends(number: Number) -> list[float]:
+    baselines = [value for value in (number.real, number.untranslated) if value is not None]
+    return [number.value, *(number.interval or ()), *baselines]

@@ -1,4 +1,4 @@
-"""Filling a page's template: one file that holds everything, and lets nothing run but its own script."""
+"""Rendering and writing self-contained HTML pages that run no script but their own."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from markupsafe import Markup
 from cgkit.errors import ResourceError, UsageError
 from cgkit.files.atomic import replace_text
 from cgkit.report import curves
-from cgkit.report.axes import number_text
+from cgkit.report.axes import format_number
 
 GENERATOR = 'name="generator" content="cgkit '
-"""What stands in the head of every page, by which it is known again."""
+"""Text in the head of every page that identifies it as a report."""
 HEAD = 4096
-"""Characters in which that is found."""
+"""Number of leading characters searched for it."""
 
 
-def rendered(template: str, **values: Any) -> str:
-    """Return a page. Every value is escaped, whatever a user called things."""
-    return _environment().get_template(template).render(values)
+def render(template: str, **values: Any) -> str:
+    """Render a template; all values are escaped."""
+    return _create_environment().get_template(template).render(values)
 
 
 def write_page(file: Path, text: str) -> Path:
-    """Write a page, all or nothing; return its path.
+    """Write a page atomically; return its path.
 
     Raises:
-        UsageError: there is a file of another origin, which is not replaced.
-        ResourceError: it cannot be written.
+        UsageError: a file exists there that is not a report.
+        ResourceError: the page cannot be written.
     """
     try:
         if file.exists() and not _is_page(file):
-            raise UsageError(f"{file} exists and is no report", hint="choose another --output")
+            raise UsageError(f"{file} exists and is not a report", hint="choose another --output")
         file.parent.mkdir(parents=True, exist_ok=True)
-        # A file's name may hold bytes that are no text.
+        # File names may contain bytes that are not valid UTF-8.
         replace_text(file, text.encode("utf-8", "replace").decode("utf-8"))
     except OSError as error:
         raise ResourceError(f"{file} cannot be written: {error.strerror or error}") from error
@@ -55,7 +55,7 @@ def _is_page(file: Path) -> bool:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _create_environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cgkit.report"),
         autoescape=True,
@@ -63,24 +63,24 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = _part("page.css"), _part("page.js")
+    style, script = _read_template("page.css"), _read_template("page.js")
     environment.globals |= {
         "style": Markup(style),
         "script": Markup(script),
-        "policy": _policy(style, script),
+        "policy": _build_policy(style, script),
         "version": metadata.version("cgkit"),
         "curves": curves,
     }
-    environment.filters["number"] = number_text
+    environment.filters["number"] = format_number
     return environment
 
 
-def _part(name: str) -> str:
+def _read_template(name: str) -> str:
     return files("cgkit.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
-    """Return a Content-Security-Policy under which nothing is fetched, and only our style and script count."""
+def _build_policy(style: str, script: str) -> str:
+    """Return a Content-Security-Policy that forbids all requests and allows only our own style and script."""
     return (
         f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"

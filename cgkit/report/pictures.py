@@ -1,4 +1,4 @@
-"""The test images over time, small enough to be part of a page."""
+"""Test images over time, small enough to embed in a page."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ from PIL import Image, ImageFile
 from cgkit.errors import CheckpointError
 from cgkit.runs.sample_sheet import Column, Sheet, read_sheet
 
-MOST_ROWS = 8
-"""Test images of each direction that are shown."""
-MOST_BYTES = 3_000_000
-"""How large all pictures of a page may be together, about."""
+MAX_ROWS = 8
+"""The maximum number of test images per direction."""
+MAX_BYTES = 3_000_000
+"""The approximate maximum size of all pictures of a page."""
 CHOICES = ((384, 24), (256, 24), (256, 12), (192, 12), (128, 12), (96, 8), (64, 6))
-"""The longest side of a picture, and how many steps are shown: the first of these that fits is taken."""
+"""Pairs of the longest side of a picture and the number of steps; the first pair that fits is used."""
 SHEET_SIDE = 1120
 """The longest side of a sheet that is shown whole."""
+TITLES = {"truth": "ground truth", "back": "reconstruction"}
+"""The headings of columns that are not named after their role."""
 QUALITY = 92
-"""Of JPEG, with colours as fine as brightness: at 64 pixels a picture is within 37 dB of its original, in 3 kB.
+"""JPEG quality, without chroma subsampling: a picture of 64 pixels has a PSNR of 37 dB at 3 kB.
 
-(WebP without loss takes 7 kB; with loss its colours are half as fine, and no quality comes within 34 dB.)
+(Lossless WebP needs 7 kB; lossy WebP subsamples chroma and does not reach 34 dB at any quality.)
 """
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that is part of the page.
+    """A picture embedded in the page.
 
     Attributes:
-        source: a `data:` URL of it.
+        source: its `data:` URL.
         width: in pixels.
         height: in pixels.
     """
@@ -45,12 +47,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Cell:
-    """One place among the test images, with what stood there over time.
+    """One picture of a row over time.
 
     Attributes:
         role: `source`, `translation`, `truth` or `back`.
-        title: what to call that.
-        pictures: one for every step shown, or a single one where it never changes.
+        title: its heading.
+        pictures: one for every step shown, or a single one if it never changes.
     """
 
     role: str
@@ -59,13 +61,13 @@ class Cell:
 
     @property
     def last(self) -> Picture:
-        """What stands there at the end."""
+        """The picture of the last step."""
         return self.pictures[-1]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A test image with its translation, the truth where it is known, and the way back."""
+    """A test image with its translation, ground truth if known, and reconstruction."""
 
     name: str
     cells: tuple[Cell, ...]
@@ -76,8 +78,8 @@ class Gallery:
     """The test images over time.
 
     Attributes:
-        steps: those that are shown, in order.
-        directions: by direction, the test images; a sheet that cannot be taken apart is the one row of `""`.
+        steps: the steps shown, in order.
+        directions: the test images by direction; a sheet without layout is the only row of direction `""`.
         remarks: what is not shown, and why.
     """
 
@@ -87,68 +89,70 @@ class Gallery:
 
     @property
     def aligned(self) -> bool:
-        """Whether the truth is shown."""
+        """Whether the ground truth is shown."""
         return any(cell.role == "truth" for rows in self.directions.values() for row in rows for cell in row.cells)
 
 
 def gallery(sheets: Mapping[int, Path]) -> Gallery | None:
-    """Return the test images of a run; None where no sheet can be read.
+    """Return the test images of a run; None if no sheet can be read.
 
     Args:
-        sheets: by step, in order.
+        sheets: the sample sheets by step, in order.
     """
     remarks: list[str] = []
-    readable = dict(_read(_spread(list(sheets), CHOICES[0][1]), sheets, remarks))
+    readable = dict(_read_sheets(_pick_evenly(list(sheets), CHOICES[0][1]), sheets, remarks))
     if not readable:
         return None
     newest = readable[max(readable)]
-    alike = {step: sheet for step, sheet in readable.items() if _shape(sheet) == _shape(newest)}
-    if len(alike) < len(readable):
-        remarks.append(f"{len(readable) - len(alike)} earlier sheets have another layout and are not shown.")
-    made = _fitting(alike) if isinstance(newest, Sheet) else _whole(alike)
-    if len(made.steps) < len(sheets):
-        remarks.append(f"{len(made.steps)} of {len(sheets)} sheets are shown.")
-    if isinstance(newest, Sheet) and newest.rows > MOST_ROWS:
-        remarks.append(f"{MOST_ROWS} test images of each direction are shown; the sheets have more.")
-    return replace(made, remarks=tuple(remarks))
+    compatible = {
+        step: sheet for step, sheet in readable.items() if _describe_layout(sheet) == _describe_layout(newest)
+    }
+    if len(compatible) < len(readable):
+        remarks.append(f"Not shown: {len(readable) - len(compatible)} earlier sheets with a different layout.")
+    shown = _fit_gallery(compatible) if isinstance(newest, Sheet) else _show_whole_sheets(compatible)
+    if len(shown.steps) < len(sheets):
+        remarks.append(f"{len(shown.steps)} of {len(sheets)} sample sheets are shown.")
+    if isinstance(newest, Sheet) and newest.rows > MAX_ROWS:
+        remarks.append(f"{MAX_ROWS} test images per direction are shown; the sheets in samples/ have more.")
+    return replace(shown, remarks=tuple(remarks))
 
 
 def picture(image: Image.Image, side: int) -> Picture:
-    """Return a picture whose longest side is no longer than `side`."""
-    image = _at_most(image, side)
+    """Encode an image as a picture whose longest side is at most `side`."""
+    image = _shrink(image, side)
     encoded = io.BytesIO()
-    # Tables of its own make a small picture a quarter smaller, and a large one hardly. Pillow must hold such a picture
-    # whole, in MAXBLOCK bytes or in one for each pixel; noise takes two, and would be an error.
-    own_tables = 3 * image.width * image.height <= ImageFile.MAXBLOCK
-    image.save(encoded, format="JPEG", quality=QUALITY, subsampling=0, optimize=own_tables)
+    # Optimised Huffman tables make small pictures a quarter smaller, but hardly help large ones. Pillow buffers such
+    # output in MAXBLOCK bytes or in one byte per pixel; noise takes two bytes per pixel and would raise an error.
+    optimize = 3 * image.width * image.height <= ImageFile.MAXBLOCK
+    image.save(encoded, format="JPEG", quality=QUALITY, subsampling=0, optimize=optimize)
     text = base64.b64encode(encoded.getvalue()).decode()
     return Picture(f"data:image/jpeg;base64,{text}", *image.size)
 
 
-def _read(
+def _read_sheets(
     steps: Sequence[int], sheets: Mapping[int, Path], remarks: list[str]
 ) -> Iterator[tuple[int, Sheet | Image.Image]]:
     for step in steps:
         try:
-            yield step, _reduced(read_sheet(sheets[step]))
+            yield step, _shrink_sheet(read_sheet(sheets[step]))
         except CheckpointError as error:
             remarks.append(str(error))
 
 
-def _reduced(sheet: Sheet | Image.Image) -> Sheet | Image.Image:
-    """Return no more than may be shown of a sheet: two dozen of large images would fill the memory."""
+def _shrink_sheet(sheet: Sheet | Image.Image) -> Sheet | Image.Image:
+    """Drop the part of a sheet that is never shown; dozens of full-size sheets would exhaust memory."""
     if isinstance(sheet, Image.Image):
-        return _at_most(sheet, SHEET_SIDE)
+        return _shrink(sheet, SHEET_SIDE)
     columns = tuple(
-        # One row more than is shown tells that there are more.
-        replace(column, pictures=tuple(_at_most(image, CHOICES[0][0]) for image in column.pictures[: MOST_ROWS + 1]))
+        # One extra row signals that there are more.
+        replace(column, pictures=tuple(_shrink(image, CHOICES[0][0]) for image in column.pictures[: MAX_ROWS + 1]))
         for column in sheet.columns
     )
     return replace(sheet, columns=columns)
 
 
-def _at_most(image: Image.Image, side: int) -> Image.Image:
-    """Return an image whose longest side is no longer than `side`."""
+def _shrink(image: Image.Image, side: int) -> Image.Image:
+    """Return the image, scaled down if its longest side exceeds `side`."""
     if max(image.size) <= side:
         return image
     smaller = image.copy()
@@ -156,60 +160,61 @@ def _at_most(image: Image.Image, side: int) -> Image.Image:
     return smaller
 
 
-def _spread(steps: Sequence[int], most: int) -> list[int]:
-    """Return at most so many of the steps, evenly spread, the first and the last among them."""
-    if len(steps) <= most:
+def _pick_evenly(steps: Sequence[int], limit: int) -> list[int]:
+    """Return at most `limit` steps, evenly spaced, including the first and the last."""
+    if len(steps) <= limit:
         return list(steps)
-    return [steps[round(place * (len(steps) - 1) / (most - 1))] for place in range(most)]
+    return [steps[round(index * (len(steps) - 1) / (limit - 1))] for index in range(limit)]
 
 
-def _shape(sheet: Sheet | Image.Image) -> object:
+def _describe_layout(sheet: Sheet | Image.Image) -> object:
     if not isinstance(sheet, Sheet):
         return None
     kinds = tuple((column.direction, column.role, len(column.pictures)) for column in sheet.columns)
     return kinds, sheet.images, sheet.columns[0].pictures[0].size
 
 
-def _whole(sheets: Mapping[int, Sheet | Image.Image]) -> Gallery:
+def _show_whole_sheets(sheets: Mapping[int, Sheet | Image.Image]) -> Gallery:
     known = {step: sheet for step, sheet in sheets.items() if isinstance(sheet, Image.Image)}
     newest = len(picture(known[max(known)], SHEET_SIDE).source)
-    shown = _spread(list(known), max(2, min(CHOICES[0][1], MOST_BYTES // newest)))
-    cell = Cell("sheet", "all test images", tuple(picture(known[step], SHEET_SIDE) for step in shown))
-    return Gallery(tuple(shown), {"": (Row("", (cell,)),)})
+    steps = _pick_evenly(list(known), max(2, min(CHOICES[0][1], MAX_BYTES // newest)))
+    cell = Cell("sheet", "all test images", tuple(picture(known[step], SHEET_SIDE) for step in steps))
+    return Gallery(tuple(steps), {"": (Row("", (cell,)),)})
 
 
-def _fitting(sheets: Mapping[int, Sheet | Image.Image]) -> Gallery:
-    """Return as many steps in as large pictures as fit; the first and the last sheet tell how large the others are."""
+def _fit_gallery(sheets: Mapping[int, Sheet | Image.Image]) -> Gallery:
+    """Return the gallery for the first of `CHOICES` that fits, as estimated from the first and the last sheet."""
     known = {step: sheet for step, sheet in sheets.items() if isinstance(sheet, Sheet)}
-    ends = {step: known[step] for step in _spread(list(known), 2)}
-    for side, most in CHOICES:
-        shown = _spread(list(known), most)
-        if _size(_made(ends, side)) * len(shown) / len(ends) <= MOST_BYTES:
+    ends = {step: known[step] for step in _pick_evenly(list(known), 2)}
+    for side, limit in CHOICES:
+        steps = _pick_evenly(list(known), limit)
+        if _count_bytes(_build_gallery(ends, side)) * len(steps) / len(ends) <= MAX_BYTES:
             break
-    return _made({step: known[step] for step in shown}, side)
+    return _build_gallery({step: known[step] for step in steps}, side)
 
 
-def _made(sheets: Mapping[int, Sheet], side: int) -> Gallery:
+def _build_gallery(sheets: Mapping[int, Sheet], side: int) -> Gallery:
     columns = list(zip(*(sheet.columns for sheet in sheets.values()), strict=True))
     directions: dict[str, tuple[Row, ...]] = {}
     for direction in dict.fromkeys(column.direction for column, *_ in columns):
-        own = [over_time for over_time in columns if over_time[0].direction == direction]
+        own = [versions for versions in columns if versions[0].direction == direction]
         names = list(sheets.values())[-1].names.get(direction[0], ())
-        rows = min(MOST_ROWS, *(len(column.pictures) for column in (over_time[0] for over_time in own)))
+        rows = min(MAX_ROWS, *(len(versions[0].pictures) for versions in own))
         directions[direction] = tuple(
-            Row(names[row] if row < len(names) else "", tuple(_cell(over_time, row, side) for over_time in own))
+            Row(names[row] if row < len(names) else "", tuple(_build_cell(versions, row, side) for versions in own))
             for row in range(rows)
         )
     return Gallery(tuple(sheets), directions)
 
 
-def _cell(over_time: Sequence[Column], row: int, side: int) -> Cell:
-    column = over_time[-1]
+def _build_cell(versions: Sequence[Column], row: int, side: int) -> Cell:
+    column = versions[-1]
     changes = column.role in ("translation", "back")
-    shown = over_time if changes else over_time[-1:]
-    return Cell(column.role, column.title, tuple(picture(one.pictures[row], side) for one in shown))
+    shown = versions if changes else versions[-1:]
+    title = TITLES.get(column.role, column.role)
+    return Cell(column.role, title, tuple(picture(version.pictures[row], side) for version in shown))
 
 
-def _size(made: Gallery) -> int:
-    cells = [cell for rows in made.directions.values() for row in rows for cell in row.cells]
-    return sum(len(one.source) for cell in cells for one in cell.pictures)
+def _count_bytes(shown: Gallery) -> int:
+    cells = [cell for rows in shown.directions.values() for row in rows for cell in row.cells]
+    return sum(len(version.source) for cell in cells for version in cell.pictures)

@@ -1,4 +1,4 @@
-"""The plugin that writes the report of a run: now and then while it trains, and once at its end."""
+"""The plugin that writes the report of a run, periodically during training and once at the end."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from cgkit.contracts import RunView
 from cgkit.hookspecs import hookimpl
 
 FIRST_AFTER = 60.0
-"""Seconds before the first report of a run that is still training."""
+"""Seconds of training before the first report."""
 SHARE = 0.02
-"""The share of a run's time that reports may take before its end."""
+"""The maximum share of training time that reports may take."""
 
 
 class ReportWriter:
-    """Writes `report.html`. Like any plugin, it is set aside with a warning if it fails."""
+    """Writes `report.html`; like any plugin, it is disabled with a warning if it fails."""
 
     def __init__(self) -> None:
         self._next: WeakKeyDictionary[RunView, float] = WeakKeyDictionary()
 
     @hookimpl
     def cgkit_run_started(self, run: RunView) -> None:
-        """Start the clock."""
+        """Schedule the first report."""
         self._next[run] = time.monotonic() + FIRST_AFTER
 
     @hookimpl
     def cgkit_checkpoint_saved(self, run: RunView, step: int, folder: Path) -> None:
-        """Write the report of an unfinished run, unless that would take more than its share of the time."""
-        begun = time.monotonic()
-        if begun >= self._next.get(run, begun):
+        """Write an intermediate report, unless reports would exceed their share of the time."""
+        started = time.monotonic()
+        if started >= self._next.get(run, started):
             self._write(run)
             ended = time.monotonic()
-            self._next[run] = ended + (ended - begun) / SHARE
+            self._next[run] = ended + (ended - started) / SHARE
 
     @hookimpl(trylast=True)
     def cgkit_run_finished(self, run: RunView, error: BaseException | None) -> None:
-        """Write the final report, after other plugins have added to the run folder."""
+        """Write the final report, after all other plugins have written to the run folder."""
         self._write(run)
 
     def _write(self, run: RunView) -> None:
-        from cgkit.report.report import write_report  # imported here so that loading the plugin costs nothing
+        from cgkit.report.report import write_report  # imported late to keep start-up fast
 
         write_report(run.folder.path, plugins=run.plugins)
 
 
 report_writer = ReportWriter()
-"""What the entry point names."""
+"""The object that the entry point refers to."""

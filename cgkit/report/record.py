@@ -1,4 +1,4 @@
-"""What a run folder tells, read with patience: whatever is missing or damaged is said in its place."""
+"""Reading a run folder for a report; missing or damaged files become problems, not errors."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from cgkit.runs.folder import RunFolder
 
 HISTORY = "metrics.jsonl"
 LARGEST = 1e30
-"""A number beyond this says no more than that something went wrong, and no axis should have to hold it."""
+"""Numbers beyond this are treated as not finite, so that axes need not cover them."""
 LAST = 10**12
-"""No step is beyond this."""
+"""The largest valid step."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Record:
-    """A run as its folder tells it.
+    """The content of a run folder; parts that cannot be read are empty.
 
     Attributes:
         folder: the run folder.
-        status: `status.json`; empty where it cannot be had, as all that follow.
+        status: the content of `status.json`.
         written: the spec as the user wrote it.
         spec: the resolved spec.
-        environment: what the run was made with.
-        history: by name, the numbers that were recorded, by step; None is one that was not finite.
-        evaluation: what was measured at the end.
-        notes: on the health of the training, in order.
-        sheets: the sheets of test images, by step.
-        problems: what is missing or damaged, by the file's name.
+        environment: the content of `environment.json`.
+        history: recorded values by name and step; None for a value that was not finite.
+        evaluation: the scores.
+        notes: the health notes, in order.
+        sheets: the sample sheets by step.
+        problems: descriptions of missing or damaged files, by file name.
     """
 
     folder: Path
@@ -55,38 +55,38 @@ class Record:
 
     @property
     def name(self) -> str:
-        """What the run is called."""
+        """The name of the run."""
         return str(self.spec.get("name") or self.folder.resolve().name)
 
 
 def read_record(path: Path) -> Record:
-    """Read what there is in a run folder.
+    """Read a run folder.
 
     Raises:
-        CheckpointError: the folder holds nothing that a run writes.
+        CheckpointError: it contains no files of a run.
     """
     folder, problems = RunFolder(path), dict[str, str]()
 
-    def told(name: str, read: Callable[[], T | None], nothing: T) -> T:
+    def read_or_note(name: str, read: Callable[[], T | None], default: T) -> T:
         try:
             value = read()
         except (CgkitError, OSError, ValueError) as error:
             problems[name] = str(error)
-            return nothing
+            return default
         if not value:
-            problems[name] = f"There is no {name} in this run folder."
-        return value or nothing
+            problems[name] = f"No {name} in this run folder."
+        return value or default
 
     record = Record(
         path,
-        told("status.json", folder.status, {}),
-        told("spec.toml", lambda: _text(path / "spec.toml"), ""),
-        told("spec.resolved.json", folder.remembered_spec, {}),
-        told("environment.json", folder.environment, {}),
-        told(HISTORY, lambda: _history(path / HISTORY), {}),
-        told(EVALUATION, lambda: _evaluation(path), None),
-        tuple(filter(_is_note, read_notes(path))),
-        told("samples", folder.samples, {}),
+        read_or_note("status.json", folder.status, {}),
+        read_or_note("spec.toml", lambda: _read_text(path / "spec.toml"), ""),
+        read_or_note("spec.resolved.json", folder.remembered_spec, {}),
+        read_or_note("environment.json", folder.environment, {}),
+        read_or_note(HISTORY, lambda: _read_history(path / HISTORY), {}),
+        read_or_note(EVALUATION, lambda: _read_evaluation(path), None),
+        tuple(filter(_is_valid_note, read_notes(path))),
+        read_or_note("samples", folder.samples, {}),
         problems,
     )
     if not any((record.status, record.written, record.spec, record.history, record.sheets)):
@@ -95,19 +95,19 @@ def read_record(path: Path) -> Record:
 
 
 def number_or_none(value: Any) -> float | None:
-    """Return a number that can be drawn; None for everything else."""
+    """Return a value as a number that can be plotted; None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if abs(value) <= LARGEST else None
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a file of JSON lines; a torn or damaged line is passed over."""
-    for line in _text(file).splitlines():
+def _read_lines(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON Lines file; invalid lines are skipped."""
+    for line in _read_text(file).splitlines():
         try:
             values = json.loads(line)
         except (ValueError, RecursionError):
@@ -116,32 +116,32 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
             yield values
 
 
-def _history(file: Path) -> dict[str, dict[int, float | None]]:
+def _read_history(file: Path) -> dict[str, dict[int, float | None]]:
     history: dict[str, dict[int, float | None]] = {}
-    for values in _lines(file):
+    for values in _read_lines(file):
         step = values.pop("step")
         for name, value in values.items():
-            # A step that comes again was done again.
+            # A step recorded twice was repeated after a resume; the last record counts.
             history.setdefault(name, {})[step] = number_or_none(value)
     return {name: dict(sorted(values.items())) for name, values in history.items()}
 
 
-def _is_note(note: Note) -> bool:
+def _is_valid_note(note: Note) -> bool:
     texts = (note.rule, note.direction or "", note.message, note.advice)
     return type(note.step) is int and all(isinstance(text, str) for text in texts)
 
 
-def _evaluation(path: Path) -> Evaluation | None:
+def _read_evaluation(path: Path) -> Evaluation | None:
     evaluation = read_evaluation(path)
-    if evaluation is not None and not all(map(_is_sound, evaluation.numbers)):
-        raise CheckpointError(f"{path / EVALUATION} is damaged", hint="write it again: cgkit evaluate")
+    if evaluation is not None and not all(map(_is_valid_number, evaluation.numbers)):
+        raise CheckpointError(f"{path / EVALUATION} is damaged", hint="recreate it with cgkit evaluate")
     return evaluation
 
 
-def _is_sound(number: Number) -> bool:
+def _is_valid_number(number: Number) -> bool:
     interval = number.interval
     numbers = [number.value, *(interval or ())]
-    numbers += [bound for bound in (number.real, number.untranslated) if bound is not None]
+    numbers += [value for value in (number.real, number.untranslated) if value is not None]
     return (
         isinstance(number.name, str)
         and isinstance(number.direction, str)

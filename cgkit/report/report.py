@@ -1,4 +1,4 @@
-"""The page of one run: what `cgkit report` writes."""
+"""The report page of one run, as written by `cgkit report`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cgkit.plugins import Plugins, load_plugins
 from cgkit.report.curves import charts_of
 from cgkit.report.facts import facts_of, state_of, summaries_of
 from cgkit.report.gauges import scales_of
-from cgkit.report.page import rendered, write_page
+from cgkit.report.page import render, write_page
 from cgkit.report.pictures import Gallery, gallery
 from cgkit.report.record import HISTORY, Record, read_record
 from cgkit.report.reproduction import reproduction
@@ -20,28 +20,28 @@ FILE = "report.html"
 
 
 def write_report(run: Path | str, *, output: Path | None = None, plugins: Plugins | None = None) -> Path:
-    """Write the page of a run, whatever of the run there is; return the page's path.
+    """Write the report of a run, which may be incomplete; return its path.
 
     Args:
         run: the run folder.
-        output: the page; by default `report.html` in the run folder.
-        plugins: the loaded plugins, which say what metrics mean; by default all that are installed.
+        output: the file to write; by default `report.html` in the run folder.
+        plugins: the loaded plugins, which describe the metrics; by default all installed ones.
 
     Raises:
-        CheckpointError: it is no run folder.
-        UsageError: the page would replace a file of another origin.
+        CheckpointError: `run` is not a run folder.
+        UsageError: `output` exists and is not a report.
         ResourceError: the page cannot be written.
     """
     record = read_record(Path(run))
-    return write_page(output or record.folder / FILE, report_text(record, plugins or load_plugins()))
+    return write_page(output or record.folder / FILE, render_report(record, plugins or load_plugins()))
 
 
-def report_text(record: Record, plugins: Plugins) -> str:
-    """Return the page of a run."""
+def render_report(record: Record, plugins: Plugins) -> str:
+    """Return the report page as HTML."""
     shown = gallery(record.sheets)
     numbers = record.evaluation.numbers if record.evaluation is not None else ()
-    metrics = {number.name for number in numbers} | set(_names(record.spec.get("metric")))
-    return rendered(
+    metrics = {number.name for number in numbers} | set(_list_names(record.spec.get("metric")))
+    return render(
         "report.html",
         record=record,
         state=state_of(record),
@@ -51,8 +51,8 @@ def report_text(record: Record, plugins: Plugins) -> str:
         charts=charts_of(record.history, metrics),
         scales=scales_of(numbers),
         summaries=summaries_of(metrics, plugins),
-        notes=_gathered(record.notes),
-        environment=_flat(record.environment),
+        notes=_group_notes(record.notes),
+        environment=_flatten(record.environment),
         reproduction=reproduction(record),
         missing=record.problems,
         HISTORY=HISTORY,
@@ -60,7 +60,7 @@ def report_text(record: Record, plugins: Plugins) -> str:
 
 
 def gallery_data(shown: Gallery | None) -> dict[str, Any]:
-    """Return what the slider changes, as JSON values: the sources of every picture but the last ones, by cell."""
+    """Return the data of the step slider as JSON values: by cell, the URLs of all pictures but the last one."""
     if shown is None:
         return {"steps": [], "cells": {}}
     cells = {
@@ -73,27 +73,27 @@ def gallery_data(shown: Gallery | None) -> dict[str, Any]:
     return {"steps": shown.steps, "cells": cells}
 
 
-def _gathered(notes: tuple[Note, ...]) -> list[dict[str, Any]]:
-    """Return the notes; what one rule repeats is told once, with the steps at which it was seen."""
-    gathered: dict[tuple[str, str | None], dict[str, Any]] = {}
+def _group_notes(notes: tuple[Note, ...]) -> list[dict[str, Any]]:
+    """Group notes by rule and direction; return the last note of each group with all its steps."""
+    groups: dict[tuple[str, str | None], dict[str, Any]] = {}
     for note in notes:
-        entry = gathered.setdefault((note.rule, note.direction), {"note": note, "steps": []})
+        entry = groups.setdefault((note.rule, note.direction), {"note": note, "steps": []})
         entry["note"] = note
         entry["steps"].append(note.step)
-    return list(gathered.values())
+    return list(groups.values())
 
 
-def _names(uses: Any) -> list[str]:
+def _list_names(uses: Any) -> list[str]:
     listed = uses if isinstance(uses, list) else []
     return [str(use["name"]) for use in listed if isinstance(use, Mapping) and "name" in use]
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return values, and those in tables among them, as text."""
-    flat = {}
+def _flatten(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return values as text, nested tables on one line."""
+    texts = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            flat[name] = ", ".join(f"{key} {inner}" for key, inner in value.items()) or "none"
+            texts[name] = ", ".join(f"{key} {inner}" for key, inner in value.items()) or "none"
         else:
-            flat[name] = str(value)
-    return flat
+            texts[name] = str(value)
+    return texts

@@ -43,7 +43,7 @@ def test_invalid_arguments_are_reported_and_no_file_is_overwritten(cgkit: Cli, t
     for output in (letter, tmp_path):
         result = cgkit("report", tmp_path / "run", "--output", output)
         assert result.code == 2
-        assert "is no report" in result.err
+        assert "is not a report" in result.err
     assert letter.read_text() == "Dear reader"
     result = cgkit("report", tmp_path / "run", "--output", letter / "page.html")
     assert result.code == 7

@@ -1,4 +1,4 @@
-"""Every metric that comes with the toolkit puts known translations where they belong, on real pictures."""
+"""Every built-in metric gives known translations their expected scores, on realistic pictures."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from cgkit.images.pixels import PixelFormat
 
 SIZE = (32, 32)
 COUNT = 6
-OF_IMAGES = {"psnr": Psnr(), "ssim": Ssim(), "l1": MeanAbsoluteError(), "perceptual": PerceptualDistance()}
-OF_SETS = {"kid": KernelDistance(), "fid": FrechetDistance()}
-ALL = {**OF_IMAGES, **OF_SETS, "source-similarity": SourceSimilarity()}
+IMAGE_METRICS = {"psnr": Psnr(), "ssim": Ssim(), "l1": MeanAbsoluteError(), "perceptual": PerceptualDistance()}
+SET_METRICS = {"kid": KernelDistance(), "fid": FrechetDistance()}
+METRICS = {**IMAGE_METRICS, **SET_METRICS, "source-similarity": SourceSimilarity()}
 
 Table = dict[tuple[str, str], Number]
 
@@ -40,9 +40,9 @@ def scoring() -> Scoring:
     return Scoring(images, 0, lambda message: None)
 
 
-def measured(scoring: Scoring, a2b: Translate, b2a: Translate, names: Iterable[str] = ALL) -> Table:
-    metrics = [Measured(name, ALL[name], {}) for name in names]
-    return {(one.name, one.direction): one for one in scoring.scores({"a2b": a2b, "b2a": b2a}, metrics)}
+def measured(scoring: Scoring, a2b: Translate, b2a: Translate, names: Iterable[str] = METRICS) -> Table:
+    metrics = [Measured(name, METRICS[name], {}) for name in names]
+    return {(number.name, number.direction): number for number in scoring.scores({"a2b": a2b, "b2a": b2a}, metrics)}
 
 
 def identity(images: Tensor) -> Tensor:
@@ -55,42 +55,42 @@ def untranslated(scoring: Scoring) -> Table:
 
 
 @pytest.fixture(scope="module")
-def truth(scoring: Scoring) -> Table:
-    """What a translation that knows the truth would score."""
+def ground_truth(scoring: Scoring) -> Table:
+    """The scores of translations that equal the ground truth."""
     test_a, test_b = (scoring._images.of("test", side)[:COUNT] for side in "ab")
     return measured(scoring, lambda images: test_b[: len(images)], lambda images: test_a[: len(images)])
 
 
-def test_doing_nothing_scores_the_ceiling(untranslated: Table) -> None:
+def test_untranslated_images_score_the_untranslated_baseline(untranslated: Table) -> None:
     for (name, _), number in untranslated.items():
-        if name in (*OF_IMAGES, *OF_SETS):
+        if name in (*IMAGE_METRICS, *SET_METRICS):
             assert number.value == pytest.approx(number.untranslated, abs=1e-6)
 
 
-def test_a_copy_is_wholly_similar_and_the_truth_is_not(untranslated: Table, truth: Table) -> None:
-    for way in ("a2b", "b2a"):
-        assert untranslated["source-similarity", way].value == pytest.approx(1)
-        known = truth["source-similarity", way]
-        assert known.value == pytest.approx(known.untranslated, abs=1e-6)
-        assert known.value < 0.9
+def test_copies_have_source_similarity_one_and_ground_truth_less(untranslated: Table, ground_truth: Table) -> None:
+    for direction in ("a2b", "b2a"):
+        assert untranslated["source-similarity", direction].value == pytest.approx(1)
+        number = ground_truth["source-similarity", direction]
+        assert number.value == pytest.approx(number.real, abs=1e-6)
+        assert number.value < 0.9
 
 
-def test_the_truth_scores_better_than_the_floor_and_doing_nothing(truth: Table) -> None:
-    for (name, _), number in truth.items():
-        if name in OF_SETS:
+def test_the_ground_truth_scores_better_than_both_baselines(ground_truth: Table) -> None:
+    for (name, _), number in ground_truth.items():
+        if name in SET_METRICS:
             assert number.value < number.real < number.untranslated
-        elif name in OF_IMAGES:
+        elif name in IMAGE_METRICS:
             better = (
                 number.value > number.untranslated if number.better == "higher" else number.value < number.untranslated
             )
             assert better
-    assert truth["psnr", "a2b"].value == 100
-    assert truth["ssim", "b2a"].value == pytest.approx(1)
+    assert ground_truth["psnr", "a2b"].value == 100
+    assert ground_truth["ssim", "b2a"].value == pytest.approx(1)
 
 
-def test_half_the_way_to_the_truth_lies_between(scoring: Scoring, truth: Table, untranslated: Table) -> None:
+def test_blends_score_between_sources_and_targets(scoring: Scoring, ground_truth: Table, untranslated: Table) -> None:
     test_a, test_b = (scoring._images.of("test", side)[:COUNT] for side in "ab")
-    ways = (lambda images: (images + test_b) / 2, lambda images: (images + test_a) / 2)
-    for key, number in measured(scoring, *ways, names=OF_IMAGES).items():
-        ends = sorted((truth[key].value, untranslated[key].value))
+    blends = (lambda images: (images + test_b) / 2, lambda images: (images + test_a) / 2)
+    for key, number in measured(scoring, *blends, names=IMAGE_METRICS).items():
+        ends = sorted((ground_truth[key].value, untranslated[key].value))
         assert ends[0] < number.value < ends[1]

@@ -8,27 +8,27 @@ from cgkit.components.sources.folder import ImageFiles
 from cgkit.components.sources.seasons import Seasons
 from cgkit.health.data import duplicates, starved
 from cgkit.spec import Spec
-from tests.health.test_watch import KNOWN
+from tests.health.test_watch import RUN
 
 
 def files(folder: Path) -> ImageFiles:
     return ImageFiles.of(folder, recursive=True)
 
 
-def test_only_domains_whose_images_are_shown_far_too_often_are_starved() -> None:
+def test_only_domains_whose_images_are_shown_too_often_are_data_starved() -> None:
     spec = Spec.model_validate({"train": {"batch": 4, "accumulate": 2}})
-    known = replace(KNOWN, spec=spec, steps=1000, images=(7, 8))
-    (note,) = starved(known)
+    circumstances = replace(RUN, spec=spec, steps=1000, images=(7, 8))
+    (note,) = starved(circumstances)
     assert "7 training images of domain a is shown 1143 times" in note.message
     assert "train.steps = 875" in note.advice
-    assert starved(replace(known, augmented=True)) == []
+    assert starved(replace(circumstances, augmented=True)) == []
 
 
-def test_the_published_recipe_is_not_starved() -> None:
-    assert starved(replace(KNOWN, steps=200 * 400, images=(400, 400))) == []
+def test_the_published_recipe_is_not_data_starved() -> None:
+    assert starved(replace(RUN, steps=200 * 400, images=(400, 400))) == []
 
 
-def test_files_of_both_domains_are_found_whatever_they_are_called(image_folder: Callable[..., Path]) -> None:
+def test_identical_files_in_both_domains_are_found_under_any_name(image_folder: Callable[..., Path]) -> None:
     a, b = files(image_folder("a", 6)), files(image_folder("b", 6))
     assert duplicates((a, b), (a, b)) == []
     for number in range(4):
@@ -38,14 +38,14 @@ def test_files_of_both_domains_are_found_whatever_they_are_called(image_folder: 
     assert "other-0.png, other-1.png, other-2.png and 1 more are in both domains" in note.message
 
 
-def test_a_training_image_that_is_tested_on_is_found(image_folder: Callable[..., Path]) -> None:
+def test_a_training_image_among_the_test_images_is_found(image_folder: Callable[..., Path]) -> None:
     train = files(image_folder("a")), files(image_folder("b"))
     test_a, test_b = image_folder("test_a"), image_folder("test_b")
     (test_b / "leaked.png").write_bytes((train[1].folder / "image-2.png").read_bytes())
     (note,) = duplicates(train, (files(test_a), files(test_b)))
-    assert "leaked.png is among the training and the test images of domain b" in note.message
+    assert "leaked.png is among both the training and the test images of domain b" in note.message
 
 
-def test_generated_images_have_no_files_to_compare() -> None:
+def test_rendered_images_have_no_files_to_compare() -> None:
     source = Seasons((16, 16), train=3, test=3)
     assert duplicates(source.train(), source.test()) == []

@@ -16,12 +16,12 @@ NOISE = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 -
 FLAT = torch.full((1, 3, 8, 8), 0.3)
 
 
-def test_flat_images_are_counted_and_said_once() -> None:
+def test_flat_images_are_counted_and_noted_once() -> None:
     contrasts = Contrasts()
     contrasts.take("a", NOISE, ("1", "2", "3", "4"))
     for _ in range(2):
         contrasts.take("a", torch.cat([NOISE[:1], FLAT]), ("1", "sky"))
-    assert contrasts.see(10) == []  # two may be an accident
+    assert contrasts.see(10) == []  # two may be accidents
     contrasts.take("a", FLAT, ("fog",))
     (note,) = contrasts.see(20)
     assert (note.step, note.rule) == (20, "near-constant-images")
@@ -29,7 +29,7 @@ def test_flat_images_are_counted_and_said_once() -> None:
     assert contrasts.see(30) == []
 
 
-def test_few_flat_images_among_many_are_no_fault() -> None:
+def test_a_small_share_of_flat_images_is_not_noted() -> None:
     contrasts = Contrasts()
     for _ in range(100):
         contrasts.take("b", NOISE, ("1", "2", "3", "4"))
@@ -40,7 +40,7 @@ def test_few_flat_images_among_many_are_no_fault() -> None:
     assert len(contrasts.see(101)) == 1
 
 
-def test_what_was_counted_is_known_again() -> None:
+def test_counts_are_restored_from_a_checkpoint() -> None:
     first, second = Contrasts(), Contrasts()
     first.take("a", FLAT.expand(2, -1, -1, -1), ("sky", "fog"))
     second.load(json.loads(json.dumps(first.state())))
@@ -49,7 +49,7 @@ def test_what_was_counted_is_known_again() -> None:
     assert first.see(5) == second.see(5) != []
 
 
-def test_files_are_looked_at_beforehand(image_folder: Callable[..., Path]) -> None:
+def test_flat_files_are_found_before_training(image_folder: Callable[..., Path]) -> None:
     folder = image_folder("a", 5)
     preparation = Preparation((16, 16))
     assert flat_images("a", ImageFiles.of(folder, True), PixelFormat(3), preparation) is None

@@ -14,25 +14,25 @@ def pictures(count: int = 4, channels: int = 3, size: int = 40) -> torch.Tensor:
     return torch.nn.functional.interpolate(coarse, (size, size), mode="bicubic").clamp(0, 1)
 
 
-def test_luminance_of_a_negative_is_opposed_whatever_its_contrast() -> None:
+def test_negatives_have_luminance_correlation_minus_one_at_any_contrast() -> None:
     images = pictures()
     assert measuring.luminance_agreement(images, images) == pytest.approx(1, abs=1e-5)
     assert measuring.luminance_agreement(images, 0.6 - images / 2) == pytest.approx(-1, abs=1e-5)
     assert abs(measuring.luminance_agreement(images, torch.full_like(images, 0.3))) < 0.01
 
 
-def test_luminance_is_compared_across_channel_counts() -> None:
+def test_luminance_can_be_compared_across_channel_counts() -> None:
     grey = pictures(channels=1)
     assert measuring.luminance_agreement(grey, grey.expand(-1, 3, -1, -1)) == pytest.approx(1, abs=1e-4)
     assert measuring.luminance_agreement(grey, grey.expand(-1, 5, -1, -1)) == pytest.approx(1, abs=1e-4)
 
 
-def test_one_image_over_and_over_has_no_diversity() -> None:
+def test_a_repeated_image_has_no_diversity() -> None:
     assert measuring.diversity(pictures()) > 0.1
     assert measuring.diversity(pictures(1).expand(4, -1, -1, -1)) == 0
 
 
-def test_change_is_measured_in_the_distance_between_the_domains() -> None:
+def test_change_is_relative_to_the_distance_between_the_domains() -> None:
     sources, targets = torch.full((3, 3, 8, 8), 0.2), torch.full((3, 3, 8, 8), 0.6)
     assert measuring.change(sources, sources, targets) == 0
     assert measuring.change(sources, sources + 0.1, targets) == pytest.approx(0.25)
@@ -40,25 +40,25 @@ def test_change_is_measured_in_the_distance_between_the_domains() -> None:
 
 
 @given(st.lists(st.sampled_from([-2.0, 0.0, 1.0, 5.0]), min_size=1), st.lists(st.sampled_from([0.0, 1.0]), min_size=1))
-def test_separation_is_the_share_of_pairs_in_order(upper: list[float], lower: list[float]) -> None:
+def test_separation_is_the_share_of_correctly_ordered_pairs(upper: list[float], lower: list[float]) -> None:
     pairs = [1.0 if high > low else 0.5 if high == low else 0.0 for high in upper for low in lower]
-    found = measuring.separation([torch.tensor(upper)], [torch.tensor(lower)])
-    assert found == pytest.approx(sum(pairs) / len(pairs))
+    separation = measuring.separation([torch.tensor(upper)], [torch.tensor(lower)])
+    assert separation == pytest.approx(sum(pairs) / len(pairs))
 
 
-def test_separation_is_the_mean_of_the_scales() -> None:
+def test_separation_is_averaged_over_scales() -> None:
     ones, zeros = torch.ones(2, 1, 3, 3), torch.zeros(5, 1, 3, 3)
     assert measuring.separation([ones, ones[..., :1]], [zeros, 2 * ones]) == 0.5
 
 
-def test_overfitting_is_none_among_training_images_and_whole_among_made_ones() -> None:
-    train, made = torch.tensor([0.9, 1.1]), torch.tensor([-1.0, 0.0])
-    assert measuring.overfitting(train, train, made) == 0
-    assert measuring.overfitting(train, made, made) == pytest.approx(1)
-    assert measuring.overfitting(made, train, train) == 0  # a discriminator that has learned nothing yet
+def test_overfitting_is_zero_at_training_images_and_one_at_generated_images() -> None:
+    train, generated = torch.tensor([0.9, 1.1]), torch.tensor([-1.0, 0.0])
+    assert measuring.overfitting(train, train, generated) == 0
+    assert measuring.overfitting(train, generated, generated) == pytest.approx(1)
+    assert measuring.overfitting(generated, train, train) == 0  # an untrained discriminator
 
 
-def test_contrast_is_that_of_places_not_of_channels() -> None:
+def test_contrast_is_measured_over_pixels_not_over_channels() -> None:
     flat = torch.tensor([0.0, 0.5, 1.0]).view(1, 3, 1, 1).expand(1, 3, 16, 16)
     assert measuring.contrast(torch.cat([flat, flat + 0.001 * torch.rand(1, 3, 16, 16)])).max() < measuring.FLAT
     assert measuring.contrast(pictures()).min() > measuring.FLAT

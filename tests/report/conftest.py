@@ -1,4 +1,4 @@
-"""Runs to report of, and a browser to look at the pages with."""
+"""Run folders to report on, and a browser to view the pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLAGS = (
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that went to its end, with a sheet at every step and scores at every second one."""
+    """The folder of a finished run, with samples at every step and scores at every second step."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("reported")
     (folder / "spec.toml").write_text(TINY)
@@ -33,7 +33,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run_folder(finished: Path, tmp_path: Path) -> Path:
-    """A copy of it, to do anything to."""
+    """A copy of the finished run that tests may modify."""
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
@@ -44,7 +44,7 @@ def change(file: Path, **values: Any) -> None:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Chromium without a window, which tells of every request and of everything that its console says."""
+    """Headless Chromium that logs all requests and console messages."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     program = next(filter(None, map(shutil.which, BROWSER)), None)
     driver = shutil.which("chromedriver")
@@ -56,14 +56,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         options.add_argument(f"--{flag}")
     options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield opened
-    opened.quit()
+    session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield session
+    session.quit()
 
 
 @pytest.fixture
 def visit(browser: Any) -> Callable[[Path], Any]:
-    """Opens a page, as from a disk; what it requested and what its console said is forgotten before."""
+    """Opens a page from disk, with empty request and console logs."""
 
     def open_page(page: Path) -> Any:
         browser.get("about:blank")

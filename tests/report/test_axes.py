@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgkit.report.axes import axis_for, number_text, wants_logarithm
+from cgkit.report.axes import axis_for, format_number, needs_log_axis
 from cgkit.report.record import LARGEST
 
 NUMBERS = st.lists(st.floats(-LARGEST, LARGEST), min_size=1, max_size=20)
@@ -13,7 +13,7 @@ POSITIVE = st.lists(st.floats(1e-30, LARGEST), min_size=1, max_size=20)
 
 @settings(deadline=None)
 @given(NUMBERS)
-def test_a_linear_axis_holds_its_numbers_and_has_a_few_ticks(values: list[float]) -> None:
+def test_a_linear_axis_covers_its_values_with_a_few_ticks(values: list[float]) -> None:
     axis = axis_for(values)
     assert axis.low < axis.high
     assert all(-1e-3 <= axis.share(value) <= 1 + 1e-3 for value in values)
@@ -23,7 +23,7 @@ def test_a_linear_axis_holds_its_numbers_and_has_a_few_ticks(values: list[float]
 
 @settings(deadline=None)
 @given(POSITIVE)
-def test_a_logarithmic_axis_holds_its_numbers_and_has_a_few_ticks(values: list[float]) -> None:
+def test_a_logarithmic_axis_covers_its_values_with_a_few_ticks(values: list[float]) -> None:
     axis = axis_for(values, logarithmic=True)
     assert 0 < axis.low < axis.high
     assert all(0 <= axis.share(value) <= 1 for value in values)
@@ -31,7 +31,7 @@ def test_a_logarithmic_axis_holds_its_numbers_and_has_a_few_ticks(values: list[f
     assert all(axis.low <= tick <= axis.high for tick in axis.ticks)
 
 
-def test_ends_are_round() -> None:
+def test_linear_axes_have_round_ends() -> None:
     axis = axis_for([3.1, 19.2])
     assert (axis.low, axis.high, axis.ticks) == (0, 20, (0, 5, 10, 15, 20))
     assert axis_for([20.2, 21.7]).low == 20
@@ -50,10 +50,10 @@ def test_ends_are_round() -> None:
         ([1.0, 900.0], False),
         ([], False),
     ],
-    ids=["alike", "one dwarfs the others", "decades", "zero", "negative", "a linear decay", "two", "none"],
+    ids=["similar", "one dwarfs the others", "decades", "zero", "negative", "a linear decay", "two", "none"],
 )
-def test_an_axis_is_logarithmic_where_that_shows_more(values: list[float], wanted: bool) -> None:
-    assert wants_logarithm(values) is wanted
+def test_a_log_axis_is_needed_for_positive_values_that_span_decades(values: list[float], wanted: bool) -> None:
+    assert needs_log_axis(values) is wanted
 
 
 @pytest.mark.parametrize(
@@ -70,5 +70,5 @@ def test_an_axis_is_logarithmic_where_that_shows_more(values: list[float], wante
         ),
     ],
 )
-def test_numbers_are_written_for_people(value: float, text: str) -> None:
-    assert number_text(value) == text
+def test_numbers_are_formatted_with_four_digits_and_suffixes(value: float, text: str) -> None:
+    assert format_number(value) == text

@@ -26,8 +26,8 @@ def other(run_folder: Path) -> Path:
     return run_folder
 
 
-def remeasured(folder: Path, **protocol: Any) -> None:
-    """Let the numbers of a run be measured in another way."""
+def change_scores(folder: Path, **protocol: Any) -> None:
+    """Increase all values and change their protocol."""
     evaluation = json.loads((folder / "evaluation.json").read_text())
     for number in evaluation["numbers"]:
         number["value"] += 1
@@ -35,15 +35,15 @@ def remeasured(folder: Path, **protocol: Any) -> None:
     (folder / "evaluation.json").write_text(json.dumps(evaluation))
 
 
-def resampled(folder: Path, change_sheet: Callable[[Sheet], Sheet]) -> None:
-    """Change the newest sheet of a run."""
+def change_newest_sheet(folder: Path, change_sheet: Callable[[Sheet], Sheet]) -> None:
+    """Rewrite the newest sample sheet of a run."""
     file = max((folder / "samples").iterdir())
     sheet = read_sheet(file)
     assert isinstance(sheet, Sheet)
     change_sheet(sheet).write(file)
 
 
-def test_only_what_differs_in_the_specs_is_told(finished: Path, other: Path) -> None:
+def test_only_spec_differences_are_listed(finished: Path, other: Path) -> None:
     comparison = compare([finished, other])
     number = len(json.loads((finished / "spec.resolved.json").read_text())["augmentation"])
     assert comparison.differences == {
@@ -56,69 +56,70 @@ def test_only_what_differs_in_the_specs_is_told(finished: Path, other: Path) -> 
     assert compare([finished, finished]).differences == {}
 
 
-def test_numbers_that_were_measured_alike_are_compared(finished: Path, other: Path) -> None:
-    remeasured(other)
+def test_numbers_with_equal_protocols_are_compared(finished: Path, other: Path) -> None:
+    change_scores(other)
     comparison = compare([finished, other])
-    assert [(one.name, one.direction) for one in comparison.measurements][:2] == [("psnr", "a2b"), ("psnr", "b2a")]
-    for one in comparison.measurements:
-        assert one.difference(0) is None
-        assert one.difference(1) == pytest.approx(1)
-        assert one.reason(1) == ""
+    keys = [(measurement.name, measurement.direction) for measurement in comparison.measurements]
+    assert keys[:2] == [("psnr", "a2b"), ("psnr", "b2a")]
+    for measurement in comparison.measurements:
+        assert measurement.difference(0) is None
+        assert measurement.difference(1) == pytest.approx(1)
+        assert measurement.reason(1) == ""
 
 
-def test_numbers_of_unlike_protocols_are_not_compared_and_it_is_told_why(finished: Path, other: Path) -> None:
-    remeasured(other, n=99, size=[32, 32])
+def test_numbers_with_different_protocols_are_not_compared_and_have_a_reason(finished: Path, other: Path) -> None:
+    change_scores(other, n=99, size=[32, 32])
     comparison = compare([finished, other])
-    for one in comparison.measurements:
-        assert one.unlike == ((), ("n", "size"))
-        assert one.difference(1) is None
-        assert one.reason(1) == "n is 99, not 4; size is [32, 32], not [16, 16]"
+    for measurement in comparison.measurements:
+        assert measurement.unlike == ((), ("n", "size"))
+        assert measurement.difference(1) is None
+        assert measurement.reason(1) == "n is 99, not 4; size is [32, 32], not [16, 16]"
 
 
-def test_a_number_that_one_run_lacks_is_not_measured_there(finished: Path, other: Path) -> None:
+def test_a_number_missing_in_one_run_is_not_measured(finished: Path, other: Path) -> None:
     evaluation = json.loads((other / "evaluation.json").read_text())
     evaluation["numbers"] = [{**evaluation["numbers"][0], "name": "kid"}]
     (other / "evaluation.json").write_text(json.dumps(evaluation))
-    told = {(one.name, one.direction): one for one in compare([finished, other]).measurements}
-    assert told["psnr", "a2b"].reason(1) == "not measured"
-    assert told["kid", "a2b"].numbers[0] is None
-    assert told["kid", "a2b"].first is told["kid", "a2b"].numbers[1]
+    by_key = {(score.name, score.direction): score for score in compare([finished, other]).measurements}
+    assert by_key["psnr", "a2b"].reason(1) == "not measured"
+    assert by_key["kid", "a2b"].numbers[0] is None
+    assert by_key["kid", "a2b"].first is by_key["kid", "a2b"].numbers[1]
 
 
-def test_runs_that_were_shown_the_same_test_images_are_found(finished: Path, other: Path) -> None:
+def test_runs_with_the_same_test_images_share_them(finished: Path, other: Path) -> None:
     images = compare([finished, other]).images
     assert list(images.sheets) == [0, 1]
     assert (images.steps, images.remarks) == ({0: 4, 1: 4}, ())
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "remark"),
     [
         (
-            lambda folder: resampled(folder, lambda sheet: Sheet(sheet.columns, sheet.names, "others")),
-            "run: it was shown other test images than first.",
+            lambda folder: change_newest_sheet(folder, lambda sheet: Sheet(sheet.columns, sheet.names, "others")),
+            "run: its test images differ from those of first.",
         ),
         (
             lambda folder: Image.new("RGB", (9, 9)).save(folder / "samples" / "step-000004.png"),
-            "run: its sheets do not say which test images they show.",
+            "run: its sample sheets do not record which test images they show.",
         ),
-        (lambda folder: shutil.rmtree(folder / "samples"), "run: There is no samples in this run folder."),
+        (lambda folder: shutil.rmtree(folder / "samples"), "run: No samples in this run folder."),
         (lambda folder: (folder / "samples" / "step-000004.png").write_bytes(b""), "is no sheet of test images"),
     ],
     ids=["others", "unknown", "none", "damaged"],
 )
-def test_where_the_test_images_are_not_the_same_it_is_told(
-    finished: Path, other: Path, tmp_path: Path, spoil: Callable[[Path], object], told: str, plugins: Plugins
+def test_runs_with_different_or_unknown_test_images_get_a_remark(
+    finished: Path, other: Path, tmp_path: Path, spoil: Callable[[Path], object], remark: str, plugins: Plugins
 ) -> None:
     spoil(other)
     comparison = compare([finished, other])
     assert comparison.images.sheets == {}
-    assert told in comparison.images.remarks[0]
+    assert remark in comparison.images.remarks[0]
     page = write_comparison(comparison, tmp_path / "page.html", plugins=plugins).read_text()
-    assert "No two of the runs show the same test images" in page
+    assert "No two runs are known to share their test images." in page
 
 
-def test_a_run_that_lacks_its_spec_and_its_numbers_is_compared_by_the_rest(finished: Path, other: Path) -> None:
+def test_a_run_without_spec_and_scores_is_compared_by_the_rest(finished: Path, other: Path) -> None:
     for name in ("spec.resolved.json", "evaluation.json"):
         (other / name).unlink()
     comparison = compare([finished, other])
@@ -127,37 +128,37 @@ def test_a_run_that_lacks_its_spec_and_its_numbers_is_compared_by_the_rest(finis
     assert comparison.measurements[0].reason(1) == "not measured"
 
 
-def test_names_tell_runs_apart_and_paths_where_names_do_not(finished: Path, other: Path, tmp_path: Path) -> None:
+def test_labels_are_folder_names_or_paths_if_names_repeat(finished: Path, other: Path, tmp_path: Path) -> None:
     assert compare([finished, other]).labels == ("first", "run")
     twin = Path(shutil.copytree(other, tmp_path / "more" / "run"))
     assert compare([finished, other, twin]).labels == ("first", str(other), str(twin))
 
 
-def test_a_page_shows_all_of_it(finished: Path, other: Path, tmp_path: Path, plugins: Plugins) -> None:
-    remeasured(other, n=99)
+def test_the_page_shows_the_whole_comparison(finished: Path, other: Path, tmp_path: Path, plugins: Plugins) -> None:
+    change_scores(other, n=99)
     page = write_comparison(compare([finished, other]), tmp_path / "page.html", plugins=plugins).read_text()
-    for told in (
-        "<title>first and run: runs of cgkit compared</title>",
+    for text in (
+        "<title>first and run: cgkit comparison</title>",
         "<code>least-squares</code>",
         "run is not compared: n is 99, not 4",
-        "The losses of these runs are not the same quantities",
+        "The specs define different losses, so their values are not comparable.",
         "Cycle forward",
-        "Psnr a2b",
+        "PSNR a2b",
         "adversarial_loss.name",
     ):
-        assert told in page
-    # Two directions of two test images: source, truth and the translation of either run.
+        assert text in page
+    # Two directions of two test images each: source, ground truth, and the translations of both runs.
     assert page.count("<img ") == 16
 
 
-def test_many_runs_have_a_page_too(finished: Path, tmp_path: Path, plugins: Plugins) -> None:
+def test_many_runs_can_be_compared(finished: Path, tmp_path: Path, plugins: Plugins) -> None:
     runs = [Path(shutil.copytree(finished, tmp_path / f"run-{number}")) for number in range(8)]
     page = write_comparison(compare(runs), tmp_path / "page.html", plugins=plugins).read_text()
     assert "8 runs" in page
-    assert "Nowhere." in page
+    assert "No differences." in page
 
 
-def test_it_takes_two_runs(finished: Path, tmp_path: Path) -> None:
+def test_a_comparison_needs_two_run_folders(finished: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="two runs"):
         compare([finished])
     with pytest.raises(CheckpointError, match="is not a run folder"):

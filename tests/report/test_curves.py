@@ -9,9 +9,9 @@ from cgkit.report.curves import (
     BOTTOM,
     HEIGHT,
     LEFT,
-    MOST_POINTS,
+    MAX_POINTS,
+    MIN_SMOOTHED,
     RIGHT,
-    SMOOTHED_FROM,
     TOP,
     WIDTH,
     Chart,
@@ -22,11 +22,11 @@ from cgkit.report.curves import (
 from cgkit.report.record import LARGEST
 
 
-def places(path: str) -> list[tuple[float, float]]:
+def points(path: str) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in re.findall(r"[ML]([-\d.e+]+),([-\d.e+]+)", path)]
 
 
-def only(title: str, values: dict[int, float | None]) -> Chart:
+def single_chart(title: str, values: dict[int, float | None]) -> Chart:
     return chart(title, [("", 0, values)], list(values))
 
 
@@ -44,85 +44,85 @@ HISTORY = {
 }
 
 
-def test_both_directions_of_a_quantity_share_a_chart_and_colours_stand_for_directions() -> None:
+def test_both_directions_of_a_quantity_share_a_chart_with_one_colour_each() -> None:
     charts = charts_of(HISTORY, {"psnr", "kid"})
-    told = {one.title: [(line.label, line.style) for line in one.lines] for one in charts.losses}
-    assert told == {
+    lines = {chart.title: [(line.label, line.style) for line in chart.lines] for chart in charts.losses}
+    assert lines == {
         "Adversarial": [("a to b", 0), ("b to a", 1)],
         "Cycle": [("forward", 0)],
-        # Domain b belongs to the direction that leads to it.
-        "Identity": [("b", 0), ("a", 1)],
+        # Domain b has the colour of the direction towards it.
+        "Identity": [("domain b", 0), ("domain a", 1)],
         "Odd": [("", 0)],
     }
-    assert [one.title for one in charts.scores] == ["Psnr"], "what was scored once is told by its number"
-    assert [one.title for one in charts.pace] == ["Learning rate"]
+    assert [chart.title for chart in charts.scores] == ["PSNR"], "a single score has no curve"
+    assert [chart.title for chart in charts.pace] == ["Learning rate"]
 
 
-def test_a_loss_and_a_metric_of_one_name_have_a_chart_each() -> None:
+def test_a_loss_and_a_metric_with_the_same_stem_have_separate_charts() -> None:
     charts = charts_of({"cycle_forward": {1: 9.0, 2: 8.0}, "cycle_a2b": {1: 0.1, 2: 0.2}}, {"cycle"})
     assert [line.label for line in charts.losses[0].lines] == ["forward"]
     assert [line.label for line in charts.scores[0].lines] == ["a to b"]
 
 
-def test_runs_lie_over_each_other_by_name() -> None:
-    of_psnr = [("one", 0, {1: 1.0, 9: 2.0}), ("two", 1, {9: 3.0})]
-    charts = charts_by_subject({("scores", "psnr_a2b"): of_psnr, ("losses", "odd"): [("two", 1, {1: 1.0})]})
+def test_curves_of_several_runs_share_a_chart_by_name() -> None:
+    psnr = [("one", 0, {1: 1.0, 9: 2.0}), ("two", 1, {9: 3.0})]
+    charts = charts_by_subject({("scores", "psnr_a2b"): psnr, ("losses", "odd"): [("two", 1, {1: 1.0})]})
     assert [line.label for line in charts.scores[0].lines] == ["one", "two"]
-    assert [one.title for one in charts.losses] == ["Odd"]
+    assert [chart.title for chart in charts.losses] == ["Odd"]
     assert charts.losses[0].x == charts.scores[0].x
 
 
 @settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 10**8), st.floats(-LARGEST, LARGEST) | st.none(), min_size=1, max_size=50))
-def test_curves_stay_inside_of_their_chart_whatever_was_recorded(values: dict[int, float | None]) -> None:
-    made = only("any", dict(sorted(values.items())))
-    (line,) = made.lines
-    for x, y in [*places(line.path), *places(line.smooth), *line.dots]:
+def test_curves_stay_inside_their_chart_for_any_values(values: dict[int, float | None]) -> None:
+    drawn = single_chart("any", dict(sorted(values.items())))
+    (line,) = drawn.lines
+    for x, y in [*points(line.path), *points(line.smooth), *line.dots]:
         assert LEFT - 1 <= x <= WIDTH - RIGHT + 1
         assert TOP - 1 <= y <= HEIGHT - BOTTOM + 1
-    assert made.summary.startswith("any: ")
-    assert all(LEFT - 1 <= x <= WIDTH - RIGHT + 1 for x, _ in made.x_ticks)
+    assert drawn.summary.startswith("any: ")
+    assert all(LEFT - 1 <= x <= WIDTH - RIGHT + 1 for x, _ in drawn.x_ticks)
 
 
-def test_a_curve_is_broken_where_a_value_was_not_finite() -> None:
-    made = only("loss", {1: 1.0, 2: 2.0, 3: None, 4: 3.0, 5: None, 6: 1.0, 7: 2.0})
-    (line,) = made.lines
+def test_a_curve_has_gaps_at_values_that_are_not_finite() -> None:
+    drawn = single_chart("loss", {1: 1.0, 2: 2.0, 3: None, 4: 3.0, 5: None, 6: 1.0, 7: 2.0})
+    (line,) = drawn.lines
     assert line.path.count("M") == 2
-    assert len(places(line.path)) == 4
+    assert len(points(line.path)) == 4
     assert len(line.dots) == 1, "a point between two gaps is a dot"
-    assert made.data()["lines"][0]["values"][2] is None
-    assert only("loss", {1: 1.0, 2: None}).lines[0].last == "not finite"
+    assert drawn.data()["lines"][0]["values"][2] is None
+    assert single_chart("loss", {1: 1.0, 2: None}).lines[0].last == "not finite"
 
 
-def test_higher_values_are_higher_and_later_steps_further_right() -> None:
-    (x1, y1), (x2, y2) = places(only("loss", {10: 1.0, 20: 2.0}).lines[0].path)
+def test_values_grow_upwards_and_steps_to_the_right() -> None:
+    (x1, y1), (x2, y2) = points(single_chart("loss", {10: 1.0, 20: 2.0}).lines[0].path)
     assert x1 < x2
     assert y1 > y2
 
 
-def test_long_histories_are_means_of_stretches_and_a_smooth_curve_is_drawn_over_them() -> None:
+def test_long_histories_are_averaged_and_smoothed() -> None:
     noisy = {step: 1.0 + (step % 2) for step in range(1, 100_001)}
-    (line,) = only("loss", noisy).lines
-    assert len(line.steps) <= MOST_POINTS
+    (line,) = single_chart("loss", noisy).lines
+    assert len(line.steps) <= MAX_POINTS
     assert all(abs(value - 1.5) < 0.01 for value in line.values if value is not None)
-    short = {step: 1.0 + (step % 2) for step in range(SMOOTHED_FROM)}
-    (line,) = only("loss", short).lines
-    heights = [y for _, y in places(line.smooth)][3:-3]
-    rough = [y for _, y in places(line.path)]
+    short = {step: 1.0 + (step % 2) for step in range(MIN_SMOOTHED)}
+    (line,) = single_chart("loss", short).lines
+    heights = [y for _, y in points(line.smooth)][3:-3]
+    rough = [y for _, y in points(line.path)]
     assert max(heights) - min(heights) < 0.5 * (max(rough) - min(rough))
-    assert only("loss", {1: 1.0, 2: 2.0}).lines[0].smooth == ""
+    assert single_chart("loss", {1: 1.0, 2: 2.0}).lines[0].smooth == ""
 
 
-def test_a_stretch_with_a_value_that_was_not_finite_has_no_mean() -> None:
-    values: dict[int, float | None] = dict.fromkeys(range(10 * MOST_POINTS), 1.0)
+def test_a_group_with_a_value_that_is_not_finite_has_no_mean() -> None:
+    values: dict[int, float | None] = dict.fromkeys(range(10 * MAX_POINTS), 1.0)
     values[5] = None
-    (line,) = only("loss", values).lines
+    (line,) = single_chart("loss", values).lines
     assert line.values[0] is None
     assert set(line.values[1:]) == {1.0}
 
 
-def test_an_axis_where_values_span_decades_is_logarithmic() -> None:
-    assert only("loss", {step: 10.0**step for step in range(9)}).y.logarithmic
-    assert not only("loss", {step: 1.0 + step for step in range(9)}).y.logarithmic
-    scored = charts_of({"kid_a2b": {step: 10.0**step for step in range(9)}}, {"kid"})
-    assert not scored.scores[0].y.logarithmic, "scores are read against their bounds"
+def test_losses_that_span_decades_have_a_logarithmic_axis_and_scores_do_not() -> None:
+    assert single_chart("loss", {step: 10.0**step for step in range(9)}).y.logarithmic
+    assert not single_chart("loss", {step: 1.0 + step for step in range(9)}).y.logarithmic
+    charts = charts_of({"kid_a2b": {step: 10.0**step for step in range(9)}}, {"kid"})
+    assert not charts.scores[0].y.logarithmic, "scores are read against their baselines"

@@ -1,4 +1,4 @@
-"""What a browser makes of the pages: everything works, nothing is fetched, and no name does anything."""
+"""Reports in a browser: everything works, nothing is fetched, and no hostile name is executed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOSTILE = (
 
 
 def requests(browser: Any) -> list[str]:
-    """Return what the browser has requested since it was asked last."""
+    """Return the URLs requested since the last call."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
@@ -45,23 +45,23 @@ def page(finished: Path, visit: Visit) -> Any:
     return visit(finished / "report.html")
 
 
-def test_nothing_is_fetched_and_the_console_is_silent(finished: Path, page: Any) -> None:
+def test_nothing_is_fetched_and_the_console_is_empty(finished: Path, page: Any) -> None:
     requested = requests(page)
     assert requested[0] == (finished / "report.html").as_uri()
     assert [url for url in requested[1:] if not url.startswith("data:")] == []
     assert page.get_log("browser") == []
 
 
-def test_every_picture_can_be_seen(page: Any) -> None:
+def test_every_picture_is_displayed(page: Any) -> None:
     script = "return [...document.querySelectorAll('#images img')].map((image) => [image.complete, image.naturalWidth])"
-    # Two test images in two directions: source, translation, truth and back.
+    # Two test images in two directions: source, translation, ground truth, reconstruction.
     assert page.execute_script(script) == [[True, 16]] * 16
 
 
-def test_curves_are_drawn_inside_of_their_charts(page: Any) -> None:
+def test_curves_are_drawn_inside_their_charts(page: Any) -> None:
     charts = page.find_elements("css selector", "figure.chart")
     titles = [chart.find_element("css selector", ".name").text for chart in charts]
-    assert titles[:3] == ["Psnr", "L1", "Ssim"]
+    assert titles[:3] == ["PSNR", "L1", "SSIM"]
     assert {"Adversarial", "Cycle", "Identity", "Discriminator", "Learning rate"} <= set(titles)
     for chart in charts:
         plot = chart.find_element("css selector", ".plot").rect
@@ -71,25 +71,25 @@ def test_curves_are_drawn_inside_of_their_charts(page: Any) -> None:
             assert line.rect["y"] + line.rect["height"] <= plot["y"] + plot["height"]
 
 
-def test_the_slider_shows_another_step(page: Any) -> None:
+def test_the_slider_changes_the_step(page: Any) -> None:
     last = sources(page)
     page.execute_script("document.getElementById('step').focus()")
-    keys(page, "\ue012")  # to the left
+    keys(page, "\ue012")  # arrow left
     before = sources(page)
     assert page.find_element("css selector", ".time output").text == "3"
-    changed = [one != other for one, other in zip(last, before, strict=True)]
-    # Sources and the truth stay; translations and what comes back of them change.
+    changed = [new != old for new, old in zip(last, before, strict=True)]
+    # Translations and reconstructions change; sources and ground truth do not.
     assert changed == [False, True, False, True] * 4
     keys(page, "\ue014")
     assert sources(page) == last
 
 
-def test_arrow_keys_turn_the_steps_from_anywhere(page: Any) -> None:
+def test_arrow_keys_change_the_step_from_anywhere(page: Any) -> None:
     keys(page, "\ue012", "\ue012", "\ue012", "\ue012", "\ue012")
     assert page.find_element("css selector", ".time output").text == "1"
 
 
-def test_playing_ends_at_the_last_step(page: Any) -> None:
+def test_playback_stops_at_the_last_step(page: Any) -> None:
     from selenium.webdriver.support.wait import WebDriverWait
 
     page.find_element("css selector", "[data-play]").click()
@@ -102,7 +102,7 @@ def test_a_test_image_can_be_enlarged(page: Any) -> None:
     dialog = page.find_element("id", "enlarged")
     assert dialog.is_displayed()
     assert [caption.text for caption in dialog.find_elements("css selector", "figcaption")] == [
-        *("a", "a to b", "true b", "and back")
+        *("source", "translation", "ground truth", "reconstruction")
     ]
     assert all(image.size["width"] >= 200 for image in dialog.find_elements("css selector", "img"))
     keys(page, "\ue012")
@@ -112,7 +112,7 @@ def test_a_test_image_can_be_enlarged(page: Any) -> None:
     assert not dialog.is_displayed()
 
 
-def test_values_are_told_under_the_pointer_and_by_the_keyboard(page: Any) -> None:
+def test_arrow_keys_move_the_pointer_of_a_focused_chart(page: Any) -> None:
     chart = page.find_element("css selector", "#curves figure.chart")
     at, output = (chart.find_element("css selector", name) for name in (".at", "output"))
     last = output.text
@@ -120,10 +120,10 @@ def test_values_are_told_under_the_pointer_and_by_the_keyboard(page: Any) -> Non
     keys(page, "\ue012", "\ue012")
     assert at.text == "step 3"
     assert output.text != last
-    assert page.find_element("css selector", ".time output").text == "4", "the chart alone takes its keys"
+    assert page.find_element("css selector", ".time output").text == "4", "keys in a chart do not move the slider"
 
 
-def test_a_narrow_window_needs_no_scrolling_sideways(page: Any) -> None:
+def test_a_narrow_window_needs_no_horizontal_scrolling(page: Any) -> None:
     narrow = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
     try:
@@ -132,8 +132,8 @@ def test_a_narrow_window_needs_no_scrolling_sideways(page: Any) -> None:
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def hostile(folder: Path) -> None:
-    """Write something hostile wherever a run folder holds a text."""
+def make_hostile(folder: Path) -> None:
+    """Write a hostile string to every text in a run folder."""
     change(folder / "status.json", state=HOSTILE, error=HOSTILE, at=HOSTILE, step=HOSTILE, steps=HOSTILE)
     change(folder / "environment.json", **{HOSTILE: HOSTILE, "device": HOSTILE})
     change(folder / "environment.json", packages={HOSTILE: HOSTILE}, providers={HOSTILE: HOSTILE})
@@ -154,8 +154,8 @@ def hostile(folder: Path) -> None:
         Sheet(sheet.columns, {"a": (HOSTILE,) * 2, "b": (HOSTILE,) * 2}, HOSTILE).write(file)
 
 
-def test_no_name_does_anything(run_folder: Path, visit: Visit) -> None:
-    hostile(run_folder)
+def test_hostile_names_are_not_executed(run_folder: Path, visit: Visit) -> None:
+    make_hostile(run_folder)
     page = visit(write_report(run_folder))
     keys(page, "\ue012")
     assert page.execute_script("return window.owned") is None
@@ -165,23 +165,23 @@ def test_no_name_does_anything(run_folder: Path, visit: Visit) -> None:
     assert len(page.find_elements("css selector", "script:not([type])")) == 1
     assert [url for url in requests(page)[1:] if not url.startswith("data:")] == []
     assert page.get_log("browser") == []
-    assert page.find_element("css selector", ".time output").text == "3", "the page works all the same"
+    assert page.find_element("css selector", ".time output").text == "3", "the page still works"
 
 
-def test_no_script_but_the_page_s_own_would_run(finished: Path, tmp_path: Path, visit: Visit) -> None:
+def test_smuggled_scripts_are_blocked(finished: Path, tmp_path: Path, visit: Visit) -> None:
     text = (finished / "report.html").read_text()
     smuggled = "<script>window.owned = 1</script><img src='data:,' onerror='window.owned = 1'><main"
     (tmp_path / "changed.html").write_text(text.replace("<main", smuggled, 1))
     page = visit(tmp_path / "changed.html")
     assert page.execute_script("return window.owned") is None
-    told = " ".join(entry["message"] for entry in page.get_log("browser"))
-    assert "Content Security Policy" in told
+    console = " ".join(entry["message"] for entry in page.get_log("browser"))
+    assert "Content Security Policy" in console
 
 
-def test_a_comparison_works_and_no_name_does_anything(finished: Path, run_folder: Path, visit: Visit) -> None:
-    hostile(run_folder)
-    named = run_folder.rename(run_folder.with_name("<img src=x onerror=owned=1>"))
-    page = visit(write_comparison(compare([finished, named]), named.parent / "page.html"))
+def test_hostile_names_are_not_executed_in_a_comparison(finished: Path, run_folder: Path, visit: Visit) -> None:
+    make_hostile(run_folder)
+    renamed = run_folder.rename(run_folder.with_name("<img src=x onerror=owned=1>"))
+    page = visit(write_comparison(compare([finished, renamed]), renamed.parent / "page.html"))
     assert page.execute_script("return window.owned") is None
     assert page.execute_script("return document.querySelectorAll('[onerror], [onload]').length") == 0
     assert "<img src=x onerror=owned=1>" in page.find_element("css selector", "h1").text
@@ -192,8 +192,8 @@ def test_a_comparison_works_and_no_name_does_anything(finished: Path, run_folder
 
 def test_runs_are_compared_side_by_side(finished: Path, run_folder: Path, visit: Visit) -> None:
     page = visit(write_comparison(compare([finished, run_folder]), run_folder.parent / "page.html"))
-    heads = [head.text for head in page.find_elements("css selector", ".a2b .head")]
-    assert heads == ["source", "truth", "first", "run"]
+    headings = [head.text for head in page.find_elements("css selector", ".a2b .head")]
+    assert headings == ["source", "ground truth", "first", "run"]
     page.find_element("css selector", "button.row").click()
     assert page.find_element("id", "enlarged").is_displayed()
     assert page.get_log("browser") == []

@@ -12,7 +12,7 @@ from cgkit.report.page import write_page
 from cgkit.report.report import write_report
 
 
-def test_only_the_page_s_own_style_and_script_count_and_nothing_is_fetched(finished: Path) -> None:
+def test_the_policy_allows_only_the_own_style_and_script_and_no_requests(finished: Path) -> None:
     page = write_report(finished).read_text()
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     policy = policy.replace("&#39;", "'")
@@ -25,14 +25,14 @@ def test_only_the_page_s_own_style_and_script_count_and_nothing_is_fetched(finis
     assert "style=" not in re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
 
 
-def test_only_a_page_of_ours_is_replaced(finished: Path, tmp_path: Path) -> None:
+def test_files_that_are_not_reports_are_not_overwritten(finished: Path, tmp_path: Path) -> None:
     text = write_report(finished).read_text()
     page = tmp_path / "page.html"
     write_page(page, text)
     write_page(page, text)
     page.write_text("<html>mine</html>")
     for other in (page, tmp_path):
-        with pytest.raises(UsageError, match="is no report"):
+        with pytest.raises(UsageError, match="is not a report"):
             write_page(other, text)
     assert page.read_text() == "<html>mine</html>"
     with pytest.raises(ResourceError, match="cannot be written"):

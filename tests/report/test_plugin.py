@@ -17,8 +17,8 @@ from cgkit.report import plugin
 from cgkit.runs.reporter import Silence
 
 
-class Warned(Silence):
-    """A reporter that remembers what it was warned of."""
+class RecordingReporter(Silence):
+    """A reporter that records warnings."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -27,8 +27,8 @@ class Warned(Silence):
         self.warnings.append(text)
 
 
-class Colleague:
-    """A plugin that adds to the run folder at the end of a run, or asks for its end."""
+class OtherPlugin:
+    """A plugin that writes a note at the end of a run, and can stop the run."""
 
     def __init__(self, *, stop_at: int = -1) -> None:
         self.stop_at = stop_at
@@ -48,7 +48,7 @@ class Colleague:
 
 
 class SoonInfinite(LeastSquaresLoss):
-    """An adversarial loss that is infinite from the third step on."""
+    """An adversarial loss that becomes infinite in the third step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,58 +67,58 @@ def own_plugins() -> Plugins:
 def test_the_report_holds_what_other_plugins_leave_at_the_end(
     tiny_spec: Path, tmp_path: Path, own_plugins: Plugins
 ) -> None:
-    own_plugins.manager.register(Colleague())
+    own_plugins.manager.register(OtherPlugin())
     cgkit.run(tiny_spec, output=tmp_path / "run", plugins=own_plugins)
     assert "noted at the end" in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_a_long_run_has_a_report_before_its_end(
+def test_a_long_run_has_an_intermediate_report(
     tiny_spec: Path, tmp_path: Path, own_plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plugin, "FIRST_AFTER", 0.0)
-    colleague = Colleague()
-    own_plugins.manager.register(colleague)
+    other = OtherPlugin()
+    own_plugins.manager.register(other)
     cgkit.run(tiny_spec, output=tmp_path / "run", plugins=own_plugins)
-    # A checkpoint is saved at step 2; the report takes far longer than these steps, so the next one has to wait.
-    assert [bool(page) for page in colleague.pages] == [False, False, True, True]
-    assert "It is being trained" in colleague.pages[-1]
-    assert colleague.pages[2] == colleague.pages[3]
-    assert "Training went to its end." in (tmp_path / "run" / "report.html").read_text()
+    # The checkpoint of step 2 triggers a report, which takes so long that the next one must wait.
+    assert [bool(page) for page in other.pages] == [False, False, True, True]
+    assert "Training is in progress" in other.pages[-1]
+    assert other.pages[2] == other.pages[3]
+    assert ">Finished</span>" in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_a_short_run_has_one_at_its_end_alone(tiny_spec: Path, tmp_path: Path, own_plugins: Plugins) -> None:
-    colleague = Colleague()
-    own_plugins.manager.register(colleague)
+def test_a_short_run_has_only_a_final_report(tiny_spec: Path, tmp_path: Path, own_plugins: Plugins) -> None:
+    other = OtherPlugin()
+    own_plugins.manager.register(other)
     for folder in ("one", "two"):
         cgkit.run(tiny_spec, output=tmp_path / folder, plugins=own_plugins)
         assert (tmp_path / folder / "report.html").exists()
-    assert set(colleague.pages) == {""}
+    assert set(other.pages) == {""}
 
 
-def test_a_report_that_fails_is_told_and_fails_no_run(tiny_spec: Path, tmp_path: Path, own_plugins: Plugins) -> None:
+def test_a_failing_report_warns_and_the_run_goes_on(tiny_spec: Path, tmp_path: Path, own_plugins: Plugins) -> None:
     (tmp_path / "run" / "report.html").mkdir(parents=True)
-    reporter = Warned()
+    reporter = RecordingReporter()
     outcome = cgkit.run(tiny_spec, output=tmp_path / "run", plugins=own_plugins, reporter=reporter)
     assert outcome.state == "finished"
     (warning,) = reporter.warnings
     assert "cgkit:report" in warning
-    assert "report.html exists and is no report" in warning
+    assert "report.html exists and is not a report" in warning
 
 
-def test_a_run_that_diverges_has_a_report(tiny_spec: Path, tmp_path: Path, own_plugins: Plugins) -> None:
+def test_a_diverged_run_has_a_report(tiny_spec: Path, tmp_path: Path, own_plugins: Plugins) -> None:
     own_plugins.registries.adversarial_losses.add("soon-infinite", SoonInfinite)
     override = 'adversarial_loss.name="soon-infinite"'
     with pytest.raises(DivergedError):
         cgkit.run(tiny_spec, overrides=[override], output=tmp_path / "run", plugins=own_plugins)
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "A loss or a gradient was no longer finite." in page
+    assert "A loss or a gradient became infinite or NaN." in page
     assert "_b2a = inf" in page
 
 
-def test_a_run_that_is_stopped_has_a_report(tiny_spec: Path, tmp_path: Path, own_plugins: Plugins) -> None:
-    own_plugins.manager.register(Colleague(stop_at=2))
+def test_a_stopped_run_has_a_report(tiny_spec: Path, tmp_path: Path, own_plugins: Plugins) -> None:
+    own_plugins.manager.register(OtherPlugin(stop_at=2))
     outcome = cgkit.run(tiny_spec, output=tmp_path / "run", plugins=own_plugins)
     assert outcome.state == "stopped"
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "the same command continues it" in page
+    assert "run the same command to resume it" in page
     assert "3 of 4" in page

@@ -13,7 +13,7 @@ from tests.report.conftest import change
 FILES = ("status.json", "spec.toml", "spec.resolved.json", "environment.json", "metrics.jsonl", "evaluation.json")
 
 
-def test_a_whole_run_lacks_nothing_but_notes(finished: Path) -> None:
+def test_a_finished_run_has_all_files_and_no_notes(finished: Path) -> None:
     record = read_record(finished)
     assert (record.name, record.status["state"]) == ("tiny", "finished")
     assert record.problems == {}
@@ -26,21 +26,21 @@ def test_a_whole_run_lacks_nothing_but_notes(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_is_missing_is_told_in_its_place(run_folder: Path, name: str) -> None:
+def test_a_missing_file_is_reported_on_the_page(run_folder: Path, name: str) -> None:
     (run_folder / name).unlink()
     page = write_report(run_folder).read_text()
-    assert f"There is no {name} in this run folder." in page
+    assert f"No {name} in this run folder." in page
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[" * 9000, b"[1]", b'"text"', b"{}", b'{"step": 1}'])
 @pytest.mark.parametrize("name", [*FILES, "health.jsonl"])
-def test_no_damage_keeps_a_page_from_being_written(run_folder: Path, name: str, content: bytes) -> None:
+def test_damaged_files_do_not_prevent_a_report(run_folder: Path, name: str, content: bytes) -> None:
     (run_folder / name).write_bytes(content)
     assert "<h1>" in write_report(run_folder).read_text()
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "invalid",
     [
         {"value": "high"},
         {"value": None},
@@ -53,9 +53,9 @@ def test_no_damage_keeps_a_page_from_being_written(run_folder: Path, name: str, 
     ],
     ids=str,
 )
-def test_an_evaluation_with_odd_numbers_is_damaged(run_folder: Path, odd: dict[str, object]) -> None:
+def test_an_evaluation_with_invalid_numbers_is_damaged(run_folder: Path, invalid: dict[str, object]) -> None:
     values = json.loads((run_folder / "evaluation.json").read_text())
-    values["numbers"][1] |= odd
+    values["numbers"][1] |= invalid
     (run_folder / "evaluation.json").write_text(json.dumps(values))
     assert "is damaged" in read_record(run_folder).problems["evaluation.json"]
     assert "evaluation.json is damaged" in write_report(run_folder).read_text()
@@ -63,12 +63,12 @@ def test_an_evaluation_with_odd_numbers_is_damaged(run_folder: Path, odd: dict[s
 
 @pytest.mark.parametrize("name", ["train", "metric", "name"])
 @pytest.mark.parametrize("value", [None, 3, "text", [], {}, [3, {"name": 3}], {"batch": "x", "accumulate": []}])
-def test_a_resolved_spec_may_say_anything(run_folder: Path, name: str, value: object) -> None:
+def test_a_resolved_spec_may_contain_anything(run_folder: Path, name: str, value: object) -> None:
     change(run_folder / "spec.resolved.json", **{name: value})
     assert "<h1>" in write_report(run_folder).read_text()
 
 
-def test_torn_lines_are_passed_over_and_numbers_that_are_none_are_known_as_such(tmp_path: Path) -> None:
+def test_invalid_lines_are_skipped_and_unusable_values_become_none(tmp_path: Path) -> None:
     lines = [
         '{"step": 1, "loss": 1.5, "text": "x", "flag": true}',
         '{"step": 2, "loss": null}',
@@ -90,14 +90,14 @@ def test_torn_lines_are_passed_over_and_numbers_that_are_none_are_known_as_such(
     assert history["text"] == history["flag"] == {1: None}
 
 
-def test_notes_are_read_in_their_order(run_folder: Path) -> None:
+def test_notes_are_read_in_order_and_grouped_on_the_page(run_folder: Path) -> None:
     notes = [
         {"step": 20, "rule": "collapse", "direction": "a2b", "message": "alike", "advice": "more data"},
         {"step": 30, "rule": "nothing-changes", "direction": None, "message": "a copy", "advice": "less identity"},
         {"step": 40, "rule": "collapse", "direction": "a2b", "message": "still alike", "advice": "more data"},
     ]
-    odd = [{**notes[0], "step": "late"}, {**notes[0], "message": ["odd"]}, 3, {"step": 9}]
-    (run_folder / "health.jsonl").write_text("\n".join(map(json.dumps, [*odd, *notes])))
+    invalid = [{**notes[0], "step": "late"}, {**notes[0], "message": ["odd"]}, 3, {"step": 9}]
+    (run_folder / "health.jsonl").write_text("\n".join(map(json.dumps, [*invalid, *notes])))
     record = read_record(run_folder)
     assert [(note.step, note.rule, note.direction) for note in record.notes] == [
         *((20, "collapse", "a2b"), (30, "nothing-changes", None), (40, "collapse", "a2b"))
@@ -105,10 +105,10 @@ def test_notes_are_read_in_their_order(run_folder: Path) -> None:
     page = write_report(run_folder).read_text()
     assert "step 20 to 40, 2 times" in page
     assert "still alike" in page
-    assert "Nothing has been noted" not in page
+    assert "No warnings." not in page
 
 
-def test_a_folder_without_anything_of_a_run_is_none(tmp_path: Path) -> None:
+def test_a_folder_without_run_files_raises(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear reader")
     problems = {"": "is not a run folder", "nowhere": "does not exist", "letter.txt": "is not a folder"}
     for name, problem in problems.items():

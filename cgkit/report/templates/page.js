@@ -1,22 +1,22 @@
 "use strict";
 
-// The slider: each picture that changes over time has all its versions in the page; the last one is the one shown first.
-function timeTravel() {
+// Step slider: the page contains every version of each changing picture, and initially shows the last one.
+function setUpSlider() {
   const slider = document.getElementById("step");
   const data = document.getElementById("gallery");
   if (!slider || !data) return () => {};
   const { steps, cells } = JSON.parse(data.textContent);
-  const told = document.querySelector(".time output");
+  const output = document.querySelector(".time output");
   const play = document.querySelector("[data-play]");
   const pictures = [...document.querySelectorAll("img[data-cell]")].filter((image) => image.dataset.cell in cells);
   const sources = new Map(pictures.map((image) => [image, [...cells[image.dataset.cell], image.src]]));
   let timer = null;
 
   function show() {
-    const place = Number(slider.value);
-    for (const image of pictures) image.src = sources.get(image)[place];
-    told.value = steps[place];
-    slider.setAttribute("aria-valuetext", `step ${steps[place]}`);
+    const index = Number(slider.value);
+    for (const image of pictures) image.src = sources.get(image)[index];
+    output.value = steps[index];
+    slider.setAttribute("aria-valuetext", `step ${steps[index]}`);
     enlarge.refresh();
   }
 
@@ -44,14 +44,14 @@ function timeTravel() {
   return (by) => { stop(); slider.value = Number(slider.value) + by; show(); };
 }
 
-// Enlarging a test image: the same pictures, as large as the window allows.
+// Enlarged view: the pictures of a row, as large as the window allows.
 const enlarge = (() => {
   const dialog = document.getElementById("enlarged");
   const cells = dialog.querySelector(".cells");
-  let shown = [];
+  let entries = [];
 
   function open(row) {
-    shown = [...row.querySelectorAll("img")].map((image) => {
+    entries = [...row.querySelectorAll("img")].map((image) => {
       const figure = document.createElement("figure");
       const caption = document.createElement("figcaption");
       const copy = document.createElement("img");
@@ -62,13 +62,13 @@ const enlarge = (() => {
       return { image, copy, figure };
     });
     dialog.querySelector("strong").textContent = row.title;
-    cells.replaceChildren(...shown.map(({ figure }) => figure));
+    cells.replaceChildren(...entries.map(({ figure }) => figure));
     refresh();
     dialog.showModal();
   }
 
   function refresh() {
-    for (const { image, copy } of shown) copy.src = image.src;
+    for (const { image, copy } of entries) copy.src = image.src;
   }
 
   for (const row of document.querySelectorAll("button.row")) row.addEventListener("click", () => open(row));
@@ -77,53 +77,53 @@ const enlarge = (() => {
   return { refresh };
 })();
 
-// The values under the pointer, in the legend of the chart; the arrow keys move it where a chart has the focus.
-function values(figure) {
+// Chart pointer: shows the values at the pointer in the legend; arrow keys move it while the chart has the focus.
+function setUpChart(figure) {
   const plot = figure.querySelector(".plot");
   const { x, y, lines } = JSON.parse(figure.querySelector("script").textContent);
   const [left, right, top, bottom] = ["left", "right", "top", "bottom"].map((side) => Number(plot.dataset[side]));
   const pointer = plot.querySelector(".pointer");
   const dots = [...pointer.querySelectorAll("circle")];
   const outputs = [...figure.querySelectorAll("output")];
-  const first = outputs.map((output) => output.value);
+  const initial = outputs.map((output) => output.value);
   const at = figure.querySelector(".at");
-  const steps = [...new Set(lines.flatMap((line) => line.steps))].sort((one, other) => one - other);
-  let place = null;
+  const steps = [...new Set(lines.flatMap((line) => line.steps))].sort((left, right) => left - right);
+  let index = null;
 
-  const across = (step) => left + (step - x.low) / (x.high - x.low) * (right - left);
-  const scaled = y.logarithmic ? Math.log : (value) => value;
-  const down = (value) => bottom - (scaled(value) - scaled(y.low)) / (scaled(y.high) - scaled(y.low)) * (bottom - top);
+  const toX = (step) => left + (step - x.low) / (x.high - x.low) * (right - left);
+  const scale = y.logarithmic ? Math.log : (value) => value;
+  const toY = (value) => bottom - (scale(value) - scale(y.low)) / (scale(y.high) - scale(y.low)) * (bottom - top);
 
   function show(step) {
     pointer.setAttribute("visibility", "visible");
-    pointer.querySelector("path").setAttribute("d", `M${across(step)} ${top}V${bottom}`);
+    pointer.querySelector("path").setAttribute("d", `M${toX(step)} ${top}V${bottom}`);
     at.textContent = `step ${step}`;
     lines.forEach((line, number) => {
       const value = line.values[line.steps.indexOf(step)];
       const known = typeof value === "number";
       outputs[number].value = known ? String(value) : value === null ? "not finite" : "-";
       dots[number].setAttribute("visibility", known ? "inherit" : "hidden");
-      if (known) { dots[number].setAttribute("cx", across(step)); dots[number].setAttribute("cy", down(value)); }
+      if (known) { dots[number].setAttribute("cx", toX(step)); dots[number].setAttribute("cy", toY(value)); }
     });
   }
 
   function hide() {
-    place = null;
+    index = null;
     pointer.setAttribute("visibility", "hidden");
     at.textContent = "";
-    outputs.forEach((output, number) => { output.value = first[number]; });
+    outputs.forEach((output, number) => { output.value = initial[number]; });
   }
 
-  function follow(event) {
+  function followPointer(event) {
     const box = plot.getBoundingClientRect();
     const inside = (event.clientX - box.left) / box.width * plot.viewBox.baseVal.width;
     const step = x.low + (inside - left) / (right - left) * (x.high - x.low);
-    place = steps.reduce((best, one, number) => Math.abs(one - step) < Math.abs(steps[best] - step) ? number : best, 0);
-    show(steps[place]);
+    index = steps.reduce((best, candidate, i) => Math.abs(candidate - step) < Math.abs(steps[best] - step) ? i : best, 0);
+    show(steps[index]);
   }
 
-  plot.addEventListener("pointermove", follow);
-  plot.addEventListener("pointerdown", follow);
+  plot.addEventListener("pointermove", followPointer);
+  plot.addEventListener("pointerdown", followPointer);
   plot.addEventListener("pointerleave", hide);
   plot.addEventListener("blur", hide);
   plot.addEventListener("keydown", (event) => {
@@ -131,12 +131,12 @@ function values(figure) {
     if (!by) return;
     event.preventDefault();
     event.stopPropagation();
-    place = Math.min(steps.length - 1, Math.max(0, place === null ? steps.length - 1 : place + by));
-    show(steps[place]);
+    index = Math.min(steps.length - 1, Math.max(0, index === null ? steps.length - 1 : index + by));
+    show(steps[index]);
   });
 }
 
-// Copying: where the browser does not allow it, the text is selected.
+// Copy button: if the browser denies clipboard access, selects the text instead.
 async function copy(button) {
   const code = button.parentElement.querySelector("code");
   try {
@@ -148,11 +148,11 @@ async function copy(button) {
   }
 }
 
-const travel = timeTravel();
-document.querySelectorAll("figure.chart").forEach(values);
+const moveSlider = setUpSlider();
+document.querySelectorAll("figure.chart").forEach(setUpChart);
 document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", () => copy(button)));
 document.addEventListener("keydown", (event) => {
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  const elsewhere = event.target.matches("input, textarea, pre, select");
-  if (by && !elsewhere && !event.altKey && !event.ctrlKey && !event.metaKey) { event.preventDefault(); travel(by); }
+  const inControl = event.target.matches("input, textarea, pre, select");
+  if (by && !inControl && !event.altKey && !event.ctrlKey && !event.metaKey) { event.preventDefault(); moveSlider(by); }
 });
