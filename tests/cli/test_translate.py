@@ -285,7 +285,7 @@ def test_patterns_and_lists_name_files_too(
         assert len(images(tmp_path / name)) == 3
     none = cgkit("translate", trained, inputs / "*.gif", "--output", tmp_path / "none")
     assert none.code == 3
-    assert "no file is called so" in none.err
+    assert "no file matches" in none.err
 
 
 def test_another_format_may_be_written(
