@@ -1,1 +1,1 @@
-"""Describing a component: its options, its size, its receptive field."""
+"""Describing a component: its options, size and receptive field."""

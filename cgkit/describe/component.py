@@ -1,4 +1,4 @@
-"""Everything that there is to know about a component before one uses it."""
+"""The description of a component: options, documentation, and measurements of networks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cgkit.registry import BUILT_IN, Component
 
 CHANNELS = 3
 SIZE = 256
-"""The channels and pixels that networks are measured with."""
+"""Channels, height and width of the images on which networks are measured."""
 
 _TABLES = {"source": "[data]", "reconstruction_loss": "[cycle_loss]"}
 _ARRAYS = ("augmentation", "metric", "tracker")
@@ -30,7 +30,7 @@ _ARRAYS = ("augmentation", "metric", "tracker")
 
 @dataclass(frozen=True)
 class OptionDescription:
-    """One option: its type and bounds in words, its default as a JSON value, and what it means."""
+    """One option: its type and bounds in words, its default as a JSON value, and its meaning."""
 
     name: str
     type: str
@@ -42,15 +42,15 @@ class OptionDescription:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """What is measured on a network with its default options, for images of 3 channels.
+    """Measurements of a network with its default options, for images of 3 channels.
 
     Attributes:
-        parameters: how many numbers are trained.
-        stride: of a generator, what height and width of its images are multiples of; of a discriminator, how many
-            pixels its neighbouring logits are apart (None where that cannot be told).
-        receptive_field: how many pixels across an output value depends on, norms left out; None for `measured_on` or
-            more.
-        measured_on: height and width of the image that it was measured with.
+        parameters: the number of trained parameters.
+        stride: of a generator, what the height and width of its images must be multiples of; of a discriminator, the
+            distance of neighbouring logits in pixels of the image (None if unknown).
+        receptive_field: the width of the area that an output value depends on, in pixels, ignoring norms; None if it is
+            `measured_on` or more.
+        measured_on: height and width of the image used for measuring.
     """
 
     parameters: int
@@ -61,19 +61,19 @@ class NetworkFacts:
 
 @dataclass(frozen=True)
 class Description:
-    """A component, described.
+    """The description of a component.
 
     Attributes:
-        kind: the registry that it is in.
-        name: what a spec calls it.
-        provider: the distribution that brought it.
-        version: that distribution's version.
+        kind: its registry.
+        name: its name in a spec.
+        provider: the distribution that provides it.
+        version: the version of the distribution.
         summary: one sentence.
         documentation: its docstring without the part about options.
-        source: where its code is: `module:attribute`, and the file.
+        source: the location of its code: `module:attribute`, and the file.
         options: its keyword-only parameters.
-        snippet: what to paste into a spec.
-        network: of generators and discriminators, where they can be built without options.
+        snippet: a table to paste into a spec.
+        network: measurements of a generator or discriminator, if it can be built without options.
     """
 
     kind: str
@@ -89,28 +89,28 @@ class Description:
 
 
 def describe(component: Component, plugins: Plugins) -> Description:
-    """Describe a component; networks are built and measured.
+    """Describe a component; build and measure it if it is a network.
 
     Raises:
         PluginError: it cannot be imported or built, or its signature does not follow the contract.
     """
     options = options_of(component)
-    described = tuple(_option(option) for option in options.values())
+    descriptions = tuple(_describe_option(option) for option in options.values())
     return Description(
         kind=component.kind.name,
         name=component.name,
         provider=component.provider,
         version=plugins.version_of(component.provider),
         summary=component.summary,
-        documentation=_documentation(component),
-        source=_source(component),
-        options=described,
-        snippet=_snippet(component, described, plugins),
-        network=_network_facts(component, options),
+        documentation=_read_documentation(component),
+        source=_locate_source(component),
+        options=descriptions,
+        snippet=_write_snippet(component, descriptions, plugins),
+        network=_measure_network(component, options),
     )
 
 
-def _option(option: Option) -> OptionDescription:
+def _describe_option(option: Option) -> OptionDescription:
     required = option.default is REQUIRED
     default = None if required else json.loads(json.dumps(option.default, default=str))
     return OptionDescription(
@@ -118,12 +118,12 @@ def _option(option: Option) -> OptionDescription:
     )
 
 
-def _documentation(component: Component) -> str:
+def _read_documentation(component: Component) -> str:
     text = inspect.cleandoc(component.load().__doc__ or component.summary)
     return text.partition("\nArgs:")[0].strip()
 
 
-def _source(component: Component) -> str:
+def _locate_source(component: Component) -> str:
     target = component.load()
     try:
         file = inspect.getsourcefile(target) or "no file"
@@ -132,43 +132,43 @@ def _source(component: Component) -> str:
     return f"{target.__module__}:{getattr(target, '__qualname__', component.name)} in {file}"
 
 
-def _snippet(component: Component, options: Iterable[OptionDescription], plugins: Plugins) -> str:
-    """Return a table for a spec in which every option stands with its default."""
+def _write_snippet(component: Component, options: Iterable[OptionDescription], plugins: Plugins) -> str:
+    """Return a table for a spec with the default of every option."""
     lines = []
     if component.provider != BUILT_IN and not component.provider.endswith(".py"):
         lines += [f'requires = ["{component.provider}"]', ""]
-    lines.append(_heading(component.kind))
+    lines.append(_format_heading(component.kind))
     key = "source" if component.kind.table == "source" else "name"
-    lines.append(f"{key} = {_toml(plugins.registries[component.kind.name].reference(component))}")
+    lines.append(f"{key} = {_to_toml(plugins.registries[component.kind.name].reference(component))}")
     for option in options:
         if option.required:
-            lines.append(f"{option.name} = {_toml(_placeholder(option))}  # required")
+            lines.append(f"{option.name} = {_to_toml(_choose_placeholder(option))}  # required")
         elif option.default is None:
             lines.append(f"# {option.name} =")
         else:
-            lines.append(f"{option.name} = {_toml(option.default)}")
+            lines.append(f"{option.name} = {_to_toml(option.default)}")
     return "\n".join(lines) + "\n"
 
 
-def _heading(kind: Kind) -> str:
+def _format_heading(kind: Kind) -> str:
     return f"[[{kind.table}]]" if kind.table in _ARRAYS else _TABLES.get(kind.table, f"[{kind.table}]")
 
 
-def _placeholder(option: OptionDescription) -> Any:
+def _choose_placeholder(option: OptionDescription) -> Any:
     return {"int": 0, "float": 0.0, "bool": False}.get(option.type, "...")
 
 
-def _toml(value: Any) -> str:
+def _to_toml(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(inner)}" for key, inner in value.items()) + " }"
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_to_toml(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(_to_toml, value)) + "]"
     if isinstance(value, float):
         return repr(value)
     return json.dumps(value)
 
 
-def _network_facts(component: Component, options: Mapping[str, Option]) -> NetworkFacts | None:
+def _measure_network(component: Component, options: Mapping[str, Option]) -> NetworkFacts | None:
     given = {"generators": (CHANNELS, CHANNELS), "discriminators": (CHANNELS,)}.get(component.kind.name)
     if given is None or any(option.default is REQUIRED for option in options.values()):
         return None
@@ -179,7 +179,7 @@ def _network_facts(component: Component, options: Mapping[str, Option]) -> Netwo
     stride = int(getattr(network, "stride", 1))
     size = math.ceil(SIZE / stride) * stride
     for parameter in network.parameters():
-        if not parameter.any():  # such as the factor of a branch that is to be learned, which would hide it
+        if not parameter.any():  # such as a learned factor that starts at zero, which would hide its branch
             parameter.data.fill_(1)
     field = receptive_field(network.eval().requires_grad_(False), CHANNELS, size)
     return NetworkFacts(parameters, stride if len(given) == 2 else field.apart, field.across, size)

@@ -1,4 +1,4 @@
-"""How far a network sees: which pixels of the input one value of the output depends on."""
+"""The receptive field of a network: the pixels of the input that one value of the output depends on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 LEFT_OUT = frozenset(
     {
-        # The statistics of norms make every value depend on the whole image, a little.
+        # The statistics of norms make every value depend slightly on the whole image.
         F.group_norm,
         F.instance_norm,
         F.batch_norm,
@@ -22,7 +22,7 @@ LEFT_OUT = frozenset(
         torch.instance_norm,
         torch.batch_norm,
         torch.layer_norm,
-        # These hide what they happen to switch off.
+        # These hide dependencies wherever their output is zero.
         F.relu,
         torch.relu,
         torch.relu_,
@@ -30,10 +30,10 @@ LEFT_OUT = frozenset(
         F.dropout2d,
     }
 )
-"""Functions that stand between an output value and what it depends on, and move nothing."""
+"""Functions that are skipped, because they do not move values but would distort the measurement."""
 
 
-class _OnlyWhatMoves(TorchFunctionMode):
+class _SkippedFunctions(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable[..., Any], types: Iterable[type], args: Any = (), kwargs: Any = None
     ) -> Any:
@@ -42,11 +42,11 @@ class _OnlyWhatMoves(TorchFunctionMode):
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What one output value sees of the input.
+    """The part of the input that one output value depends on.
 
     Attributes:
-        across: how many pixels, in height or width, whichever is more; None for as many as were tried, or more.
-        apart: by how many pixels the fields of neighbouring values are shifted; None where that cannot be seen.
+        across: its height or width in pixels, whichever is larger; None if it reaches the border of the test image.
+        apart: the distance of the fields of neighbouring values in pixels; None if unknown.
     """
 
     across: int | None
@@ -54,45 +54,45 @@ class ReceptiveField:
 
 
 def receptive_field(network: nn.Module, channels: int, size: int) -> ReceptiveField:
-    """Measure what an output value depends on, with the gradient of the value in the middle and of its neighbour.
+    """Measure a receptive field by the gradients of the middle output value and its neighbour.
 
-    Norms are left out: through their statistics every value depends on every pixel, a little. Of a discriminator with
-    several scales, the one that sees most counts.
+    Norms are skipped, because their statistics make every value depend slightly on every pixel. For a discriminator
+    with several scales, the largest field is returned.
 
     Args:
-        network: what is measured; its weights do not matter, as long as they are not zero.
-        channels: of the images that it takes.
-        size: height and width of the image that is tried.
+        network: the network; its weights may be arbitrary, but not zero.
+        channels: of its images.
+        size: height and width of the test image.
 
     Raises:
-        ValueError: the network cannot work on images of that size.
+        ValueError: the network does not accept images of that size.
     """
     images = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    with torch.random.fork_rng(devices=[]), _OnlyWhatMoves():
-        made = network(images)
-    fields = [_field(images, scale) for scale in (made if isinstance(made, (list, tuple)) else [made])]
+    with torch.random.fork_rng(devices=[]), _SkippedFunctions():
+        output = network(images)
+    fields = [_measure(images, scale) for scale in (output if isinstance(output, (list, tuple)) else [output])]
     return max(fields, key=lambda field: field.across or size)
 
 
-def _field(images: Tensor, scale: Tensor) -> ReceptiveField:
+def _measure(images: Tensor, scale: Tensor) -> ReceptiveField:
     row, column = scale.shape[2] // 2, scale.shape[3] // 2
-    here = _spans(images, scale[0, :, row, column])
-    next_to_it = _spans(images, scale[0, :, row, max(0, column - 1)])
-    if None in here or None in next_to_it:
+    middle = _find_spans(images, scale[0, :, row, column])
+    neighbour = _find_spans(images, scale[0, :, row, max(0, column - 1)])
+    if None in middle or None in neighbour:
         return ReceptiveField(None, None)
-    (top, bottom), (left, right) = here  # type: ignore[misc]
-    return ReceptiveField(max(bottom - top, right - left), left - next_to_it[1][0])  # type: ignore[index]
+    (top, bottom), (left, right) = middle  # type: ignore[misc]
+    return ReceptiveField(max(bottom - top, right - left), left - neighbour[1][0])  # type: ignore[index]
 
 
-def _spans(images: Tensor, value: Tensor) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-    """Return the first row and the one after the last, and the same of columns; None for up to a border."""
+def _find_spans(images: Tensor, value: Tensor) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """Return the ranges of rows and of columns with a gradient; None for a range that reaches a border."""
     (gradient,) = torch.autograd.grad(value.sum(), images, retain_graph=True)
-    touched = gradient[0].abs().amax(0) > 0
-    return _span(touched.any(1)), _span(touched.any(0))
+    nonzero = gradient[0].abs().amax(0) > 0
+    return _find_span(nonzero.any(1)), _find_span(nonzero.any(0))
 
 
-def _span(touched: Tensor) -> tuple[int, int] | None:
-    places = touched.nonzero().flatten().tolist()
-    if not places or places[0] == 0 or places[-1] == len(touched) - 1:
+def _find_span(nonzero: Tensor) -> tuple[int, int] | None:
+    indices = nonzero.nonzero().flatten().tolist()
+    if not indices or indices[0] == 0 or indices[-1] == len(nonzero) - 1:
         return None
-    return places[0], places[-1] + 1
+    return indices[0], indices[-1] + 1

@@ -1,4 +1,4 @@
-"""The types of options, as a person reads them."""
+"""The types and bounds of options in words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import annotated_types
 
 _PLAIN = {str: "text", Path: "path", type(None): "none", Any: "anything"}
+
+_TEMPLATES: dict[type, str] = {
+    annotated_types.Ge: ">= {0.ge}",
+    annotated_types.Gt: "> {0.gt}",
+    annotated_types.Le: "<= {0.le}",
+    annotated_types.Lt: "< {0.lt}",
+    annotated_types.MultipleOf: "a multiple of {0.multiple_of}",
+    annotated_types.MinLen: "at least {0.min_length} of them",
+    annotated_types.MaxLen: "at most {0.max_length} of them",
+}
 
 
 def type_name(annotation: Any) -> str:
@@ -31,46 +41,30 @@ def type_name(annotation: Any) -> str:
 
 
 def bounds(annotation: Any) -> str:
-    """Return the bounds of an annotation: `>= 1, <= 512`; empty where there are none."""
-    return ", ".join(dict.fromkeys(_bounds(annotation)))
+    """Return the bounds of an annotation: `>= 1, <= 512`; empty if there are none."""
+    return ", ".join(dict.fromkeys(_list_bounds(annotation)))
 
 
-def _bounds(annotation: Any) -> Iterator[str]:
+def _list_bounds(annotation: Any) -> Iterator[str]:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        yield from _bounds(arguments[0])
+        yield from _list_bounds(arguments[0])
         for constraint in arguments[1:]:
-            yield from _bound(constraint)
+            yield from _format_bound(constraint)
     elif origin in (Union, types.UnionType):
         for argument in arguments:
-            yield from _bounds(argument)
+            yield from _list_bounds(argument)
     elif origin in (list, tuple, set, frozenset, dict):
         each = [bounds(argument) for argument in arguments if argument is not ...]
         if any(each):
-            yield "each " + " / ".join(dict.fromkeys(one for one in each if one))
+            yield "each " + " / ".join(dict.fromkeys(text for text in each if text))
 
 
-def _bound(constraint: Any) -> Iterator[str]:
-    if isinstance(constraint, annotated_types.GroupedMetadata):
-        for part in constraint:
-            yield from _bound(part)
+def _format_bound(constraint: Any) -> Iterator[str]:
+    if template := _TEMPLATES.get(type(constraint)):
+        yield template.format(constraint)
         return
-    match constraint:
-        case annotated_types.Ge():
-            yield f">= {constraint.ge}"
-        case annotated_types.Gt():
-            yield f"> {constraint.gt}"
-        case annotated_types.Le():
-            yield f"<= {constraint.le}"
-        case annotated_types.Lt():
-            yield f"< {constraint.lt}"
-        case annotated_types.MultipleOf():
-            yield f"a multiple of {constraint.multiple_of}"
-        case annotated_types.MinLen():
-            yield f"at least {constraint.min_length} of them"
-        case annotated_types.MaxLen():
-            yield f"at most {constraint.max_length} of them"
-        case _:
-            # A pydantic Field holds such constraints itself.
-            for part in getattr(constraint, "metadata", ()):
-                yield from _bound(part)
+    # `Interval`, `Len` and pydantic's `Field` consist of several constraints.
+    grouped = isinstance(constraint, annotated_types.GroupedMetadata)
+    for part in constraint if grouped else getattr(constraint, "metadata", ()):
+        yield from _format_bound(part)

@@ -1,6 +1,6 @@
-"""The conformance kit: everything that the contracts ask for, tried on a component.
+"""The conformance kit: checks that a component keeps the contract of its kind.
 
-A plugin's tests hold one function:
+A plugin's tests need one function:
 
     from cgkit.testing import conformance
 
@@ -8,7 +8,7 @@ A plugin's tests hold one function:
     def test_every_component_keeps_its_contract(check):
         check()
 
-and `cgkit plugins check cgkit-NAME` does the same without pytest.
+`cgkit plugins check cgkit-NAME` runs the same checks without pytest.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use: a test module that is only collected needs no torch."""
+    """Import a public name on first use, so that collecting a test module does not import torch."""
     if name not in _LAZY:
         raise AttributeError(f"module 'cgkit.testing' has no attribute {name!r}")
     return getattr(importlib.import_module(f"cgkit.testing.{_LAZY[name]}"), name)

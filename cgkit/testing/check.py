@@ -1,4 +1,4 @@
-"""What a check is, and which there are for each kind of component."""
+"""The definition of a check, and the list of checks for each kind of component."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ MODULES = (
     "metrics",
     "observation",
 )
-"""The modules of this package that hold checks, in the order in which they are made."""
+"""The modules of `cgkit.testing.checks`, in the order in which their checks run."""
 
 
 class NotApplicableError(Exception):
-    """The contract asks nothing of this component here."""
+    """The contract demands nothing of this component here."""
 
 
 class UnavailableError(Exception):
-    """What the check needs is not on this machine."""
+    """This machine lacks something that the check needs."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a contract asks for.
+    """One requirement of a contract.
 
     Attributes:
-        name: what it is called in reports: `gradients-reach-every-parameter`.
-        kinds: the registries whose components it is made on.
-        summary: one sentence.
-        run: makes it; raises AssertionError with what was expected and what came.
+        name: its name in reports: `gradients-reach-every-parameter`.
+        kinds: the registries whose components must meet it.
+        summary: the requirement in one sentence.
+        run: tests a component; raises AssertionError with the expected and the actual result.
     """
 
     name: str
@@ -66,7 +66,7 @@ EVERYTHING = tuple(kind_names())
 
 
 def check(*kinds: str) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
-    """Make a function a check on components of some kinds; its name and the first line of its docstring tell what."""
+    """Register a function as a check of some kinds; its name and the first line of its docstring describe it."""
 
     def register(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
         name = function.__name__.replace("_", "-")
@@ -78,12 +78,12 @@ def check(*kinds: str) -> Callable[[Callable[[Subject], None]], Callable[[Subjec
 
 
 def all_checks() -> tuple[Check, ...]:
-    """Return every check, in the order in which they are made."""
+    """Return every check, in the order in which they run."""
     for module in MODULES:
         importlib.import_module(f"cgkit.testing.checks.{module}")
     return tuple(_CHECKS.values())
 
 
 def checks_for(component: Component) -> tuple[Check, ...]:
-    """Return the checks that are made on a component."""
-    return tuple(one for one in all_checks() if component.kind.name in one.kinds)
+    """Return the checks that apply to a component."""
+    return tuple(check for check in all_checks() if component.kind.name in check.kinds)

@@ -1,4 +1,4 @@
-"""The conformance kit as one decorated test."""
+"""The conformance kit as a decorator for a pytest function."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def conformance(
     expected_failures: Mapping[str, str] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Turn a test function with an argument `check` into one test for each check of each component of a package.
+    """Turn a test function with an argument `check` into one test per check and component of a package.
 
     Args:
         distribution: the installed package.
-        expected_failures: reasons by the check's name, or by `"generators/resnet: the-check"`; such a test must fail.
-        options: what a component is built with, by `"generators/resnet"`, where neither its defaults nor its own
-            example will do.
+        expected_failures: reasons by check name, or by `"generators/resnet: the-check"`; these tests must fail.
+        options: options to build a component with, by `"generators/resnet"`; by default those of its `example`, if it
+            has one.
 
     Raises:
         UsageError: no such plugin is installed, or an expected failure names no check.
-        PluginError: it could not be loaded.
+        PluginError: the plugin could not be loaded.
     """
     import pytest
 
@@ -46,12 +46,12 @@ def conformance(
         for check in checks_for(component):
             reason = expected_reason(component, check, expected_failures)
             marks = () if reason is None else (pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError),)
-            made = _test(component, check, (options or {}).get(label(component)))
-            parameters.append(pytest.param(made, id=f"{label(component)}-{check.name}", marks=marks))
+            test = _make_test(component, check, (options or {}).get(label(component)))
+            parameters.append(pytest.param(test, id=f"{label(component)}-{check.name}", marks=marks))
     return pytest.mark.parametrize("check", parameters)
 
 
-def _test(component: Component, check: Check, options: Mapping[str, Any] | None) -> Callable[[], None]:
+def _make_test(component: Component, check: Check, options: Mapping[str, Any] | None) -> Callable[[], None]:
     def run() -> None:
         import pytest
 

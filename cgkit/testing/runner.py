@@ -1,4 +1,4 @@
-"""Making the checks, and telling what came of them."""
+"""Running checks and collecting their results."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Outcome = Literal["passed", "failed", "expected failure", "unexpected pass", "sk
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What came of one check on one component.
+    """The result of one check on one component.
 
     Attributes:
         component: its registry and name: `generators/resnet`.
         check: the check's name.
         outcome: `failed` and `unexpected pass` are failures.
-        reason: what was expected and what came, or why it was skipped or is expected to fail.
-        seconds: how long it took.
+        reason: the expected and the actual result, or why the check was skipped or is expected to fail.
+        seconds: the duration.
     """
 
     component: str
@@ -40,15 +40,19 @@ class CheckResult:
 def check_plugin(
     distribution: str, plugins: Plugins, *, expected_failures: Mapping[str, str] | None = None
 ) -> Iterator[CheckResult]:
-    """Make every check on every component that a distribution provides.
+    """Run every check on every component of a distribution.
 
     Raises:
         UsageError: no such plugin is installed, or an expected failure names no check.
-        PluginError: it could not be loaded.
+        PluginError: the plugin could not be loaded.
     """
     components = components_of(distribution, plugins)
     refuse_unknown_expectations(components, expected_failures or {})
-    return (result for one in components for result in check_component(one, expected_failures=expected_failures or {}))
+    return (
+        result
+        for component in components
+        for result in check_component(component, expected_failures=expected_failures or {})
+    )
 
 
 def check_component(
@@ -57,32 +61,32 @@ def check_component(
     expected_failures: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Iterator[CheckResult]:
-    """Make every check on a component.
+    """Run every check on a component.
 
     Args:
-        component: what is tested.
-        expected_failures: reasons by the check's name, or by `"generators/resnet: the-check"`.
-        options: what it is built with, where its defaults or its own example will not do.
+        component: the component under test.
+        expected_failures: reasons by check name, or by `"generators/resnet: the-check"`.
+        options: options to build it with; by default those of its `example`, if it has one.
     """
     with subject_of(component, options) as subject:
         for check in checks_for(component):
-            result = _made(check, subject, expected_reason(component, check, expected_failures or {}))
+            result = _run_check(check, subject, expected_reason(component, check, expected_failures or {}))
             if result is not None:
                 yield result
 
 
 def components_of(distribution: str, plugins: Plugins) -> list[Component]:
-    """Return the components that a distribution provides.
+    """Return the components of a distribution.
 
     Raises:
         UsageError: no such plugin is installed.
-        PluginError: it could not be loaded.
+        PluginError: the plugin could not be loaded.
     """
     statuses = [status for status in plugins.statuses if status.distribution == distribution]
     if not statuses:
         known = sorted({status.distribution for status in plugins.statuses})
         raise UsageError(
-            f"no plugin is called {distribution!r}",
+            f"no plugin named {distribution!r}",
             hint=did_you_mean(distribution, known) or f"there are: {', '.join(known)}",
         )
     for status in statuses:
@@ -94,51 +98,51 @@ def components_of(distribution: str, plugins: Plugins) -> list[Component]:
 
 
 def label(component: Component) -> str:
-    """Return what a component is called in reports."""
+    """Return a component's name in reports."""
     return f"{component.kind.name}/{component.name}"
 
 
 def expected_reason(component: Component, check: Check, expected_failures: Mapping[str, str]) -> str | None:
-    """Return why a check is expected to fail on a component; None where it is not."""
+    """Return why a check is expected to fail on a component, None if it should pass."""
     return expected_failures.get(f"{label(component)}: {check.name}", expected_failures.get(check.name))
 
 
 def refuse_unknown_expectations(components: list[Component], expected_failures: Mapping[str, str]) -> None:
-    """Refuse expected failures that name no check: they would hide nothing, and seem to.
+    """Refuse expected failures that name no check; a misspelled name would have no effect.
 
     Raises:
-        UsageError: one does.
+        UsageError: a name is unknown.
     """
     known = {check.name for check in all_checks()}
     known |= {f"{label(component)}: {check.name}" for component in components for check in checks_for(component)}
     for name in expected_failures:
         if name not in known:
-            raise UsageError(f"expected_failures names {name!r}, which is no check", hint=did_you_mean(name, known))
+            raise UsageError(f"expected_failures: no check named {name!r}", hint=did_you_mean(name, known))
 
 
 def failure_of(check: Check, subject: Subject) -> str | None:
-    """Make a check; return what was wrong, or None.
+    """Run a check; return why it failed, or None.
 
     Raises:
-        NotApplicableError: the contract asks nothing of this component here.
-        UnavailableError: what the check needs is not on this machine.
+        NotApplicableError: the contract demands nothing of this component here.
+        UnavailableError: this machine lacks something that the check needs.
     """
     try:
-        # What a component prints must not end up in a report.
+        # A component's output must not end up in a report on stdout.
         with contextlib.redirect_stdout(sys.stderr):
             check.run(subject)
     except (NotApplicableError, UnavailableError, KeyboardInterrupt):
         raise
     except AssertionError as error:
-        return str(error) or "an assertion of its own failed"
+        return str(error) or "an assertion in the component failed"
     except CgkitError as error:
         return str(error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's component may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - third-party code may raise anything
         return f"raised {describe_exception(error)}"
     return None
 
 
-def _made(check: Check, subject: Subject, expected: str | None) -> CheckResult | None:
+def _run_check(check: Check, subject: Subject, expected: str | None) -> CheckResult | None:
     start = time.perf_counter()
     outcome: Outcome
     try:

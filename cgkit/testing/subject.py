@@ -1,4 +1,4 @@
-"""A component under test: how it is built, small, and what it is shown."""
+"""The component under test: how to build it, and inputs that suit it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cgkit.data.randomness import seeded
 from cgkit.options import REQUIRED, build, options_of, recommended_options
 from cgkit.registry import Component
 
 SIZES = (32, 64, 128, 256)
-"""Heights that are tried until a network takes one."""
+"""Image heights to try until a network accepts one."""
 
 
 class Subject:
-    """A component, its options, and the folder that its example may be made in.
+    """A component under test, its options, and a folder for its example.
 
     Args:
-        component: what is tested.
-        options: what it is built with; by default those of its `example(folder)`, where it has one, or none.
+        component: the component under test.
         folder: an empty folder.
+        options: options to build it with; by default those of its `example(folder)` if it has one, else none.
     """
 
     def __init__(self, component: Component, folder: Path, options: Mapping[str, Any] | None = None) -> None:
@@ -37,33 +38,30 @@ class Subject:
 
     @functools.cached_property
     def options(self) -> dict[str, Any]:
-        """What it is built with, as a spec would say it."""
+        """The options to build it with, as JSON values."""
         if self._given_options is not None:
             return dict(self._given_options)
         example = getattr(self.component.load(), "example", None)
         if example is None:
             return {}
-        place = self.folder / "example"
-        place.mkdir(exist_ok=True)
-        return {name: _as_in_a_spec(value) for name, value in example(place).items()}
+        folder = self.folder / "example"
+        folder.mkdir(exist_ok=True)
+        return {name: _to_json(value) for name, value in example(folder).items()}
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return options with what the component recommends and its defaults, as JSON values."""
+        """Fill in the component's recommended options and its defaults, as JSON values."""
         known = options_of(self.component)
-        defaults = {
-            name: _as_in_a_spec(option.default) for name, option in known.items() if option.default is not REQUIRED
-        }
+        defaults = {name: _to_json(option.default) for name, option in known.items() if option.default is not REQUIRED}
         return {**defaults, **recommended_options(self.component, (64, 64)), **given}
 
     def build(self, *given: Any, seed: int = 0) -> Any:
-        """Build it, its weights drawn from a seed."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        """Build the component; a network draws its weights from the seed."""
+        with seeded(seed):
             return build(self.component, *(given or self.given), options=self.complete(self.options))
 
     @property
     def given(self) -> tuple[Any, ...]:
-        """What the engine supplies when it builds one of this kind."""
+        """The positional arguments that the engine would supply."""
         values: dict[str, Any] = {"in_channels": 3, "out_channels": 3, "size": (32, 32), "folder": self.folder}
         return tuple(values[name] for name in self.component.kind.given)
 
@@ -74,7 +72,7 @@ class Subject:
 
     @functools.cached_property
     def size(self) -> tuple[int, int]:
-        """The smallest height and width of a few that the network takes."""
+        """The smallest of a few heights and widths that the network accepts."""
         network = self.network()
         stride = int(getattr(network, "stride", 1))
         for side in SIZES:
@@ -85,45 +83,45 @@ class Subject:
             except ValueError:
                 continue
             return side, side
-        raise AssertionError(f"takes no image of any of the heights {', '.join(map(str, SIZES))}")
+        raise AssertionError(f"accepts none of the image heights {', '.join(map(str, SIZES))}")
 
     def images(self, batch: int = 1, channels: int = 3, *, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
-        """Return noise in [-1, 1] of a size that the network takes."""
-        draws = torch.Generator().manual_seed(seed)
-        return torch.rand(batch, channels, *self.size, generator=draws, dtype=torch.float64).to(dtype) * 2 - 1
+        """Return noise in [-1, 1], of a size that the network accepts."""
+        random = torch.Generator().manual_seed(seed)
+        return torch.rand(batch, channels, *self.size, generator=random, dtype=torch.float64).to(dtype) * 2 - 1
 
 
 @contextmanager
 def subject_of(component: Component, options: Mapping[str, Any] | None = None) -> Iterator[Subject]:
-    """Yield a component as a subject, with a folder that is gone afterwards."""
+    """Yield a component as a subject, with a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="cgkit-testing-") as folder:
         yield Subject(component, Path(folder), options)
 
 
-def scales_of(made: Any) -> list[Tensor]:
-    """Return what a network made as a list: a discriminator may judge at several scales."""
-    return list(made) if isinstance(made, (list, tuple)) else [made]
+def scales_of(output: Any) -> list[Tensor]:
+    """Return the outputs of a network as a list: a discriminator may have several scales."""
+    return list(output) if isinstance(output, (list, tuple)) else [output]
 
 
-def functional(made: Any, layout: torch.memory_format = torch.contiguous_format) -> Tensor:
-    """Return a random linear functional of what a network made; its gradient arrives in a layout."""
+def functional(output: Any, layout: torch.memory_format = torch.contiguous_format) -> Tensor:
+    """Return a random linear functional of a network's output; its gradient has the given memory layout."""
     random = torch.Generator().manual_seed(1)
-    total = torch.zeros((), dtype=scales_of(made)[0].dtype)
-    for one in scales_of(made):
-        weights = torch.randn(one.shape, dtype=torch.float64, generator=random).to(one.dtype)
-        total = total + (one * weights.to(memory_format=layout)).sum()
+    total = torch.zeros((), dtype=scales_of(output)[0].dtype)
+    for scale in scales_of(output):
+        weights = torch.randn(scale.shape, dtype=torch.float64, generator=random).to(scale.dtype)
+        total = total + (scale * weights.to(memory_format=layout)).sum()
     return total
 
 
-def relative_difference(one: Tensor, other: Tensor) -> float:
-    """Return the length of the difference as a share of the second one's length."""
-    one, other = one.detach().double(), other.detach().double()
-    return float((one - other).norm() / other.norm().clamp(min=1e-300))
+def relative_difference(actual: Tensor, expected: Tensor) -> float:
+    """Return the norm of the difference, relative to the norm of the expected tensor."""
+    actual, expected = actual.detach().double(), expected.detach().double()
+    return float((actual - expected).norm() / expected.norm().clamp(min=1e-300))
 
 
-def _as_in_a_spec(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, (tuple, list)):
-        return [_as_in_a_spec(one) for one in value]
+        return [_to_json(item) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""Using a component as the engine does, and everything that comes of it."""
+"""Calling a component the way the engine does, and collecting everything that it computes."""
 
 from __future__ import annotations
 
@@ -13,26 +13,20 @@ from cgkit.testing.subject import Subject, functional, scales_of
 
 
 def run_augmentation(augmentation: Augmentation, images: Tensor, size: tuple[int, int] = (24, 24)) -> Tensor:
-    """Return images as an augmentation changes them, called as its role asks for."""
+    """Call an augmentation with the arguments that its role receives."""
     function: Callable[..., Any] = augmentation
-    made: Tensor = function(images, size) if augmentation.role == "framing" else function(images)
-    return made
+    augmented: Tensor = function(images, size) if augmentation.role == "framing" else function(images)
+    return augmented
 
 
-def discriminator_loss(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
-    """Return what the discriminator minimises."""
-    return loss.discriminator_loss(real, fake)
-
-
-def generator_loss(loss: AdversarialLoss, fake: Tensor, real: Tensor) -> Tensor:
-    """Return what the generator minimises."""
-    if getattr(loss, "wants_real_logits", False):
-        return loss.generator_loss(fake, real)  # type: ignore[call-arg]
-    return loss.generator_loss(fake)
+def losses(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """Return the losses of the discriminator and the generator for real and fake logits, by network."""
+    logits = (fake, real) if getattr(loss, "wants_real_logits", False) else (fake,)
+    return {"discriminator": loss.discriminator_loss(real, fake), "generator": loss.generator_loss(*logits)}
 
 
 def small_discriminator() -> nn.Sequential:
-    """Return a discriminator that a penalty can be taken of; its weights are drawn."""
+    """Return a discriminator for testing penalties, with random weights."""
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Softplus(), nn.Conv2d(4, 1, 3))
 
 
@@ -42,7 +36,7 @@ def compared(metric: Any) -> Any:
 
 
 def run_metric(metric: Any, translations: Tensor, others: Tensor) -> Any:
-    """Return what a metric says of translations, given what it compares them with; the way back changes nothing."""
+    """Call a metric with translations and the images to compare them with; in a cycle, `back` is the identity."""
     with torch.inference_mode():
         if compared(metric) == "domain":
             return metric(metric.features(translations), metric.features(others))
@@ -51,31 +45,31 @@ def run_metric(metric: Any, translations: Tensor, others: Tensor) -> Any:
         return metric(translations, others)
 
 
-def outcome(subject: Subject, made: Any) -> list[Tensor]:
-    """Return all tensors that come of using a component once; what is random in it is drawn from torch's seed."""
-    return _OUTCOMES[subject.kind](subject, made)
+def outcome(subject: Subject, component: Any) -> list[Tensor]:
+    """Use a built component once and return all tensors that it computes; it draws from torch's global generator."""
+    return _OUTCOMES[subject.kind](subject, component)
 
 
-def _of_a_network(subject: Subject, network: nn.Module) -> list[Tensor]:
+def _train_network(subject: Subject, network: nn.Module) -> list[Tensor]:
     network.zero_grad()
-    out = network.train()(subject.images(2))
-    torch.autograd.backward(functional(out))
+    output = network.train()(subject.images(2))
+    torch.autograd.backward(functional(output))
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    return [*network.state_dict().values(), *scales_of(out), *gradients]
+    return [*network.state_dict().values(), *scales_of(output), *gradients]
 
 
-def _of_an_adversarial_loss(subject: Subject, loss: AdversarialLoss) -> list[Tensor]:
+def _compute_losses(subject: Subject, loss: AdversarialLoss) -> list[Tensor]:
     real, fake = torch.randn(2, 2, 1, 4, 4)
-    made = [discriminator_loss(loss, real, fake), generator_loss(loss, fake, real)]
+    values = list(losses(loss, real, fake).values())
     if hasattr(loss, "penalty"):
-        made.append(loss.penalty(small_discriminator(), *torch.rand(2, 2, 3, 8, 8)))
-    return made
+        values.append(loss.penalty(small_discriminator(), *torch.rand(2, 2, 3, 8, 8)))
+    return values
 
 
 _OUTCOMES: dict[str, Callable[[Subject, Any], list[Tensor]]] = {
-    "generators": _of_a_network,
-    "discriminators": _of_a_network,
-    "adversarial_losses": _of_an_adversarial_loss,
+    "generators": _train_network,
+    "discriminators": _train_network,
+    "adversarial_losses": _compute_losses,
     "reconstruction_losses": lambda subject, distance: [distance(*torch.rand(2, 2, 3, 32, 32) * 2 - 1)],
     "augmentations": lambda subject, augmentation: [run_augmentation(augmentation, torch.rand(1, 3, 32, 32))],
     "metrics": lambda subject, metric: [run_metric(metric, *torch.rand(2, 3, 3, 32, 48))],

@@ -1,1 +1,1 @@
-"""Images larger than memory: translated in tiles, with the same result as the whole image."""
+"""Translating images larger than memory in tiles, exactly or approximately."""

@@ -1,4 +1,4 @@
-"""When an image is translated in tiles, and how."""
+"""The decision whether to translate an image in tiles, and the translation in tiles."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cgkit.contracts import Size
 from cgkit.engine.precision import Precision
 from cgkit.errors import UsageError
 from cgkit.images.pixels import PixelFormat, to_unit, to_values, with_alpha
 from cgkit.images.reading import Values
 from cgkit.tiling.blended_patches import PatchwiseGenerator
-from cgkit.tiling.tiled_generator import Progress, TiledGenerator, UntileableError
-from cgkit.tiling.windows import Pixels, Take, Window, Windowed, translate_windows
+from cgkit.tiling.tiled_generator import TiledGenerator, UntileableError
+from cgkit.tiling.windows import Progress, Read, Window, WindowTranslator, Write, pad_to_stride
 
 Method = Literal["exact", "thumbnail", "independent"]
-METHODS: tuple[Method, ...] = ("exact", "thumbnail", "independent")
 
 SMALL = 1_000_000
-"""Pixels up to which an image is always translated whole: looking at the generator takes longer."""
+"""Number of pixels up to which an image is always translated whole: analysing the generator would take longer."""
 
 WHOLE_BYTES = 1_000_000_000
-"""The most that the features of an image translated whole may take, on a CPU."""
+"""The most memory for the features of an image that is translated whole on a CPU."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How large images are translated.
+    """How to translate large images.
 
     Attributes:
-        tile: `auto` for tiles where the whole image would need much memory, `never`, or always, with tiles of that many
-            pixels a side at most.
-        method: `exact` for the result of the whole image; `thumbnail` for norms whose statistics are those of a small
-            copy; `independent` for patches by themselves.
+        tile: `auto` to use tiles if the whole image would need much memory, `never`, or a number to always use tiles
+            of at most so many pixels a side.
+        method: `exact` for the result of the whole image, `thumbnail` for norms with the statistics of a small copy,
+            `independent` for patches with their own statistics.
     """
 
     tile: int | Literal["auto", "never"] = "auto"
@@ -45,18 +45,18 @@ class Tiling:
 
     @property
     def side(self) -> int | None:
-        """Pixels a side, where they are given."""
+        """The side of tiles in pixels, if one is given."""
         return self.tile if isinstance(self.tile, int) else None
 
 
 class LargeImages:
-    """Translates images with a generator window by window.
+    """Translates images in tiles.
 
     Args:
         generator: in evaluation mode, on the device of `precision`.
         channels: of the images.
-        precision: what it computes in.
-        tiling: when it does so, and how.
+        precision: of the computation.
+        tiling: when to use tiles, and which method.
     """
 
     def __init__(self, generator: nn.Module, channels: int, precision: Precision, tiling: Tiling) -> None:
@@ -66,75 +66,76 @@ class LargeImages:
         self._tiling = tiling
         self._stride = int(getattr(generator, "stride", 1))
 
-    def wanted(self, height: int, width: int) -> bool:
-        """Return whether an image of that size is translated in tiles.
+    def might_tile(self, height: int, width: int) -> bool:
+        """Return whether `should_tile` could return true; unlike `should_tile`, this is fast and thread-safe."""
+        return self._tiling.side is not None or (self._tiling.tile == "auto" and height * width > SMALL)
 
-        With `auto` that is where the features of the whole image would take more than a gigabyte on a CPU, or a quarter
-        of a GPU's memory. A generator that cannot be tiled exactly gets such images whole all the same.
+    def should_tile(self, height: int, width: int) -> bool:
+        """Return whether to translate an image of that size in tiles.
+
+        With `auto`, this is the case if the features of the whole image would take more than a gigabyte on a CPU, or a
+        quarter of a GPU's memory. If the generator cannot be tiled exactly, even such images are translated whole.
         """
-        if isinstance(self._tiling.tile, int) or not self.may_be(height, width):
-            return isinstance(self._tiling.tile, int)
+        if self._tiling.side is not None or not self.might_tile(height, width):
+            return self._tiling.side is not None
         if isinstance(self._exact, UntileableError):
             return self._tiling.method != "exact"
-        return self._exact.plan.bytes * height * width > self._most()
+        return self._exact.plan.bytes * height * width > self._memory_limit()
 
-    def translate(
-        self, pixels: Pixels, take: Take, size: tuple[int, int], progress: Progress = lambda share: None
-    ) -> None:
-        """Translate an image of that height and width.
-
-        Raises:
-            UsageError: the generator cannot be tiled with the result of the whole image.
-            ResourceError: the folder of temporary files has too little space.
-        """
-        translate_windows(self._windowed, self._stride, pixels, take, size, tile=self._tiling.side, progress=progress)
-
-    def may_be(self, height: int, width: int) -> bool:
-        """Return whether `wanted` may say so of an image of that size; asked in any thread, and at once."""
-        return isinstance(self._tiling.tile, int) or (self._tiling.tile == "auto" and height * width > SMALL)
-
-    def translated_values(
+    def translate_values(
         self, values: Values, source: PixelFormat, target: PixelFormat, progress: Progress = lambda share: None
     ) -> tuple[NDArray[Any], PixelFormat]:
-        """Return the translation of an image as a file holds it, `(H, W, C)`, and its format; never whole as floats.
+        """Translate an image as stored in its file, `(H, W, C)`; the whole image is never converted to floats.
 
         Args:
             values: the image.
-            source: what the model takes.
-            target: what it gives; with the transparency of the image, where that is carried over.
-            progress: is told the share that is done.
+            source: the format of the model's input.
+            target: the format of the model's output.
+            progress: called with the finished share.
+
+        Returns:
+            the translation, and its format: `target`, with transparency if the source has some to carry over.
         """
         height, width = values.content.shape[:2]
-        carried = source.alpha == "carry" and values.header.alpha
-        _, written = with_alpha(torch.zeros(1), torch.zeros(1) if carried else None, target)
-        made = np.empty((height, width, written.channels), written.depth)
+        carry_alpha = source.alpha == "carry" and values.header.alpha
+        _, written = with_alpha(torch.zeros(1), torch.zeros(1) if carry_alpha else None, target)
+        translation = np.empty((height, width, written.channels), written.depth)
 
-        def unit(window: Window) -> tuple[Tensor, Tensor | None]:
-            part = values.content[window.top : window.bottom, window.left : window.right]
-            return to_unit(part, values.header, source)
+        def read_with_alpha(window: Window) -> tuple[Tensor, Tensor | None]:
+            return to_unit(values.content[window.slices], values.header, source)
 
-        def take(window: Window, translated: Tensor) -> None:
-            image, _ = with_alpha(translated[0], unit(window)[1] if carried else None, target)
-            made[window.top : window.bottom, window.left : window.right] = to_values(image, written)
+        def write(window: Window, pixels: Tensor) -> None:
+            image, _ = with_alpha(pixels[0], read_with_alpha(window)[1] if carry_alpha else None, target)
+            translation[window.slices] = to_values(image, written)
 
-        self.translate(lambda window: unit(window)[0][None], take, (height, width), progress)
-        return made, written
+        self._translate(lambda window: read_with_alpha(window)[0][None], write, (height, width), progress)
+        return translation, written
 
-    def translated(self, image: Tensor, out_channels: int) -> Tensor:
-        """Return the translation of one image `(C, H, W)` in [0, 1], which is in memory already."""
+    def translate_tensor(self, image: Tensor, out_channels: int) -> Tensor:
+        """Translate an image `(C, H, W)` in [0, 1]."""
         height, width = image.shape[-2:]
-        made = torch.empty(out_channels, height, width)
+        translation = torch.empty(out_channels, height, width)
 
-        def pixels(window: Window) -> Tensor:
-            return image[None, :, window.top : window.bottom, window.left : window.right]
+        def read(window: Window) -> Tensor:
+            return image[None, :, *window.slices]
 
-        def take(window: Window, translated: Tensor) -> None:
-            made[:, window.top : window.bottom, window.left : window.right] = translated[0]
+        def write(window: Window, pixels: Tensor) -> None:
+            translation[:, *window.slices] = pixels[0]
 
-        self.translate(pixels, take, (height, width))
-        return made
+        self._translate(read, write, (height, width), lambda share: None)
+        return translation
 
-    def _most(self) -> float:
+    def _translate(self, read: Read, write: Write, size: Size, progress: Progress) -> None:
+        """Translate an image in [0, 1] of any size.
+
+        Raises:
+            UsageError: the generator cannot be tiled exactly.
+            ResourceError: the folder of temporary files has too little space.
+        """
+        padded = pad_to_stride(read, write, size, self._stride)
+        self._window_translator.translate(*padded, tile=self._tiling.side, progress=progress)
+
+    def _memory_limit(self) -> float:
         if self._precision.device.type == "cuda":
             return torch.cuda.get_device_properties(self._precision.device).total_memory / 4
         return WHOLE_BYTES
@@ -147,16 +148,16 @@ class LargeImages:
             return error
 
     @cached_property
-    def _windowed(self) -> Windowed:
+    def _window_translator(self) -> WindowTranslator:
         if self._tiling.method != "exact":
             thumbnail = self._tiling.method == "thumbnail"
             return PatchwiseGenerator(self._generator, self._precision, thumbnail=thumbnail)
         if isinstance(self._exact, UntileableError):
             raise UsageError(
-                f"the generator cannot be given tiles with the result of the whole image: {self._exact}",
+                f"tiles cannot give the result of the whole image with this generator: {self._exact}",
                 hint="translate whole images (tile never), or approximate (tiling thumbnail or independent)",
             ) from self._exact
         return self._exact
 
 
-__all__ = ["METHODS", "LargeImages", "Method", "Tiling"]
+__all__ = ["LargeImages", "Method", "Tiling"]

@@ -1,4 +1,4 @@
-"""The statistics that a generator normalises with, taken from some images and used for others."""
+"""Statistics of a generator's norms: computing them piece by piece, and applying those of some images to others."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 _LARGE = 400 * 400
-"""Pixels of a map from which on torch's sums are too rough: there, an image is off by 1e-5 of its range."""
+"""Pixels of a map from which on torch's sums are too imprecise: there, the output is off by 1e-5 of its range."""
 
 
 class Statistics:
-    """Mean and variance of what each norm of a generator is given, over all images seen so far.
+    """Mean and variance of the input of each norm of a generator, over several images.
 
-    Norms are those that torch's `group_norm` and `instance_norm` compute, in the order in which they are called.
+    Norms are calls of torch's `group_norm` and `instance_norm`, identified by their order in the forward pass.
     """
 
     def __init__(self) -> None:
         self._moments: list[Moments] = []
 
     def collecting(self) -> TorchFunctionMode:
-        """Return the context in which one forward pass is taken in; it computes what it would compute without."""
+        """Return a context for one forward pass, which adds its images to the statistics."""
 
         def collect(number: int, call: NormCall, compute: Callable[[], Any]) -> Any:
             if number == len(self._moments):
@@ -35,22 +35,22 @@ class Statistics:
             self._moments[number].add(call.features)
             return compute()
 
-        return _Norms(collect)
+        return _InterceptedNorms(collect)
 
     def frozen(self) -> TorchFunctionMode:
-        """Return the context in which one forward pass normalises with these statistics, whatever its images.
+        """Return a context for one forward pass, which normalises with these statistics instead of its images' own.
 
-        Then no value depends on more of an image than its surroundings.
+        Every value then depends on nearby pixels only.
         """
 
         def freeze(number: int, call: NormCall, compute: Callable[[], Any]) -> Any:
             return apply_affine(call.features, self._moments[number].scale_and_shift(call))
 
-        return _Norms(freeze)
+        return _InterceptedNorms(freeze)
 
 
 def statistics_of(generator: nn.Module, images: Iterable[Tensor]) -> Statistics:
-    """Return the statistics of a generator over images, each `(N, C, H, W)` in [-1, 1] on the generator's device."""
+    """Compute the statistics of a generator over images, each `(N, C, H, W)` in [-1, 1] on the generator's device."""
     statistics = Statistics()
     with torch.inference_mode():
         for image in images:
@@ -60,12 +60,12 @@ def statistics_of(generator: nn.Module, images: Iterable[Tensor]) -> Statistics:
 
 
 def precise() -> AbstractContextManager[object]:
-    """Return the context in which norms of large maps are as precise in channels_last as in NCHW.
+    """Return a context in which norms of large maps are as precise in channels_last as in NCHW.
 
-    There, on a CPU, torch adds up a whole map in float32: at 1024x1024 pixels, what it normalises is off by 1e-3.
-    Where statistics are being collected, or are frozen, it changes nothing.
+    On a CPU, torch sums a whole channels_last map in float32: at 1024x1024 pixels, the result is off by 1e-3. The
+    context has no effect within `Statistics.collecting` and `Statistics.frozen`.
     """
-    if _Norms.open.count:
+    if _InterceptedNorms.active.count:
         return nullcontext()
 
     def normalise(number: int, call: NormCall, compute: Callable[[], Any]) -> Any:
@@ -74,43 +74,43 @@ def precise() -> AbstractContextManager[object]:
             return compute()
         if not features.is_contiguous(memory_format=torch.channels_last):
             return compute()
-        made = torch.empty_like(features)
-        for image, normalised in zip(torch.split(features, 1), torch.split(made, 1), strict=True):
+        output = torch.empty_like(features)
+        for image, normalised in zip(torch.split(features, 1), torch.split(output, 1), strict=True):
             moments = Moments()
             for rows in torch.split(image, 64, 2):
                 moments.add(rows)
             affine = moments.scale_and_shift(call)
-            for rows, into in zip(torch.split(image, 64, 2), torch.split(normalised, 64, 2), strict=True):
-                into.copy_(apply_affine(rows, affine))
-        return made
+            for rows, target in zip(torch.split(image, 64, 2), torch.split(normalised, 64, 2), strict=True):
+                target.copy_(apply_affine(rows, affine))
+        return output
 
-    return _Norms(normalise)
+    return _InterceptedNorms(normalise)
 
 
-class _Open(threading.local):
-    """How many of these contexts a thread is in."""
+class _Active(threading.local):
+    """The number of `_InterceptedNorms` contexts that are active in a thread."""
 
     count = 0
 
 
-class _Norms(TorchFunctionMode):
-    """Calls something else in place of each norm, with its number in the pass."""
+class _InterceptedNorms(TorchFunctionMode):
+    """Calls a function instead of each norm, with the norm's number in the forward pass."""
 
-    open = _Open()
+    active = _Active()
 
-    def __init__(self, called: Callable[[int, NormCall, Callable[[], Any]], Any]) -> None:
+    def __init__(self, replacement: Callable[[int, NormCall, Callable[[], Any]], Any]) -> None:
         super().__init__()
-        self._called = called
+        self._replacement = replacement
         self._number = 0
 
     def __enter__(self) -> Self:
-        self.open.count += 1
+        self.active.count += 1
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *raised: Any) -> None:
         super().__exit__(*raised)  # type: ignore[no-untyped-call]
-        self.open.count -= 1
+        self.active.count -= 1
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         keywords = kwargs or {}
@@ -118,7 +118,7 @@ class _Norms(TorchFunctionMode):
         if call is None:
             return function(*args, **keywords)
         self._number += 1
-        return self._called(self._number - 1, call, lambda: function(*args, **keywords))
+        return self._replacement(self._number - 1, call, lambda: function(*args, **keywords))
 
 
 _PARAMETERS: dict[Any, tuple[str, ...]] = {
@@ -127,7 +127,7 @@ _PARAMETERS: dict[Any, tuple[str, ...]] = {
     F.instance_norm: ("input", "mean", "variance", "weight", "bias", "use_input_stats", "momentum", "eps"),
     torch.instance_norm: ("input", "weight", "bias", "mean", "variance", "use_input_stats", "momentum", "eps"),
 }
-"""The functions that all of torch's norms of a single image end in, and what their arguments are called."""
+"""The functions behind all torch norms of a single image, with the names of their parameters."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,11 @@ class NormCall:
     """A call that normalises with the statistics of the whole image.
 
     Attributes:
-        features: what is normalised, `(N, C, H, W)`, or what stands for it in a graph.
-        groups: channels are normalised together in so many groups; None for each by itself.
+        features: its input, `(N, C, H, W)`, or the graph node of its input.
+        groups: the number of groups of channels that share statistics; None if each channel has its own.
         weight: the scale of each channel, or None.
         bias: the shift of each channel, or None.
-        eps: what is added to the variance.
+        eps: added to the variance.
     """
 
     features: Any
@@ -149,12 +149,12 @@ class NormCall:
     eps: float
 
     def with_parameters(self, weight: Any, bias: Any) -> NormCall:
-        """Return the same call with other scales and shifts."""
+        """Return the same call with another weight and bias."""
         return replace(self, weight=weight, bias=bias)
 
 
 def norm_call(function: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> NormCall | None:
-    """Return what a call of one of torch's functions normalises, or None where it uses no statistics of the image."""
+    """Interpret a function call as a norm; return None if it does not use the statistics of an image."""
     names = _PARAMETERS.get(function)
     if names is None:
         return None
@@ -166,45 +166,45 @@ def norm_call(function: Any, arguments: Sequence[Any], keywords: Mapping[str, An
 
 
 class Moments:
-    """Mean and variance of each channel, in float64, of features that come in pieces (Chan et al., 1979)."""
+    """Mean and variance of each channel, in float64, accumulated over pieces of a map (Chan et al., 1979)."""
 
     def __init__(self) -> None:
         self._count = 0
         self._mean = self._squares = torch.zeros(())
-        """Of each channel: the mean, and the sum of the squared distances from it."""
+        """Per channel: the mean, and the sum of squared deviations from it."""
 
     def add(self, features: Tensor) -> None:
-        """Take in `(N, C, h, w)`."""
+        """Add a piece `(N, C, h, w)`."""
         count = features.numel() // features.shape[1]
         if count == 0:
             return
-        # What is near zero can be summed up in float32, a row at a time, and rows in float64. The channels of a pixel
-        # lie together: summing rows with them last is five times as fast.
+        # Values near zero can be summed in float32 within a row, and rows in float64. Channels are last because
+        # summing is then five times as fast.
         rows = features.permute(0, 2, 3, 1).flatten(0, 1)
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         shift = rows[:1].mean((0, 1))
-        near = rows - shift
-        sums = near.sum(1).double().sum(0)
-        squares = near.square_().sum(1).double().sum(0) - sums.square() / count
+        centred = rows - shift
+        sums = centred.sum(1).double().sum(0)
+        squares = centred.square_().sum(1).double().sum(0) - sums.square() / count
         self._merge(count, shift.double() + sums / count, squares)
 
     def _merge(self, count: int, mean: Tensor, squares: Tensor) -> None:
-        both = self._count + count
-        apart = mean - self._mean.to(mean.device)
-        self._squares = self._squares.to(mean.device) + squares + apart.square() * (self._count * count / both)
-        self._mean = self._mean.to(mean.device) + apart * (count / both)
-        self._count = both
+        total = self._count + count
+        difference = mean - self._mean.to(mean.device)
+        self._squares = self._squares.to(mean.device) + squares + difference.square() * (self._count * count / total)
+        self._mean = self._mean.to(mean.device) + difference * (count / total)
+        self._count = total
 
-    def scale_and_shift(self, call: NormCall) -> tuple[Tensor, Tensor]:
-        """Return what each channel is multiplied by, and what is added then, `(1, C, 1, 1)` in float64."""
+    def scale_and_shift(self, call: NormCall) -> Affine:
+        """Return a norm with these statistics as a scale and a shift per channel, in float64."""
         mean, variance = self._mean, self._squares / self._count
         if call.groups is not None and call.groups < len(mean):
-            together = (call.groups, len(mean) // call.groups)
-            means, variances = mean.view(together), variance.view(together)
-            of_group = means.mean(1, keepdim=True)
-            of_groups_variance = variances.mean(1, keepdim=True) + (means - of_group).square().mean(1, keepdim=True)
-            mean = of_group.expand(together).reshape(-1)
-            variance = of_groups_variance.expand(together).reshape(-1)
+            grouped = (call.groups, len(mean) // call.groups)
+            means, variances = mean.view(grouped), variance.view(grouped)
+            group_mean = means.mean(1, keepdim=True)
+            group_variance = variances.mean(1, keepdim=True) + (means - group_mean).square().mean(1, keepdim=True)
+            mean = group_mean.expand(grouped).reshape(-1)
+            variance = group_variance.expand(grouped).reshape(-1)
         scale = (variance.clamp_min(0) + call.eps).rsqrt()
         if call.weight is not None:
             scale = scale * call.weight.double()
@@ -215,11 +215,11 @@ class Moments:
 
 
 Affine = tuple[Tensor, Tensor]
-"""Scale and shift of each channel, `(1, C, 1, 1)`."""
+"""Scale and shift per channel, both `(1, C, 1, 1)`."""
 
 
 def apply_affine(features: Tensor, affine: Affine) -> Tensor:
-    """Return features scaled and shifted, in their own type; computed in float32 at least."""
+    """Scale and shift features; compute in float32 at least, and keep the dtype."""
     scale, shift = affine
     if features.dtype in (torch.float16, torch.bfloat16):
         return torch.addcmul(shift.float(), features.float(), scale.float()).to(features.dtype)

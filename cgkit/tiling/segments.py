@@ -1,7 +1,7 @@
-"""A generator cut into segments, which can be computed one after the other, each a tile at a time.
+"""Splitting a generator into segments, which are computed one after the other, each tile by tile.
 
-Between two segments the whole image's features are known, and so are their statistics: a norm is where one segment
-ends. Within a segment every value depends on its own surroundings alone.
+A segment ends before each norm. Within a segment, a value depends on nearby pixels only; between segments, the whole
+feature map is known, and with it the statistics for the norm.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from cgkit.tiling.graph import UntileableError, norm_of, run_node, trace
+from cgkit.contracts import Size
+from cgkit.tiling.graph import UntileableError, first_line, norm_of, run_node, trace
 
-_UNITS = 4096
-"""How many strides an image has that is followed to see what sizes its features have: what padding adds, is little."""
+_TRACED_STRIDES = 4096
+"""Side of the traced image, in strides: so large that padding hardly changes the scale of a feature map."""
 
-_LONGEST = 64
-"""How far a segment's values may depend on others: so many times as far as is tried first."""
+_DOUBLINGS = 7
+"""Number of sizes of the image on which the reach of a segment is measured, each twice as long as the one before."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Some steps of a generator, all of whose values depend on what is near them alone.
+    """Consecutive steps of a generator, in which a value depends on nearby pixels only.
 
     Attributes:
-        steps: in their order.
-        inputs: values that earlier segments have made; the image is one.
-        outputs: values that later segments use, and the translation.
-        alignment: tiles begin at multiples of it, in pixels of the image.
-        reach: how many pixels of the image around a tile its values depend on; a multiple of `alignment`.
-        bytes: what is in memory at once, for each pixel of a tile, in float32.
+        steps: the steps in order.
+        inputs: the results of earlier segments, or the image, that the steps use.
+        outputs: the results that later segments use, or the translation.
+        alignment: the edges of tiles are multiples of it, in pixels of the image.
+        reach: how far around a tile its values depend on the image, in pixels of the image; a multiple of `alignment`.
+        bytes: the peak memory per pixel of a tile, in float32.
     """
 
     steps: tuple[fx.Node, ...]
@@ -48,14 +49,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a generator is computed in segments.
+    """A generator, split into segments.
 
     Attributes:
-        image: stands for the image.
-        translation: stands for what is made of it.
-        constants: parameters and buffers that steps use by themselves.
-        segments: in their order.
-        bytes: what a whole pass has in memory at once, for each pixel of the image, in float32.
+        image: the node of the image.
+        translation: the node of the translation.
+        constants: the nodes of parameters and buffers that steps use directly.
+        segments: the segments in order.
+        bytes: the peak memory of the generator per pixel of a whole image, in float32.
     """
 
     image: fx.Node
@@ -66,74 +67,82 @@ class Plan:
 
 
 def plan_segments(generator: nn.Module, channels: int) -> Plan:
-    """Cut a generator into segments; it is called on meta tensors, and its steps on small images.
+    """Split a generator into segments; its forward pass is traced, and its steps are run on small images.
 
     Raises:
-        UntileableError: a step depends on the whole image in another way than through a norm.
+        UntileableError: a step other than a norm depends on the whole image.
     """
-    side = _UNITS * int(getattr(generator, "stride", 1))
-    graph = trace(generator, channels, side, side)
+    side = _TRACED_STRIDES * int(getattr(generator, "stride", 1))
+    graph = trace(generator, channels, side)
     image = next(node for node in graph.nodes if node.op == "placeholder")
     (translation,) = next(node for node in graph.nodes if node.op == "output").args
     if not isinstance(translation, fx.Node) or _shape(translation)[-2:] != (side, side):
-        raise UntileableError("what it makes has another size than the image")
+        raise UntileableError("its output does not have the size of the image")
     constants = tuple(node for node in graph.nodes if node.op == "get_attr")
     steps = [node for node in graph.nodes if node.op not in ("placeholder", "get_attr", "output")]
-    levels = _levels(steps)
+    depths = _count_norms(steps)
     segments = []
-    for level in range(max(levels.values(), default=0) + 1):
-        own = tuple(node for node in steps if levels[node] == level)
+    for depth in range(max(depths.values(), default=0) + 1):
+        own = tuple(node for node in steps if depths[node] == depth)
         if own:
-            segments.append(_segment(own, translation, generator, side))
-    return Plan(image, translation, constants, tuple(segments), _bytes_at_once(steps, (image,), side))
+            segments.append(_make_segment(own, translation, generator, side))
+    return Plan(image, translation, constants, tuple(segments), _peak_bytes(steps, (image,), side))
 
 
-def scale_of(node: fx.Node, side: int | None = None) -> Fraction:
-    """Return how many times as high as the image a value is; the same for its width.
-
-    Raises:
-        UntileableError: it has no such scale: it is not a map of the image.
-    """
-    scale: Fraction | None = node.meta.get("scale")
-    if scale is None:
-        assert side is not None
-        node.meta["scale"] = scale = _scale(node, side)
+def scale_of(node: fx.Node) -> Fraction:
+    """Return the height (and width) of a node's feature map, relative to that of the image."""
+    scale: Fraction = node.meta["scale"]
     return scale
 
 
 def channels_of(node: fx.Node) -> int:
-    """Return how many channels a value has."""
+    """Return the number of channels of a node's feature map."""
     return int(_shape(node)[1])
 
 
-def _levels(steps: Iterable[fx.Node]) -> dict[fx.Node, int]:
-    """Return for each step how many norms, one after the other, lie before it."""
-    levels: dict[fx.Node, int] = {}
+def last_users(steps: Iterable[fx.Node]) -> Mapping[fx.Node, tuple[fx.Node, ...]]:
+    """Return for each step the values that no later step uses."""
+    last: dict[fx.Node, fx.Node] = {}
     for node in steps:
-        before = max((levels.get(other, 0) for other in node.all_input_nodes), default=0)
-        levels[node] = before + (norm_of(node) is not None)
-    return levels
+        last.update(dict.fromkeys(node.all_input_nodes, node))
+        last.setdefault(node, node)
+    users: dict[fx.Node, tuple[fx.Node, ...]] = {}
+    for value, user in last.items():
+        users[user] = (*users.get(user, ()), value)
+    return users
 
 
-def _segment(steps: tuple[fx.Node, ...], translation: fx.Node, generator: nn.Module, side: int) -> Segment:
+def _count_norms(steps: Iterable[fx.Node]) -> dict[fx.Node, int]:
+    """Return for each step the number of consecutive norms up to and including it."""
+    counts: dict[fx.Node, int] = {}
+    for node in steps:
+        before = max((counts.get(other, 0) for other in node.all_input_nodes), default=0)
+        counts[node] = before + (norm_of(node) is not None)
+    return counts
+
+
+def _make_segment(steps: tuple[fx.Node, ...], translation: fx.Node, generator: nn.Module, side: int) -> Segment:
     own = set(steps)
     used = {other: None for node in steps for other in node.all_input_nodes if other not in own}
     inputs = tuple(node for node in used if node.op != "get_attr")
     outputs = tuple(node for node in steps if node is translation or any(user not in own for user in node.users))
+    maps = [node for node in (*inputs, *steps) if _is_map(node)]
+    for node in (*inputs, *outputs, *maps):
+        node.meta["scale"] = _find_scale(node, side)
     for node in (*inputs, *outputs):
-        if scale_of(node, side) * side != _shape(node)[2]:
-            raise UntileableError(f"{node.name} has some pixels more or less than the image where it is normalised")
-    alignment = lcm(*(scale_of(node, side).denominator for node in (*inputs, *steps) if _is_map(node)))
-    reach = _reach(steps, inputs, outputs, generator, alignment)
-    at_once = _bytes_at_once(steps, inputs, side)
-    return Segment(steps, inputs, outputs, alignment, ceil(reach / alignment) * alignment, at_once)
+        if scale_of(node) * side != _shape(node)[2]:
+            raise UntileableError(f"the size of {node.name}, which is normalised, is not proportional to the image's")
+    alignment = lcm(*(scale_of(node).denominator for node in maps))
+    reach = _find_reach(steps, inputs, outputs, generator, alignment)
+    peak = _peak_bytes(steps, inputs, side)
+    return Segment(steps, inputs, outputs, alignment, ceil(reach / alignment) * alignment, peak)
 
 
-def _scale(node: fx.Node, side: int) -> Fraction:
+def _find_scale(node: fx.Node, side: int) -> Fraction:
     height, width = _shape(node)[-2:] if _is_map(node) else (0, 0)
-    scale = Fraction(height, side).limit_denominator(_UNITS // 16)
-    if scale == 0 or Fraction(width, side).limit_denominator(_UNITS // 16) != scale:
-        raise UntileableError(f"{node.name} sees the whole image")
+    scale = Fraction(height, side).limit_denominator(_TRACED_STRIDES // 16)
+    if scale == 0 or Fraction(width, side).limit_denominator(_TRACED_STRIDES // 16) != scale:
+        raise UntileableError(f"{node.name} depends on the whole image")
     return scale
 
 
@@ -145,34 +154,22 @@ def _is_map(node: fx.Node) -> bool:
 def _shape(node: fx.Node) -> torch.Size:
     example = node.meta["example"]
     if not isinstance(example, Tensor) or example.ndim != 4:
-        raise UntileableError(f"{node.name} is no map of features")
+        raise UntileableError(f"{node.name} is not a feature map")
     return example.shape
 
 
-def _bytes_at_once(steps: Iterable[fx.Node], inputs: Iterable[fx.Node], side: int) -> float:
-    """Return the most bytes that are held between any two steps, for each pixel of the image."""
+def _peak_bytes(steps: Iterable[fx.Node], inputs: Iterable[fx.Node], side: int) -> float:
+    """Return the peak memory of some steps per pixel of the image, if values are freed after their last use."""
     steps = tuple(steps)
-    last_uses = last_users(steps)
+    free_after = last_users(steps)
     held = {node: _bytes(node) for node in inputs}
-    most = 0
+    peak = 0
     for node in steps:
         held[node] = _bytes(node)
-        most = max(most, sum(held.values()))
-        for other in last_uses.get(node, ()):
+        peak = max(peak, sum(held.values()))
+        for other in free_after.get(node, ()):
             held.pop(other, None)
-    return most / side**2
-
-
-def last_users(steps: Iterable[fx.Node]) -> Mapping[fx.Node, tuple[fx.Node, ...]]:
-    """Return for each step the values that nothing after it uses."""
-    last: dict[fx.Node, fx.Node] = {}
-    for node in steps:
-        last.update(dict.fromkeys(node.all_input_nodes, node))
-        last.setdefault(node, node)
-    users: dict[fx.Node, tuple[fx.Node, ...]] = {}
-    for value, user in last.items():
-        users[user] = (*users.get(user, ()), value)
-    return users
+    return peak / side**2
 
 
 def _bytes(node: fx.Node) -> int:
@@ -180,79 +177,77 @@ def _bytes(node: fx.Node) -> int:
     return 4 * example.numel() if isinstance(example, Tensor) else 0
 
 
-def _reach(
+def _find_reach(
     steps: tuple[fx.Node, ...],
     inputs: tuple[fx.Node, ...],
     outputs: tuple[fx.Node, ...],
     generator: nn.Module,
     alignment: int,
 ) -> int:
-    """Return how far from each other, in pixels of the image, an input and an output are that depends on it."""
+    """Return the largest distance, in pixels of the image, between an output and an input that it depends on."""
     long, short = max(64, 32 * alignment), max(16, 8 * alignment)
-    for longer in (long * 2**doublings for doublings in range(_LONGEST.bit_length())):
-        spread = [
-            _spread(steps, inputs, outputs, generator, alignment, size) for size in ((longer, short), (short, longer))
+    for _ in range(_DOUBLINGS):
+        reaches = [
+            _measure_reach(steps, inputs, outputs, generator, alignment, size)
+            for size in ((long, short), (short, long))
         ]
-        if None not in spread:
-            return max(one for one in spread if one is not None)
-    raise UntileableError(f"{outputs[0].name} depends on all of {inputs[0].name}, not on what is near it alone")
+        if None not in reaches:
+            return max(reach for reach in reaches if reach is not None)
+        long *= 2
+    raise UntileableError(f"{outputs[0].name} depends on all of {inputs[0].name}, not only on nearby pixels")
 
 
-def _spread(
+def _measure_reach(
     steps: tuple[fx.Node, ...],
     inputs: tuple[fx.Node, ...],
     outputs: tuple[fx.Node, ...],
     generator: nn.Module,
     alignment: int,
-    size: tuple[int, int],
+    size: Size,
 ) -> int | None:
-    """Return how far what is no number spreads, which some pixels in the middle of the longer side are.
-
-    None where it spreads up to a border.
-    """
+    """Return how far NaN spreads along the longer side from a few pixels in its middle; None if up to a border."""
     axis = 2 if size[0] > size[1] else 3
     start = max(size) // 2 // alignment * alignment
-    some = next(iter(generator.parameters()), torch.zeros(()))
+    parameter = next(iter(generator.parameters()), torch.zeros(()))
     values: dict[fx.Node, Any] = {}
     for node in inputs:
         scale = scale_of(node)
-        image = torch.zeros(1, channels_of(node), int(size[0] * scale), int(size[1] * scale))
-        image.narrow(axis, int(start * scale), max(1, int(alignment * scale))).fill_(torch.nan)
-        values[node] = image.to(some.device, some.dtype)
-    made = _computed(steps, values, generator)
+        features = torch.zeros(1, channels_of(node), int(size[0] * scale), int(size[1] * scale))
+        features.narrow(axis, int(start * scale), max(1, int(alignment * scale))).fill_(torch.nan)
+        values[node] = features.to(parameter.device, parameter.dtype)
+    results = _run_steps(steps, values, generator)
     furthest = 0
     for node in outputs:
-        touched = made[node].isnan().any(1)[0].any(2 - (axis - 1)).nonzero().flatten().tolist()
-        if not touched:
+        affected = results[node].isnan().any(1)[0].any(2 - (axis - 1)).nonzero().flatten().tolist()
+        if not affected:
             continue
-        if touched[0] == 0 or touched[-1] == made[node].shape[axis] - 1:
+        if affected[0] == 0 or affected[-1] == results[node].shape[axis] - 1:
             return None
         scale = scale_of(node)
-        furthest = max(furthest, ceil(start - touched[0] / scale), ceil((touched[-1] + 1) / scale - start - alignment))
+        before, after = start - affected[0] / scale, (affected[-1] + 1) / scale - start - alignment
+        furthest = max(furthest, ceil(before), ceil(after))
     return furthest
 
 
 @torch.inference_mode()
-def _computed(steps: tuple[fx.Node, ...], values: dict[fx.Node, Any], generator: nn.Module) -> dict[fx.Node, Any]:
-    # Faster convolutions transform patches as a whole, and so spread what is no number further than it matters.
+def _run_steps(steps: tuple[fx.Node, ...], values: dict[fx.Node, Any], generator: nn.Module) -> dict[fx.Node, Any]:
+    """Compute the steps of a segment, with norms replaced by copies."""
     with _plain_convolutions():
-        try:
-            for node in steps:
+        for node in steps:
+            try:
                 for constant in node.all_input_nodes:
                     if constant.op == "get_attr":
                         values[constant] = run_node(constant, generator, {})
                 norm = norm_of(node)
                 values[node] = values[norm.features].clone() if norm else run_node(node, generator, values)
-        except UntileableError:
-            raise
-        except Exception as error:  # it runs a stranger's code
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UntileableError(f"{node.name} does not work on a part of the image: {reason}") from error
+            except Exception as error:  # third-party code may raise anything
+                raise UntileableError(f"{node.name} does not work on part of an image: {first_line(error)}") from error
     return values
 
 
 @contextmanager
 def _plain_convolutions() -> Iterator[None]:
+    """Disable faster convolution algorithms: they transform whole patches, and spread NaN beyond the kernel."""
     before = torch.backends.mkldnn.enabled
     torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     try:

@@ -1,19 +1,22 @@
-"""Windows of an image, and translating an image window by window."""
+"""Windows of an image, and the interface for translating an image window by window."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from cgkit.contracts import Size
+
 
 @dataclass(frozen=True)
 class Window:
-    """Rows and columns, each from the first to the one after the last."""
+    """A rectangle of an image: rows `top` to `bottom` and columns `left` to `right`, both ends exclusive."""
 
     top: int
     bottom: int
@@ -22,92 +25,114 @@ class Window:
 
     @property
     def height(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return self.bottom - self.top
 
     @property
     def width(self) -> int:
-        """How many columns there are."""
+        """The number of columns."""
         return self.right - self.left
 
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The index of the window in an array `(H, W)`."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
     def grown(self, by: int, height: int, width: int) -> Window:
-        """Return the window with `by` more on each side, as far as the image reaches."""
+        """Return the window extended by some pixels on each side, up to the border of the image."""
         return Window(
             max(0, self.top - by), min(height, self.bottom + by), max(0, self.left - by), min(width, self.right + by)
         )
 
     def scaled(self, scale: Fraction) -> Window:
-        """Return where the window lies in a map that is `scale` times as high and wide."""
+        """Return the same window in a map that is `scale` times as high and wide as the image."""
         edges = [edge * scale for edge in (self.top, self.bottom, self.left, self.right)]
         assert all(edge.denominator == 1 for edge in edges), "the window does not fall on whole pixels"
         return Window(*(int(edge) for edge in edges))
 
-    def cut_out_of(self, outer: Window, values: Tensor) -> Tensor:
-        """Return this window of `(..., h, w)`, which shows the outer one."""
-        return values[
-            ...,
-            self.top - outer.top : self.bottom - outer.top,
-            self.left - outer.left : self.right - outer.left,
-        ]
+    def crop(self, values: Tensor, outer: Window) -> Tensor:
+        """Crop `values` `(..., h, w)`, which cover the outer window, to this one."""
+        top, left = outer.top, outer.left
+        return values[..., *Window(self.top - top, self.bottom - top, self.left - left, self.right - left).slices]
 
 
-Pixels = Callable[[Window], Tensor]
-"""From a window of an image to its pixels, `(1, C, h, w)` in [0, 1]."""
+Read = Callable[[Window], Tensor]
+"""Read a window of the image: return `(1, C, h, w)`."""
 
-Take = Callable[[Window, Tensor], None]
-"""Takes a window of a translation and its pixels, `(1, C, h, w)` in [0, 1], float32 on the CPU."""
+Write = Callable[[Window, Tensor], None]
+"""Write a window of the translation, given as `(1, C, h, w)`."""
 
-
-class Windowed(Protocol):
-    """What translates an image window by window; its height and width are multiples of the generator's stride."""
-
-    def translate(
-        self, read: Pixels, write: Take, size: tuple[int, int], *, tile: int | None, progress: Callable[[float], None]
-    ) -> None:
-        """Translate an image in [-1, 1]."""
+Progress = Callable[[float], None]
+"""Report the finished share, from 0 to 1."""
 
 
-def translate_windows(
-    generator: Windowed,
-    stride: int,
-    pixels: Pixels,
-    take: Take,
-    size: tuple[int, int],
-    *,
-    tile: int | None = None,
-    progress: Callable[[float], None] = lambda share: None,
-) -> None:
-    """Translate an image of any size window by window, padded and cropped as `translation_by` does.
+class WindowTranslator(Protocol):
+    """Translates an image of any size window by window, with a bounded amount of memory."""
+
+    def translate(self, read: Read, write: Write, size: Size, *, tile: int | None, progress: Progress) -> None:
+        """Translate an image in [-1, 1].
+
+        Args:
+            read: reads a window of the image; windows overlap.
+            write: writes a window of the translation, on any device; windows are disjoint and cover the image.
+            size: height and width, multiples of the generator's stride.
+            tile: side of a tile in pixels, or None to choose it automatically.
+            progress: called from time to time.
+
+        Raises:
+            ResourceError: the folder of temporary files has too little space.
+        """
+
+
+def tiles(size: Size, side: int, alignment: int) -> Iterator[Window]:
+    """Yield windows of similar size that cover an image, if possible at most `side` pixels high and wide.
+
+    Their edges, like the height and width of the image, are multiples of `alignment`.
+    """
+    rows, columns = (_edges(length, side, alignment) for length in size)
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            yield Window(top, bottom, left, right)
+
+
+def pad_to_stride(read: Read, write: Write, size: Size, stride: int) -> tuple[Read, Write, Size]:
+    """Adapt an image in [0, 1] of any size for a `WindowTranslator`, with the same padding as `translation_by`.
 
     Args:
-        generator: what translates.
-        stride: its height and width are made multiples of.
-        pixels: gives windows of the image.
-        take: takes windows of the translation.
+        read: reads a window of the image, in [0, 1].
+        write: writes a window of the translation, in [0, 1], float32 on the CPU.
         size: height and width.
-        tile: pixels a side of the windows; by default as it suits the generator.
-        progress: is told the share that is done.
+        stride: the generator's stride.
+
+    Returns:
+        the arguments `read`, `write` and `size` for `WindowTranslator.translate`.
     """
     height, width = size
-    rows, columns = _padded(height, stride), _padded(width, stride)
+    rows, columns = _padded_indices(height, stride), _padded_indices(width, stride)
 
-    def read(window: Window) -> Tensor:
-        wanted_rows, wanted_columns = rows[window.top : window.bottom], columns[window.left : window.right]
+    def read_padded(window: Window) -> Tensor:
+        wanted_rows, wanted_columns = rows[window.slices[0]], columns[window.slices[1]]
         top, left = int(wanted_rows.min()), int(wanted_columns.min())
-        inner = pixels(Window(top, int(wanted_rows.max()) + 1, left, int(wanted_columns.max()) + 1))
-        return inner[:, :, wanted_rows - top][..., wanted_columns - left] * 2 - 1
+        pixels = read(Window(top, int(wanted_rows.max()) + 1, left, int(wanted_columns.max()) + 1))
+        return pixels[:, :, wanted_rows - top][..., wanted_columns - left] * 2 - 1
 
-    def write(window: Window, made: Tensor) -> None:
+    def write_cropped(window: Window, pixels: Tensor) -> None:
         inner = Window(window.top, min(window.bottom, height), window.left, min(window.right, width))
         if inner.height > 0 and inner.width > 0:
-            take(inner, ((inner.cut_out_of(window, made).float() + 1) / 2).clamp(0, 1).cpu())
+            write(inner, ((inner.crop(pixels, window).float() + 1) / 2).clamp(0, 1).cpu())
 
-    generator.translate(read, write, (len(rows), len(columns)), tile=tile, progress=progress)
+    return read_padded, write_cropped, (len(rows), len(columns))
 
 
-def _padded(length: int, stride: int) -> Tensor:
-    """Return which row, or column, of an image lies at each place of the padded one."""
-    more = -length % stride
-    places = torch.arange(length + more)
-    mirrored = torch.where(places < length, places, 2 * (length - 1) - places)
-    return mirrored if more < length else places.clamp_max(length - 1)
+def _edges(length: int, side: int, alignment: int) -> list[int]:
+    units = length // alignment
+    count = max(1, min(units, -(-length // max(side, alignment))))
+    return [units * number // count * alignment for number in range(count + 1)]
+
+
+def _padded_indices(length: int, stride: int) -> Tensor:
+    """Return the index in the image of each row (or column) of the padded image."""
+    padding = -length % stride
+    indices = torch.arange(length + padding)
+    mirrored = torch.where(indices < length, indices, 2 * (length - 1) - indices)
+    return mirrored if padding < length else indices.clamp_max(length - 1)

@@ -1,1 +1,1 @@
-"""Applying what was trained to images."""
+"""Translating images and videos with a trained model."""

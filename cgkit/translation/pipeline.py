@@ -1,4 +1,4 @@
-"""Doing things in threads, in order, and never far ahead of whoever uses the results."""
+"""Processing items in threads, in order and with a bounded number of results in memory."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Result = TypeVar("Result")
 def in_order(
     threads: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
-    """Yield `function(item)` for each item, in their order.
+    """Yield `function(item)` for each item, in order.
 
     Args:
-        threads: where the function is called.
-        function: what is called.
-        items: read as they are needed.
-        ahead: how many results may be there, or on their way, before they are asked for: so memory has a bound.
+        threads: calls the function.
+        function: the function to call.
+        items: consumed as needed.
+        ahead: the maximum number of results to compute before they are requested, which limits the memory.
     """
     pending: deque[Future[Result]] = deque()
     for item in items:
@@ -32,8 +32,8 @@ def in_order(
         yield pending.popleft().result()
 
 
-def alike(items: Iterable[Item], key: Callable[[Item], object], most: int) -> Iterator[list[Item]]:
-    """Yield lists of up to `most` consecutive items with the same key; an item without one (None) stays alone."""
-    for kind, group in groupby(items, key):
-        while part := list(islice(group, most if kind is not None else 1)):
-            yield part
+def batches(items: Iterable[Item], key: Callable[[Item], object], most: int) -> Iterator[list[Item]]:
+    """Yield lists of up to `most` consecutive items with the same key; items with the key None stay alone."""
+    for value, group in groupby(items, key):
+        while batch := list(islice(group, most if value is not None else 1)):
+            yield batch

@@ -1,4 +1,4 @@
-"""Which file is translated into which: what is asked for, looked at before anything is written."""
+"""Deciding which file to translate into which, before anything is written."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import BinaryIO
 from cgkit.errors import DataError, UsageError
 from cgkit.files.image_files import list_images
 
-Place = tuple[Path, Path]
-"""A file, and its name in the folder of translations."""
+FileAndName = tuple[Path, Path]
+"""An input file, and its path relative to the output folder."""
 
 
-def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = str) -> list[Place]:
-    """Return each image to be translated and the file that its translation goes into, in order.
+def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = str) -> list[tuple[Path, Path]]:
+    """Return each input image and the file to write its translation into, in order.
 
-    A folder's images, and what a pattern finds, keep their place below it; a file keeps its name.
+    Images of a folder or a pattern keep their relative paths; a single file keeps its name.
 
     Args:
-        inputs: files, folders, and patterns such as `photos/**/*.png` (a file of that very name comes first).
+        inputs: files, folders, and patterns such as `photos/**/*.png` (a file of exactly that name takes precedence).
         output: the folder to write into.
-        suffix: what a name ends with, such as `.png`, by its own suffix.
+        suffix: maps the suffix of an input to that of its translation, such as `.png`.
 
     Raises:
-        UsageError: two images would be written to one file, or an image would be overwritten.
-        DataError: a folder holds no images, or a pattern finds no file.
+        UsageError: two images would be written to the same file, or an image would be overwritten.
+        DataError: a folder contains no images, or a pattern matches no file.
     """
     targets: dict[Path, Path] = {}
     for given in inputs:
-        for source, name in _places(given):
+        for source, name in _list_files(given):
             ending = suffix(name.suffix)
             target = output / (name if ending == name.suffix else name.with_suffix(ending))
-            if target in targets and not _same(targets[target], source):
+            if target in targets and not _is_same_file(targets[target], source):
                 raise UsageError(
                     f"{targets[target]} and {source} would both be written to {target}",
                     hint="translate them into different folders",
@@ -45,42 +45,42 @@ def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = st
 
 
 def listed_files(stream: BinaryIO) -> list[Path]:
-    """Return the files that a stream names, one a line, or each ended by a NUL as `find -print0` does."""
+    """Return the files named in a stream, one per line, or each followed by a NUL as with `find -print0`."""
     content = stream.read()
     separator = b"\0" if b"\0" in content else b"\n"
     names = [part.removesuffix(b"\r") if separator == b"\n" else part for part in content.split(separator)]
     return [Path(os.fsdecode(name)) for name in names if name]
 
 
-def _places(given: Path) -> Iterator[Place]:
+def _list_files(given: Path) -> Iterator[FileAndName]:
     if given.is_dir():
         yield from ((source, source.relative_to(given)) for source in list_images(given))
     elif glob.has_magic(str(given)) and not given.exists():
-        yield from _found(given)
+        yield from _expand(given)
     else:
         yield given, Path(given.name)
 
 
-def _found(pattern: Path) -> Iterator[Place]:
-    above = next(part for part in pattern.parents if not glob.has_magic(str(part)))
-    files = sorted(file for file in above.glob(str(pattern.relative_to(above))) if file.is_file())
+def _expand(pattern: Path) -> Iterator[FileAndName]:
+    parent = next(part for part in pattern.parents if not glob.has_magic(str(part)))
+    files = sorted(file for file in parent.glob(str(pattern.relative_to(parent))) if file.is_file())
     if not files:
-        raise DataError(f"{pattern}: no file is called so")
-    yield from ((file, file.relative_to(above)) for file in files)
+        raise DataError(f"{pattern}: no file matches")
+    yield from ((file, file.relative_to(parent)) for file in files)
 
 
 def _refuse_overwriting(targets: dict[Path, Path]) -> None:
-    """Whatever a name or a link leads to: no file that is to be read may be written."""
-    inputs = {_identity(source): source for source in targets.values() if source.exists()}
+    # Compares files, not names, because a link can lead to an input.
+    inputs = {_identify(source): source for source in targets.values() if source.exists()}
     for target in targets:
-        if target.exists() and (source := inputs.get(_identity(target))):
+        if target.exists() and (source := inputs.get(_identify(target))):
             raise UsageError(f"{source} would be overwritten", hint="choose another --output")
 
 
-def _same(one: Path, other: Path) -> bool:
-    return one == other or (one.exists() and other.exists() and one.samefile(other))
+def _is_same_file(first: Path, second: Path) -> bool:
+    return first == second or (first.exists() and second.exists() and first.samefile(second))
 
 
-def _identity(file: Path) -> tuple[int, int]:
+def _identify(file: Path) -> tuple[int, int]:
     status = file.stat()
     return status.st_dev, status.st_ino

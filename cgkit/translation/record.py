@@ -1,4 +1,4 @@
-"""What a folder of translations remembers: which model made them, so that translating can go on where it stopped."""
+"""The record of which model wrote a folder of translations, so that an interrupted translation can be continued."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Record:
-    """Since when, in nanoseconds of the file system's clock, one model has been filling a folder."""
+    """When the model started writing into a folder, in nanoseconds of the file system's clock."""
 
     since: int
 
     def holds(self, target: Path, source: Path) -> bool:
-        """Return whether the model has written a translation, and the image has not changed since."""
+        """Return whether the model wrote the target, and the source has not changed since."""
         try:
             return target.stat().st_mtime_ns >= max(self.since, source.stat().st_mtime_ns)
         except OSError:
@@ -29,26 +29,26 @@ class Record:
 
 
 def begin(output: Path, identity: str, targets: Iterable[Path], *, overwrite: bool) -> Record:
-    """Remember which model fills a folder, before its first file is written; or go on with what it has begun.
+    """Record which model writes into a folder before its first file is written, or continue its earlier record.
 
     Args:
-        output: the folder; made where it does not exist.
-        identity: what tells the model from others, of `Translator.identity`.
-        targets: the files to be written.
-        overwrite: whether to write all of them anew, whoever wrote what is there.
+        output: the folder; created if it does not exist.
+        identity: identifies the model, see `Translator.identity`.
+        targets: the files to write.
+        overwrite: whether to write all of them again, even if another model wrote them.
 
     Raises:
         UsageError: a file that this model did not write would be replaced.
-        ResourceError: the folder cannot be made or written in.
+        ResourceError: the folder cannot be created or written to.
     """
     file = output / NAME
     if not overwrite:
-        if _identity_in(file) == identity:
+        if _read_identity(file) == identity:
             return Record(file.stat().st_mtime_ns)
         if foreign := [target for target in targets if target.exists()]:
             more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
             raise UsageError(
-                f"{foreign[0]}{more} would be replaced, and this model did not write it",
+                f"{foreign[0]}{more} would be replaced, but this model did not write it",
                 hint="choose another --output, or allow it with --overwrite",
             )
     try:
@@ -56,10 +56,10 @@ def begin(output: Path, identity: str, targets: Iterable[Path], *, overwrite: bo
         replace_text(file, json.dumps({"format": FORMAT, "model": identity}, indent=2) + "\n")
         return Record(file.stat().st_mtime_ns)
     except OSError as error:
-        raise ResourceError(f"{output} cannot be written in: {error.strerror or error}") from error
+        raise ResourceError(f"cannot write to {output}: {error.strerror or error}") from error
 
 
-def _identity_in(file: Path) -> str | None:
+def _read_identity(file: Path) -> str | None:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

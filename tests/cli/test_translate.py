@@ -286,7 +286,7 @@ def test_inputs_can_be_patterns_and_lists(
         assert len(images(tmp_path / name)) == 3
     none = cgkit("translate", trained, inputs / "*.gif", "--output", tmp_path / "none")
     assert none.code == 3
-    assert "no file is called so" in none.err
+    assert "no file matches" in none.err
 
 
 def test_format_changes_the_file_format(cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder) -> None:

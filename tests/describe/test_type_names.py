@@ -1,3 +1,5 @@
+"""Types and bounds are put into words."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -30,5 +32,5 @@ from cgkit.describe.type_names import bounds, type_name
         (Any, "anything", ""),
     ],
 )
-def test_annotations_in_words(annotation: Any, name: str, limits: str) -> None:
+def test_annotations_are_described_by_name_and_bounds(annotation: Any, name: str, limits: str) -> None:
     assert (type_name(annotation), bounds(annotation)) == (name, limits)

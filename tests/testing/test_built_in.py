@@ -1,4 +1,4 @@
-"""Every built-in component keeps its contract, as the kit for strangers sees it."""
+"""Every built-in component passes the conformance kit, just like a third-party one."""
 
 from __future__ import annotations
 

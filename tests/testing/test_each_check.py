@@ -1,4 +1,4 @@
-"""Each check of the conformance kit finds what it is there for, and nothing else."""
+"""Each check of the conformance kit rejects a component that violates it, and accepts the others."""
 
 from __future__ import annotations
 
@@ -16,73 +16,79 @@ from cgkit.testing import check_component
 from cgkit.testing.check import all_checks, checks_for
 from cgkit.testing.runner import failure_of
 from cgkit.testing.subject import subject_of
-from tests.testing.broken import BROKEN, GOOD, HOPELESS
-from tests.testing.broken_otherwise import OTHERWISE
+from tests.testing import broken  # noqa: F401 - registers the examples
+from tests.testing.broken.registry import BROKEN, BROKEN_ALONE, GOOD, Example
+from tests.testing.broken.schedules import Schedule
 
-ELSEWHERE = {"has-a-summary-of-one-sentence", "importing-does-no-work"}
-"""Checks whose broken components are no classes: they have tests of their own below."""
+NEVER_BROKEN_ALONE = {"can-be-built", "unknown-options-are-refused"}
+"""Checks whose broken components cannot be built, so they fail other checks as well."""
+
+TESTED_BELOW = {"has-a-summary-of-one-sentence", "importing-does-no-work"}
+"""Checks that depend on more than the component's class."""
 
 
-def component(kind: str, target: Any, summary: str = "A component under test.") -> Component:
+def make_component(kind: str, target: Any, summary: str = "A component under test.") -> Component:
     return Component(kind_named(kind), "under-test", "cgkit-x", target, summary)
 
 
-def failed(subject: Component) -> dict[str, str]:
-    """The reasons of the checks that fail, by name."""
-    return {result.check: result.reason for result in check_component(subject) if result.outcome == "failed"}
+def failures(component: Component) -> dict[str, str]:
+    """Return the reasons of the failed checks, by check."""
+    return {result.check: result.reason for result in check_component(component) if result.outcome == "failed"}
 
 
-@pytest.mark.parametrize(
-    ("kind", "target"), [(kind, one) for kind, several in GOOD.items() for one in several], ids=lambda one: str(one)
-)
-def test_a_component_that_keeps_its_contract_passes(kind: str, target: Any) -> None:
-    assert failed(component(kind, target)) == {}
+def name_of(example: Example) -> str:
+    return f"{example.kind}-{example.target.__name__}"
 
 
-@pytest.mark.parametrize("check", BROKEN)
-def test_a_component_that_breaks_one_thing_fails_that_check_alone(check: str) -> None:
-    reasons = failed(component(*BROKEN[check]))
-    assert reasons.keys() == {check}
-    assert len(reasons[check]) > 20, "a reason says what was expected and what came"
+@pytest.mark.parametrize("example", GOOD, ids=name_of)
+def test_a_component_that_keeps_its_contract_passes(example: Example) -> None:
+    assert failures(make_component(example.kind, example.target)) == {}
 
 
-@pytest.mark.parametrize(("check", "kind", "target"), OTHERWISE, ids=[target.__name__ for _, _, target in OTHERWISE])
-def test_a_check_finds_what_else_there_is_to_break(check: str, kind: str, target: Any) -> None:
-    (made,) = [one for one in checks_for(component(kind, target)) if one.name == check]
-    with subject_of(component(kind, target)) as subject:
-        assert failure_of(made, subject) is not None
+@pytest.mark.parametrize("example", BROKEN_ALONE, ids=lambda example: example.check)
+def test_a_component_with_one_mistake_fails_only_that_check(example: Example) -> None:
+    reasons = failures(make_component(example.kind, example.target))
+    assert reasons.keys() == {example.check}
+    assert len(reasons[example.check]) > 20, "a reason states the expected and the actual result"
 
 
-@pytest.mark.parametrize("check", HOPELESS)
-def test_a_component_that_cannot_be_built_fails_that_check_among_others(check: str) -> None:
-    assert check in failed(component(*HOPELESS[check]))
+@pytest.mark.parametrize("example", BROKEN, ids=name_of)
+def test_a_check_finds_further_mistakes(example: Example) -> None:
+    component = make_component(example.kind, example.target)
+    (check,) = [check for check in checks_for(component) if check.name == example.check]
+    with subject_of(component) as subject:
+        assert failure_of(check, subject) is not None
 
 
-def test_every_check_has_a_component_that_breaks_it() -> None:
-    assert {check.name for check in all_checks()} == BROKEN.keys() | HOPELESS.keys() | ELSEWHERE
+def test_every_check_has_a_component_that_fails_it() -> None:
+    alone = {example.check for example in BROKEN_ALONE}
+    assert {check.name for check in all_checks()} == alone | NEVER_BROKEN_ALONE | TESTED_BELOW
+    assert {example.check for example in BROKEN} >= NEVER_BROKEN_ALONE
 
 
-def test_every_check_says_in_a_sentence_what_it_asks_for() -> None:
+def test_every_check_has_a_kind_and_a_summary() -> None:
     for check in all_checks():
         assert check.summary.endswith("."), check.name
         assert check.kinds, check.name
 
 
 @pytest.mark.parametrize("summary", ["", "Two\nlines.", "long " * 60])
-def test_a_component_without_a_fit_summary_fails_that_check_alone(summary: str) -> None:
-    assert failed(component("schedules", GOOD["schedules"][0], summary)).keys() == {"has-a-summary-of-one-sentence"}
+def test_a_component_with_a_bad_summary_fails_only_that_check(summary: str) -> None:
+    assert failures(make_component("schedules", Schedule, summary)).keys() == {"has-a-summary-of-one-sentence"}
 
 
 GOOD_MODULE = """
 class Quiet:
-    '''Linearly down.'''
+    '''Linear decay.'''
 
     def __call__(self, step, steps, epoch_steps):
         return 1 - step / steps
 """
 
 
-def test_what_lies_in_the_same_package_does_no_work_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rest_of_the_package_must_have_no_side_effects_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / "package_under_test"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -90,18 +96,18 @@ def test_what_lies_in_the_same_package_does_no_work_either(tmp_path: Path, monke
     (package / "module.py").write_text(f"import package_under_test.tables\n{GOOD_MODULE}")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    quiet = importlib.import_module("package_under_test.module").Quiet
+    component = make_component("schedules", importlib.import_module("package_under_test.module").Quiet)
     try:
-        assert failed(component("schedules", quiet)) == {}
+        assert failures(component) == {}
         (package / "tables.py").write_text("print('counting')")
-        assert "printed 'counting'" in failed(component("schedules", quiet))["importing-does-no-work"]
+        assert "printed 'counting'" in failures(component)["importing-does-no-work"]
     finally:
         for name in [name for name in sys.modules if name.startswith("package_under_test")]:
             del sys.modules[name]
 
 
 @pytest.mark.parametrize(
-    ("work", "told"),
+    ("statement", "reason"),
     [
         ("print('hello')", "printed 'hello'"),
         ("import torch; torch.rand(1)", "torch's random numbers"),
@@ -116,8 +122,8 @@ def test_what_lies_in_the_same_package_does_no_work_either(tmp_path: Path, monke
         ("import threading, time; threading.Thread(target=time.sleep, args=(5,), daemon=True).start()", "threads"),
     ],
 )
-def test_a_module_that_does_work_when_it_is_imported_fails_that_check_alone(
-    tmp_path: Path, work: str, told: str
+def test_a_module_with_side_effects_on_import_fails_only_that_check(
+    tmp_path: Path, statement: str, reason: str
 ) -> None:
     file = tmp_path / "module_under_test.py"
     file.write_text(GOOD_MODULE)
@@ -128,10 +134,11 @@ def test_a_module_that_does_work_when_it_is_imported_fails_that_check_alone(
     sys.modules["module_under_test"] = module
     try:
         specification.loader.exec_module(module)
-        assert failed(component("schedules", module.Quiet)) == {}
-        file.write_text(work + "\n" + GOOD_MODULE)
-        reasons = failed(component("schedules", module.Quiet))
+        component = make_component("schedules", module.Quiet)
+        assert failures(component) == {}
+        file.write_text(statement + "\n" + GOOD_MODULE)
+        reasons = failures(component)
     finally:
         del sys.modules["module_under_test"]
     assert reasons.keys() == {"importing-does-no-work"}
-    assert told in reasons["importing-does-no-work"]
+    assert reason in reasons["importing-does-no-work"]

@@ -1,4 +1,4 @@
-"""An image translated in tiles is the image translated whole."""
+"""Exact tiles give the same result as translating the whole image."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from cgkit.components.generators.resnet import ResnetGenerator
 from cgkit.components.generators.unet import UnetGenerator
 from cgkit.engine.precision import Precision
 from cgkit.errors import ResourceError
-from cgkit.tiling.tiled_generator import TiledGenerator, UntileableError, space_needed, tiles
-from cgkit.tiling.windows import Window
+from cgkit.tiling.tiled_generator import TiledGenerator, UntileableError, space_needed
+from cgkit.tiling.windows import tiles
+from tests.tiling.in_windows import FP32, translate_in_windows
 
-FP32 = Precision("fp32", torch.device("cpu"))
 
-
-class Squeezed(nn.Module):
-    """Everything that is awkward: changes in place, norms that are functions, branches, groups, a pooling, a shape."""
+class Difficult(nn.Module):
+    """A network with in-place steps, functional norms, branches, groups, pooling, and a use of the shape."""
 
     stride = 4
 
@@ -39,25 +38,25 @@ class Squeezed(nn.Module):
         height, width = images.shape[-2:]
         assert height % 4 == width % 4 == 0
         features = F.relu(self.first(images), inplace=True)
-        kept = features
+        skip = features
         features += self.right(F.instance_norm(features))
         small = self.norm(F.avg_pool2d(self.left(features), 2))
         first, second = self.grouped(F.interpolate(small, scale_factor=4.0)).chunk(2, 1)
-        return self.last(torch.cat((kept, first, second.mul_(2)), 1)).tanh()
+        return self.last(torch.cat((skip, first, second.mul_(2)), 1)).tanh()
 
 
 GENERATORS = {
     "resnet": lambda: ResnetGenerator(3, 3, width=4, blocks=2, affine=True),
-    "resnet that resizes": lambda: ResnetGenerator(3, 3, width=4, blocks=1, upsample="resize"),
-    "resnet of one size": lambda: ResnetGenerator(3, 3, width=4, blocks=1, downsamplings=0),
+    "resnet with resizing": lambda: ResnetGenerator(3, 3, width=4, blocks=1, upsample="resize"),
+    "resnet without downsampling": lambda: ResnetGenerator(3, 3, width=4, blocks=1, downsamplings=0),
     "resnet without norms": lambda: ResnetGenerator(3, 3, width=4, blocks=2, norm="none"),
     "resnet with batch norms": lambda: ResnetGenerator(3, 3, width=4, blocks=1, norm="batch"),
     "unet": lambda: UnetGenerator(3, 3, width=4, depth=4, affine=True),
-    "squeezed": Squeezed,
+    "difficult": Difficult,
 }
 
 
-def made(name: str) -> nn.Module:
+def make_generator(name: str) -> nn.Module:
     torch.manual_seed(0)
     generator = GENERATORS[name]().eval()
     for parameter in generator.parameters():
@@ -68,62 +67,45 @@ def made(name: str) -> nn.Module:
     return generator
 
 
-def in_tiles(tiled: TiledGenerator, image: Tensor, tile: int | None) -> Tensor:
-    """Every pixel of the translation is written once, every pixel of the image is there to be read."""
-    translation = torch.full_like(image, torch.nan)
-
-    def write(window: Window, pixels: Tensor) -> None:
-        place = (..., slice(window.top, window.bottom), slice(window.left, window.right))
-        assert translation[place].isnan().all()
-        translation[place] = pixels
-
-    tiled.translate(
-        lambda window: window.cut_out_of(Window(0, image.shape[2], 0, image.shape[3]), image),
-        write,
-        (image.shape[2], image.shape[3]),
-        tile=tile,
-    )
-    return translation
+def translate_whole(generator: nn.Module, image: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return generator(image)
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_tiles_give_what_the_whole_image_gives(name: str) -> None:
-    generator = made(name)
+def test_tiles_give_the_result_of_the_whole_image(name: str) -> None:
+    generator = make_generator(name)
     tiled = TiledGenerator(generator, 3, FP32)
     image = torch.rand(1, 3, 160, 208) * 2 - 1
-    with torch.inference_mode():
-        expected = generator(image)
+    expected = translate_whole(generator, image)
     assert expected.std() > 0.05
     for tile in (48, 80, None):
-        assert (in_tiles(tiled, image, tile) - expected).abs().max() <= 1e-4
+        assert (translate_in_windows(tiled, image, tile) - expected).abs().max() <= 1e-4
 
 
 @pytest.mark.parametrize("name", ["resnet", "unet"])
-def test_in_float64_nothing_but_rounding_is_left(name: str) -> None:
-    generator = made(name).double()
+def test_float64_differs_only_by_rounding(name: str) -> None:
+    generator = make_generator(name).double()
     tiled = TiledGenerator(generator, 3, Precision("fp64", torch.device("cpu")))
     image = torch.rand(1, 3, 96, 128, dtype=torch.float64) * 2 - 1
-    with torch.inference_mode():
-        expected = generator(image)
-    assert (in_tiles(tiled, image, 32) - expected).abs().max() <= 1e-11
+    expected = translate_whole(generator, image)
+    assert (translate_in_windows(tiled, image, 32) - expected).abs().max() <= 1e-11
 
 
-def test_in_bf16_tiles_are_as_near_as_bf16_is() -> None:
-    generator = made("resnet")
+def test_bf16_differs_by_no_more_than_its_precision() -> None:
+    generator = make_generator("resnet")
     image = torch.rand(1, 3, 96, 96) * 2 - 1
-    with torch.inference_mode():
-        expected = generator(image)
+    expected = translate_whole(generator, image)
     tiled = TiledGenerator(generator, 3, Precision("bf16", torch.device("cpu")))
-    assert (in_tiles(tiled, image, 32) - expected).abs().mean() < 0.03
+    assert (translate_in_windows(tiled, image, 32) - expected).abs().mean() < 0.03
 
 
-def test_an_image_of_one_colour_far_from_zero_is_no_harder() -> None:
-    generator = made("resnet")
+def test_statistics_of_a_nearly_constant_bright_image_are_precise() -> None:
+    generator = make_generator("resnet")
     image = torch.full((1, 3, 128, 128), 0.9) + torch.randn(1, 3, 128, 128) * 1e-3
-    with torch.inference_mode():
-        expected = generator.double()(image.double()).float()
-        generator.float()
-    assert (in_tiles(TiledGenerator(generator, 3, FP32), image, 32) - expected).abs().max() <= 1e-2
+    expected = translate_whole(generator.double(), image.double()).float()
+    tiled = TiledGenerator(generator.float(), 3, FP32)
+    assert (translate_in_windows(tiled, image, 32) - expected).abs().max() <= 1e-2
 
 
 class Pooled(nn.Module):
@@ -138,8 +120,8 @@ class Pooled(nn.Module):
 class Attention(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         rows = images.flatten(2).transpose(1, 2)
-        seen = F.scaled_dot_product_attention(rows, rows, rows)
-        return seen.transpose(1, 2).reshape(images.shape).tanh()
+        attended = F.scaled_dot_product_attention(rows, rows, rows)
+        return attended.transpose(1, 2).reshape(images.shape).tanh()
 
 
 class Positions(nn.Module):
@@ -147,43 +129,49 @@ class Positions(nn.Module):
         return images * torch.linspace(0, 1, images.shape[-1])
 
 
-class Moody(nn.Module):
+class Branching(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return images if images.mean() > 0 else -images
 
 
-class Outer(nn.Module):
-    """Depends on its surroundings through a comparison, which hides it."""
+class HiddenByComparison(nn.Module):
+    """Depends on its surroundings through a comparison, which does not propagate NaN."""
 
     def forward(self, images: Tensor) -> Tensor:
-        wide = F.avg_pool2d(images, 31, 1, 15)
-        return torch.where(wide > 0, images, -images)
+        surroundings = F.avg_pool2d(images, 31, 1, 15)
+        return torch.where(surroundings > 0, images, -images)
 
 
-@pytest.mark.parametrize("network", [Pooled, Attention, Positions, Moody, Outer])
+@pytest.mark.parametrize("network", [Pooled, Attention, Positions, Branching, HiddenByComparison])
 def test_a_generator_that_cannot_be_tiled_exactly_is_refused(network: type[nn.Module]) -> None:
     torch.manual_seed(0)
     with pytest.raises(UntileableError):
         TiledGenerator(network().eval(), 3, FP32)
 
 
-def test_what_needs_more_space_than_there_is_fails_before_anything_is_done() -> None:
-    generator = made("resnet")
+def test_too_little_disk_space_is_reported_before_anything_is_read() -> None:
+    generator = make_generator("resnet")
     tiled = TiledGenerator(generator, 3, FP32)
     side = 4_000_000
     with pytest.raises(ResourceError, match=r"GB are needed.*TMPDIR"):
-        tiled.translate(lambda window: pytest.fail("read"), lambda window, pixels: None, (side, side))
+        tiled.translate(
+            lambda window: pytest.fail("read"),
+            lambda window, pixels: None,
+            (side, side),
+            tile=None,
+            progress=lambda share: None,
+        )
 
 
-def test_the_space_needed_is_that_of_the_features_kept_at_once() -> None:
-    plan = TiledGenerator(made("resnet"), 3, FP32).plan
-    # Two maps: 4 channels at full size, written while 8 at half are read.
+def test_the_space_needed_is_the_peak_of_the_stored_feature_maps() -> None:
+    plan = TiledGenerator(make_generator("resnet"), 3, FP32).plan
+    # The peak is when 4 channels at full size are written while 8 at half size are read.
     assert space_needed(plan, (100, 100), bytes_each=4) == 100 * 100 * 4 * (4 + 8 // 4)
 
 
-def test_no_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_temporary_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    in_tiles(TiledGenerator(made("resnet"), 3, FP32), torch.rand(1, 3, 64, 64), 32)
+    translate_in_windows(TiledGenerator(make_generator("resnet"), 3, FP32), torch.rand(1, 3, 64, 64), 32)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -194,13 +182,11 @@ def test_no_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     alignment=st.integers(1, 8),
     side=st.integers(1, 64),
 )
-def test_windows_cover_an_image_once_and_begin_where_they_may(
-    rows: int, columns: int, alignment: int, side: int
-) -> None:
+def test_tiles_cover_every_pixel_once_and_are_aligned(rows: int, columns: int, alignment: int, side: int) -> None:
     size = (rows * alignment, columns * alignment)
     covered = torch.zeros(size, dtype=torch.int)
     for window in tiles(size, side, alignment):
         assert window.top % alignment == window.left % alignment == 0
         assert 0 < window.height <= max(side, alignment) + alignment
-        covered[window.top : window.bottom, window.left : window.right] += 1
+        covered[window.slices] += 1
     assert (covered == 1).all()

@@ -1,4 +1,4 @@
-"""Files translated in batches are those translated one by one."""
+"""Files are translated in batches, in order, and errors concern only their own file."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from cgkit.translation.translator import Translator
 Folder = Callable[..., Path]
 
 
-class Watched(nn.Module):
-    """Turns colours round, and remembers the shapes that it was given."""
+class RecordingNegative(nn.Module):
+    """Inverts images, and records their shapes."""
 
     def __init__(self, *, mixes: bool = False) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Watched(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         self.shapes.append(tuple(images.shape))
         if images.shape[-1] < 8:
-            raise ValueError("at least 8 pixels, please")
+            raise ValueError("at least 8 pixels are required")
         return -images
 
 
@@ -47,45 +47,49 @@ def translator(plugins: Plugins) -> Callable[[nn.Module], Translator]:
     return make
 
 
-def test_consecutive_images_of_one_size_go_together_and_come_out_in_order(
+def test_consecutive_images_of_one_size_form_a_batch_and_keep_their_order(
     translator: Callable[[nn.Module], Translator], image_folder: Folder, tmp_path: Path
 ) -> None:
     inputs = image_folder("inputs", count=7, size=(16, 12))
     Image.new("RGB", (10, 9), "red").save(inputs / "image-4.png")
     (inputs / "image-2.png").write_bytes(b"no image")
-    generator = Watched()
+    generator = RecordingNegative()
     results = list(translate_files(translator(generator), [inputs], tmp_path / "out", batch=3))
     assert generator.shapes == [(2, 3, 12, 16), (1, 3, 12, 16), (1, 3, 9, 10), (2, 3, 12, 16)]
     assert isinstance(results.pop(2), DataError)
     assert results == [tmp_path / "out" / f"image-{number}.png" for number in (0, 1, 3, 4, 5, 6)]
     for number in (0, 1, 3, 4, 5, 6):
-        before, after = (np.asarray(Image.open(f / f"image-{number}.png")) for f in (inputs, tmp_path / "out"))
-        assert np.array_equal(after, 255 - before)
+        source, translation = (
+            np.asarray(Image.open(folder / f"image-{number}.png")) for folder in (inputs, tmp_path / "out")
+        )
+        assert np.array_equal(translation, 255 - source)
 
 
-def test_a_generator_that_mixes_images_is_given_one_at_a_time(
+def test_a_generator_that_mixes_samples_gets_one_image_at_a_time(
     translator: Callable[[nn.Module], Translator], image_folder: Folder, tmp_path: Path
 ) -> None:
-    generator = Watched(mixes=True)
+    generator = RecordingNegative(mixes=True)
     assert mixes_samples(generator)
     list(translate_files(translator(generator), [image_folder("inputs", count=3)], tmp_path / "out", batch=3))
     assert [shape[0] for shape in generator.shapes] == [1, 1, 1]
 
 
-def test_images_that_a_generator_refuses_are_told_by_name_and_the_others_written(
+def test_images_that_the_generator_refuses_are_reported_by_name_and_the_others_written(
     translator: Callable[[nn.Module], Translator], image_folder: Folder, tmp_path: Path
 ) -> None:
     inputs = image_folder("inputs", count=2, size=(16, 12))
     Image.new("RGB", (4, 4)).save(inputs / "small.png")
-    *written, error = translate_files(translator(Watched()), [inputs], tmp_path / "out", batch=4)
+    *written, error = translate_files(translator(RecordingNegative()), [inputs], tmp_path / "out", batch=4)
     assert len(written) == 2
-    assert str(error) == f"{inputs / 'small.png'}: at least 8 pixels, please"
+    assert str(error) == f"{inputs / 'small.png'}: at least 8 pixels are required"
 
 
-def test_leaving_off_writes_nothing_more_than_was_under_way(
+def test_stopping_early_writes_only_images_that_were_in_progress(
     translator: Callable[[nn.Module], Translator], image_folder: Folder, tmp_path: Path
 ) -> None:
-    results = translate_files(translator(Watched()), [image_folder("inputs", count=40)], tmp_path / "out", batch=2)
+    results = translate_files(
+        translator(RecordingNegative()), [image_folder("inputs", count=40)], tmp_path / "out", batch=2
+    )
     next(results)
     results.close()
     written = sorted((tmp_path / "out").glob("image*"))

@@ -1,4 +1,4 @@
-"""Results come in order, and not far ahead of whoever uses them."""
+"""Results come in order, and only a bounded number is computed ahead."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgkit.translation.pipeline import alike, in_order
+from cgkit.translation.pipeline import batches, in_order
 
 
 @given(st.lists(st.integers(0, 3), max_size=12), st.integers(0, 5))
 def test_results_come_in_the_order_of_their_items(items: list[int], ahead: int) -> None:
     def slow(item: int) -> int:
-        time.sleep(item / 5000)  # later items are ready before earlier ones
+        time.sleep(item / 5000)  # so that later items can finish before earlier ones
         return -item
 
     with ThreadPoolExecutor(4) as threads:
         assert list(in_order(threads, slow, items, ahead)) == [-item for item in items]
 
 
-def test_no_more_is_read_than_was_allowed_ahead() -> None:
+def test_no_more_items_are_read_than_allowed() -> None:
     read: list[int] = []
 
     def items() -> Iterator[int]:
@@ -38,7 +38,7 @@ def test_no_more_is_read_than_was_allowed_ahead() -> None:
         assert len(read) == 5 + 3
 
 
-def test_what_fails_is_raised_where_its_result_would_come() -> None:
+def test_an_error_is_raised_in_place_of_the_result() -> None:
     with ThreadPoolExecutor(2) as threads:
         results = in_order(threads, lambda item: 1 // item, [1, 0], ahead=4)
         assert next(results) == 1
@@ -47,11 +47,13 @@ def test_what_fails_is_raised_where_its_result_would_come() -> None:
 
 
 @given(st.lists(st.sampled_from(["a", "b", None]), max_size=20), st.integers(1, 4))
-def test_items_alike_come_together_and_those_without_a_key_alone(items: list[str | None], most: int) -> None:
-    parts = list(alike(items, lambda item: item, most))
+def test_consecutive_items_with_the_same_key_form_a_batch_and_those_without_a_key_stay_alone(
+    items: list[str | None], most: int
+) -> None:
+    parts = list(batches(items, lambda item: item, most))
     assert [item for part in parts for item in part] == items
     for part in parts:
         assert len(set(part)) == 1
         assert len(part) <= (most if part[0] else 1)
-    for one, other in pairwise(parts):
-        assert one[0] != other[0] or one[0] is None or len(one) == most
+    for first, second in pairwise(parts):
+        assert first[0] != second[0] or first[0] is None or len(first) == most

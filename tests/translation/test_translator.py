@@ -1,4 +1,4 @@
-"""A translator takes an image in any form, and gives its translation the same form."""
+"""A translator accepts images of several types, and returns translations of the same type."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FirstChannel(nn.Module):
 
 
 class Bands(nn.Module):
-    """As many bands as are wanted, each the first channel."""
+    """Repeats the first channel."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Bands(nn.Module):
         return images[:, :1].expand(-1, self.count, -1, -1)
 
 
-def translator(generator: nn.Module, channels: object = 3, **data: object) -> Translator:
+def make_translator(generator: nn.Module, channels: object = 3, **data: object) -> Translator:
     plugins = load_plugins(installed=False)
     values = {"data": {"source": "seasons", "channels": channels, "size": 16, **data}, "objective": {"identity": 0}}
     spec = resolve_spec(values, plugins)
@@ -51,10 +51,10 @@ def translator(generator: nn.Module, channels: object = 3, **data: object) -> Tr
 
 @pytest.fixture
 def negative() -> Translator:
-    return translator(Negative())
+    return make_translator(Negative())
 
 
-def test_a_tensor_comes_back_as_a_tensor_of_its_type(negative: Translator) -> None:
+def test_a_tensor_is_returned_as_a_tensor_of_its_dtype(negative: Translator) -> None:
     image = torch.rand(3, 10, 11)
     assert torch.allclose(negative(image), 1 - image, atol=1e-6)
     assert torch.allclose(negative(image[None].double()), 1 - image[None].double(), atol=1e-6)
@@ -63,12 +63,11 @@ def test_a_tensor_comes_back_as_a_tensor_of_its_type(negative: Translator) -> No
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(9, 7, 3), (2, 9, 7, 3)])
-def test_an_array_comes_back_as_an_array_of_its_type(
+def test_an_array_is_returned_as_an_array_of_its_dtype(
     negative: Translator, dtype: type[np.generic], shape: tuple[int, ...]
 ) -> None:
-    draws = np.random.default_rng(0).random(shape)
     highest = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
-    image = (draws * highest).astype(dtype)
+    image = (np.random.default_rng(0).random(shape) * highest).astype(dtype)
     translated = negative(image)
     assert translated.dtype == dtype
     assert translated.shape == shape
@@ -77,34 +76,30 @@ def test_an_array_comes_back_as_an_array_of_its_type(
 
 @settings(deadline=None)
 @given(st.integers(0, 65535))
-def test_no_level_of_16_bits_is_lost(level: int) -> None:
-    class Same(nn.Module):
-        def forward(self, images: Tensor) -> Tensor:
-            return images
-
+def test_every_level_of_16_bits_is_preserved(level: int) -> None:
     image = np.full((4, 4, 3), level, np.uint16)
-    assert np.abs(translator(Same())(image).astype(int) - level).max() <= 1
+    assert np.abs(make_translator(nn.Identity())(image).astype(int) - level).max() <= 1
 
 
-def test_a_picture_comes_back_as_a_picture_and_so_does_a_file(negative: Translator, tmp_path: Path) -> None:
+def test_a_picture_and_a_file_are_returned_as_a_picture(negative: Translator, tmp_path: Path) -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8))
     picture.save(tmp_path / "photo.png")
-    for given_as in (picture, tmp_path / "photo.png", str(tmp_path / "photo.png")):
-        translated = negative(given_as)
+    for image in (picture, tmp_path / "photo.png", str(tmp_path / "photo.png")):
+        translated = negative(image)
         assert isinstance(translated, Image.Image)
         assert np.array_equal(np.asarray(translated), 255 - np.asarray(picture))
 
 
-def test_a_picture_is_turned_upright_and_its_transparency_filled(negative: Translator) -> None:
+def test_a_picture_is_rotated_upright_and_its_transparency_composited(negative: Translator) -> None:
     picture = Image.new("RGBA", (8, 4), (0, 0, 0, 0))
     assert np.array_equal(np.asarray(negative(picture)), np.zeros((4, 8, 3)))
     sideways = Image.new("RGB", (8, 4))
     sideways.getexif()[0x0112] = 6
     assert negative(sideways).size == (4, 8)
-    assert sideways.size == (8, 4), "what was given stays as it was"
+    assert sideways.size == (8, 4), "the original is not changed"
 
 
-def test_a_list_of_several_forms_comes_back_in_its_order(negative: Translator) -> None:
+def test_a_list_may_mix_types_and_keeps_its_order(negative: Translator) -> None:
     array, tensor = np.zeros((5, 5, 3), np.uint8), torch.zeros(3, 6, 6)
     first, second, third = negative([array, tensor, Image.new("RGB", (4, 4))])
     assert first.dtype == np.uint8
@@ -113,11 +108,11 @@ def test_a_list_of_several_forms_comes_back_in_its_order(negative: Translator) -
     assert third.getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_the_output_has_the_channels_of_its_domain() -> None:
-    colour_to_grey = translator(FirstChannel(), {"a": 3, "b": 1})
+def test_a_translation_has_the_channels_of_its_domain() -> None:
+    colour_to_grey = make_translator(FirstChannel(), {"a": 3, "b": 1})
     assert colour_to_grey(np.zeros((5, 6, 3), np.uint8)).shape == (5, 6, 1)
     assert colour_to_grey(Image.new("RGB", (6, 5))).mode == "L"
-    grey = translator(Negative(), 1)
+    grey = make_translator(Negative(), 1)
     assert grey(np.zeros((5, 6), np.uint8)).shape == (5, 6)
     assert grey(Image.new("RGB", (6, 5))).mode == "L"
 
@@ -127,10 +122,10 @@ def test_the_output_has_the_channels_of_its_domain() -> None:
     [
         (torch.zeros(1, 8, 8), "3 channels"),
         (torch.zeros(8, 8), "3 channels"),
-        (torch.zeros(3, 8, 8, dtype=torch.uint8), "no range"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), "range of a tensor of torch.uint8 is unknown"),
         (np.zeros((8, 8), np.uint8), "3 channels"),
         (np.zeros((8, 8, 4), np.uint8), "3 channels"),
-        (np.zeros((8, 8, 3), np.int64), "no range"),
+        (np.zeros((8, 8, 3), np.int64), "range of an array of int64 is unknown"),
         (np.full((8, 8, 3), 255.0), "in [0, 1]"),
         (np.full((8, 8, 3), np.nan), "in [0, 1]"),
         (Image.new("F", (8, 8)), "float32 values, and nothing says which"),
@@ -138,89 +133,89 @@ def test_the_output_has_the_channels_of_its_domain() -> None:
         ("missing.png", "cannot be read"),
     ],
 )
-def test_an_image_that_does_not_fit_is_refused_in_words(negative: Translator, image: Any, message: str) -> None:
+def test_an_unsuitable_image_is_refused_with_the_reason(negative: Translator, image: Any, message: str) -> None:
     with pytest.raises(DataError, match=message.replace("[", r"\[")):
         negative(image)
 
 
-def test_what_is_no_image_is_refused(negative: Translator) -> None:
+def test_an_unsupported_type_is_refused(negative: Translator) -> None:
     with pytest.raises(UsageError, match="not int"):
         negative(7)  # type: ignore[call-overload]
 
 
 class TestRanges:
-    """Where a domain's range is declared, its arrays, pictures and files are in it."""
+    """If a domain declares a range, its arrays, pictures and files are in that range."""
 
     RANGES: ClassVar[dict[str, object]] = {
         "range": {"a": [0, 4095], "b": [-1000, 3000]},
         "depth": {"a": "uint16", "b": "float32"},
     }
 
-    def test_whole_numbers_become_what_the_target_holds(self) -> None:
-        grey_to_bands = translator(Bands(3), [1, 3], **self.RANGES)
+    def test_integers_are_converted_to_the_depth_of_the_target(self) -> None:
+        grey_to_bands = make_translator(Bands(3), [1, 3], **self.RANGES)
         translated = grey_to_bands(np.array([[0, 4095], [1024, 9999]], np.uint16))
         assert (translated.dtype, translated.shape) == (np.float32, (2, 2, 3))
         expected = np.array([[-1000, 3000], [-1000 + 4000 * 1024 / 4095, 3000]])
         assert np.allclose(translated, expected[..., None], atol=1e-3)
 
-    def test_floats_are_in_the_range_and_stay_floats(self) -> None:
-        grey_to_bands = translator(Bands(3), [1, 3], **self.RANGES)
+    def test_floats_are_in_the_declared_range_and_stay_floats(self) -> None:
+        grey_to_bands = make_translator(Bands(3), [1, 3], **self.RANGES)
         for depth in (np.float32, np.float64):
             translated = grey_to_bands(np.full((2, 2, 2, 1), 4095, depth))
             assert (translated.dtype, translated.shape) == (depth, (2, 2, 2, 3))
             assert np.allclose(translated, 3000)
-        back = translator(Bands(1), [3, 1], range={"a": [-1000, 3000]}, depth={"a": "float32", "b": "uint16"})
+        back = make_translator(Bands(1), [3, 1], range={"a": [-1000, 3000]}, depth={"a": "float32", "b": "uint16"})
         assert np.allclose(back(np.full((2, 2, 3), 1000, np.float32)), 0.5)
 
     def test_pictures_have_the_depth_of_their_domain(self) -> None:
-        deep = translator(Bands(1), 1, depth="uint16")
+        deep = make_translator(Bands(1), 1, depth="uint16")
         image = Image.fromarray(np.array([[0, 1, 65_535]], np.uint16))
         translated = deep(image)
         assert translated.mode == "I;16"
         assert np.abs(np.asarray(translated).astype(int) - np.asarray(image)).max() <= 1
-        floats = translator(Bands(1), 1, range=[-1000, 3000], depth="float32")
+        floats = make_translator(Bands(1), 1, range=[-1000, 3000], depth="float32")
         image = Image.fromarray(np.array([[-1000.0, 17.25, 3000]], np.float32))
         translated = floats(image)
         assert translated.mode == "F"
         assert np.allclose(np.asarray(translated), np.asarray(image), atol=1e-3)
 
-    def test_what_no_picture_can_hold_comes_back_as_an_array(self, tmp_path: Path) -> None:
+    def test_a_translation_that_pillow_does_not_support_is_returned_as_an_array(self, tmp_path: Path) -> None:
         Image.fromarray(np.array([[0, 4095]], np.uint16)).save(tmp_path / "x.png")
-        grey_to_bands = translator(Bands(3), [1, 3], **self.RANGES)
+        grey_to_bands = make_translator(Bands(3), [1, 3], **self.RANGES)
         for image in (tmp_path / "x.png", Image.open(tmp_path / "x.png")):
             translated = grey_to_bands(image)
             assert isinstance(translated, np.ndarray)
             assert translated.tolist() == [[[-1000.0] * 3, [3000.0] * 3]]
 
-    def test_tensors_are_what_networks_see(self) -> None:
-        grey_to_bands = translator(Bands(3), [1, 3], **self.RANGES)
+    def test_tensors_are_in_0_1_in_spite_of_a_range(self) -> None:
+        grey_to_bands = make_translator(Bands(3), [1, 3], **self.RANGES)
         image = torch.rand(1, 4, 4)
         assert torch.allclose(grey_to_bands(image), image.expand(3, -1, -1), atol=1e-6)
 
 
 class TestTransparency:
-    def test_it_is_composited_or_carried_or_seen(self) -> None:
+    def test_it_is_composited_carried_over_or_a_channel(self) -> None:
         picture = Image.new("RGBA", (4, 4), (255, 0, 0, 51))
-        assert translator(Negative())(picture).mode == "RGB"
-        carried = translator(Negative(), alpha="carry", background=[0, 0, 0])(picture)
+        assert make_translator(Negative())(picture).mode == "RGB"
+        carried = make_translator(Negative(), alpha="carry", background=[0, 0, 0])(picture)
         assert (carried.mode, carried.getpixel((0, 0))) == ("RGBA", (204, 255, 255, 51))
-        seen = translator(Negative(), 4, alpha="channel")(picture)
-        assert (seen.mode, seen.getpixel((0, 0))) == ("RGBA", (0, 255, 255, 204))
-        assert translator(Negative(), alpha="carry")(Image.new("RGB", (4, 4))).mode == "RGB"
+        channel = make_translator(Negative(), 4, alpha="channel")(picture)
+        assert (channel.mode, channel.getpixel((0, 0))) == ("RGBA", (0, 255, 255, 204))
+        assert make_translator(Negative(), alpha="carry")(Image.new("RGB", (4, 4))).mode == "RGB"
 
-    def test_arrays_have_it_as_a_channel_where_the_model_does(self) -> None:
-        translated = translator(Negative(), 4, alpha="channel")(np.zeros((2, 2, 4), np.uint8))
+    def test_arrays_have_it_as_a_channel_if_the_model_does(self) -> None:
+        translated = make_translator(Negative(), 4, alpha="channel")(np.zeros((2, 2, 4), np.uint8))
         assert translated.tolist() == [[[255] * 4] * 2] * 2
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 13])
-def test_any_number_of_bands(channels: int) -> None:
+def test_any_number_of_bands_is_supported(channels: int) -> None:
     image = np.random.default_rng(0).integers(0, 65_536, (5, 6, channels), np.uint16)
-    assert np.abs(translator(Negative(), channels)(image).astype(int) - (65_535 - image.astype(int))).max() <= 1
+    assert np.abs(make_translator(Negative(), channels)(image).astype(int) - (65_535 - image.astype(int))).max() <= 1
 
 
-def test_models_are_told_apart() -> None:
+def test_models_with_different_weights_have_different_identities() -> None:
     torch.manual_seed(0)
-    one, other = (translator(nn.Sequential(nn.Conv2d(3, 3, 1))) for _ in range(2))
-    assert one.identity() == one.identity()
-    assert one.identity() != other.identity()
+    first, second = (make_translator(nn.Sequential(nn.Conv2d(3, 3, 1))) for _ in range(2))
+    assert first.identity() == first.identity()
+    assert first.identity() != second.identity()

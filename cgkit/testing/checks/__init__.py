@@ -1,1 +1,1 @@
-"""The checks of the conformance kit, one module a subject."""
+"""The checks of the conformance kit, one module per subject."""

@@ -1,4 +1,4 @@
-"""What is asked of augmentations."""
+"""Checks of augmentations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cgkit.data.randomness import seeded
 from cgkit.options import options_of
 from cgkit.testing.check import NotApplicableError, check
 from cgkit.testing.subject import Subject
@@ -15,15 +16,15 @@ from cgkit.testing.usage import run_augmentation
 
 ROLES = ("data", "adversarial", "framing")
 SEEDS = range(8)
-"""Draws that are tried: an augmentation does something on some of them."""
+"""Several seeds, because an augmentation may leave an image unchanged at random."""
 
 
 def images(channels: int = 3, size: tuple[int, int] = (32, 32), batch: int = 1) -> Tensor:
-    """Return noise in [0, 1] with black and white in it."""
-    made = torch.rand(batch, channels, *size, generator=torch.Generator().manual_seed(0))
-    made[..., :4, :4] = 0
-    made[..., -4:, -4:] = 1
-    return made
+    """Return noise in [0, 1] with a black and a white corner."""
+    noise = torch.rand(batch, channels, *size, generator=torch.Generator().manual_seed(0))
+    noise[..., :4, :4] = 0
+    noise[..., -4:, -4:] = 1
+    return noise
 
 
 @check("augmentations")
@@ -35,105 +36,104 @@ def augmentations_have_a_role(subject: Subject) -> None:
 
 @check("augmentations")
 def augmentations_keep_shape_and_type(subject: Subject) -> None:
-    """Shape and dtype stay, with one channel and with three; framing returns the size that is asked for."""
-    made = subject.build()
-    batch = 2 if made.role == "adversarial" else 1
+    """Shape and dtype are preserved, for one channel and for three; framing returns the requested size."""
+    augmentation = subject.build()
+    batch = 2 if augmentation.role == "adversarial" else 1
     for channels, size in ((3, (32, 32)), (1, (32, 32)), (3, (32, 48))):
         for seed in SEEDS:
             given = images(channels, size, batch)
-            expected = (batch, channels, *((24, 24) if made.role == "framing" else size))
-            out = _drawn(made, given, seed)
-            assert isinstance(out, Tensor), f"returns a {type(out).__name__} in place of a tensor"
-            assert out.shape == expected, f"turned {tuple(given.shape)} into {tuple(out.shape)}, not {expected}"
-            assert out.dtype == given.dtype, f"turned {given.dtype} into {out.dtype}"
+            expected = (batch, channels, *((24, 24) if augmentation.role == "framing" else size))
+            output = _augment(augmentation, given, seed)
+            assert isinstance(output, Tensor), f"returns a {type(output).__name__} instead of a tensor"
+            assert output.shape == expected, f"maps {tuple(given.shape)} to {tuple(output.shape)}; expected {expected}"
+            assert output.dtype == given.dtype, f"maps {given.dtype} to {output.dtype}"
 
 
 @check("augmentations")
 def augmentations_stay_in_range(subject: Subject) -> None:
-    """Training images stay in [0, 1]; what a discriminator sees stays finite."""
-    made = subject.build()
+    """Training images stay in [0, 1]; images for a discriminator stay finite."""
+    augmentation = subject.build()
     for seed in SEEDS:
         for given in (images(), torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32)):
-            out = _drawn(made, given, seed)
-            assert torch.isfinite(out).all(), "made something that is not finite"
-            if made.role != "adversarial":
-                least, most = float(out.min()), float(out.max())
-                assert least >= -1e-5, f"made {least:.3g} of an image in [0, 1], below 0"
-                assert most <= 1 + 1e-5, f"made {most:.3g} of an image in [0, 1], above 1"
+            output = _augment(augmentation, given, seed)
+            assert torch.isfinite(output).all(), "its output is not finite"
+            if augmentation.role != "adversarial":
+                lowest, highest = float(output.min()), float(output.max())
+                assert lowest >= -1e-5, f"its output for an image in [0, 1] reaches {lowest:.3g}, below 0"
+                assert highest <= 1 + 1e-5, f"its output for an image in [0, 1] reaches {highest:.3g}, above 1"
 
 
 @check("augmentations")
 def augmentations_leave_their_input_alone(subject: Subject) -> None:
-    """The image that it is given is not changed in place."""
-    made = subject.build()
+    """The input image is not changed in place."""
+    augmentation = subject.build()
     given = images()
     before = given.clone()
     for seed in SEEDS:
-        _drawn(made, given, seed)
-    assert torch.equal(given, before), "changed the image that it was given: return another one"
+        _augment(augmentation, given, seed)
+    assert torch.equal(given, before), "changes its input in place: return a new image"
 
 
 @check("augmentations")
 def augmentations_do_nothing_at_p_zero(subject: Subject) -> None:
-    """With an option `p` of 0, images come out as they went in."""
+    """With an option `p` of 0, images are returned unchanged."""
     if "p" not in options_of(subject.component):
         raise NotApplicableError
-    made = Subject(subject.component, subject.folder, {**subject.options, "p": 0.0}).build()
-    if made.role == "framing":
+    augmentation = Subject(subject.component, subject.folder, {**subject.options, "p": 0.0}).build()
+    if augmentation.role == "framing":
         raise NotApplicableError
     for seed in SEEDS:
-        assert torch.equal(_drawn(made, images(), seed), images()), "changes images although p is 0"
+        assert torch.equal(_augment(augmentation, images(), seed), images()), "changes images although p is 0"
 
 
 @check("augmentations")
 def what_a_discriminator_sees_is_differentiable(subject: Subject) -> None:
-    """An adversarial augmentation lets gradients through to the images."""
-    made = subject.build()
-    if made.role != "adversarial":
+    """An adversarial augmentation passes gradients through to the images."""
+    augmentation = subject.build()
+    if augmentation.role != "adversarial":
         raise NotApplicableError
     reached = False
     for seed in SEEDS:
         given = images(batch=2).requires_grad_()
-        out = _drawn(made, given, seed)
-        if out.requires_grad:
-            (gradient,) = torch.autograd.grad(out.sum(), given, allow_unused=True, materialize_grads=True)
+        output = _augment(augmentation, given, seed)
+        if output.requires_grad:
+            (gradient,) = torch.autograd.grad(output.sum(), given, allow_unused=True, materialize_grads=True)
             assert torch.isfinite(gradient).all(), "its gradient is not finite"
             reached |= bool(gradient.any())
-    assert reached, "no gradient reaches the images: generators would learn nothing through it"
+    assert reached, "no gradient reaches the images, so generators could not learn through it"
 
 
 @check("augmentations")
 def what_adapts_keeps_its_state_in_buffers(subject: Subject) -> None:
-    """What `observe` changes is in the state, so that a resumed run goes on exactly."""
-    made = subject.build()
-    if not hasattr(made, "observe"):
+    """Everything that `observe` changes is in the state dict, so that resumed runs continue exactly."""
+    original: Any = subject.build()
+    if not hasattr(original, "observe"):
         raise NotApplicableError
-    made = _observing(made)
-    again: Any = subject.build()
-    again.load_state_dict(made.state_dict())
-    for level in (3.0, -3.0):
-        for one in (made, again):
-            one.observe([torch.full((2, 1, 2, 2), level)])
-    state = again.state_dict()
-    different = [name for name, tensor in made.state_dict().items() if not torch.equal(tensor, state[name])]
-    assert not different, f"after the same observations {different[0]} differs: it keeps more than its buffers"
-    same = torch.equal(_drawn(made, images(batch=2), 0), _drawn(again, images(batch=2), 0))
-    assert same, "after the same observations it does something else: it keeps more than its buffers"
-    hidden = pickle.dumps(_plain(made)) != pickle.dumps(_plain(again))
-    assert not hidden, "after the same observations an attribute differs that is in no buffer"
-
-
-def _observing(augmentation: Any) -> Any:
     for number in range(12):
-        augmentation.observe([torch.full((2, 1, 2, 2), 3.0 + number)])
-    return augmentation
+        _observe(original, 3.0 + number)
+    restored: Any = subject.build()
+    restored.load_state_dict(original.state_dict())
+    for logit in (3.0, -3.0):
+        for augmentation in (original, restored):
+            _observe(augmentation, logit)
+    state = restored.state_dict()
+    different = [name for name, tensor in original.state_dict().items() if not torch.equal(tensor, state[name])]
+    after = "a restored copy with the same further observations"
+    assert not different, f"{after} differs in {different[0]}: it has state outside its buffers"
+    same = torch.equal(_augment(original, images(batch=2), 0), _augment(restored, images(batch=2), 0))
+    assert same, f"{after} has a different output: it has state outside its buffers"
+    hidden = pickle.dumps(_plain_attributes(original)) != pickle.dumps(_plain_attributes(restored))
+    assert not hidden, f"{after} differs in an attribute that is not a buffer"
 
 
-def _plain(module: torch.nn.Module) -> dict[str, object]:
+def _observe(augmentation: Any, logit: float) -> None:
+    augmentation.observe([torch.full((2, 1, 2, 2), logit)])
+
+
+def _plain_attributes(module: torch.nn.Module) -> dict[str, object]:
     return {name: value for name, value in vars(module).items() if isinstance(value, (int, float, str, tuple))}
 
 
-def _drawn(augmentation: torch.nn.Module, given: Tensor, seed: int) -> Tensor:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return run_augmentation(augmentation, given)  # type: ignore[arg-type]
+def _augment(augmentation: Any, given: Tensor, seed: int) -> Tensor:
+    with seeded(seed):
+        return run_augmentation(augmentation, given)

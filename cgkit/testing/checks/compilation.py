@@ -1,4 +1,4 @@
-"""What is asked for the sake of torch.compile."""
+"""The check that torch.compile works."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from cgkit.testing.subject import Subject, functional, relative_difference, scal
 
 @check(*NETWORKS)
 def compiles(subject: Subject) -> None:
-    """torch.compile traces it, and what comes out is the same, the gradient too.
+    """torch.compile can trace it, and does not change its output and gradient.
 
-    The backend is `aot_eager`, which needs no C++ compiler: what is tried is the tracing.
+    The backend is `aot_eager`: it tests the tracing and needs no C++ compiler.
     """
     network, images = subject.network(), subject.images()
     torch.compiler.reset()
     try:
-        expected, expected_gradient = _used(network, images)
-        made, gradient = _used(torch.compile(network, backend="aot_eager", dynamic=False), images)
+        expected, expected_gradient = _forward_and_backward(network, images)
+        compiled = torch.compile(network, backend="aot_eager", dynamic=False)
+        outputs, gradient = _forward_and_backward(compiled, images)
     finally:
         torch.compiler.reset()
-    difference = max(float((one - other).abs().max()) for one, other in zip(made, expected, strict=True))
-    assert difference < 1e-3, f"compiled, it makes something else: it differs by {difference:.2g}"
+    difference = max(float((output - other).abs().max()) for output, other in zip(outputs, expected, strict=True))
+    assert difference < 1e-3, f"compiling changes its output by {difference:.2g}"
     difference = relative_difference(gradient, expected_gradient)
-    assert difference < 1e-3, f"compiled, its gradient is another: it differs by {difference:.2g} of its length"
+    assert difference < 1e-3, f"compiling changes its gradient by {difference:.2g} (relative)"
 
 
-def _used(network: Callable[[Tensor], Any], images: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Return what a network makes of images, and its gradient with respect to them."""
+def _forward_and_backward(network: Callable[[Tensor], Any], images: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Return a network's outputs, and the gradient with respect to the images."""
     images = images.clone().requires_grad_()
-    made = scales_of(network(images))
-    (gradient,) = torch.autograd.grad(functional(made), images)
-    return [one.detach() for one in made], gradient
+    outputs = scales_of(network(images))
+    (gradient,) = torch.autograd.grad(functional(outputs), images)
+    return [output.detach() for output in outputs], gradient

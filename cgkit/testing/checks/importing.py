@@ -1,4 +1,4 @@
-"""What importing a component's module may not do."""
+"""The check that importing a component's module has no side effects."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from cgkit.testing.subject import Subject
 
 @check(*EVERYTHING)
 def importing_does_no_work(subject: Subject) -> None:
-    """Its module and those beside it, imported anew, print and write nothing, draw no random number, set nothing."""
+    """Importing its module or package prints and writes nothing, draws no random number and changes no setting."""
     if not hasattr(os, "fork"):
         raise UnavailableError("this system has no fork")
     module = sys.modules[subject.component.load().__module__]
     if getattr(module, "__file__", None) is None or module.__name__ == "__main__":
         raise NotApplicableError
-    done = _in_a_child(lambda: _import_and_watch(module), subject.folder)
-    assert not done, f"importing {module.__name__} {', and '.join(done)}"
+    side_effects = _run_in_child(lambda: _import_and_watch(module), subject.folder)
+    assert not side_effects, f"importing {module.__name__} {', and '.join(side_effects)}"
 
 
 def _import_and_watch(module: ModuleType) -> list[str]:
@@ -41,25 +41,24 @@ def _import_and_watch(module: ModuleType) -> list[str]:
         raise AssertionError("opened a network connection")
 
     socket.socket.connect = refuse  # type: ignore[method-assign]
-    before = _settings()
+    before = _read_settings()
     try:
-        _import_anew(module)
+        _reimport(module)
     except AssertionError as error:
         return [str(error)]
-    after = _settings()
-    done = [f"changed {what}" for what in before if before[what] != after[what]]
+    after = _read_settings()
+    side_effects = [f"changed {setting}" for setting in before if before[setting] != after[setting]]
     sys.stdout.flush()
     sys.stderr.flush()
     if printed := Path("printed.txt").read_text(errors="replace").strip():
-        done.append(f"printed {printed[:100]!r}")
-    written = sorted(file.name for file in folder.iterdir() if file.name != "printed.txt")
-    if written:
-        done.append(f"wrote {', '.join(written)}")
-    return done
+        side_effects.append(f"printed {printed[:100]!r}")
+    if written := sorted(file.name for file in folder.iterdir() if file.name != "printed.txt"):
+        side_effects.append(f"wrote {', '.join(written)}")
+    return side_effects
 
 
-def _import_anew(module: ModuleType) -> None:
-    """Import a module, and all that lie in the package that it is in, as if nobody had before."""
+def _reimport(module: ModuleType) -> None:
+    """Import a module and the rest of its package again, as if for the first time."""
     package = module.__name__.rpartition(".")[0]
     if package:
         for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
@@ -69,19 +68,19 @@ def _import_anew(module: ModuleType) -> None:
     specification = importlib.util.spec_from_file_location(module.__name__, str(module.__file__))
     assert specification is not None
     assert specification.loader is not None
-    again = importlib.util.module_from_spec(specification)
-    sys.modules[module.__name__] = again
-    specification.loader.exec_module(again)
+    fresh = importlib.util.module_from_spec(specification)
+    sys.modules[module.__name__] = fresh
+    specification.loader.exec_module(fresh)
 
 
-def _settings() -> dict[str, str]:
+def _read_settings() -> dict[str, str]:
     return {
         "torch's random numbers": str(hash(torch.get_rng_state().numpy().tobytes())),
         "Python's random numbers": str(hash(random.getstate())),
         "numpy's random numbers": str(np.random.get_state()),
         "torch's default type": str(torch.get_default_dtype()),
         "torch's number of threads": str(torch.get_num_threads()),
-        "which threads run": str(sorted(thread.name for thread in threading.enumerate())),
+        "the running threads": str(sorted(thread.name for thread in threading.enumerate())),
         "whether gradients are computed": str(torch.is_grad_enabled()),
         "the working folder": str(Path.cwd()),
         "the environment": str(sorted(os.environ.items())),
@@ -89,26 +88,26 @@ def _settings() -> dict[str, str]:
     }
 
 
-def _in_a_child(action: Callable[[], list[str]], folder: Path) -> list[str]:
-    """Return what an action returns in a copy of this process, which it cannot harm."""
+def _run_in_child(action: Callable[[], list[str]], folder: Path) -> list[str]:
+    """Call an action in a fork of this process, which it cannot harm, and return its result."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            place = folder / "importing"
-            place.mkdir()
-            os.chdir(place)
-            out = os.open("printed.txt", os.O_WRONLY | os.O_CREAT)
-            os.dup2(out, 1)
-            os.dup2(out, 2)
-            sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115 - for the rest of its life
+            working_folder = folder / "importing"
+            working_folder.mkdir()
+            os.chdir(working_folder)
+            output = os.open("printed.txt", os.O_WRONLY | os.O_CREAT)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115 - open until the child exits
             result = action()
-        except BaseException as error:  # noqa: BLE001 - nothing may leave the child but its result
+        except BaseException as error:  # noqa: BLE001 - the child must not continue as a second parent
             result = [f"raised {type(error).__name__}: {error}"]
         os.write(writing, json.dumps(result).encode()[:60_000])
         os._exit(0)
     os.close(writing)
-    with open(reading, "rb") as stream:  # noqa: PTH123 - a descriptor is no path
-        told = stream.read()
+    with open(reading, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
+        answer = stream.read()
     os.waitpid(child, 0)
-    return list(json.loads(told)) if told else ["ended the process"]
+    return list(json.loads(answer)) if answer else ["ended the process"]

@@ -1,4 +1,4 @@
-"""What is asked of schedules and trackers."""
+"""Checks of schedules and trackers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cgkit.testing.check import check
 from cgkit.testing.subject import Subject
 
 RUNS = ((1, 1), (10, 3), (1000, 250))
-"""Steps of a run, and of an epoch."""
+"""Numbers of steps of a run and of an epoch."""
 
 
 @check("schedules")
@@ -19,24 +19,24 @@ def factors_are_numbers_that_are_not_negative(subject: Subject) -> None:
     for steps, epoch in RUNS:
         for step in range(steps):
             factor = schedule(step, steps, epoch)
-            where = f"at step {step} of {steps}"
-            assert isinstance(factor, (int, float)), f"returns a {type(factor).__name__} {where}"
-            assert math.isfinite(factor), f"returns {factor} {where}"
-            assert factor >= 0, f"returns {factor} {where}: a rate below zero unlearns"
+            position = f"at step {step} of {steps}"
+            assert isinstance(factor, (int, float)), f"returns a {type(factor).__name__} {position}"
+            assert math.isfinite(factor), f"returns {factor} {position}"
+            assert factor >= 0, f"returns {factor} {position}: a learning rate must not be negative"
 
 
 @check("schedules")
 def schedules_remember_nothing(subject: Subject) -> None:
-    """The factor of a step does not depend on what was asked before: a resumed run begins in the middle."""
-    one, other = subject.build(), subject.build()
-    forwards = [one(step, 100, 10) for step in range(100)]
-    backwards = [other(step, 100, 10) for step in reversed(range(100))]
-    assert forwards == backwards[::-1], "the factor of a step depends on the steps before: compute it from the step"
+    """The factor of a step is independent of earlier calls, because a resumed run begins in the middle."""
+    first, second = subject.build(), subject.build()
+    forwards = [first(step, 100, 10) for step in range(100)]
+    backwards = [second(step, 100, 10) for step in reversed(range(100))]
+    assert forwards == backwards[::-1], "the factor of a step depends on earlier calls: compute it from the step alone"
 
 
 @check("trackers")
 def trackers_take_what_a_run_gives(subject: Subject) -> None:
-    """It records, forgets what comes after a step, goes on, takes a number that is not finite, and closes twice."""
+    """It records numbers, including NaN and infinity, rewinds to a step, continues, and can be closed twice."""
     tracker = subject.build()
     values: Mapping[str, float] = {"cycle_forward": 1.5, "learning_rate": 2e-4}
     tracker.rewind(0)
@@ -51,7 +51,7 @@ def trackers_take_what_a_run_gives(subject: Subject) -> None:
 
 @check("trackers")
 def trackers_continue_what_another_process_wrote(subject: Subject) -> None:
-    """A second one on the same folder rewinds and goes on: so does a resumed run."""
+    """A second tracker in the same folder can rewind and continue, as in a resumed run."""
     first = subject.build()
     first.record(1, {"loss": 1.0})
     first.record(2, {"loss": 0.5})

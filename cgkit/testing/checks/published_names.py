@@ -1,4 +1,4 @@
-"""What is asked of generators that give their weights to other programs, and take theirs."""
+"""Checks of generators that exchange weights with other programs."""
 
 from __future__ import annotations
 
@@ -13,44 +13,47 @@ from cgkit.testing.check import NotApplicableError, check
 from cgkit.testing.subject import Subject, relative_difference
 
 ROUNDING = 1e-9
-"""How far apart two outputs in float64 may be, as a share of their length: equal networks may sum in another order."""
+"""The largest relative difference of two outputs in float64: equal networks may sum in a different order."""
 
 
 @check("generators")
 def published_tensors_give_an_equal_network(subject: Subject) -> None:
-    """What it gives to other programs it recognises, and builds the same network of."""
+    """It recognises its own `published_tensors()`, and the network built from them is equal."""
     target: Any = subject.component.load()
     if not hasattr(target, "published_tensors"):
         raise NotApplicableError
-    for given, made in ((3, 3), (1, 2)):
-        network: Any = subject.network(given, made, dtype=torch.float64)
+    for channels in ((3, 3), (1, 2)):
+        network: Any = subject.network(*channels, dtype=torch.float64)
         try:
             tensors = network.published_tensors()
-        except ValueError:  # the other program has no such network: another one must be asked for by `example`
+        except ValueError:  # the other program has no such network: `example` must give options that it has
             raise NotApplicableError from None
         attached = [name for name, tensor in tensors.items() if tensor.requires_grad]
-        assert not attached, f"published_tensors() gives {attached[0]} with its history: detach it"
-        found = target.recognise(dict(tensors))
-        assert isinstance(found, Recognised), "does not recognise what its published_tensors() gives"
-        channels = found.in_channels, found.out_channels
-        assert channels == (given, made), f"recognises {channels} in place of {(given, made)} channels"
-        again = build(subject.component, *channels, options=found.options).double().eval()
-        state = {name: one.double() if one.is_floating_point() else one for name, one in found.state.items()}
-        load_strictly(again, state, what=subject.component.name)
-        images = subject.images(2, given, dtype=torch.float64)
+        assert not attached, f"published_tensors() returns {attached[0]} with its autograd history: detach it"
+        recognised = target.recognise(dict(tensors))
+        assert isinstance(recognised, Recognised), "does not recognise its own published_tensors()"
+        actual = recognised.in_channels, recognised.out_channels
+        assert actual == channels, f"recognises {actual} channels instead of {channels}"
+        rebuilt = build(subject.component, *channels, options=recognised.options).double().eval()
+        state = {
+            name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in recognised.state.items()
+        }
+        load_strictly(rebuilt, state, what=subject.component.name)
+        images = subject.images(2, channels[0], dtype=torch.float64)
         with torch.no_grad():
-            difference = relative_difference(again(images), network(images))
-        assert difference < ROUNDING, f"recognises another network: {difference:.2g} of what it makes differs"
+            difference = relative_difference(rebuilt(images), network(images))
+        assert difference < ROUNDING, f"recognises a different network: outputs differ by {difference:.2g} (relative)"
 
 
 @check("generators")
 def strange_tensors_are_not_recognised(subject: Subject) -> None:
-    """Shown the tensors of another network, it says that it does not know them, and leaves them as they are."""
+    """`recognise` returns None for the tensors of another network, and does not change its argument."""
     recognise = getattr(subject.component.load(), "recognise", None)
     if recognise is None:
         raise NotApplicableError
     for tensors in ({}, {"somebody.elses": torch.ones(3)}, {"0.weight": torch.ones(2, 3), "0.bias": torch.ones(2)}):
-        shown = dict(tensors)
-        found = recognise(shown)
-        assert found is None, f"takes {', '.join(tensors) or 'a file without tensors'} for its own: return None"
-        assert shown.keys() == tensors.keys(), "changes the table of tensors that it is shown"
+        argument = dict(tensors)
+        recognised = recognise(argument)
+        source = ", ".join(tensors) or "a file without tensors"
+        assert recognised is None, f"recognises {source}, which is not its own: return None"
+        assert argument.keys() == tensors.keys(), "changes the dictionary of tensors that it receives"

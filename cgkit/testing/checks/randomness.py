@@ -1,4 +1,4 @@
-"""What is asked of randomness: that a seed decides everything."""
+"""Checks that torch's seed determines all random draws."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cgkit.data.randomness import seeded
 from cgkit.testing.check import LOSSES, NETWORKS, check
 from cgkit.testing.subject import Subject
 from cgkit.testing.usage import outcome
@@ -19,48 +20,47 @@ RANDOM = (*NETWORKS, *LOSSES, "augmentations", "metrics")
 
 @check(*RANDOM)
 def is_decided_by_torchs_seed(subject: Subject) -> None:
-    """Under one seed of torch's it does the same: built anew, and used again from the state that it was in."""
-    made = subject.build(seed=1)
-    state = copy.deepcopy(made.state_dict()) if isinstance(made, nn.Module) else None
-    first = _outcome(subject, made, seed=1)
-    _check_same(first, _outcome(subject, subject.build(seed=1), seed=1), "two runs under one seed of torch's differ")
-    if isinstance(made, nn.Module):
-        made.load_state_dict(state or {})
+    """It computes the same under the same torch seed, whether built again or reset to its earlier state."""
+    component = subject.build(seed=1)
+    state = copy.deepcopy(component.state_dict()) if isinstance(component, nn.Module) else None
+    first = _use(subject, component)
+    _check_same(first, _use(subject, subject.build(seed=1)), "two runs under the same torch seed differ")
+    if isinstance(component, nn.Module):
+        component.load_state_dict(state or {})
     _check_same(
         first,
-        _outcome(subject, made, seed=1),
-        "used again under the same seed, from the same state, it does something else: it draws from a generator of"
-        " its own, or keeps what its state_dict does not tell",
+        _use(subject, component),
+        "a second use under the same seed, from the same state, differs: it has a random generator of its own, or"
+        " state outside its state_dict",
     )
 
 
 @check(*RANDOM)
 def draws_from_torch_alone(subject: Subject) -> None:
-    """It draws nothing from Python's or numpy's random numbers, which no checkpoint keeps."""
+    """It draws nothing from the random numbers of Python or numpy, which no checkpoint stores."""
     before = random.getstate(), str(np.random.get_state())
-    _outcome(subject, subject.build(seed=1), seed=1)
-    assert random.getstate() == before[0], "draws from Python's random module: take torch's random numbers"
-    assert str(np.random.get_state()) == before[1], "draws from numpy: take torch's random numbers"
+    _use(subject, subject.build(seed=1))
+    assert random.getstate() == before[0], "draws from Python's random module: use torch's random numbers"
+    assert str(np.random.get_state()) == before[1], "draws from numpy: use torch's random numbers"
 
 
 @check("generators")
 def evaluation_is_not_random(subject: Subject) -> None:
-    """In evaluation mode a generator makes the same of an image each time, and draws nothing."""
+    """In evaluation mode a generator is deterministic and draws no random number."""
     network, images = subject.network(), subject.images()
     state = torch.get_rng_state()
     with torch.no_grad():
-        one, other = network(images), network(images)
-    assert torch.equal(one, other), "makes something else of one image each time, in evaluation mode"
+        first, second = network(images), network(images)
+    assert torch.equal(first, second), "two translations of the same image differ in evaluation mode"
     assert torch.equal(torch.get_rng_state(), state), "draws random numbers in evaluation mode"
 
 
-def _outcome(subject: Subject, made: Any, seed: int) -> list[Tensor]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return [tensor.detach().clone() for tensor in outcome(subject, made)]
+def _use(subject: Subject, component: Any) -> list[Tensor]:
+    with seeded(1):
+        return [tensor.detach().clone() for tensor in outcome(subject, component)]
 
 
-def _check_same(one: list[Tensor], other: list[Tensor], difference: str) -> None:
-    assert [first.shape for first in one] == [second.shape for second in other], f"{difference}, in their shapes"
-    for first, second in zip(one, other, strict=True):
-        assert torch.equal(first, second), difference
+def _check_same(expected: list[Tensor], actual: list[Tensor], message: str) -> None:
+    assert [tensor.shape for tensor in expected] == [tensor.shape for tensor in actual], f"{message} in shape"
+    for first, second in zip(expected, actual, strict=True):
+        assert torch.equal(first, second), message

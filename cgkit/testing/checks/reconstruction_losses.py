@@ -1,4 +1,4 @@
-"""What is asked of reconstruction losses."""
+"""Checks of reconstruction losses."""
 
 from __future__ import annotations
 
@@ -14,65 +14,65 @@ SHAPES = ((1, 3, 32, 32), (2, 1, 32, 48))
 
 
 def pairs() -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield pairs of image batches, and what they are called."""
+    """Yield names and pairs of image batches."""
     for shape in SHAPES:
-        draws = torch.Generator().manual_seed(0)
-        one, other = (torch.rand(shape, generator=draws) * 2 - 1 for _ in range(2))
-        yield "noise", one, other
-        yield "equal noise", one, one.clone()
+        random = torch.Generator().manual_seed(0)
+        first, second = (torch.rand(shape, generator=random) * 2 - 1 for _ in range(2))
+        yield "noise", first, second
+        yield "equal noise", first, first.clone()
         yield "black and white", -torch.ones(shape), torch.ones(shape)
         yield "equal grey", torch.zeros(shape), torch.zeros(shape)
-        yield "a constant and noise", torch.full(shape, 0.3), other
+        yield "a constant and noise", torch.full(shape, 0.3), second
 
 
 @check("reconstruction_losses")
 def distances_are_scalars(subject: Subject) -> None:
     """A distance is a scalar, for batches of any shape."""
     distance = subject.build()
-    for what, one, other in pairs():
-        made = distance(one, other)
-        assert isinstance(made, Tensor), f"the distance of {what} is a {type(made).__name__}, no tensor"
-        assert made.numel() == 1, f"the distance of {what} has shape {tuple(made.shape)}, where a scalar is expected"
+    for name, first, second in pairs():
+        value = distance(first, second)
+        assert isinstance(value, Tensor), f"the distance of {name} is a {type(value).__name__}; expected a tensor"
+        assert value.numel() == 1, f"the distance of {name} has shape {tuple(value.shape)}; expected a scalar"
 
 
 @check("reconstruction_losses")
 def distances_stay_finite(subject: Subject) -> None:
-    """Distances and their gradients are finite, between equal images too."""
+    """Distances and their gradients are finite, even between equal images."""
     distance = subject.build()
-    for what, one, other in pairs():
-        one = one.clone().requires_grad_()
-        made = distance(one, other)
-        assert bool(torch.isfinite(made).all()), f"the distance of {what} is not finite"
-        (gradient,) = torch.autograd.grad(made.sum(), one, allow_unused=True, materialize_grads=True)
-        assert bool(torch.isfinite(gradient).all()), f"the gradient of the distance of {what} is not finite"
+    for name, first, second in pairs():
+        first = first.clone().requires_grad_()
+        value = distance(first, second)
+        assert bool(torch.isfinite(value).all()), f"the distance of {name} is not finite"
+        (gradient,) = torch.autograd.grad(value.sum(), first, allow_unused=True, materialize_grads=True)
+        assert bool(torch.isfinite(gradient).all()), f"the gradient of the distance of {name} is not finite"
 
 
 @check("reconstruction_losses")
 def equal_images_are_nearest(subject: Subject) -> None:
-    """The distance of equal images is zero, that of others is more."""
+    """The distance of equal images is zero, that of different images is greater."""
     distance = subject.build()
-    for what, one, other in pairs():
-        made = float(distance(one, other).sum())
-        if what.startswith("equal"):
-            # A smooth absolute difference is a little above zero there.
-            assert abs(made) < 2e-3, f"the distance of {what} is {made:.3g}, where 0 is expected"
-        elif what == "noise":
-            equal = float(distance(one, one).sum())
-            assert made > equal + 1e-3, f"the distance of {what} is {made:.3g}, no more than that of equal images"
+    for name, first, second in pairs():
+        value = float(distance(first, second).sum())
+        if name.startswith("equal"):
+            # A smoothed absolute difference is slightly above zero.
+            assert abs(value) < 2e-3, f"the distance of {name} is {value:.3g}; expected 0"
+        elif name == "noise":
+            equal = float(distance(first, first).sum())
+            assert value > equal + 1e-3, f"the distance of {name} is {value:.3g}, not greater than that of equal images"
 
 
 @check("reconstruction_losses")
 def distances_agree_with_float64(subject: Subject) -> None:
-    """The gradient in float32 is that in float64."""
+    """The gradient in float32 matches that in float64."""
     single, double = subject.build(), subject.build()
     if isinstance(double, torch.nn.Module):
         double = double.double()
-    for what, one, other in pairs():
-        if what != "noise":
+    for name, first, second in pairs():
+        if name != "noise":
             continue
         gradients: list[Tensor] = []
         for distance, dtype in ((single, torch.float32), (double, torch.float64)):
-            start = one.to(dtype).requires_grad_()
-            gradients += torch.autograd.grad(distance(start, other.to(dtype)).sum(), start)
+            images = first.to(dtype).requires_grad_()
+            gradients += torch.autograd.grad(distance(images, second.to(dtype)).sum(), images)
         difference = relative_difference(*gradients)
-        assert difference < 1e-2, f"the gradient differs from that of float64 by {difference:.2g} of its length"
+        assert difference < 1e-2, f"the gradient in float32 differs from float64 by {difference:.2g} (relative)"

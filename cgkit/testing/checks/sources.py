@@ -1,9 +1,10 @@
-"""What is asked of sources."""
+"""Checks of sources."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -11,26 +12,26 @@ from cgkit.contracts import Domain, ImageRecord, Source
 from cgkit.testing.check import NotApplicableError, check
 from cgkit.testing.subject import Subject
 
-LOOKED_AT = 3
-"""How many images of a domain are looked at."""
+EXAMINED = 3
+"""Number of images to examine in each domain."""
 
 
 def domains(source: Source) -> Iterator[tuple[str, Domain]]:
-    """Yield the domains of both splits, and what they are called."""
-    for split, both in (("train", source.train()), ("test", source.test())):
-        assert isinstance(both, (tuple, list)), f"{split}() returns a {type(both).__name__}, where two domains are due"
-        assert len(both) == 2, f"{split}() returns {len(both)} domains, where two are due"
-        yield from ((f"{split}()[{side}]", domain) for side, domain in enumerate(both))
+    """Yield the domains of both splits with their names."""
+    for split, pair in (("train", source.train()), ("test", source.test())):
+        assert isinstance(pair, (tuple, list)), f"{split}() returns a {type(pair).__name__}; expected two domains"
+        assert len(pair) == 2, f"{split}() returns {len(pair)} domains; expected two"
+        yield from ((f"{split}()[{index}]", domain) for index, domain in enumerate(pair))
 
 
-def some_of(domain: Domain) -> Iterator[ImageRecord]:
-    """Yield a few records of a domain."""
-    for index in range(min(LOOKED_AT, len(domain))):
+def first_records(domain: Domain) -> Iterator[ImageRecord]:
+    """Yield the first few records of a domain."""
+    for index in range(min(EXAMINED, len(domain))):
         yield domain[index]
 
 
 def content(record: ImageRecord) -> bytes:
-    """Return what a record holds."""
+    """Return the content of a record as bytes."""
     if record.render is not None:
         return record.render().tobytes()
     if record.encoded is not None:
@@ -41,79 +42,76 @@ def content(record: ImageRecord) -> bytes:
 
 @check("sources")
 def domains_hold_images_with_names_of_their_own(subject: Subject) -> None:
-    """Both splits have two domains, none empty, whose images have names that are unique."""
+    """Both splits have two nonempty domains, whose images have unique names."""
     source = subject.build()
-    for where, domain in domains(source):
-        assert len(domain) > 0, f"{where} is empty"
+    for location, domain in domains(source):
+        assert len(domain) > 0, f"{location} is empty"
         names = [domain[index].name for index in range(len(domain))]
-        assert len(set(names)) == len(names), f"two images of {where} have one name"
+        assert len(set(names)) == len(names), f"two images of {location} have the same name"
 
 
 @check("sources")
 def records_hold_one_image(subject: Subject) -> None:
-    """A record has a path, bytes or a render function, one of the three; what it renders is float32 in [0, 1]."""
-    for where, domain in domains(subject.build()):
-        for record in some_of(domain):
+    """A record has exactly one of path, bytes and a render function; rendered images are float32 in [0, 1]."""
+    for location, domain in domains(subject.build()):
+        for record in first_records(domain):
             given = [part for part in (record.path, record.encoded, record.render) if part is not None]
-            assert len(given) == 1, f"{record.name} of {where} has {len(given)} of path, encoded and render"
+            name = f"{record.name} of {location}"
+            assert len(given) == 1, f"{name} has {len(given)} of path, encoded and render; expected one"
             if record.render is None:
-                assert content(record), f"{record.name} of {where} is empty"
+                assert content(record), f"{name} is empty"
                 continue
             pixels = record.render()
-            what = f"{record.name} of {where} is rendered as"
-            assert isinstance(pixels, np.ndarray), f"{what} a {type(pixels).__name__}, no array"
-            assert pixels.dtype == np.float32, f"{what} {pixels.dtype}, where float32 is expected"
-            assert pixels.ndim == 3, f"{what} shape {pixels.shape}, where (C, H, W) is expected"
+            assert isinstance(pixels, np.ndarray), f"{name} renders a {type(pixels).__name__}; expected an array"
+            assert pixels.dtype == np.float32, f"{name} renders {pixels.dtype}; expected float32"
+            assert pixels.ndim == 3, f"{name} renders shape {pixels.shape}; expected (C, H, W)"
             in_range = float(pixels.min()) >= 0 and float(pixels.max()) <= 1
-            assert in_range, f"{what} values from {pixels.min():.3g} to {pixels.max():.3g}, outside [0, 1]"
+            assert in_range, f"{name} renders values from {pixels.min():.3g} to {pixels.max():.3g}, outside [0, 1]"
 
 
 @check("sources")
 def records_do_not_change(subject: Subject) -> None:
-    """The same index gives the same image each time, in another process too; fingerprints say so."""
-    one, other = subject.build(), subject.build()
-    for (where, first), (_, second) in zip(domains(one), domains(other), strict=True):
+    """An index always gives the same image and the same fingerprint, also in another process."""
+    pairs = zip(domains(subject.build()), domains(subject.build()), strict=True)
+    for (location, first), (_, second) in pairs:
         same = first.fingerprint() == second.fingerprint()
-        assert same, f"the fingerprint of {where} differs from one time to another"
-        carried: Domain = pickle.loads(pickle.dumps(first))
-        for number, record in enumerate(some_of(first)):
-            same = content(record) == content(second[number]) == content(carried[number])
-            assert same, f"image {number} of {where} is another each time"
+        assert same, f"the fingerprint of {location} changes from one time to the next"
+        unpickled: Domain = pickle.loads(pickle.dumps(first))
+        for number, record in enumerate(first_records(first)):
+            same = content(record) == content(second[number]) == content(unpickled[number])
+            assert same, f"image {number} of {location} changes from one time to the next"
 
 
 @check("sources")
 def fingerprints_tell_domains_apart(subject: Subject) -> None:
-    """Domains that hold different images have different fingerprints."""
-    train = subject.build().train()
-    if content(train[0][0]) == content(train[1][0]):
+    """Domains with different images have different fingerprints."""
+    first, second = subject.build().train()
+    if content(first[0]) == content(second[0]):
         raise NotApplicableError
-    assert train[0].fingerprint() != train[1].fingerprint(), "both domains have one fingerprint"
+    assert first.fingerprint() != second.fingerprint(), "both domains have the same fingerprint"
 
 
 @check("sources")
 def aligned_tests_are_of_equal_length(subject: Subject) -> None:
-    """It says whether its test images are aligned; if so, there are as many in both domains."""
+    """It declares whether its test images are aligned; if so, both domains have the same number of them."""
     source = subject.build()
     aligned = getattr(source, "aligned", None)
-    assert isinstance(aligned, bool), f"its attribute aligned is {aligned!r}, where true or false is due"
-    test = source.test()
-    lengths = [len(domain) for domain in test]
-    assert not aligned or lengths[0] == lengths[1], f"its test images are aligned, but {lengths[0]} and {lengths[1]}"
+    assert isinstance(aligned, bool), f"its attribute aligned is {aligned!r}; expected true or false"
+    lengths = [len(domain) for domain in source.test()]
+    equal = lengths[0] == lengths[1]
+    assert not aligned or equal, f"its test images are aligned, but there are {lengths[0]} and {lengths[1]}"
 
 
 @check("sources")
 def an_order_of_its_own_is_a_permutation(subject: Subject) -> None:
-    """`order(epoch, seed)` has every index once, and is a function of its arguments alone."""
-    train = subject.build().train()
-    if not any(hasattr(domain, "order") for domain in train):
+    """`order(epoch, seed)` contains every index once, and depends on nothing but its arguments."""
+    ordered: list[Any] = [domain for domain in subject.build().train() if getattr(domain, "order", None)]
+    if not ordered:
         raise NotApplicableError
-    for domain in train:
-        ordered = getattr(domain, "order", None)
-        if ordered is None:
-            continue
+    for domain in ordered:
         for epoch, seed in ((0, 0), (1, 0), (0, 7)):
-            order = [int(index) for index in ordered(epoch, seed)]
+            order = [int(index) for index in domain.order(epoch, seed)]
             complete = sorted(order) == list(range(len(domain)))
             assert complete, f"its order of epoch {epoch} is not a permutation of its {len(domain)} images"
-            again = [int(index) for index in ordered(epoch, seed)]
-            assert order == again, f"its order of epoch {epoch} is another each time"
+            second = [int(index) for index in domain.order(epoch, seed)]
+            assert order == second, f"its order of epoch {epoch} changes from one call to the next"

@@ -1,4 +1,4 @@
-"""What is asked of state: that checkpoints hold it all, and evaluation changes none of it."""
+"""Checks that checkpoints hold the complete state, and that evaluation does not change it."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from cgkit.testing.subject import Subject, scales_of
 
 @check(*NETWORKS, "adversarial_losses", "reconstruction_losses", "augmentations")
 def state_survives_safetensors(subject: Subject) -> None:
-    """What it holds goes through a file and into another one bit for bit; no two tensors share memory."""
+    """Its state can be saved and loaded bit for bit; no two tensors share memory."""
     module = subject.build(seed=1)
     if not isinstance(module, nn.Module):
         raise NotApplicableError
     state = module.state_dict()
-    strange = [name for name, value in state.items() if not isinstance(value, Tensor)]
-    assert not strange, f"its state holds {strange[0]}, which is no tensor"
-    places: dict[int, str] = {}
+    others = [name for name, value in state.items() if not isinstance(value, Tensor)]
+    assert not others, f"its state contains {others[0]}, which is not a tensor"
+    owners: dict[int, str] = {}
     for name, tensor in state.items():
         if tensor.numel():
-            place = tensor.untyped_storage().data_ptr()
-            assert place not in places, f"{name} and {places[place]} share their memory"
-            places[place] = name
-    saved = safetensors.torch.load(safetensors.torch.save({name: one.contiguous() for name, one in state.items()}))
-    again = subject.build(seed=2)
-    load_strictly(again, saved, what=subject.component.name)
-    loaded = again.state_dict()
-    different = [name for name in state if not torch.equal(state[name], loaded[name])]
-    assert not different, f"{different[0]} is another after it was saved and loaded"
+            address = tensor.untyped_storage().data_ptr()
+            assert address not in owners, f"{name} and {owners[address]} share memory"
+            owners[address] = name
+    contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
+    saved = safetensors.torch.load(safetensors.torch.save(contiguous))
+    restored = subject.build(seed=2)
+    load_strictly(restored, saved, what=subject.component.name)
+    different = _changed(restored, state)
+    assert not different, f"{different[0]} changed when it was saved and loaded"
     if subject.kind in NETWORKS:
         images = subject.images()
         with torch.no_grad():
-            one, other = scales_of(module.eval()(images)), scales_of(again.eval()(images))
-        same = all(torch.equal(first, second) for first, second in zip(one, other, strict=True))
-        assert same, "makes something else after it was saved and loaded: it holds more than its state_dict tells"
+            before, after = scales_of(module.eval()(images)), scales_of(restored.eval()(images))
+        same = all(torch.equal(first, second) for first, second in zip(before, after, strict=True))
+        assert same, "its output changed when it was saved and loaded: it has state outside its state_dict"
 
 
 @check(*NETWORKS)
 def evaluation_changes_nothing(subject: Subject) -> None:
-    """In evaluation mode nothing of its state changes; what remembers images, remembers where it learns alone."""
+    """Evaluation does not change its state; if it remembers images, then only those that it learns from."""
     network, images = subject.network(), subject.images(2)
-    before = _state(network)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with torch.no_grad():
         network(images)
     changed = _changed(network, before)
-    assert not changed, f"showing it an image in evaluation mode changed {changed[0]}"
+    assert not changed, f"a forward pass in evaluation mode changed {changed[0]}"
     if not getattr(network, "remembers_images", False):
         return
     with torch.no_grad():
@@ -56,15 +56,12 @@ def evaluation_changes_nothing(subject: Subject) -> None:
         for real in (True, False):
             network(images, real=real, learning=False)
         changed = [name for name in _changed(network, before) if "memor" in name or "queue" in name]
-        assert not changed, f"remembered images that it did not learn from, in {changed[0]}"
+        assert not changed, f"remembered images with learning=False, in {changed[0]}"
         network(images, real=True, learning=True)
         network(images, real=False, learning=True)
-    assert _changed(network, before), "declares remembers_images, but remembers nothing in its buffers"
+    assert _changed(network, before), "declares remembers_images, but its buffers did not change"
 
 
-def _state(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
-
-
-def _changed(network: nn.Module, before: dict[str, Tensor]) -> list[str]:
-    return [name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])]
+def _changed(module: nn.Module, before: dict[str, Tensor]) -> list[str]:
+    after = module.state_dict()
+    return [name for name, tensor in before.items() if not torch.equal(tensor, after[name])]

@@ -1,0 +1,13 @@
+"""Small components that keep their contract, and for each check some that break it."""
+
+from tests.testing.broken import (  # noqa: F401 - importing a module registers its components
+    adversarial_losses,
+    augmentations,
+    discriminators,
+    generators,
+    metrics,
+    reconstruction_losses,
+    schedules,
+    sources,
+    trackers,
+)

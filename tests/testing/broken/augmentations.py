@@ -1,0 +1,158 @@
+"""Augmentations that keep or break their contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tests.testing.broken.registry import breaks, breaks_only, good
+
+
+@good("augmentations")
+class Flip(nn.Module):
+    """Flips images.
+
+    Args:
+        p: the probability.
+    """
+
+    role = "data"
+
+    def __init__(self, *, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flip(-1) if torch.rand(()) < self.p else images
+
+
+@breaks_only("augmentations", "augmentations-do-nothing-at-p-zero")
+class IgnoresP(Flip):
+    """Always flips.
+
+    Args:
+        p: has no effect.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flip(-1)
+
+
+@breaks("augmentations", "is-decided-by-torchs-seed")
+class OwnRandomness(Flip):
+    """Has a random generator of its own.
+
+    Args:
+        p: the probability.
+    """
+
+    def __init__(self, *, p: float = 0.5) -> None:
+        super().__init__(p=p)
+        self.random = np.random.default_rng(0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images * float(self.random.random()) if self.p else images
+
+
+@breaks_only("augmentations", "augmentations-have-a-role")
+class UnknownRole(nn.Module):
+    """Has an unknown role."""
+
+    role = "everything"
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flip(-1)
+
+
+@breaks_only("augmentations", "augmentations-keep-shape-and-type")
+class ToFloat64(nn.Module):
+    """Converts float32 to float64."""
+
+    role = "data"
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.double()
+
+
+@breaks("augmentations", "augmentations-keep-shape-and-type")
+class DropsColumn(nn.Module):
+    """Loses a column."""
+
+    role = "data"
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images[..., 1:]
+
+
+@breaks_only("augmentations", "augmentations-stay-in-range")
+class AboveOne(nn.Module):
+    """Exceeds 1."""
+
+    role = "data"
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images * 1.5
+
+
+@breaks("augmentations", "augmentations-stay-in-range")
+class BelowZero(nn.Module):
+    """Falls below 0."""
+
+    role = "data"
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images - 0.1
+
+
+@breaks_only("augmentations", "augmentations-leave-their-input-alone")
+class InPlace(nn.Module):
+    """Changes its input."""
+
+    role = "data"
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mul_(0.5)
+
+
+@breaks_only("augmentations", "what-a-discriminator-sees-is-differentiable")
+class Detached(nn.Module):
+    """Cuts the gradient."""
+
+    role = "adversarial"
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.detach().flip(-1)
+
+
+@good("augmentations")
+class Adaptive(nn.Module):
+    """Adds the sum of the mean logits that it observed."""
+
+    role = "adversarial"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.zeros(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images + self.shift
+
+    def observe(self, real_logits: Sequence[Tensor]) -> None:
+        self.shift += real_logits[0].mean()
+
+
+@breaks_only("augmentations", "what-adapts-keeps-its-state-in-buffers")
+class CountsOutsideBuffers(Adaptive):
+    """Counts its observations in a plain attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observations = 0
+
+    def observe(self, real_logits: Sequence[Tensor]) -> None:
+        if self.observations % 5 == 0:
+            super().observe(real_logits)
+        self.observations += 1 if float(real_logits[0].mean()) > 0 else 2
