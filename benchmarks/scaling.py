@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
     if uneven := [count for count in options.processes if count < 1 or options.batch % count]:
-        parser.error(f"a batch of {options.batch} cannot be divided evenly among {uneven[0]} processes")
+        parser.error(f"a batch of {options.batch} cannot be split evenly over {uneven[0]} processes")
     # One process on a GPU and two on a CPU could not be compared, so all use GPUs or none does.
     gpus = torch.cuda.device_count() >= max(options.processes)
     settings = Settings(options.size, options.batch, options.width, options.blocks, options.steps, gpus)

@@ -66,11 +66,11 @@ def test_scaling_measures_several_processes_and_models_gpus(benchmark: Benchmark
     assert [row["GPUs"] for row in results["model"]] == [8, 64]
 
 
-def test_scaling_refuses_a_batch_that_cannot_be_divided_evenly() -> None:
+def test_scaling_refuses_a_batch_that_cannot_be_split_evenly() -> None:
     command = [sys.executable, str(FOLDER / "scaling.py"), "--processes", "1", "3", "--batch", "4"]
     refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert refused.returncode == 2
-    assert "a batch of 4 cannot be divided evenly among 3 processes" in refused.stderr
+    assert "a batch of 4 cannot be split evenly over 3 processes" in refused.stderr
 
 
 def test_the_model_of_a_ring_has_the_documented_formula() -> None:
