@@ -1,10 +1,10 @@
-"""The loader: images a second from JPEG files to batches, against the usual loader and what a training step takes.
+"""Throughput of the loader, from JPEG files to batches, compared with a plain loader and with a training step.
 
     python benchmarks/data.py --workers 0 1 2
 
-Each image is resized to 286 pixels, cropped to 256 at random and flipped half of the time, as published. Files of 286
-pixels are left as they are by both loaders; those of 256 show what resizing costs. The usual loader is a `Dataset`
-around Pillow in torch's own `DataLoader`, with one pair of images at a time.
+Each image is resized to 286 pixels, cropped to 256 at random and flipped half of the time, as published. Neither loader
+resizes files of 286 pixels; files of 256 show the cost of resizing. The plain loader is a `Dataset` around Pillow in
+torch's `DataLoader`, with one image pair per batch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measuring import Timing, in_own_process, in_turns, report, timing_of
+from measuring import Timing, in_own_process, in_turns, options_as_json, report, timing_of
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -36,8 +36,8 @@ from cgkit.plugins import load_plugins
 from cgkit.spec import resolve_spec
 
 
-class UsualImages(Dataset[tuple[Tensor, Tensor]]):
-    """Image pairs as the published code makes them."""
+class PlainImages(Dataset[tuple[Tensor, Tensor]]):
+    """Image pairs, prepared as in the published code."""
 
     def __init__(self, folder_a: Path, folder_b: Path, size: int, larger: int) -> None:
         self._a, self._b = (sorted(folder.iterdir()) for folder in (folder_a, folder_b))
@@ -47,9 +47,9 @@ class UsualImages(Dataset[tuple[Tensor, Tensor]]):
         return len(self._a)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self._prepared(self._a[index]), self._prepared(random.choice(self._b))
+        return self._prepare(self._a[index]), self._prepare(random.choice(self._b))
 
-    def _prepared(self, file: Path) -> Tensor:
+    def _prepare(self, file: Path) -> Tensor:
         with Image.open(file) as opened:
             image = opened.convert("RGB").resize((self._larger, self._larger), Image.Resampling.BICUBIC)
         left, above = (random.randint(0, self._larger - self._size) for _ in range(2))
@@ -59,16 +59,16 @@ class UsualImages(Dataset[tuple[Tensor, Tensor]]):
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div_(127.5).sub_(1)
 
 
-def usual(folder: Path, size: int, workers: int, pairs: int) -> Timing:
-    """Return what a pair takes with the usual loader."""
+def time_plain_loader(folder: Path, size: int, workers: int, pairs: int) -> Timing:
+    """Return the time per image pair of the plain loader."""
     torch.set_num_threads(1)
-    images = UsualImages(folder / "a", folder / "b", size, larger_than(size))
+    images = PlainImages(folder / "a", folder / "b", size, round(size * 286 / 256))
     sampler = torch.utils.data.RandomSampler(images, replacement=True, num_samples=pairs + 1)
-    return a_pair(DataLoader(images, 1, sampler=sampler, num_workers=workers), pairs)
+    return time_per_pair(DataLoader(images, 1, sampler=sampler, num_workers=workers), pairs)
 
 
-def assembled(folder: Path, size: int, workers: int, pairs: int) -> Timing:
-    """Return what a pair takes with cgkit's loader."""
+def time_cgkit_loader(folder: Path, size: int, workers: int, pairs: int) -> Timing:
+    """Return the time per image pair of cgkit's loader."""
     torch.set_num_threads(1)
     plugins = load_plugins(installed=False)
     spec = resolve_spec(
@@ -81,25 +81,25 @@ def assembled(folder: Path, size: int, workers: int, pairs: int) -> Timing:
     )
     built = assemble(spec, plugins)
     images = UnpairedImages(built.source.train(), pixel_formats(spec.data), built.preparation, seed=0)
-    return a_pair(training_batches(images, StepBatches(0, pairs + 1, 1, 1), workers=workers), pairs)
+    return time_per_pair(training_batches(images, StepBatches(0, pairs + 1, 1, 1), workers=workers), pairs)
 
 
-def a_pair(batches: Iterable[object], pairs: int) -> Timing:
-    """Return what a pair takes from a loader that has begun, as the median of up to ten stretches of equal length."""
+def time_per_pair(batches: Iterable[object], pairs: int) -> Timing:
+    """Return the time per image pair after the first one, as the median over up to ten stretches of equal length."""
     iterator = iter(batches)
     next(iterator)
     length = max(1, pairs // 10)
-    taken = []
+    durations = []
     for _ in range(pairs // length):
         start = time.perf_counter()
         for _ in islice(iterator, length):
             pass
-        taken.append((time.perf_counter() - start) / length)
-    return timing_of(taken)
+        durations.append((time.perf_counter() - start) / length)
+    return timing_of(durations)
 
 
-def compared(pair: Timing, baseline: Timing, step: Timing) -> dict[str, float]:
-    """Return a loader's rate, and how it compares with the usual one and with a step, which takes one pair."""
+def compare(pair: Timing, baseline: Timing, step: Timing) -> dict[str, float]:
+    """Return a loader's rate, and its ratios to the plain loader and to a training step, which needs one pair."""
     return {
         "images a second": 2 / pair.median,
         "faster": baseline.median / pair.median,
@@ -107,42 +107,37 @@ def compared(pair: Timing, baseline: Timing, step: Timing) -> dict[str, float]:
     }
 
 
-def larger_than(size: int) -> int:
-    """Return the side that an image is resized to before it is cropped: 286 for 256."""
-    return round(size * 286 / 256)
-
-
 def main() -> None:
-    """Measure, print and write."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=256, help="pixels a side that are trained on")
-    parser.add_argument("--files", type=int, nargs="+", default=[286, 256], help="pixels a side of the JPEG files")
-    parser.add_argument("--pairs", type=int, default=400, help="how many pairs of images to load")
-    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="processes that read")
-    parser.add_argument("--width", type=int, default=64, help="of the networks of the training step")
-    parser.add_argument("--blocks", type=int, default=9, help="of its generators")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--size", type=int, default=256, help="side of a training image in pixels")
+    parser.add_argument("--files", type=int, nargs="+", default=[286, 256], help="side of the JPEG files in pixels")
+    parser.add_argument("--pairs", type=int, default=400, help="number of image pairs to load")
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="numbers of worker processes")
+    parser.add_argument("--width", type=int, default=64, help="width of the networks in the training step")
+    parser.add_argument("--blocks", type=int, default=9, help="residual blocks of its generators")
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
     precision = choose_precision("auto", choose_device()).name
     case = Case("auto", precision, options.size, 1, options.width, options.blocks)
     step = in_turns(prepare, [case], seconds=3.0)[0].timing
     consumed = 2 / step.median
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as temporary:
         for pixels in options.files:
-            folder = Path(name) / str(pixels)
+            folder = Path(temporary) / str(pixels)
             folder.mkdir()
             for side in "ab":
                 write_images(folder / side, 64, pixels)
             for workers in options.workers:
                 arguments = (folder, options.size, workers, options.pairs)
-                baseline = in_own_process(usual, *arguments)
-                for what, pair in (("usual loader", baseline), ("cgkit", in_own_process(assembled, *arguments))):
-                    row = {"files": pixels, "loader": what, "workers": workers, "a pair": pair}
-                    rows.append({**row, **compared(pair, baseline, step)})
-    settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
-    title = f"From JPEG files to batches; a step in {precision} takes {consumed:.3g} images a second"
-    report(title, rows, options.output, options=settings, consumed=consumed)
+                baseline = in_own_process(time_plain_loader, *arguments)
+                ours = in_own_process(time_cgkit_loader, *arguments)
+                for name, pair in (("usual loader", baseline), ("cgkit", ours)):
+                    row = {"files": pixels, "loader": name, "workers": workers, "a pair": pair}
+                    rows.append({**row, **compare(pair, baseline, step)})
+    title = f"From JPEG files to batches; a step in {precision} consumes {consumed:.3g} images per second"
+    report(title, rows, options.output, options=options_as_json(options), consumed=consumed)
 
 
 if __name__ == "__main__":

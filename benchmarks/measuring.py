@@ -1,7 +1,8 @@
-"""What every benchmark shares: a process for each thing measured, medians with their spread, a table and JSON."""
+"""Shared by all benchmarks: one process per measurement, medians with quartiles, output as a table and as JSON."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import json
 import multiprocessing
@@ -28,13 +29,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Timing:
-    """How long something took, over several repetitions.
+    """Durations of several repetitions.
 
     Attributes:
         median: seconds.
         low: the first quartile.
-        high: the third.
-        repetitions: how many there were.
+        high: the third quartile.
+        repetitions: number of repetitions.
     """
 
     median: float
@@ -43,21 +44,25 @@ class Timing:
     repetitions: int
 
     def __str__(self) -> str:
-        return f"{_readable(self.median)} ({_readable(self.low)} to {_readable(self.high)})"
+        return f"{_format_seconds(self.median)} ({_format_seconds(self.low)} to {_format_seconds(self.high)})"
 
 
 def timed(action: Callable[[], object], *, warm_ups: int = 1, seconds: float = 10.0, at_least: int = 3) -> Timing:
-    """Repeat an action for that many seconds, and at least so often; what it returns is waited for."""
+    """Repeat an action for at least `seconds` and `at_least` times, waiting for the GPU each time."""
     for _ in range(warm_ups):
         action()
-    taken: list[float] = []
-    while len(taken) < at_least or sum(taken) < seconds:
-        wait_for_device()
-        start = time.perf_counter()
-        action()
-        wait_for_device()
-        taken.append(time.perf_counter() - start)
-    return timing_of(taken)
+    durations: list[float] = []
+    while len(durations) < at_least or sum(durations) < seconds:
+        durations.append(_time_once(action))
+    return timing_of(durations)
+
+
+def _time_once(action: Callable[[], object]) -> float:
+    wait_for_device()
+    start = time.perf_counter()
+    action()
+    wait_for_device()
+    return time.perf_counter() - start
 
 
 def timing_of(seconds: Sequence[float]) -> Timing:
@@ -67,13 +72,13 @@ def timing_of(seconds: Sequence[float]) -> Timing:
 
 
 def wait_for_device() -> None:
-    """Wait until the GPU, if there is one, has done what it was given."""
+    """Wait until the GPU, if there is one, has finished its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 def in_own_process(function: Callable[..., T], *arguments: Any, **environment: str) -> T:
-    """Call a function of an importable module in a fresh process, so that memory and caches are its own."""
+    """Call a function of an importable module in a fresh process, so that it shares no memory or caches."""
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
@@ -87,12 +92,12 @@ def in_own_process(function: Callable[..., T], *arguments: Any, **environment: s
 
 @dataclass(frozen=True)
 class Measured:
-    """What was seen of something that was repeated in a process of its own.
+    """Measurements of an action that was repeated in its own process.
 
     Attributes:
-        timing: how long it took.
-        memory: its peak in bytes, beyond what importing torch takes.
-        about: what its preparation told besides.
+        timing: durations of the repetitions.
+        memory: peak memory in bytes, beyond that of importing torch.
+        about: second result of the preparation.
     """
 
     timing: Timing
@@ -101,19 +106,19 @@ class Measured:
 
 
 Prepare = Callable[[T], tuple[Callable[[], object], Any]]
-"""Makes of a case what is to be repeated, and something to tell about it."""
+"""Returns the action to repeat for a case, and anything else to report about it."""
 
 
 def in_turns(prepare: Prepare[T], cases: Sequence[T], *, seconds: float, at_least: int = 3) -> list[Measured]:
-    """Repeat something for every case, each in a process of its own; the processes take turns.
+    """Repeat an action for every case, each in its own process; the processes take turns.
 
-    A machine is not equally quick at all times. What is compared is measured side by side for that.
+    The speed of a machine varies over minutes. Taking turns exposes all cases to the same variation.
 
     Args:
-        prepare: a function of an importable module; what it returns has been done once.
-        cases: what to prepare.
-        seconds: how long each is repeated.
-        at_least: how often it is at least.
+        prepare: a function of an importable module, which runs the action once and returns it.
+        cases: arguments of `prepare`.
+        seconds: least total duration of each case's repetitions.
+        at_least: least number of repetitions.
     """
     context = multiprocessing.get_context("spawn")
     with ExitStack() as processes:
@@ -127,16 +132,16 @@ def in_turns(prepare: Prepare[T], cases: Sequence[T], *, seconds: float, at_leas
             processes.callback(end.close)
             end.recv()  # prepared
             ends.append(end)
-        taken: list[list[float]] = [[] for _ in cases]
-        while len(taken[0]) < at_least or min(map(sum, taken)) < seconds:
-            for end, one in zip(ends, taken, strict=True):
+        durations: list[list[float]] = [[] for _ in cases]
+        while len(durations[0]) < at_least or min(map(sum, durations)) < seconds:
+            for end, of_case in zip(ends, durations, strict=True):
                 end.send(True)
-                one.append(end.recv())
+                of_case.append(end.recv())
         measured = []
-        for end, one in zip(ends, taken, strict=True):
+        for end, of_case in zip(ends, durations, strict=True):
             end.send(False)
             memory, about = end.recv()
-            measured.append(Measured(timing_of(one), memory, about))
+            measured.append(Measured(timing_of(of_case), memory, about))
     return measured
 
 
@@ -145,21 +150,17 @@ def _repeat(prepare: Prepare[T], case: T, end: Connection) -> None:
     action, about = prepare(case)
     end.send(True)
     while end.recv():
-        wait_for_device()
-        start = time.perf_counter()
-        action()
-        wait_for_device()
-        end.send(time.perf_counter() - start)
+        end.send(_time_once(action))
     end.send((own_peak_memory() - before, about))
 
 
 def own_peak_memory() -> int:
-    """Return the most bytes that this process, or its share of the GPU, has held so far."""
+    """Return the peak memory of this process in bytes: on the GPU if there is one."""
     return peak_memory(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def matrix_product_rate(precision: str) -> float:
-    """Return the multiply-adds, times two, a second of a large matrix product: what the machine can do at most."""
+    """Return the FLOP/s of a large matrix product, which stands for the machine's peak."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     size = 8192 if device == "cuda" else 2048
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
@@ -169,7 +170,7 @@ def matrix_product_rate(precision: str) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures were measured on."""
+    """Return the hardware and versions that the figures were measured with."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "processor": _processor(),
@@ -183,41 +184,46 @@ def machine() -> dict[str, Any]:
 
 
 def report(title: str, rows: Sequence[Mapping[str, Any]], output: Path | None = None, **more: Any) -> None:
-    """Print a table, and write it as JSON with the machine's description.
+    """Print a table, and write it as JSON with a description of the machine.
 
     Args:
-        title: what was measured.
-        rows: the table's rows, each with the same keys; a `Timing` is shown with its spread.
+        title: the table's title.
+        rows: the table's rows, with equal keys; a `Timing` is printed with its quartiles.
         output: the JSON file.
-        more: what else belongs into the file.
+        more: further entries of the file.
     """
     console = Console()
     table = Table(*(str(name) for name in rows[0]), title=title, title_justify="left")
     for row in rows:
-        table.add_row(*(_shown(value) for value in row.values()))
+        table.add_row(*(_format_value(value) for value in row.values()))
     console.print(table)
     about = machine()
     console.print(
         f"{about['gpu'] or about['processor']}, {about['cores']} cores; torch {about['torch']}", highlight=False
     )
     if output is not None:
-        found = {"title": title, "machine": about, "rows": [_plain(row) for row in rows], **more}
+        document = {"title": title, "machine": about, "rows": [_row_as_json(row) for row in rows], **more}
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         console.print(f"written to {output}", highlight=False)
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+def options_as_json(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of a benchmark's command line as JSON values."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
+
+
+def _row_as_json(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: asdict(value) if isinstance(value, Timing) else value for name, value in row.items()}
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _readable(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds >= 0.1 else f"{seconds * 1e3:.3g} ms"
 
 

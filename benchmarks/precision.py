@@ -1,8 +1,8 @@
-"""What bf16 costs in quality: the same spec trained in fp32 and in bf16, several seeds each, and their scores.
+"""Scores of one spec trained in fp32 and in bf16, with several seeds each: the cost of bf16 in quality.
 
     python benchmarks/precision.py examples/seasons.toml --seeds 0 1 2
 
-Precision makes no difference where the means differ by no more than seeds of one precision do.
+Precision makes no difference if the means differ by no more than the seeds of one precision do.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Scores = dict[str, float]
 
 
 def scores(spec: Path, seed: int, precision: str, overrides: list[str]) -> Scores:
-    """Train and return the scores on the test images: `psnr a2b` and so on."""
+    """Train, and return the scores on the test images by name and direction, such as `psnr a2b`."""
     with tempfile.TemporaryDirectory() as folder:
         settings = [*overrides, f"seed={seed}", f"train.precision={precision}", "train.compile=false"]
         outcome = cgkit.run(spec, output=Path(folder) / "run", overrides=settings)
     return {f"{score.name} {score.direction}": score.value for score in outcome.scores}
 
 
-def compared(name: str, fp32: list[float], bf16: list[float]) -> dict[str, Any]:
-    """Return a row: both means, the spread between seeds, and how far apart the means are in units of it."""
+def compare(name: str, fp32: list[float], bf16: list[float]) -> dict[str, Any]:
+    """Return a row: both means, their difference, and the standard deviation between seeds to compare it with."""
     spread = ((stdev(fp32) ** 2 + stdev(bf16) ** 2) / 2) ** 0.5
     difference = fmean(bf16) - fmean(fp32)
     return {
@@ -46,41 +46,47 @@ def compared(name: str, fp32: list[float], bf16: list[float]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Train, print and write."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("spec", type=Path, help="a spec whose test images are aligned, so that there are scores")
+    parser.add_argument("spec", type=Path, help="a spec with aligned test images, so that there are scores")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--set", dest="overrides", action="append", default=[], help="a value of the spec, KEY=VALUE")
-    parser.add_argument("--add", type=Path, help="figures of other seeds of the same spec, to be counted in")
-    parser.add_argument("--at-once", type=int, default=1, help="trainings at once, which share the cores")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], help="override a value of the spec, KEY=VALUE"
+    )
+    parser.add_argument(
+        "--add", type=Path, help="figures of an earlier call with other seeds of the same spec, to include"
+    )
+    parser.add_argument("--at-once", type=int, default=1, help="number of concurrent trainings, which share the cores")
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
-    if options.at_once > 1:  # more threads than cores slow each other down many times over
+    if options.at_once > 1:  # more threads than cores slow each other down severely
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // options.at_once))
     with ThreadPoolExecutor(options.at_once) as trainings:
-        waited_for = {
+        futures = {
             precision: [
                 trainings.submit(in_own_process, scores, options.spec, seed, precision, options.overrides)
                 for seed in options.seeds
             ]
             for precision in ("fp32", "bf16")
         }
-        found = {precision: [one.result() for one in runs] for precision, runs in waited_for.items()}
+        runs = {precision: [future.result() for future in submitted] for precision, submitted in futures.items()}
     seeds = options.seeds
     if options.add:
-        others = json.loads(options.add.read_text(encoding="utf-8"))
-        seeds = others["options"]["seeds"] + seeds
-        found = {precision: others["runs"][precision] + runs for precision, runs in found.items()}
-    names = found["fp32"][0]
-    rows = [compared(name, *([one[name] for one in found[precision]] for precision in found)) for name in names]
+        earlier = json.loads(options.add.read_text(encoding="utf-8"))
+        seeds = earlier["options"]["seeds"] + seeds
+        runs = {precision: earlier["runs"][precision] + added for precision, added in runs.items()}
+    names = runs["fp32"][0]
+    rows = [
+        compare(name, *([scores[name] for scores in of_precision] for of_precision in runs.values())) for name in names
+    ]
     settings = {
         "spec": options.spec.name,
         "text": options.spec.read_text(encoding="utf-8"),
         "seeds": seeds,
         "overrides": options.overrides,
     }
-    title = f"Scores of {options.spec.name} after {len(seeds)} seeds each"
-    report(title, rows, options.output, options=settings, runs=found)
+    title = f"Scores of {options.spec.name} with {len(seeds)} seeds each"
+    report(title, rows, options.output, options=settings, runs=runs)
 
 
 if __name__ == "__main__":

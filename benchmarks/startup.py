@@ -1,4 +1,4 @@
-"""How long commands take before they do anything, against importing torch; and the way to the first training step.
+"""Start-up time of commands, and of a run until its first training step, compared with importing torch.
 
 python benchmarks/startup.py
 """
@@ -39,14 +39,14 @@ count = 1
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=5, help="of each command")
-    parser.add_argument("--without-compile", action="store_true", help="leave torch.compile out, which takes a minute")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--repetitions", type=int, default=5, help="repetitions of each command")
+    parser.add_argument("--without-compile", action="store_true", help="skip torch.compile, which takes a minute")
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         spec = folder / "spec.toml"
         spec.write_text(TINY)
         run = ["-m", "cgkit", "run", str(spec), "--output"]
@@ -58,24 +58,24 @@ def main() -> None:
             "cgkit list-components": ["-m", "cgkit", "list-components"],
             "cgkit check": ["-m", "cgkit", "check", str(spec)],
         }
-        timings = {what: repeated(command, options.repetitions) for what, command in commands.items()}
+        timings = {name: time_command(command, options.repetitions) for name, command in commands.items()}
         runs = folder / "runs"
-        timings["cgkit run, one step"] = repeated([*run, f"{runs}/%d"], options.repetitions)
+        timings["cgkit run, one step"] = time_command([*run, f"{runs}/%d"], options.repetitions)
         if not options.without_compile:
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")
-            timings["the same, compiled for the first time"] = repeated([*run, f"{runs}/first", *compiled], 1)
-            again = repeated([*run, f"{runs}/again-%d", *compiled], options.repetitions)
-            timings["the same, compiled before"] = again
+            timings["the same, compiled for the first time"] = time_command([*run, f"{runs}/first", *compiled], 1)
+            cached = time_command([*run, f"{runs}/again-%d", *compiled], options.repetitions)
+            timings["the same, compiled before"] = cached
     baseline = timings["import torch"].median
     rows: list[dict[str, Any]] = [
-        {"what": what, "time": timing, "of importing torch": timing.median / baseline}
-        for what, timing in timings.items()
+        {"what": name, "time": timing, "of importing torch": timing.median / baseline}
+        for name, timing in timings.items()
     ]
     report("Starting up", rows, options.output)
 
 
-def repeated(command: list[str], times: int) -> Timing:
-    """Time a command of Python in processes of its own; `%d` in it stands for a number that is new each time."""
+def time_command(command: list[str], times: int) -> Timing:
+    """Time a command of the Python interpreter; each repetition replaces `%d` in it with another number."""
     numbers = iter(range(times + 1))
 
     def once() -> None:
@@ -83,7 +83,7 @@ def repeated(command: list[str], times: int) -> Timing:
         arguments = [part.replace("%d", str(number)) for part in command]
         subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
-    # A command that stands for itself alone leaves something behind, and is not warmed up.
+    # A command that is timed once fills a cache, so a warm-up would change its result.
     return timed(once, warm_ups=1 if times > 1 else 0, seconds=0, at_least=times)
 
 

@@ -1,10 +1,10 @@
-"""A large image translated in tiles against the image translated whole: time, peak memory, and the difference.
+"""A large image translated in tiles, compared with the whole image: time, peak memory, and the difference.
 
     python benchmarks/tiling.py --sizes 1024 2048 --output results.json
 
-Each row is a process of its own, which writes an image (8-bit noise on smooth shapes), loads an untrained model and
-translates the file into another. Peak memory is all that the process ever held. Differences are in levels of 255,
-between the written files, and between the features in [0, 1] before they are rounded.
+Each row is measured in its own process, which loads an untrained model and translates an image file (8-bit noise on
+smooth shapes) to another file. Peak memory is that of the whole process. Differences between the written files are in
+levels of 255; differences before rounding are in [-1, 1].
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measuring import in_own_process, own_peak_memory, report
+from measuring import in_own_process, options_as_json, own_peak_memory, report
 from PIL import Image
 from translation import write_untrained_model
 
@@ -26,15 +26,15 @@ from cgkit.images.reading import read_image
 from cgkit.translation.files import translate_files
 from cgkit.translation.translator import Translator
 
-MORE = 400_000_000
-"""Pixels that are allowed here."""
+MAX_PIXELS = 400_000_000
+"""Largest image that is accepted, in pixels."""
 
-COMPARED = 1024
-"""Up to how many pixels a side translations are compared before they are rounded, which takes as long again."""
+LARGEST_COMPARED = 1024
+"""Largest side in pixels at which translations are compared before rounding, which takes as long again."""
 
 
 def write_image(file: Path, height: int, width: int) -> None:
-    """Write a lossless image that is neither flat nor the same everywhere."""
+    """Write a lossless image with smooth shapes and noise."""
     random = np.random.default_rng(0)
     small = Image.fromarray(random.integers(0, 256, (9, 9, 3), np.uint8))
     smooth = small.resize((width, height), Image.Resampling.BICUBIC)
@@ -46,8 +46,8 @@ def write_image(file: Path, height: int, width: int) -> None:
 
 
 def translate(model: Path, file: Path, output: Path, precision: str, tile: Any, method: Any) -> tuple[float, int]:
-    """Return the seconds that translating one file takes, and the most memory that the process has held."""
-    translator = Translator.load(model, precision=precision, tile=tile, tiling=method, max_pixels=MORE)
+    """Translate one file; return the seconds and the peak memory of the process."""
+    translator = Translator.load(model, precision=precision, tile=tile, tiling=method, max_pixels=MAX_PIXELS)
     start = time.perf_counter()
     for result in translate_files(translator, [file], output):
         if isinstance(result, DataError):
@@ -56,58 +56,61 @@ def translate(model: Path, file: Path, output: Path, precision: str, tile: Any, 
 
 
 def exact_difference(model: Path, file: Path) -> float:
-    """Return how far in [-1, 1] tiles and the whole image are apart, in float32, before anything is rounded."""
+    """Return the largest difference between tiled and whole translation in [-1, 1], in float32, before rounding."""
     image = read_image(file)
     whole = Translator.load(model, precision="fp32", tile="never")(image)
     tiled = Translator.load(model, precision="fp32", tile=512)(image)
     return 2 * float((whole - tiled).abs().max())
 
 
-def difference(one: Path, other: Path) -> tuple[float, int]:
-    """Return the mean and the greatest difference of two files, in levels."""
-    first, second = (np.asarray(Image.open(file), np.int16) for file in (one, other))
-    apart = np.abs(first - second)
-    return float(apart.mean()), int(apart.max())
+def difference(file: Path, other: Path) -> tuple[float, int]:
+    """Return the mean and the largest difference between two files, in levels."""
+    first, second = (np.asarray(Image.open(path), np.int16) for path in (file, other))
+    differences = np.abs(first - second)
+    return float(differences.mean()), int(differences.max())
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", nargs="+", default=["1024", "2048"], help="pixels a side, or WIDTHxHEIGHT")
+    parser.add_argument("--sizes", nargs="+", default=["1024", "2048"], help="side in pixels, or WIDTHxHEIGHT")
     parser.add_argument("--methods", nargs="+", default=["whole", "exact", "thumbnail", "independent"])
-    parser.add_argument("--whole-up-to", type=int, default=2048, help="longest side that is translated whole")
+    parser.add_argument(
+        "--whole-up-to", type=int, default=2048, help="longest side at which the whole image is translated, too"
+    )
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
-    parser.add_argument("--width", type=int, default=64, help="of the generator")
+    parser.add_argument("--width", type=int, default=64, help="width of the generator")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
-    Image.MAX_IMAGE_PIXELS = MORE
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         write_untrained_model(folder / "model", 256, options.width, options.blocks)
         for size in options.sizes:
             width, _, height = size.partition("x")
-            rows += measured(folder, int(height or width), int(width), options)
-    settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
+            rows += measure(folder, int(height or width), int(width), options)
+    settings = options_as_json(options)
     report("A large image", rows, options.output, options=settings, threads=torch.get_num_threads())
 
 
-def measured(folder: Path, height: int, width: int, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return a row for each method on one image."""
+def measure(folder: Path, height: int, width: int, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return a row per method for one image size."""
     file = folder / f"{width}x{height}.png"
     in_own_process(write_image, file, height, width)
-    methods = [one for one in options.methods if one != "whole" or max(height, width) <= options.whole_up_to]
+    methods = [name for name in options.methods if name != "whole" or max(height, width) <= options.whole_up_to]
     rows, reference = [], folder / methods[0] / file.name
     for method in methods:
         tile, tiling = ("never", "exact") if method == "whole" else ("auto", method)
         if max(height, width) <= 1024 and method != "whole":
-            tile = 512  # by itself, cgkit would translate it whole
+            tile = 512  # cgkit would translate an image of this size whole
         arguments = (folder / "model", file, folder / method, options.precision, tile, tiling)
         seconds, memory = in_own_process(translate, *arguments)
-        compared = method != methods[0]
-        mean, most = difference(reference, folder / method / file.name) if compared else (None, None)
-        exact = compared and method == "exact" and options.precision == "fp32" and max(height, width) <= COMPARED
+        is_reference = method == methods[0]
+        mean, most = (None, None) if is_reference else difference(reference, folder / method / file.name)
+        exact = not is_reference and method == "exact" and options.precision == "fp32"
+        exact = exact and max(height, width) <= LARGEST_COMPARED
         rows.append(
             {
                 "image": f"{width}x{height}",

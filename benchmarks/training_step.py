@@ -1,14 +1,15 @@
-"""One training step: cgkit's against a plain one, for image sizes, batches and precisions.
+"""A training step of cgkit compared with one of plain PyTorch, by image size, batch and precision.
 
     python benchmarks/training_step.py --sizes 64 128 256 --batches 1
 
-Both train a ResNet with the identity loss, least squares and Adam. Each has a process of its own, and the processes
-take turns: a step of each, again and again.
+Both train a ResNet with the identity loss, least squares and Adam. Each variant has its own process, and the processes
+take turns, one step at a time.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import Measured, in_own_process, in_turns, matrix_product_rate, report
-from plain_cyclegan import PlainCycleGAN
+from measuring import Measured, in_own_process, in_turns, matrix_product_rate, options_as_json, report
 from torch.utils.flop_counter import FlopCounterMode
 
 from cgkit.data.loading import Batch
@@ -27,20 +27,23 @@ from cgkit.engine.trainer import Trainer
 from cgkit.plugins import load_plugins
 from cgkit.spec import resolve_spec
 
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+from plain_cyclegan import CycleGAN
+
 KINDS = ("auto", "fast", "balanced", "low", "compiled")
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured.
+    """A variant of the training step.
 
     Attributes:
-        kind: `plain`, or how cgkit is set up: what `train.memory` is, or `compiled`.
+        kind: `plain`, `compiled`, or the value of `train.memory`.
         precision: `fp32` or `bf16`.
-        size: pixels a side.
+        size: side of an image in pixels.
         batch: images of each domain.
-        width: of the generator and the discriminator.
-        blocks: residual blocks.
+        width: width of the generators and discriminators.
+        blocks: residual blocks of the generators.
     """
 
     kind: str
@@ -52,29 +55,29 @@ class Case:
 
 
 def prepare(case: Case) -> tuple[Callable[[], object], int]:
-    """Return a step on random images, done once; and of the plain step its multiply-adds, times two.
+    """Run a step on random images; return it, and the FLOPs of the plain step (0 for the others).
 
-    They are what has to be computed, not what is.
+    The share of the peak of every variant is computed from the FLOPs of the plain step, whatever it computes itself.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     images = torch.rand(2, case.batch, 3, case.size, case.size) * 2 - 1
-    step = (plain if case.kind == "plain" else assembled)(case, images, device)
-    # The first step makes what is made once, such as Adam's averages.
+    step = (plain_step if case.kind == "plain" else cgkit_step)(case, images, device)
+    # The first step also allocates what later ones reuse, such as Adam's averages.
     with FlopCounterMode(display=False) if case.kind == "plain" else nullcontext() as counter:
         step()
     return step, counter.get_total_flops() if counter else 0
 
 
-def plain(case: Case, images: torch.Tensor, device: torch.device) -> Callable[[], object]:
-    """Return the step that everything else is compared with."""
-    model = PlainCycleGAN(width=case.width, blocks=case.blocks, device=device.type)
+def plain_step(case: Case, images: torch.Tensor, device: torch.device) -> Callable[[], object]:
+    """Return the baseline step."""
+    model = CycleGAN(width=case.width, blocks=case.blocks).to(device)
     real_a, real_b = images.to(device)
     return lambda: model.step(real_a, real_b)
 
 
-def assembled(case: Case, images: torch.Tensor, device: torch.device) -> Callable[[], object]:
-    """Return cgkit's step, as a spec describes it."""
+def cgkit_step(case: Case, images: torch.Tensor, device: torch.device) -> Callable[[], object]:
+    """Return a step of cgkit, assembled from a spec."""
     plugins = load_plugins(installed=False)
     network = {"width": case.width}
     settings = {
@@ -101,11 +104,11 @@ def assembled(case: Case, images: torch.Tensor, device: torch.device) -> Callabl
     batches = [Batch(*images, names, names)]
     if case.kind == "compiled":
         trainer.compile(batches)
-    # A run reads the losses at every tenth step; reading them at each is not flattering.
+    # A run reads the losses only every ten steps; reading them in each favours the baseline.
     return lambda: [float(loss) for loss in trainer.step(batches).values()]
 
 
-def compared(kind: str, precision: str, measured: Measured, baseline: Measured, peak: float) -> dict[str, Any]:
+def compare(kind: str, precision: str, measured: Measured, baseline: Measured, peak: float) -> dict[str, Any]:
     """Return a row of the table."""
     return {
         "step": f"{kind}, {precision}",
@@ -118,16 +121,16 @@ def compared(kind: str, precision: str, measured: Measured, baseline: Measured, 
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256], help="pixels a side")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1], help="images of each domain")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256], help="sides of an image in pixels")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1], help="images of each domain per step")
     parser.add_argument("--kinds", nargs="+", default=["auto", "low"], choices=KINDS)
     parser.add_argument("--precisions", nargs="+", default=["bf16", "fp32"], choices=["bf16", "fp32"])
-    parser.add_argument("--width", type=int, default=64, help="of the generators and discriminators")
+    parser.add_argument("--width", type=int, default=64, help="width of the generators and discriminators")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
-    parser.add_argument("--seconds", type=float, default=10, help="how long to repeat each step, at least")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--seconds", type=float, default=10, help="least total duration of each variant's steps")
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
     peaks = {precision: in_own_process(matrix_product_rate, precision) for precision in {"fp32", *options.precisions}}
     rows: list[dict[str, Any]] = []
@@ -136,16 +139,11 @@ def main() -> None:
             shape = (size, batch, options.width, options.blocks)
             cases = [Case("plain", "fp32", *shape)]
             cases += [Case(kind, precision, *shape) for precision in options.precisions for kind in options.kinds]
-            measured = in_turns(prepare, cases, seconds=options.seconds)
-            for case, one in zip(cases, measured, strict=True):
-                about = {"size": size, "batch": batch}
-                ratios = compared(case.kind, case.precision, one, measured[0], peaks[case.precision])
-                rows.append({**about, **ratios})
-    report("One training step", rows, options.output, peak_flops=peaks, options=_plain(options))
-
-
-def _plain(options: argparse.Namespace) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
+            measurements = in_turns(prepare, cases, seconds=options.seconds)
+            for case, measured in zip(cases, measurements, strict=True):
+                figures = compare(case.kind, case.precision, measured, measurements[0], peaks[case.precision])
+                rows.append({"size": size, "batch": batch, **figures})
+    report("One training step", rows, options.output, peak_flops=peaks, options=options_as_json(options))
 
 
 if __name__ == "__main__":

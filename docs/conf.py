@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: plain Markdown, read by MyST."""
+"""Sphinx configuration: plain Markdown, parsed by MyST."""
 
 from __future__ import annotations
 

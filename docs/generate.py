@@ -1,6 +1,6 @@
-"""The pages that are written by the code itself: what a spec may say, the commands, the components, the kit's checks.
+"""Generate the reference pages from the code: the spec, the commands, the components, the conformance checks.
 
-`python docs/generate.py` writes them; a test fails where they are out of date.
+`python docs/generate.py` writes them; a test fails if they are out of date.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ HEADER = "<!-- Written by docs/generate.py: change the code, not this page. -->\
 
 
 def pages() -> dict[str, str]:
-    """Return the text of every generated page by its path below `docs/`."""
-    made: dict[str, Callable[[], Iterator[str]]] = {
+    """Return the text of every generated page by its path in `docs/`."""
+    generators: dict[str, Callable[[], Iterator[str]]] = {
         "reference/spec.md": _spec,
         "reference/cli.md": _commands,
         "reference/components.md": _components,
         "plugins/conformance.md": _conformance,
     }
-    return {path: HEADER + "\n\n".join(page()) + "\n" for path, page in made.items()}
+    return {path: HEADER + "\n\n".join(page()) + "\n" for path, page in generators.items()}
 
 
 def _spec() -> Iterator[str]:
     yield "# The spec, key by key"
     yield (
-        "Every table and every key that a spec may have. What a spec leaves out has the value in the column *default*. "
-        'An unknown key is an error. A spec may also begin with `extends = "other.toml"`: the file that it changes.'
+        "All tables and keys of a spec. Keys that a spec leaves out have the value in the column *default*. Unknown "
+        'keys are errors. A spec can also extend another one: `extends = "other.toml"`.'
     )
     plain = {name: field for name, field in Spec.model_fields.items() if not _model_in(field)}
-    yield "## At the top"
+    yield "## Top level"
     yield _table_of_fields(plain)
     for name, field in Spec.model_fields.items():
         model = _model_in(field)
@@ -63,10 +63,10 @@ def _spec_table(name: str, model: type[BaseModel], *, several: bool) -> Iterator
         yield inspect.cleandoc(model.__doc__ or "")
     else:
         about = "" if model is Use else inspect.cleandoc(model.__doc__ or "") + " "
-        one = f"one of the [{_words(kind)}](components.md#{_anchor(kind)})"
+        link = f"one of the [{_words(kind)}](components.md#{_anchor(kind)})"
         yield (
-            f"{about}{'Each such table' if several else 'It'} names {one}. The keys that are not listed here are that "
-            f"component's options: `cgkit describe {kind.table} NAME` lists them."
+            f"{about}{'Each such table' if several else 'It'} names {link}. Keys that are not listed here are options "
+            f"of that component: `cgkit describe {kind.table} NAME` lists them."
         )
     inner = {key: field for key, field in model.model_fields.items() if _model_in(field)}
     own = {key: field for key, field in model.model_fields.items() if key not in inner}
@@ -79,20 +79,21 @@ def _spec_table(name: str, model: type[BaseModel], *, several: bool) -> Iterator
             yield inspect.cleandoc(nested.__doc__ or "")
             yield _table_of_fields(nested.model_fields)
     if name in SIDES:
-        yield f"{' and '.join(f'`[{name}.{side}]`' for side in SIDES[name])} have the same keys, for one network each."
+        tables = " and ".join(f"`[{name}.{side}]`" for side in SIDES[name])
+        yield f"{tables} have the same keys, and apply to one network each."
 
 
 def _table_of_fields(fields: Mapping[str, FieldInfo], kind: Kind | None = None) -> str:
     rows = []
     for key, field in fields.items():
         annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-        meaning = field.description or ("Which component; without it, the default one." if kind else "")
+        meaning = field.description or ("The component; by default that of the kind." if kind else "")
         rows.append((f"`{key}`", _type(annotation), _value(field.default), _bounds(annotation), meaning))
     return _table(("key", "type", "default", "bounds", "meaning"), rows)
 
 
 def _model_in(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the table that a field holds, one or several of them."""
+    """Return the model of the table, or list of tables, in a field; None if it has another type."""
     annotations = [field.annotation]
     while annotations:
         annotation = annotations.pop()
@@ -109,7 +110,7 @@ def _kind_of(table: str) -> Kind | None:
 
 def _commands() -> Iterator[str]:
     yield "# The commands"
-    yield "Data go to stdout, messages to stderr. What `--json` prints is one JSON document with a `schema` number."
+    yield "Data goes to stdout, messages go to stderr. `--json` prints a single JSON document with a `schema` number."
     context = click.Context(cli, info_name="cgkit")
     yield from _command(cli, context, level=2)
     for name in COMMANDS:
@@ -141,9 +142,8 @@ def _option_of_command(option: click.Option, context: click.Context) -> tuple[st
 def _components() -> Iterator[str]:
     yield "# The components"
     yield (
-        "What ships with cgkit. `cgkit list-components` shows what installed plugins add, and "
-        "`cgkit describe KIND NAME` shows any component as this page does. *The default* of its kind is taken where "
-        "a spec names none."
+        "The components that ship with cgkit. `cgkit list-components` also lists those of installed plugins, and "
+        "`cgkit describe KIND NAME` describes any component. The *default* of a kind applies if a spec names none."
     )
     for registry in load_plugins(installed=False).registries:
         yield f"## {_words(registry.kind).capitalize()}"
@@ -154,7 +154,7 @@ def _components() -> Iterator[str]:
 
 def _component(component: Component, registry: Registry) -> Iterator[str]:
     yield f"### `{component.name}`"
-    yield f"{component.summary}{' *A default.*' if component.default else ''}"
+    yield f"{component.summary}{' *Default.*' if component.default else ''}"
     prose = inspect.cleandoc(component.load().__doc__ or "").partition("\nArgs:")[0].partition("\n\n")[2].strip()
     if prose:
         yield prose
@@ -170,8 +170,8 @@ def _option_row(option: Option) -> tuple[str, ...]:
 def _conformance() -> Iterator[str]:
     yield "# The conformance kit"
     yield (
-        "`cgkit plugins check cgkit-NAME` runs these checks on every component of an installed package. In the "
-        "package's own tests the same checks are one test:"
+        "`cgkit plugins check cgkit-NAME` runs these checks on every component of an installed package. To include "
+        "them in the package's own tests:"
     )
     yield (
         "<!-- not run: it is part of a package -->\n"
@@ -185,26 +185,26 @@ def _conformance() -> Iterator[str]:
     checks = all_checks()
     example = next(check.name for check in checks if "generators" in check.kinds)
     yield (
-        "Each check is a test of its own, called after the component and the check. One that is known to fail is named "
-        f'with its reason: `@conformance("cgkit-halo", expected_failures={{"generators/halo: {example}": "why"}})`. It '
-        "must then fail."
+        "Each check becomes a separate test, named after the component and the check. List known failures with the "
+        f'reason: `@conformance("cgkit-halo", expected_failures={{"generators/halo: {example}": "why"}})`. These '
+        "checks must then fail."
     )
     yield (
-        "A component is built with its defaults; where an option has none, with what its `example(folder)` returns "
-        "([the contract](contracts.md#example)), or with what the test says: "
-        '`options={"generators/halo": {"width": 8}}`. A check that does not apply to a component passes. One '
-        "that needs what is not on the machine is skipped."
+        "Components are built with their defaults. Options without a default come from the component's "
+        "[`example(folder)`](contracts.md#example), or from the test: "
+        '`options={"generators/halo": {"width": 8}}`. Checks that do not apply to a component pass. Checks that need '
+        "something that the machine lacks are skipped."
     )
-    everywhere = [check for check in checks if len(check.kinds) == len(KINDS)]
+    common = [check for check in checks if len(check.kinds) == len(KINDS)]
     yield "## Any component"
-    yield _table_of_checks(everywhere)
+    yield _table_of_checks(common)
     for kind in KINDS:
         yield f"## {_words(kind).capitalize()}"
-        yield _table_of_checks([check for check in checks if kind.name in check.kinds and check not in everywhere])
+        yield _table_of_checks([check for check in checks if kind.name in check.kinds and check not in common])
 
 
 def _table_of_checks(checks: Iterable[Check]) -> str:
-    return _table(("check", "what it finds out"), [(f"`{check.name}`", check.summary) for check in checks])
+    return _table(("check", "requirement"), [(f"`{check.name}`", check.summary) for check in checks])
 
 
 def _words(kind: Kind | None) -> str:

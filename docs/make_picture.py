@@ -1,4 +1,4 @@
-"""Makes README's picture: the newest sample sheet of a run, twice as large.
+"""Make the picture in README: the newest sample sheet of a run, enlarged twice.
 
 `cgkit run examples/seasons.toml && python docs/make_picture.py runs/seasons`
 """

@@ -1,4 +1,4 @@
-"""Makes README's picture of a report, in Chromium without a window: `python docs/make_report_picture.py RUN`."""
+"""Make the picture of a report in README, with headless Chromium: `python docs/make_report_picture.py RUN`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main(run: Path) -> None:
     options = webdriver.ChromeOptions()
     for flag in ("headless", "no-sandbox", "disable-gpu", "hide-scrollbars"):
         options.add_argument(f"--{flag}")
-    # Without a path selenium would look for a driver on the network.
+    # Without a path, selenium would download a driver.
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     try:
         size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
@@ -27,7 +27,7 @@ def main(run: Path) -> None:
         picture = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
     finally:
         browser.quit()
-    # 256 colours are enough, in a third of the bytes.
+    # 256 colours look the same in a third of the bytes.
     picture.quantize(256, kmeans=3).save(Path(__file__).with_name("report.png"), optimize=True)
 
 

@@ -1,4 +1,4 @@
-"""A plugin in one file, for trying something out: cgkit run spec.toml --plugin one_file_plugin.py
+"""A plugin in one file, to try something out: cgkit run spec.toml --plugin one_file_plugin.py
 
 In the spec:
 
@@ -6,7 +6,7 @@ In the spec:
     name = "one-layer"
     kernel = 5
 
-A package that others can install is written by: cgkit plugins new linear --kind generator
+To write a package that others can install: cgkit plugins new linear --kind generator
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class OneLayerGenerator(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int, *, kernel: Annotated[int, Ge(1), Le(31)] = 3) -> None:
         if kernel % 2 == 0:
-            raise ValueError(f"a kernel of {kernel} pixels has no middle: take an odd number")
+            raise ValueError(f"a kernel of {kernel} pixels has no centre: choose an odd number")
         super().__init__(nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2), nn.Tanh())
 
 
 @cgkit.hookimpl
 def cgkit_register(registries: Registries) -> None:
-    """Add what this file holds."""
+    """Register the generator."""
     registries.generators.add("one-layer", OneLayerGenerator)

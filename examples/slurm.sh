@@ -1,9 +1,8 @@
 #!/bin/bash
-# Train on a cluster, over as many jobs as it takes: sbatch examples/slurm.sh spec.toml
+# Train on a cluster, in as many jobs as necessary: sbatch examples/slurm.sh spec.toml
 #
-# Two minutes before its time is up, or when it is preempted, the run finishes its step and saves; this script then
-# puts the job back into the queue, and the next one continues bit for bit. A process that dies restarts the run from
-# its last checkpoint.
+# Two minutes before the time limit, or when the job is preempted, the run finishes its step and saves. This script then
+# requeues the job, and the run resumes bit for bit. If a process dies, the run restarts from its last checkpoint.
 #SBATCH --job-name=cgkit
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -23,12 +22,12 @@ srun torchrun --nnodes "$SLURM_JOB_NUM_NODES" --nproc-per-node "$processes" --ma
   --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$first:${CGKIT_PORT:-29500}" \
   -m cgkit run "$spec" --output "$output" &
 step=$!
-# The signal comes to this script alone; torchrun passes it on to its processes.
+# Only this script receives the signal; torchrun forwards it to its processes.
 trap 'kill -TERM "$step"' TERM
-wait "$step"   # returns at once when the signal comes ...
-wait "$step"   # ... and only then when the run has saved
+wait "$step"   # returns as soon as the signal arrives ...
+wait "$step"   # ... so wait again until the run has saved
 
-# torchrun returns 1 whatever its processes returned; what became of the run stands in its folder.
+# torchrun returns 1 whatever its processes return, so read the outcome from the run folder.
 if grep -q '"state": "stopped"' "$output/status.json"; then
   scontrol requeue "$SLURM_JOB_ID"
 fi

@@ -1,4 +1,4 @@
-"""The benchmarks are scripts beside the package: their modules are imported as they import each other."""
+"""Run the benchmarks as commands, and make their modules importable: they are scripts, not part of the package."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def benchmark(tmp_path: Path) -> Benchmark:
-    """Runs a benchmark as a user does, and returns what it wrote: `benchmark("data", "--size", 16)`."""
+    """Run a benchmark as a command and return its JSON: `benchmark("data", "--size", 16)`."""
 
     def run(name: str, *options: object) -> dict[str, Any]:
         output = tmp_path / f"{name}.json"
@@ -32,9 +32,9 @@ def benchmark(tmp_path: Path) -> Benchmark:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)
         assert done.returncode == 0, done.stderr[-3000:]
-        found: dict[str, Any] = json.loads(output.read_text())
-        assert found["title"].split()[0] in done.stdout
-        assert {"processor", "cores", "torch", "python"} <= found["machine"].keys()
-        return found
+        document: dict[str, Any] = json.loads(output.read_text())
+        assert document["title"].split()[0] in done.stdout
+        assert {"processor", "cores", "torch", "python"} <= document["machine"].keys()
+        return document
 
     return run

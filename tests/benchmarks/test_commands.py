@@ -1,4 +1,4 @@
-"""Every benchmark runs as a command and writes what it found, each figure with the one that it is compared with."""
+"""Every benchmark runs as a command and writes its figures along with those of the baseline."""
 
 from __future__ import annotations
 
@@ -16,64 +16,64 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 TINY = ("--width", 4, "--blocks", 1)
 
 
-def test_training_step(benchmark: Benchmark) -> None:
-    found = benchmark("training_step", "--sizes", 32, *TINY, "--seconds", 0, "--precisions", "fp32", "--kinds", "low")
-    plain, low = found["rows"]
-    assert [row["step"] for row in found["rows"]] == ["plain, fp32", "low, fp32"]
+def test_training_step_compares_with_a_plain_step(benchmark: Benchmark) -> None:
+    results = benchmark("training_step", "--sizes", 32, *TINY, "--seconds", 0, "--precisions", "fp32", "--kinds", "low")
+    plain, low = results["rows"]
+    assert [row["step"] for row in results["rows"]] == ["plain, fp32", "low, fp32"]
     assert plain["faster"] == 1
     assert low["faster"] == pytest.approx(plain["time"]["median"] / low["time"]["median"])
     assert 0 < low["share of peak"] < 1
 
 
-def test_translation(benchmark: Benchmark) -> None:
-    found = benchmark(
+def test_translation_compares_with_a_plain_loop(benchmark: Benchmark) -> None:
+    results = benchmark(
         "translation", "--size", 16, "--images", 3, *TINY, "--repetitions", 1, "--batches", 2, "--precisions", "fp32"
     )
-    plain, command = found["rows"]
+    plain, command = results["rows"]
     assert plain["faster"] == 1
     assert command["faster"] == pytest.approx(command["images a second"] / plain["images a second"])
     assert command["peak memory, GB"] > 0.1
 
 
-def test_data(benchmark: Benchmark) -> None:
-    found = benchmark("data", "--size", 32, "--files", 36, "--pairs", 4, "--workers", 0, 1, *TINY)
-    assert [(row["files"], row["workers"], row["loader"]) for row in found["rows"]] == [
+def test_data_compares_with_a_plain_loader_and_a_step(benchmark: Benchmark) -> None:
+    results = benchmark("data", "--size", 32, "--files", 36, "--pairs", 4, "--workers", 0, 1, *TINY)
+    assert [(row["files"], row["workers"], row["loader"]) for row in results["rows"]] == [
         (36, workers, loader) for workers in (0, 1) for loader in ("usual loader", "cgkit")
     ]
-    for usual, ours in zip(found["rows"][::2], found["rows"][1::2], strict=True):
-        assert usual["faster"] == 1
-        assert ours["faster"] == pytest.approx(ours["images a second"] / usual["images a second"])
-        for row in (usual, ours):
+    for plain, ours in zip(results["rows"][::2], results["rows"][1::2], strict=True):
+        assert plain["faster"] == 1
+        assert ours["faster"] == pytest.approx(ours["images a second"] / plain["images a second"])
+        for row in (plain, ours):
             assert row["images a second"] == pytest.approx(2 / row["a pair"]["median"])
-            assert row["times what a step takes"] == pytest.approx(row["images a second"] / found["consumed"])
+            assert row["times what a step takes"] == pytest.approx(row["images a second"] / results["consumed"])
 
 
-def test_startup(benchmark: Benchmark) -> None:
-    found = benchmark("startup", "--repetitions", 1, "--without-compile")
-    baseline = found["rows"][0]
+def test_startup_compares_with_importing_torch(benchmark: Benchmark) -> None:
+    results = benchmark("startup", "--repetitions", 1, "--without-compile")
+    baseline = results["rows"][0]
     assert baseline["what"] == "import torch"
-    assert {"cgkit --help", "cgkit list-components", "cgkit run, one step"} < {row["what"] for row in found["rows"]}
-    for row in found["rows"]:
+    assert {"cgkit --help", "cgkit list-components", "cgkit run, one step"} < {row["what"] for row in results["rows"]}
+    for row in results["rows"]:
         assert row["of importing torch"] == pytest.approx(row["time"]["median"] / baseline["time"]["median"])
 
 
-def test_scaling(benchmark: Benchmark) -> None:
-    found = benchmark("scaling", "--size", 32, *TINY, "--steps", 1)
-    alone, two = found["rows"]
+def test_scaling_measures_several_processes_and_models_gpus(benchmark: Benchmark) -> None:
+    results = benchmark("scaling", "--size", 32, *TINY, "--steps", 1)
+    alone, two = results["rows"]
     assert alone["MB sent a process"] == 0
     assert two["MB sent a process"] > 0
     assert two["all-reduce"]["median"] > 0
-    assert [row["GPUs"] for row in found["model"]] == [8, 64]
+    assert [row["GPUs"] for row in results["model"]] == [8, 64]
 
 
-def test_scaling_refuses_a_batch_that_cannot_be_shared_out_evenly() -> None:
+def test_scaling_refuses_a_batch_that_cannot_be_split_evenly() -> None:
     command = [sys.executable, str(FOLDER / "scaling.py"), "--processes", "1", "3", "--batch", "4"]
     refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert refused.returncode == 2
     assert "a batch of 4 cannot be split evenly over 3 processes" in refused.stderr
 
 
-def test_the_model_of_a_ring_is_what_is_written_about_it() -> None:
+def test_the_model_of_a_ring_has_the_documented_formula() -> None:
     from scaling import ring_seconds
 
     assert ring_seconds(1, 10**9, bandwidth=1e9, latency=1.0) == 0
@@ -81,31 +81,31 @@ def test_the_model_of_a_ring_is_what_is_written_about_it() -> None:
     assert ring_seconds(4, 0, bandwidth=1e9, latency=0.5) == pytest.approx(2 * 3 * 0.5)
 
 
-def test_precision(benchmark: Benchmark, tiny_spec: Path) -> None:
-    found = benchmark("precision", tiny_spec, "--seeds", 0, 1, "--set", "train.steps=1")
-    assert {row["score"] for row in found["rows"]} >= {"psnr a2b", "psnr b2a"}
-    for row in found["rows"]:
+def test_precision_compares_bf16_with_the_spread_between_seeds(benchmark: Benchmark, tiny_spec: Path) -> None:
+    results = benchmark("precision", tiny_spec, "--seeds", 0, 1, "--set", "train.steps=1")
+    assert {row["score"] for row in results["rows"]} >= {"psnr a2b", "psnr b2a"}
+    for row in results["rows"]:
         assert row["difference"] == pytest.approx(row["bf16"] - row["fp32"])
         assert row["spread between seeds"] > 0
-    assert len(found["runs"]["bf16"]) == 2
+    assert len(results["runs"]["bf16"]) == 2
 
 
-def test_each_is_described_and_its_figures_are_committed() -> None:
-    scripts = {file.stem for file in FOLDER.glob("*.py")} - {"measuring", "plain_cyclegan"}
+def test_every_benchmark_is_documented_and_its_figures_are_committed() -> None:
+    scripts = {file.stem for file in FOLDER.glob("*.py")} - {"measuring"}
     page = (FOLDER / "README.md").read_text()
     assert set(re.findall(r"^## `(\w+)\.py`", page, re.MULTILINE)) == scripts
     assert {file.name.partition("-")[0] for file in (FOLDER / "results").glob("*.json")} >= scripts
 
 
-def test_tiling(benchmark: Benchmark) -> None:
-    found = benchmark("tiling", "--sizes", "64x48", *TINY, "--methods", "exact")
-    (exact,) = found["rows"]
+def test_tiling_measures_time_and_memory(benchmark: Benchmark) -> None:
+    results = benchmark("tiling", "--sizes", "64x48", *TINY, "--methods", "exact")
+    (exact,) = results["rows"]
     assert (exact["image"], exact["method"]) == ("64x48", "exact")
     assert exact["seconds"] > 0
     assert exact["peak memory, GB"] > 0.1
 
 
-def test_video(benchmark: Benchmark) -> None:
-    found = benchmark("video", "--size", 32, "--frames", 4, "--samples", 4, "--width", 4)
-    flicker = {(row["what changes"], row["statistics"]): row["flicker"] for row in found["rows"]}
+def test_video_flickers_less_with_common_statistics(benchmark: Benchmark) -> None:
+    results = benchmark("video", "--size", 32, "--frames", 4, "--samples", 4, "--width", 4)
+    flicker = {(row["what changes"], row["statistics"]): row["flicker"] for row in results["rows"]}
     assert flicker["something passes", "of 4 frames"] < flicker["something passes", "each frame's own"]

@@ -1,4 +1,4 @@
-"""Medians with their spread, processes of their own, and a table that is JSON as well."""
+"""Timings with quartiles, measurements in separate processes, and reports as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 
-def test_a_timing_is_the_median_and_the_quartiles() -> None:
+def test_a_timing_has_the_median_and_the_quartiles() -> None:
     from measuring import timing_of
 
     timing = timing_of([5.0, 1.0, 2.0, 4.0, 3.0])
@@ -21,7 +21,7 @@ def test_a_timing_is_the_median_and_the_quartiles() -> None:
     assert timing_of([0.0123]).low == 0.0123
 
 
-def test_an_action_is_repeated_as_often_as_was_asked_for_after_warming_up() -> None:
+def test_an_action_is_repeated_as_often_as_requested_after_warming_up() -> None:
     from measuring import timed
 
     calls: list[int] = []
@@ -29,7 +29,7 @@ def test_an_action_is_repeated_as_often_as_was_asked_for_after_warming_up() -> N
     assert len(calls) == 6
 
 
-def test_a_process_of_its_own_has_its_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_runs_in_another_process_with_its_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     from measuring import in_own_process
 
     monkeypatch.delenv("COLOUR", raising=False)
@@ -39,12 +39,12 @@ def test_a_process_of_its_own_has_its_own_environment(monkeypatch: pytest.Monkey
 
 
 def sleeper(case: tuple[float, int]) -> tuple[Callable[[], object], tuple[int, float]]:
-    """A case that sleeps, and holds so many megabytes."""
+    """Return an action that sleeps for `case[0]` seconds, while `case[1]` MiB are allocated."""
     held = torch.ones(case[1] * 2**18)
     return lambda: time.sleep(case[0] + 0 * float(held[0])), (os.getpid(), case[0])
 
 
-def test_cases_take_turns_in_processes_of_their_own() -> None:
+def test_cases_take_turns_in_separate_processes() -> None:
     from measuring import in_turns
 
     short, long = in_turns(sleeper, [(0.01, 1), (0.05, 200)], seconds=0.04, at_least=3)
@@ -55,19 +55,19 @@ def test_cases_take_turns_in_processes_of_their_own() -> None:
     assert long.memory - short.memory > 150 * 2**20
 
 
-def test_a_report_is_a_table_and_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from measuring import report, timing_of
 
     rows = [{"what": "a thing", "time": timing_of([0.5]), "faster": 1.23456, "none": None}]
     report("Things", rows, tmp_path / "deeper" / "things.json", note="so")
-    shown = capsys.readouterr().out
-    assert "a thing" in shown
-    assert "1.23" in shown
-    found = json.loads((tmp_path / "deeper" / "things.json").read_text())
-    assert found["rows"][0]["faster"] == 1.23456
-    assert found["rows"][0]["time"]["median"] == 0.5
-    assert found["note"] == "so"
-    assert found["machine"]["torch"]
+    printed = capsys.readouterr().out
+    assert "a thing" in printed
+    assert "1.23" in printed
+    document = json.loads((tmp_path / "deeper" / "things.json").read_text())
+    assert document["rows"][0]["faster"] == 1.23456
+    assert document["rows"][0]["time"]["median"] == 0.5
+    assert document["note"] == "so"
+    assert document["machine"]["torch"]
 
 
 def test_the_rate_of_a_matrix_product_is_plausible() -> None:

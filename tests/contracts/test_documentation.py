@@ -1,9 +1,10 @@
-"""The documentation stays true: what it shows is run, and nothing that a plugin may implement goes without a page."""
+"""The documentation is true and complete: its snippets are run, and every part of the plugin contract is described."""
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 import re
 import shlex
 import subprocess
@@ -32,11 +33,11 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "_build" not in path.parts)
 TUTORIAL = "plugins/tutorial.md"
-"""tests/contracts/test_tutorial.py follows it."""
+"""tests/contracts/test_tutorial.py runs it."""
 
 _FEWER = ("generator.width=2", "generator.blocks=1", "discriminator.width=2", "train.steps=1", "evaluation.count=2")
 SMALLER = tuple(word for setting in _FEWER for word in ("--set", setting))
-"""What keeps a starter spec from training for hours."""
+"""Overrides with which a starter spec trains in seconds."""
 
 EVERY_PAGE = pytest.mark.parametrize("page", PAGES)
 
@@ -50,8 +51,10 @@ Cli = Callable[..., Result]
 
 @dataclass(frozen=True)
 class Fence:
-    """A fenced block, and what the comments right above it say: `file: NAME`, `not run: WHY`, `exits: CODE`, `smaller`,
-    `not a spec: WHY`, `needs: PACKAGE`."""
+    """A fenced block and the marks in comments directly above it.
+
+    Marks are `file: NAME`, `not run: WHY`, `exits: CODE`, `smaller`, `not a spec: WHY` and `needs: PACKAGE`.
+    """
 
     language: str
     text: str
@@ -63,15 +66,15 @@ def text_of(page: str) -> str:
 
 
 def fences(page: str) -> list[Fence]:
-    found = []
+    blocks = []
     for match in _FENCE.finditer(text_of(page)):
         marks = {name: value or "" for name, value in _MARK.findall(match["marks"])}
-        found.append(Fence(match["language"], match["text"], marks))
-    return found
+        blocks.append(Fence(match["language"], match["text"], marks))
+    return blocks
 
 
 def commands(fence: Fence) -> Iterator[tuple[dict[str, str], list[str]]]:
-    """Yield the variables and the words of each command of a shell block."""
+    """Yield the environment variables and the words of each command in a shell block."""
     for line in fence.text.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         variables = {}
@@ -91,11 +94,11 @@ def headings(page: str) -> set[str]:
     return {heading.strip("`") for heading in re.findall(r"^#+ (.*)$", text_of(page), re.MULTILINE)}
 
 
-# What a page shows is so.
+# Snippets do what the page says.
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != TUTORIAL])
-def test_every_page_does_what_it_shows(
+def test_every_snippet_runs_and_prints_what_the_page_shows(
     page: str, cgkit: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image_folder: Callable[..., Path]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -121,7 +124,7 @@ def test_every_page_does_what_it_shows(
 
 
 def run_commands(fence: Fence, cgkit: Cli, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a block's commands; return what they printed."""
+    """Run the commands of a block; return their output."""
     output = ""
     for variables, (program, *arguments) in commands(fence):
         assert program == "cgkit", f"only cgkit's commands are run, not {program}: mark the block as not run"
@@ -136,15 +139,15 @@ def run_commands(fence: Fence, cgkit: Cli, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def assert_shown(text: str, output: str) -> None:
-    """Every line of a page's output was printed; `...` stands for anything."""
+    """Assert that every line of a page's output was printed; `...` matches anything."""
     printed = [line.strip() for line in output.splitlines()]
     for line in filter(None, map(str.strip, text.splitlines())):
         pattern = ".*".join(re.escape(part) for part in line.split("..."))
-        assert [one for one in printed if re.fullmatch(pattern, one)], (line, output)
+        assert any(re.fullmatch(pattern, printed_line) for printed_line in printed), (line, output)
 
 
 @EVERY_PAGE
-def test_every_spec_that_is_shown_is_valid(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_spec_on_a_page_is_valid(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CGKIT_PLUGINS", "")
     written = {fence.marks["file"]: fence.text for fence in fences(page) if "file" in fence.marks}
     for name, text in {"spec.toml": TINY, **written}.items():
@@ -153,7 +156,7 @@ def test_every_spec_that_is_shown_is_valid(page: str, tmp_path: Path, monkeypatc
     plugins = load_plugins(files=[tmp_path / name for name in written if name.endswith(".py") and "/" not in name])
     for number, fence in enumerate(fence for fence in fences(page) if fence.language == "toml"):
         tomllib.loads(fence.text)
-        # The tutorial's own spec is run where its package is.
+        # The tutorial's spec needs the tutorial's package.
         if "not a spec" not in fence.marks and "needs" not in fence.marks and page != TUTORIAL:
             file = tmp_path / fence.marks.get("file", f"snippet-{number}.toml")
             file.write_text(fence.text)
@@ -161,28 +164,28 @@ def test_every_spec_that_is_shown_is_valid(page: str, tmp_path: Path, monkeypatc
 
 
 @EVERY_PAGE
-def test_every_command_that_is_shown_exists_with_its_options(
+def test_every_command_on_a_page_exists_with_its_options(
     page: str, cgkit: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CGKIT_PLUGINS", "")
-    shown = []
+    lines = []
     for fence in fences(page):
         if "file" in fence.marks:
             Path(fence.marks["file"]).write_text(fence.text)
         if fence.language in ("sh", "console", "shell", "bash"):
-            shown += [words for _, words in commands(fence)]
-    in_the_text = re.findall(r"`(cgkit [a-z][^`\n]*)`", re.sub(_FENCE, "", text_of(page)))
-    shown += [shlex.split(code) for code in in_the_text]
-    for program, *arguments in shown:
+            lines += [words for _, words in commands(fence)]
+    inline = re.findall(r"`(cgkit [a-z][^`\n]*)`", re.sub(_FENCE, "", text_of(page)))
+    lines += [shlex.split(code) for code in inline]
+    for program, *arguments in lines:
         if program == "cgkit":
-            # With --help the line is taken apart, and nothing is done.
+            # With --help, the arguments are parsed but the command does not run.
             result = cgkit(*arguments, "--help")
             assert result.code == 0, (arguments, result.err)
 
 
 @EVERY_PAGE
-def test_every_link_leads_somewhere(page: str) -> None:
+def test_every_link_has_a_target(page: str) -> None:
     text = re.sub(_FENCE, "", text_of(page))
     for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
         path, _, anchor = target.partition("#")
@@ -206,7 +209,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "@cgkit.hookimpl" in text_of(page) and page != TUTORIAL])
-def test_every_component_that_is_shown_passes_the_conformance_kit(page: str, tmp_path: Path) -> None:
+def test_every_component_on_a_page_passes_the_conformance_kit(page: str, tmp_path: Path) -> None:
     files = []
     for fence in fences(page):
         if fence.language == "python" and "file" in fence.marks:
@@ -214,34 +217,47 @@ def test_every_component_that_is_shown_passes_the_conformance_kit(page: str, tmp
             files[-1].write_text(fence.text)
     plugins = load_plugins(installed=False, files=files)
     assert [status.reason for status in plugins.failed] == []
-    shown = [one for registry in plugins.registries for one in registry if one.provider != "cgkit"]
-    assert shown
-    results = [result for component in shown for result in check_component(component)]
+    components = [component for registry in plugins.registries for component in registry]
+    own = [component for component in components if component.provider != "cgkit"]
+    assert own
+    results = [result for component in own for result in check_component(component)]
     assert [result for result in results if result.outcome == "failed"] == []
 
 
-# Figures and names in the guide are those of the code.
+# Figures and names in the documentation are those of the code and of the benchmarks.
 
 
-def test_every_exit_code_is_explained_and_no_other() -> None:
-    told = {int(code) for code in re.findall(r"^\| (\d+) \|", text_of("guide/faults.md"), re.MULTILINE)}
+def test_all_exit_codes_are_explained_and_no_others() -> None:
+    explained = {int(code) for code in re.findall(r"^\| (\d+) \|", text_of("guide/faults.md"), re.MULTILINE)}
     errors = [error for error in vars(errors_of_cgkit).values() if inspect.isclass(error)]
     raised = {error.exit_code for error in errors if issubclass(error, errors_of_cgkit.CgkitError)}
-    assert told == raised | {0, STOPPED, 130}
+    assert explained == raised | {0, STOPPED, 130}
 
 
-def test_what_may_change_when_a_run_is_resumed_is_all_named() -> None:
+def test_all_settings_that_may_change_between_two_starts_are_named() -> None:
     text = text_of("guide/resuming.md")
     assert [name for name in (*MAY_CHANGE, *MAY_CHANGE_IN_DATA) if f"`{name}`" not in text] == []
 
 
-def test_the_limits_on_images_are_those_that_are_applied() -> None:
+def test_the_limits_on_images_are_those_of_the_code() -> None:
     text = text_of("guide/own-images.md")
     assert [name for name in FORMATS if name.lower() not in text.lower()] == []
     assert f"{MAX_PIXELS // 10**6} million pixels and {MAX_BYTES // 10**6} MB" in text
 
 
-# The generated pages are those that the code would write now.
+def test_the_figures_of_a_training_step_are_those_that_the_benchmark_wrote() -> None:
+    rows = json.loads((ROOT / "benchmarks/results/training_step-cpu.json").read_text())["rows"]
+    table = re.compile(r"<!-- speed -->(.*?)<!-- /speed -->", re.DOTALL)
+    tables = table.findall(text_of("benchmarks.md"))
+    assert len(tables) == 1
+    for shown in tables + table.findall((ROOT / "README.md").read_text()):
+        for row in rows:
+            time = f"{row['time']['median']:.2f} s" if row["step"].startswith("plain") else f"{row['faster']:.2f}x"
+            line = next(line for line in shown.splitlines() if line.strip().startswith(f"| {row['size']} px"))
+            assert f" {time}, {row['memory, GB']:.2f} GB " in line, row["step"]
+
+
+# The generated pages are up to date.
 
 
 def generator() -> ModuleType:
@@ -254,19 +270,19 @@ def generator() -> ModuleType:
 
 
 def test_the_generated_pages_are_up_to_date() -> None:
-    made = generator().pages()
-    assert made
-    stale = [path for path, text in made.items() if text_of(path) != text]
+    pages = generator().pages()
+    assert pages
+    stale = [path for path, text in pages.items() if text_of(path) != text]
     assert stale == [], "run python docs/generate.py"
 
 
-# Nothing that a plugin may implement goes without a heading and a test.
+# Every part of the plugin contract has a heading and a test.
 
 
 def optional_parts() -> set[str]:
-    """The optional attributes and methods that the contracts name."""
-    protocols = [one for one in vars(contracts).values() if getattr(one, "_is_protocol", False)]
-    texts = [inspect.getdoc(one) or "" for one in protocols] + [contracts.__doc__ or ""]
+    """Return the names of the optional attributes and methods of all contracts."""
+    protocols = [value for value in vars(contracts).values() if getattr(value, "_is_protocol", False)]
+    texts = [inspect.getdoc(protocol) or "" for protocol in protocols] + [contracts.__doc__ or ""]
     listed = {
         name
         for text in texts
@@ -278,7 +294,7 @@ def optional_parts() -> set[str]:
 
 
 def classes() -> list[str]:
-    """The protocols of the contracts, and the records that go with them."""
+    """Return the names of the protocols in the contracts, and of the records that they use."""
     return [
         name
         for name in contracts.__all__
@@ -295,7 +311,7 @@ def sources_of_tests() -> str:
 PARTS = [*sorted(optional_parts()), "role", "aligned", "compares", "features"]
 
 
-def test_the_contracts_are_read_as_they_are_meant() -> None:
+def test_the_optional_parts_of_the_contracts_are_found() -> None:
     assert {"stride", "remembers_images", "penalty", "wants_real_logits", "observe", "smallest", "order"} <= set(PARTS)
     assert {"recommended", "example", "mixes_samples", "initialises_itself", "better", "extractor"} <= set(PARTS)
     assert set(HOOKS) == {name for name in vars(hookspecs) if name.startswith("cgkit_")}
@@ -331,7 +347,7 @@ def test_every_optional_part_has_a_heading_an_example_and_a_test(part: str) -> N
 
 
 @EVERY_PAGE
-def test_lines_stay_short_enough_to_be_read_in_an_editor(page: str) -> None:
+def test_lines_are_short_enough_for_an_editor(page: str) -> None:
     if text_of(page).startswith("<!-- Written by"):
         return
     assert [line for line in text_of(page).splitlines() if len(line) > 140] == []

@@ -1,4 +1,4 @@
-"""Every example is a valid spec, and those that need no data train as they are."""
+"""Every example is a valid spec, and those that need no data train."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 ALL = [
     file
     for file in sorted(EXAMPLES.rglob("*.toml"))
-    if "requires" not in tomllib.loads(file.read_text())  # those are tried where the plugins are installed
+    if "requires"
+    not in tomllib.loads(file.read_text())  # test_plugin_packages.py runs those, with the plugins installed
 ]
 SELF_CONTAINED = [file for file in ALL if file.parent.name == "ablation" or file.stem == "seasons"]
 
@@ -42,7 +43,7 @@ def test_the_papers_settings_are_the_published_ones(plugins: Plugins) -> None:
     assert (spec.train.learning_rate, spec.train.betas, spec.train.image_pool) == (2e-4, (0.5, 0.999), 50)
 
 
-def test_the_plugin_in_one_file_trains_and_keeps_the_contract(
+def test_the_plugin_in_one_file_trains_and_keeps_its_contract(
     cgkit: Callable[..., Result], tiny_spec: Path, tmp_path: Path
 ) -> None:
     plugin = EXAMPLES / "one_file_plugin.py"
@@ -53,5 +54,5 @@ def test_the_plugin_in_one_file_trains_and_keeps_the_contract(
     assert cgkit("run", tiny_spec, "--output", tmp_path / "run", "--plugin", plugin).code == 0
     even = cgkit("run", tiny_spec, "--output", tmp_path / "other", "--plugin", plugin, "--set", "generator.kernel=4")
     assert even.code == 2
-    assert "a kernel of 4 pixels has no middle" in even.err
+    assert "a kernel of 4 pixels has no centre" in even.err
     assert cgkit("plugins", "check", plugin.name, "--plugin", plugin).code == 0

@@ -1,4 +1,4 @@
-"""Imports point one way: the contracts in pyproject.toml hold, and each of them bites."""
+"""Imports point one way: the contracts in pyproject.toml hold, and each of them detects violations."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_imports_point_one_way():
         ("checkpoints/odd.py", "from cgkit.spec import Spec", "Reading images and keeping checkpoints"),
     ],
 )
-def test_a_contract_is_broken_by(copied, module, statement, contract):
+def test_a_forbidden_import_or_a_module_without_a_layer_breaks_its_contract(copied, module, statement, contract):
     file = copied / "cgkit" / module
     before = file.read_text() if file.exists() else None
     file.write_text(f"{before or ''}\n{statement}\n")

@@ -1,4 +1,4 @@
-"""The packages under `plugins/`, installed from their wheels as a stranger would: nothing in `cgkit/` knows them."""
+"""The packages in `plugins/`, installed from their wheels as a user would; `cgkit/` does not refer to them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ EXAMPLES = [
     if "requires" in tomllib.loads(file.read_text())
 ]
 
-HOOKS_ALONE = {"cgkit-mlflow"}
-"""Packages that observe runs and bring no component."""
+HOOKS_ONLY = {"cgkit-mlflow"}
+"""Packages that observe runs and have no components."""
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -40,7 +40,7 @@ def pip(*arguments: object) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which every package's wheel is installed, made once for all test processes."""
+    """Install the wheels of all packages into a folder, once for all test processes."""
     shared = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         shared = shared.parent
@@ -55,18 +55,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(site: Path) -> Python:
-    """Python where the packages are installed: `python("-m", "cgkit", ...)`."""
+    """Run Python with the packages installed: `python("-m", "cgkit", ...)`."""
 
     def call(*arguments: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-        surroundings = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", **environment}
-        surroundings.pop("CGKIT_PLUGINS", None)
+        variables = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", **environment}
+        variables.pop("CGKIT_PLUGINS", None)
         command = [sys.executable, *map(str, arguments)]
-        return subprocess.run(command, cwd=cwd, env=surroundings, capture_output=True, text=True, check=False)
+        return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, check=False)
 
     return call
 
 
-def succeeded(done: subprocess.CompletedProcess[str]) -> str:
+def output_of(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command printed, and assert that it succeeded."""
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
@@ -75,22 +76,22 @@ def succeeded(done: subprocess.CompletedProcess[str]) -> str:
 def test_a_package_passes_its_own_tests(package: str, python: Python) -> None:
     folder = ROOT / "plugins" / package
     options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", "--rootdir", folder)
-    # Every package is installed, and what one of them observes takes time in the runs of the others.
-    alone = {} if package == "cgkit-mlflow" else {"CGKIT_MLFLOW": "0"}
-    told = succeeded(python("-m", "pytest", *options, folder / "tests", cwd=folder, **alone))
-    assert re.search(r"\d+ passed", told)
-    assert "skipped" not in told.splitlines()[-1]
+    # All packages are installed, and recording to MLflow would slow the runs of the others down.
+    variables = {} if package == "cgkit-mlflow" else {"CGKIT_MLFLOW": "0"}
+    output = output_of(python("-m", "pytest", *options, folder / "tests", cwd=folder, **variables))
+    assert re.search(r"\d+ passed", output)
+    assert "skipped" not in output.splitlines()[-1]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_says_what_it_needs_and_what_it_is(package: str, site: Path) -> None:
-    (found,) = [one for one in distributions(path=[str(site)]) if one.name == package]
-    assert [point.group for point in found.entry_points] == ["cgkit"]
-    assert found.metadata["Requires-Python"] == ">=3.11"
-    assert found.metadata["Summary"]
-    needed = [Requirement(text) for text in found.requires or ()]
-    assert "cgkit" in {requirement.name for requirement in needed}
-    for requirement in needed:
+def test_a_package_declares_its_requirements_and_metadata(package: str, site: Path) -> None:
+    (installed,) = [distribution for distribution in distributions(path=[str(site)]) if distribution.name == package]
+    assert [point.group for point in installed.entry_points] == ["cgkit"]
+    assert installed.metadata["Requires-Python"] == ">=3.11"
+    assert installed.metadata["Summary"]
+    requirements = [Requirement(text) for text in installed.requires or ()]
+    assert "cgkit" in {requirement.name for requirement in requirements}
+    for requirement in requirements:
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
             assert requirement.specifier.contains(version(requirement.name)), requirement
 
@@ -98,31 +99,31 @@ def test_a_package_says_what_it_needs_and_what_it_is(package: str, site: Path) -
 def test_the_packages_are_typed(site: Path) -> None:
     modules = [part for package in PACKAGES for part in ("-p", package.replace("-", "_"))]
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file", ROOT / "pyproject.toml", *modules]
-    surroundings = {**os.environ, "MYPYPATH": os.pathsep.join(str(ROOT / "plugins" / package) for package in PACKAGES)}
-    done = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
+    variables = {**os.environ, "MYPYPATH": os.pathsep.join(str(ROOT / "plugins" / package) for package in PACKAGES)}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_with_all_of_them_installed_all_are_well_and_listing_imports_nothing_heavy(python: Python) -> None:
-    statuses = json.loads(succeeded(python("-m", "cgkit", "plugins", "list", "--json")))["plugins"]
+def test_with_all_packages_installed_all_are_ok_and_listing_imports_no_large_library(python: Python) -> None:
+    statuses = json.loads(output_of(python("-m", "cgkit", "plugins", "list", "--json")))["plugins"]
     assert {status["distribution"]: status["state"] for status in statuses} == dict.fromkeys(["cgkit", *PACKAGES], "ok")
     script = (
         "import sys; sys.argv = ['cgkit', 'list-components']\n"
         "from cgkit.cli import main\n"
         "try: main()\n"
         "except SystemExit as stop: assert not stop.code\n"
-        "heavy = {'torch', 'kornia', 'numpy', 'PIL', 'mlflow', 'webdataset', 'litdata'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
+        "large = {'torch', 'kornia', 'numpy', 'PIL', 'mlflow', 'webdataset', 'litdata'} & set(sys.modules)\n"
+        "assert not large, large"
     )
-    listed = succeeded(python("-c", script))
-    assert all(f"{package} 0.1.0" in listed for package in PACKAGES if package not in HOOKS_ALONE)
+    listed = output_of(python("-c", script))
+    assert all(f"{package} 0.1.0" in listed for package in PACKAGES if package not in HOOKS_ONLY)
 
 
-def test_every_package_that_brings_components_holds_the_conformance_kit(python: Python) -> None:
-    components = json.loads(succeeded(python("-m", "cgkit", "list-components", "--json")))["components"]
-    bringing = {component["provider"] for component in components} - {"cgkit"}
-    assert bringing == set(PACKAGES) - HOOKS_ALONE
-    for package in bringing:
+def test_every_package_with_components_includes_the_conformance_kit(python: Python) -> None:
+    components = json.loads(output_of(python("-m", "cgkit", "list-components", "--json")))["components"]
+    providers = {component["provider"] for component in components} - {"cgkit"}
+    assert providers == set(PACKAGES) - HOOKS_ONLY
+    for package in providers:
         tests = (ROOT / "plugins" / package / "tests" / "test_conformance.py").read_text()
         assert f'@conformance("{package}")' in tests, "without expected failures"
 
@@ -130,22 +131,22 @@ def test_every_package_that_brings_components_holds_the_conformance_kit(python: 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 class TestAnExampleThatRequiresPlugins:
     def test_is_valid_for_editors_and_trains(self, example: Path, python: Python, tmp_path: Path) -> None:
-        schema = json.loads(succeeded(python("-m", "cgkit", "schema")))
+        schema = json.loads(output_of(python("-m", "cgkit", "schema")))
         jsonschema.validate(tomllib.loads((ROOT / example).read_text()), schema, jsonschema.Draft7Validator)
         short = ["data.size=32", "data.train=4", "data.test=2", "train.steps=2", "train.batch=1", "samples.count=1"]
-        settings: list[Any] = [part for one in short for part in ("--set", one)]
+        settings: list[Any] = [part for setting in short for part in ("--set", setting)]
         output = tmp_path / "run"
-        succeeded(python("-m", "cgkit", "run", ROOT / example, *settings, "--output", output, cwd=tmp_path))
+        output_of(python("-m", "cgkit", "run", ROOT / example, *settings, "--output", output, cwd=tmp_path))
         assert json.loads((output / "status.json").read_text())["state"] == "finished"
 
-    def test_tells_someone_without_them_what_to_install(self, example: Path, python: Python) -> None:
+    def test_says_what_to_install_if_they_are_missing(self, example: Path, python: Python) -> None:
         required = tomllib.loads((ROOT / example).read_text())["requires"]
         done = python("-m", "cgkit", "check", ROOT / example, PYTHONPATH="")
         assert done.returncode == 4
         assert all(f"pip install {name}" in done.stderr.replace('"', "").replace("'", "") for name in required)
 
 
-def test_the_toolkit_names_none_of_them() -> None:
+def test_cgkit_does_not_refer_to_any_package() -> None:
     names = {name for package in PACKAGES for name in (package, package.replace("-", "_"))}
     for file in (ROOT / "cgkit").rglob("*.py"):
         assert not [name for name in names if name in file.read_text()], file

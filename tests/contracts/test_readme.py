@@ -1,8 +1,7 @@
-"""README.md stays true: its commands run, its spec is valid, its plugin loads, its messages are those printed."""
+"""README.md is true: its commands run, its spec is valid, its plugin trains, its messages are those of cgkit."""
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable
@@ -26,7 +25,7 @@ Cli = Callable[..., Result]
 
 
 def block(name: str) -> str:
-    """The code of the fenced block between two comments."""
+    """Return the content of the fenced block between two comments."""
     match = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```\n<!-- /{name} -->", README, re.DOTALL)
     assert match, f"README.md has no block {name}"
     return match[1]
@@ -38,13 +37,13 @@ def the_spec() -> str:
     return match[1]
 
 
-def test_a_newcomer_is_given_two_commands_and_continuous_integration_runs_them() -> None:
+def test_a_newcomer_gets_two_commands_which_continuous_integration_runs() -> None:
     commands = block("newcomer").splitlines()
     assert commands == ["pip install . && cgkit run examples/seasons.toml", 'pip install -e ".[test]" && pytest -n 2']
     assert "<!-- newcomer -->" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_the_commands_for_ones_own_folders_run_in_their_order(
+def test_the_commands_for_own_folders_run_in_order(
     cgkit: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image_folder: Callable[..., Path]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -71,9 +70,7 @@ def test_swapping_on_the_command_line_works_as_shown(cgkit: Cli, tiny_spec: Path
     assert cgkit("run", tiny_spec, *match[1].split(), "--output", tmp_path / "run").code == 0
 
 
-def test_mistakes_are_told_in_the_words_that_are_shown(
-    cgkit: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mistakes_are_reported_in_the_words_shown(cgkit: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shown = [line for line in README.splitlines() if line.startswith("error: spec.toml:")]
     wrong = the_spec().replace("cycle = ", "cicle = ").replace("steps = ", "stepz = ")
@@ -111,7 +108,7 @@ def test_the_python_example_runs(tiny_spec: Path, monkeypatch: pytest.MonkeyPatc
         assert translated.size == (20, 24)
 
 
-def test_every_use_of_a_run_that_is_shown_works(
+def test_every_command_that_uses_a_run_works(
     cgkit: Cli,
     tiny_spec: Path,
     tmp_path: Path,
@@ -130,8 +127,8 @@ def test_every_use_of_a_run_that_is_shown_works(
     commands = re.findall(r"^\| `cgkit ((?:translate|evaluate|compare|export|import) [^`]+)` \|", README, re.MULTILINE)
     assert len(commands) == 8
     for command in commands:
-        given = iter(runs)
-        arguments = [str(next(given)) if word == "RUN" else word for word in shlex.split(command)]
+        folders = iter(runs)
+        arguments = [str(next(folders)) if word == "RUN" else word for word in shlex.split(command)]
         result = cgkit(*arguments)
         assert result.code == 0, (command, result.err)
         written = Path(arguments[arguments.index("--output") + 1]) if "--output" in arguments else runs[0]
@@ -150,24 +147,14 @@ def _write_clip(path: Path) -> None:
         container.mux(stream.encode())
 
 
-def test_the_figures_of_a_step_are_those_that_the_benchmark_wrote() -> None:
-    rows = json.loads((ROOT / "benchmarks/results/training_step-cpu.json").read_text())["rows"]
-    shown = re.search(r"<!-- speed -->(.*?)<!-- /speed -->", README, re.DOTALL)
-    assert shown
-    for row in rows:
-        time = f"{row['time']['median']:.2f} s" if row["step"].startswith("plain") else f"{row['faster']:.2f}x"
-        line = next(line for line in shown[1].splitlines() if line.strip().startswith(f"| {row['size']} px"))
-        assert f" {time}, {row['memory, GB']:.2f} GB " in line, row["step"]
-
-
-def test_the_picture_is_there() -> None:
+def test_the_picture_exists() -> None:
     match = re.search(r"!\[[^]]+\]\(([^)]+\.png)\)", README)
     assert match
     with Image.open(ROOT / match[1]) as picture:
         assert picture.width > 500
 
 
-def test_every_file_that_is_linked_exists() -> None:
+def test_every_linked_file_exists() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []

@@ -1,4 +1,4 @@
-"""The SLURM example: a job whose time is up saves, and goes back into the queue."""
+"""The SLURM example: a job that reaches its time limit saves and is requeued."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "slurm.sh"
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> dict[str, str]:
-    """An environment in which SLURM's commands do on this machine what they do on a cluster."""
+    """Return an environment with SLURM's commands emulated on this machine."""
     commands = tmp_path / "bin"
     commands.mkdir()
-    # srun forwards signals to what it runs, as exec does.
+    # srun forwards signals to its process; exec has the same effect.
     (commands / "srun").write_text('#!/bin/bash\nexec "$@"\n')
     (commands / "torchrun").write_text(f'#!/bin/bash\nexec {sys.executable} -m torch.distributed.run "$@"\n')
     (commands / "scontrol").write_text(
@@ -31,9 +31,9 @@ def cluster(tmp_path: Path) -> dict[str, str]:
     )
     for command in commands.iterdir():
         command.chmod(0o755)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as unused:
+        unused.bind(("localhost", 0))
+        port = unused.getsockname()[1]
     job = {"SLURM_JOB_ID": "42", "SLURM_JOB_NODELIST": "localhost", "SLURM_JOB_NUM_NODES": "1"}
     path = f"{commands}:{os.environ['PATH']}"
     return {
@@ -46,7 +46,7 @@ def cluster(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def test_a_job_whose_time_is_up_is_requeued_and_the_next_one_ends_it(
+def test_a_job_at_its_time_limit_is_requeued_and_the_next_one_finishes_the_run(
     tiny_spec: Path, tmp_path: Path, cluster: dict[str, str]
 ) -> None:
     tiny_spec.write_text(tiny_spec.read_text().replace("steps = 4", "steps = 150").replace("every = 2", "every = 5"))
@@ -58,9 +58,9 @@ def test_a_job_whose_time_is_up_is_requeued_and_the_next_one_ends_it(
         assert time.monotonic() < deadline
         time.sleep(0.05)
     job.send_signal(signal.SIGTERM)
-    told, _ = job.communicate(timeout=60)
-    assert json.loads((run / "status.json").read_text())["state"] == "stopped", told
+    output, _ = job.communicate(timeout=60)
+    assert json.loads((run / "status.json").read_text())["state"] == "stopped", output
     assert requeued.read_text() == "requeue 42\n"
     done = subprocess.run(command, env=cluster, capture_output=True, text=True, timeout=120, check=False)
     assert json.loads((run / "status.json").read_text())["state"] == "finished", done.stderr
-    assert requeued.read_text() == "requeue 42\n", "a run that has finished is not queued again"
+    assert requeued.read_text() == "requeue 42\n", "a finished run is not requeued"

@@ -1,4 +1,4 @@
-"""The tutorial works as it stands: its commands are typed and its files are written, in order, in an empty folder."""
+"""The tutorial works as written: run its commands and write its files, in order, in an empty folder."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ TUTORIAL = (ROOT / "docs" / "plugins" / "tutorial.md").read_text()
 OFFLINE = {
     "PIP_NO_INDEX": "1",
     "PIP_NO_DEPS": "1",
-    # pip reads it as the value of the option that it turns off.
+    # pip takes this as the value of --build-isolation, so 0 disables it.
     "PIP_NO_BUILD_ISOLATION": "0",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "OMP_NUM_THREADS": "1",
 }
-"""Nothing is downloaded: what a reader would get from the index, the new environment finds in this one."""
+"""No downloads: the new environment finds in this one what a reader would get from the index."""
 
 _STEP = re.compile(
-    r"^(?P<told>[^\n]*)\n\n?(?P<marks>(?:<!-- [^\n]* -->\n)*)```(?P<language>\w+)\n(?P<text>.*?)^```$",
+    r"^(?P<before>[^\n]*)\n\n?(?P<marks>(?:<!-- [^\n]* -->\n)*)```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-_FILE = re.compile(r"(?:Replace what is in|Write this into) `([^`]+)`:$")
+_FILE = re.compile(r"(?:Replace the content of|Write this to) `([^`]+)`:$")
 
 
 @dataclass(frozen=True)
 class Step:
-    """Something that the reader does: a command, or a file to write."""
+    """A command to run, or a file to write."""
 
     text: str
     file: str | None = None
@@ -44,14 +44,14 @@ class Step:
 
 @dataclass
 class Terminal:
-    """A shell that stays where it is and keeps its variables from one command to the next."""
+    """A shell that keeps its folder and variables from one command to the next."""
 
     folder: Path
     state: Path
     variables: dict[str, str] = field(default_factory=dict)
 
     def type(self, command: str) -> tuple[int, str]:
-        """Run a command; return its exit code and what it printed."""
+        """Run a command; return its exit code and its output."""
         script = f'{command}\ncode=$?\npwd > "$STATE/folder"\nenv -0 > "$STATE/variables"\nexit $code'
         done = subprocess.run(
             ["bash", "-c", script],
@@ -70,7 +70,7 @@ class Terminal:
 
 def steps() -> Iterator[Step]:
     for match in _STEP.finditer(TUTORIAL):
-        file = _FILE.search(match["told"])
+        file = _FILE.search(match["before"])
         if match["language"] == "sh" and "not run" not in match["marks"]:
             code = re.search(r"<!-- exits: (\d+) -->", match["marks"])
             for line in match["text"].splitlines():
@@ -81,11 +81,11 @@ def steps() -> Iterator[Step]:
             assert match["language"] == "text" or "not run" in match["marks"], match["text"]
 
 
-def let_see_this_environment(venv: Path) -> None:
-    """Let a new virtual environment find the packages of this one, as if they had been downloaded into it."""
+def share_packages(venv: Path) -> None:
+    """Make the packages of this environment available in a new one, as if they had been downloaded."""
     (site,) = venv.glob("lib/python*/site-packages")
-    others = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    lines = [f"import site; site.addsitedir({other!r})" for other in sorted(others)]
+    folders = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    lines = [f"import site; site.addsitedir({folder!r})" for folder in sorted(folders)]
     (site / "this_environment.pth").write_text("\n".join(lines) + "\n")
     for command in entry_points(group="console_scripts"):
         if command.name in ("cgkit", "pytest"):
@@ -96,7 +96,7 @@ def let_see_this_environment(venv: Path) -> None:
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What each command of the tutorial printed; and in "folder", where the reader is at the end."""
+    """Return the output of each command of the tutorial, and the working folder at the end as "folder"."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_", "CGKIT_"))}
     inherited.pop("VIRTUAL_ENV", None)
     folder = tmp_path_factory.mktemp("empty")
@@ -109,12 +109,12 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         code, output[step.text] = terminal.type(step.text)
         assert code == step.code, f"$ {step.text}\n{output[step.text]}"
         if step.text == "python -m venv .venv":
-            let_see_this_environment(folder / ".venv")
+            share_packages(folder / ".venv")
     assert Path(terminal.variables["VIRTUAL_ENV"]) == folder / ".venv"
     return {**output, "folder": str(terminal.folder)}
 
 
-def test_it_has_the_steps_that_it_promises() -> None:
+def test_the_tutorial_has_the_expected_steps() -> None:
     commands = [step.text for step in steps() if step.file is None]
     for expected in (
         "cgkit plugins new dilated --kind generator",
@@ -130,7 +130,7 @@ def test_it_has_the_steps_that_it_promises() -> None:
     assert files == ["cgkit_dilated/generator.py", "tests/test_dilated.py", "spec.toml"]
 
 
-def test_following_it_to_the_letter_works(printed: dict[str, str]) -> None:
+def test_following_the_tutorial_to_the_letter_works(printed: dict[str, str]) -> None:
     folder = Path(printed["folder"])
     assert "dilated" in printed["cgkit list-components --kind generators"]
     assert "cgkit-dilated 0.1.0" in printed["cgkit list-components --kind generators"]
@@ -142,17 +142,17 @@ def test_following_it_to_the_letter_works(printed: dict[str, str]) -> None:
     assert len(list((folder / "dist").glob("cgkit_dilated-0.1.0-*.whl"))) == 1
 
 
-def test_the_package_has_the_files_that_it_shows(printed: dict[str, str]) -> None:
+def test_the_package_has_the_files_shown(printed: dict[str, str]) -> None:
     tree = re.search(r"```text\n(cgkit-dilated/\n.*?)```", TUTORIAL, re.DOTALL)
     assert tree
-    place: list[str] = []
+    path: list[str] = []
     for line in tree[1].splitlines():
         depth = (len(line) - len(line.lstrip())) // 4
-        place = [*place[:depth], line.strip().rstrip("/")]
-        assert Path(printed["folder"]).parent.joinpath(*place).exists(), place
+        path = [*path[:depth], line.strip().rstrip("/")]
+        assert Path(printed["folder"]).parent.joinpath(*path).exists(), path
 
 
-def test_the_tutorial_shows_the_entry_point_as_it_is(printed: dict[str, str]) -> None:
+def test_the_package_has_the_entry_point_shown(printed: dict[str, str]) -> None:
     shown = re.search(r"```text\n(\[project\.entry-points.*?)```", TUTORIAL, re.DOTALL)
     assert shown
     assert shown[1] in (Path(printed["folder"]) / "pyproject.toml").read_text()
