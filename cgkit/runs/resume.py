@@ -9,7 +9,6 @@ from typing import Any
 from cgkit.runs.folder import difference
 from cgkit.errors import DataError, PluginError, Problem, SpecError
 from cgkit.models.provenance import OBSERVERS
-from cgkit.spec.requirements import Absence, absences, compatible, is_same_series
 from cgkit.spec import Spec
 from cgkit.spec.loading import located
 from cgkit.spec.providers import providers_used
