@@ -52,6 +52,11 @@ class PluginStatus:
     state: Literal["ok", "failed", "blocked"] = "ok"
     reason: str = ""
 
+    @property
+    def fault(self) -> str:
+        """What is wrong, to follow the name in a message."""
+        return f"{'is blocked' if self.state == 'blocked' else 'could not be loaded'}: {self.reason}"
+
 
 @dataclass
 class Plugins:
@@ -111,7 +116,7 @@ def _load_built_in(plugins: Plugins) -> Iterator[PluginStatus]:
     built_in = PluginStatus("built-in", BUILT_IN, version(BUILT_IN))
     plugins.registries.merge(_register(plugins.manager, components.plugin(), built_in))
     yield built_in
-    for entry_point in _entry_points(distribution(BUILT_IN)):
+    for entry_point in entry_points_of(distribution(BUILT_IN)):
         if entry_point is not None:
             status = _load(plugins, entry_point.load, replace(built_in, name=entry_point.name))
             if status.state != "ok":
@@ -172,7 +177,7 @@ def _installed() -> list[tuple[PluginStatus, EntryPoint | None]]:
     """
     found: dict[tuple[str, str], tuple[PluginStatus, EntryPoint | None]] = {}
     for installed in distributions():
-        for entry_point in _entry_points(installed):
+        for entry_point in entry_points_of(installed):
             status = PluginStatus(entry_point.name if entry_point else "", *_provider(installed))
             if status.distribution == BUILT_IN:
                 continue
@@ -181,7 +186,8 @@ def _installed() -> list[tuple[PluginStatus, EntryPoint | None]]:
     return [found[key] for key in sorted(found)]
 
 
-def _entry_points(distribution: Distribution) -> Sequence[EntryPoint | None]:
+def entry_points_of(distribution: Distribution) -> Sequence[EntryPoint | None]:
+    """Return the entry points of an installed package that are plugins; None in place of malformed ones."""
     try:
         if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
             return ()

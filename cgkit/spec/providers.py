@@ -1,36 +1,34 @@
-"""Which distributions the components of a spec come from."""
+"""The packages that the components of a spec come from."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from cgkit.plugins import Plugins
-from cgkit.registry import BUILT_IN, Component
+from cgkit.registry import BUILT_IN
 from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES, Spec
 
 
 def providers_used(spec: Spec, plugins: Plugins, *, without: Collection[str] = ()) -> dict[str, str]:
-    """Return the distributions other than cgkit that a resolved spec's components come from, with their versions.
+    """Return the packages other than cgkit that a resolved spec's components come from.
 
     Args:
         spec: a resolved spec.
         plugins: the plugins that it was resolved against.
-        without: tables that do not count.
+        without: tables to leave out.
 
     Returns:
-        The versions by name, sorted; a plugin that is a single file has the version "".
+        The versions by name, sorted; a plugin in a single file has the version "".
     """
-    providers = {component.provider for table, component in _components(spec, plugins) if table not in without}
+    providers: set[str] = set()
+    for table, kind in {**COMPONENT_TABLES, **ARRAYS}.items():
+        value = getattr(spec, table)
+        if table in without:
+            uses = []
+        elif table in SIDES:
+            uses = [getattr(value, side) for side in SIDES[table]]
+        else:
+            uses = list(value or ()) if table in ARRAYS else [value]
+        names = [use.source if table == "data" else use.name for use in uses]
+        providers |= {plugins.registries[kind].choose(name).provider for name in names}
     return {provider: plugins.version_of(provider) for provider in sorted(providers - {BUILT_IN})}
-
-
-def _components(spec: Spec, plugins: Plugins) -> Iterator[tuple[str, Component]]:
-    """Yield every component of a spec with the table that names it."""
-    registries = plugins.registries
-    for table, kind in COMPONENT_TABLES.items():
-        use = getattr(spec, table)
-        for one in [getattr(use, side) for side in SIDES[table]] if table in SIDES else [use]:
-            yield table, registries[kind].choose(one.source if table == "data" else one.name)
-    for table, kind in ARRAYS.items():
-        for one in getattr(spec, table) or ():
-            yield table, registries[kind].choose(one.name)

@@ -1,33 +1,28 @@
-"""Which distributions a spec or a run needs: whether they are there, in a version that will do, and what to install."""
+"""The packages that a spec or a run needs: whether their plugins are loaded and, if not, what to do about it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from cgkit.errors import PluginError, Problem
-from cgkit.plugins import GROUP, Plugins
+from cgkit.errors import PluginError, Problem, UnknownComponentError
+from cgkit.plugins import Plugins, entry_points_of
 from cgkit.registry import BUILT_IN
 
-
-@dataclass(frozen=True)
-class Absence:
-    """Why no plugin of a distribution is loaded, as what follows its name, and what to do about it, where known."""
-
-    reason: str
-    remedy: str | None = None
+_PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Names that a hint may contain: users paste hints into a shell, and anyone may have written the spec."""
 
 
 def read_requirement(text: str) -> Requirement:
-    """Return a requirement of the form `cgkit-stains >= 0.1, < 1` (PEP 508: a name and version specifiers).
+    """Parse a package name with version specifiers (PEP 508), such as `cgkit-stains >= 0.1, < 1`.
 
     Raises:
-        ValueError: it is malformed, or holds a URL, extras or an environment marker.
+        ValueError: it is malformed, or has a URL, extras or an environment marker.
     """
     try:
         requirement = Requirement(text)
@@ -38,135 +33,97 @@ def read_requirement(text: str) -> Requirement:
     return requirement
 
 
-def name_of(requirement: str) -> str:
-    """Return the distribution that a requirement is about, spelt as on PyPI."""
-    return canonicalize_name(read_requirement(requirement).name)
+def unmet_requirements(requires: Iterable[str], plugins: Plugins) -> list[Problem]:
+    """Return a problem for each requirement of a spec that the loaded plugins do not meet."""
+    problems = []
+    for index, text in enumerate(requires):
+        wanted = read_requirement(text)
+        name = canonicalize_name(wanted.name)
+        version = plugins.version_of(name)
+        missing = _explain_missing(name, plugins, str(wanted))
+        if missing is None and not wanted.specifier.contains(version or "0", prereleases=True):
+            missing = f"has {f'version {version}' if version else 'no version'}", f'pip install "{wanted}"'
+        if missing is not None:
+            reason, hint = missing
+            message = f"needs {wanted}, but it {reason}"
+            problems.append(Problem(f"requires.{index}", message, hint, exit_code=PluginError.exit_code))
+    return problems
 
 
-def is_file(provider: str) -> bool:
-    """Return whether a provider is a plugin in a single file, which cannot be installed."""
-    return provider.endswith(".py")
+def explain_unknown(
+    name: str, path: str, error: UnknownComponentError, plugins: Plugins, made_with: Mapping[str, str]
+) -> Problem:
+    """Return the problem of an unknown component at `path`, naming the missing packages that may provide it.
 
-
-def absence(name: str, plugins: Plugins, requirement: str | None = None) -> Absence | None:
-    """Return why no plugin of a distribution is loaded; None where one is.
-
-    Args:
-        name: the distribution, spelt as on PyPI, or the name of a plugin in a single file.
-        plugins: the loaded plugins.
-        requirement: what to install where it is not there, if not just the name.
+    These are the package of a qualified name, or else those that the run was made with (`made_with`: their versions by
+    name) and those that failed to load or are blocked.
     """
-    statuses = [status for status in plugins.statuses if status.distribution == name]
-    if name == BUILT_IN or any(status.state == "ok" for status in statuses):
-        return None
-    installed = _entry_points(name)
-    for status in statuses:
-        if status.state == "blocked":
-            return Absence(f"which is blocked: {status.reason}", "add it to CGKIT_PLUGINS")
-        if installed is not None or is_file(name):
-            return Absence(f"which could not be loaded: {status.reason}")
-    if is_file(name):
-        return Absence("which is not loaded", f'--plugin "{name}"')
-    if installed is None:
-        return Absence("which is not installed", f'pip install "{requirement or name}"')
-    if f"[{GROUP}]" in installed:
-        return Absence("which is installed but left out", "go without --no-plugins")
-    return Absence("which is installed but holds no plugin")
-
-
-def absences(made_with: Mapping[str, str], plugins: Plugins) -> Absence | None:
-    """Return which of several distributions, given with their versions, are not loaded any more; None where all are."""
-    found = {name: absence(name, plugins, compatible(name, version)) for name, version in made_with.items()}
-    absent = {name: one for name, one in found.items() if one is not None}
-    if not absent:
-        return None
-    reasons = [
-        " ".join(part for part in (name, made_with[name]) if part) + f", {one.reason}" for name, one in absent.items()
-    ]
-    remedies = [one.remedy for one in absent.values() if one.remedy]
-    return Absence(" and ".join(reasons), " and ".join(remedies) or None)
-
-
-def unmet(requirement: str, plugins: Plugins, path: str, made_with: str = "") -> Problem | None:
-    """Return what is wrong with a requirement that a spec has at `path`; None where it is met.
-
-    `made_with` is the version that a run was made with before, if it was.
-    """
-    wanted = read_requirement(requirement)
-    name = canonicalize_name(wanted.name)
-    install = str(wanted) if wanted.specifier or not made_with else compatible(name, made_with)
-    absent = absence(name, plugins, install)
-    version = plugins.version_of(name)
-    if absent is not None:
-        message, hint = f"needs the package {name}, {absent.reason}", absent.remedy
-    elif not _fits(wanted, version):
-        message = f"needs {name} {wanted.specifier}, but {version or 'an unknown version'} is installed"
-        hint = f'pip install "{install}"'
-    else:
-        return None
-    if made_with:
-        message += f" (the run was made with {made_with})"
-    return Problem(path, message, hint, exit_code=PluginError.exit_code)
+    provider = name.rpartition("/")[0]
+    provider = provider if provider.endswith(".py") else canonicalize_name(provider)
+    needed = {provider: made_with.get(provider, "")} if provider else dict(made_with)
+    reasons, hint = [], error.hint
+    for package, version in needed.items():
+        missing = _explain_missing(package, plugins, compatible(package, version))
+        if missing is not None:
+            subject = f"the run was made with {package} {version}, which" if version else package
+            reasons.append(f"{subject} {missing[0]}")
+            hint = missing[1] or hint
+    if not provider:
+        others = [plugin for plugin in (*plugins.failed, *plugins.blocked) if plugin.distribution not in needed]
+        reasons += [f"{plugin.distribution} {plugin.fault}" for plugin in others]
+    code = PluginError.exit_code if reasons else error.exit_code
+    return Problem(path, "; ".join([error.message, *reasons]), hint, exit_code=code)
 
 
 def compatible(name: str, version: str) -> str:
-    """Return the requirement of a version or a later one of its series: `x>=1.2,<2` for 1.2.5, `x>=0.3,<0.4` for 0.3.
+    """Return the requirement for the series of a version: `x>=1.2,<2` for 1.2.5, `x>=0.3,<0.4` for 0.3.1.
 
-    A series ends where the first number changes, or the second one while the first is 0. A version that cannot be
-    compared asks for nothing.
+    Versions of one series give an option the same meaning. An unusual version gives the name alone.
     """
-    read = _read_version(version)
-    if read is None:
+    series = _series(version)
+    if series is None:
         return name
-    epoch = f"{read.epoch}!" if read.epoch else ""
-    # A series' own pre-releases come before its first version.
-    least = read.public if read.is_prerelease else f"{epoch}{read.major}.{read.minor}"
-    end = f"{read.major + 1}" if read.major else f"0.{read.minor + 1}"
-    return f"{name}>={least},<{epoch}{end}"
+    parsed = Version(version)
+    start = parsed.public if parsed.is_prerelease else f"{parsed.major}.{parsed.minor}"
+    return f"{name}>={start},<{'.'.join(map(str, (*series[:-1], series[-1] + 1)))}"
 
 
 def is_same_series(first: str, second: str) -> bool:
-    """Return whether two versions promise to mean the same by the same options; where it cannot be told, they do."""
-    versions = [version for version in map(_read_version, (first, second)) if version is not None]
-    return len(versions) < 2 or _series(versions[0]) == _series(versions[1])
+    """Return whether two versions are of one series; true if either is unusual."""
+    series = _series(first), _series(second)
+    return None in series or series[0] == series[1]
 
 
 def completed(requirements: Iterable[str], providers: Mapping[str, str]) -> list[str]:
-    """Return requirements with one more for each provider that none of them names.
-
-    A provider without a version, such as a plugin in a single file, cannot be installed and is left out.
-    """
+    """Return the requirements, and one more for each installed provider that they do not name."""
     written = list(requirements)
-    named = {name_of(requirement) for requirement in written}
-    return [
-        *written,
-        *(compatible(name, version) for name, version in providers.items() if version and name not in named),
-    ]
+    named = {canonicalize_name(read_requirement(text).name) for text in written}
+    # A plugin in a single file has no version and cannot be installed.
+    return written + [compatible(name, version) for name, version in providers.items() if version and name not in named]
 
 
-def _entry_points(name: str) -> str | None:
-    """Return what an installed distribution says of its entry points; None where it is not installed."""
-    try:
-        return distribution(name).read_text("entry_points.txt") or ""
-    except PackageNotFoundError:
+def _explain_missing(provider: str, plugins: Plugins, requirement: str) -> tuple[str, str | None] | None:
+    """Return why no plugin of a provider is loaded, and how to load it; None if one is, or there can be no such one."""
+    statuses = [status for status in plugins.statuses if status.distribution == provider]
+    if provider == BUILT_IN or not _PROVIDER.fullmatch(provider) or any(status.state == "ok" for status in statuses):
         return None
-    except ValueError:  # not even text
-        return ""
-
-
-def _fits(requirement: Requirement, version: str) -> bool:
-    read = _read_version(version)
-    if read is None:
-        return not requirement.specifier
-    return requirement.specifier.contains(read, prereleases=True)
-
-
-def _series(version: Version) -> tuple[int, ...]:
-    return (version.epoch, version.major) if version.major else (version.epoch, 0, version.minor)
-
-
-def _read_version(text: str) -> Version | None:
+    if statuses:
+        return statuses[0].fault, "add it to CGKIT_PLUGINS" if statuses[0].state == "blocked" else None
+    if provider.endswith(".py"):
+        return "is not loaded", f"--plugin {provider}"
     try:
-        return Version(text)
+        has_plugin = bool(entry_points_of(distribution(provider)))
+    except PackageNotFoundError:
+        return "is not installed", f'pip install "{requirement}"'
+    return ("is disabled", "leave out --no-plugins") if has_plugin else ("has no plugin", None)
+
+
+def _series(version: str) -> tuple[int, ...] | None:
+    """Return the leading numbers that a series shares: (1,) for 1.2.5, (0, 3) for 0.3.1; None if invalid."""
+    try:
+        parsed = Version(version)
     except InvalidVersion:
         return None
+    if parsed.epoch:
+        return None
+    return (parsed.major,) if parsed.major else (0, parsed.minor)

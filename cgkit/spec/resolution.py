@@ -11,11 +11,10 @@ from cgkit.errors import CgkitError, PluginError, Problem, UnknownComponentError
 from cgkit.options import check_options, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN, Component
-from cgkit.spec.absence import AbsentPlugins
 from cgkit.spec.images import Data, unheld
 from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec
 from cgkit.spec.providers import providers_used
-from cgkit.spec.requirements import completed
+from cgkit.spec.requirements import completed, explain_unknown, unmet_requirements
 from cgkit.spec.tables import OpenTable, Use
 
 
@@ -24,8 +23,8 @@ def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = 
 
     What it requires is completed with the distributions that its components turn out to come from.
     """
-    absent = AbsentPlugins(plugins, spec.requires or (), made_with or {})
-    resolver = _Resolver(plugins, spec.data.size, absent, made_with)
+    unmet = unmet_requirements(spec.requires or (), plugins)
+    resolver = _Resolver(plugins, spec.data.size, made_with, is_complete=not unmet)
     values = spec.to_json()
     for table, kind in COMPONENT_TABLES.items():
         use = getattr(spec, table)
@@ -37,7 +36,7 @@ def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = 
     values["metric"] = resolver.several(spec.metric, "metrics", "metric", unique=True)
     values["tracker"] = resolver.several(spec.tracker, "trackers", "tracker", unique=True, always=True)
     # Both networks of a pair may have had the same to say about their table.
-    problems = list(dict.fromkeys([*absent.problems, *resolver.problems]))
+    problems = list(dict.fromkeys([*unmet, *resolver.problems]))
     if problems:
         return spec, problems
     resolved = Spec.model_validate_json(json.dumps(values))
@@ -78,14 +77,12 @@ def _contradictions_of_images(data: Data) -> Iterator[Problem]:
 class _Resolver:
     """Collects problems while it resolves one table after another."""
 
-    def __init__(
-        self, plugins: Plugins, size: Size, absent: AbsentPlugins, made_with: Mapping[str, str] | None
-    ) -> None:
+    def __init__(self, plugins: Plugins, size: Size, made_with: Mapping[str, str] | None, *, is_complete: bool) -> None:
         self.problems: list[Problem] = []
         self._plugins = plugins
         self._size = size
-        self._absent = absent
         self._made_with = made_with
+        self._is_complete = is_complete
 
     def one(self, table: OpenTable, kind: str, path: str) -> dict[str, Any]:
         """Resolve a table that says everything about one component."""
@@ -151,14 +148,22 @@ class _Resolver:
         try:
             return self._plugins.registries[kind].choose(name)
         except UnknownComponentError as error:
-            problem = self._absent.explain(name or "", path, error)
-            self.problems += [problem] if problem is not None else []
+            self._report_unknown(name or "", path, error)
         except PluginError as error:
             before = self._as_before(name, kind)
             if before is not None:
                 return before
             self.problems.append(_problem(path, error))
         return None
+
+    def _report_unknown(self, name: str, path: str, error: UnknownComponentError) -> None:
+        if not self._is_complete:
+            return  # the missing package, which is reported, may provide it
+        problem = explain_unknown(name, path, error, self._plugins, self._made_with or {})
+        is_plugin_missing = problem.exit_code == PluginError.exit_code
+        # A missing package is reported once, not for each of its components.
+        if not is_plugin_missing or all(problem.message != other.message for other in self.problems):
+            self.problems.append(problem)
 
     def _as_before(self, name: str | None, kind: str) -> Component | None:
         """Return what a name meant when the run was made, although another package provides the name as well now."""

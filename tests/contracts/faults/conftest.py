@@ -1,4 +1,4 @@
-"""Packages whose metadata are written by hand, and the command line in processes that see them."""
+"""Packages with handwritten metadata, and processes that run the command line with them installed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LINEAR = '''
     def cgkit_register(registries):
         registries.generators.add("linear", linear)
 '''
-"""A sound plugin with a generator."""
+"""A valid plugin with a generator."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Site:
     folder: Path
 
     def install(self, distribution: str, source: str, *, version: str = "1.0", entry_point: str = "") -> None:
-        """Install a package, in place of any other version of it."""
+        """Install a package, replacing any other version."""
         module = distribution.replace("-", "_")
         self.uninstall(distribution)
         (self.folder / f"{module}.py").write_text(dedent(source))
@@ -55,7 +55,7 @@ class Site:
         (metadata / "entry_points.txt").write_text(f"[cgkit]\n{entry_point or f'{module} = {module}'}\n")
 
     def uninstall(self, distribution: str) -> None:
-        """Remove a package, if it is there."""
+        """Remove a package, if it is installed."""
         module = distribution.replace("-", "_")
         (self.folder / f"{module}.py").unlink(missing_ok=True)
         for metadata in self.folder.glob(f"{module}-*.dist-info"):
@@ -72,7 +72,7 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture
 def started(site: Site) -> Callable[..., Result]:
-    """`python -m cgkit` with the site on its path, for commands that need no torch and so start at once."""
+    """Run `python -m cgkit` with the site on its path; for commands that do not import torch and start fast."""
 
     def call(*arguments: object, **environment: str) -> Result:
         inherited = {key: value for key, value in os.environ.items() if key != "CGKIT_PLUGINS"}
@@ -91,7 +91,7 @@ def started(site: Site) -> Callable[..., Result]:
 
 @pytest.fixture(scope="session")
 def _imported(plugins: Plugins) -> None:
-    """Import here, once, what every fork would have to import."""
+    """Import all components once, instead of in every fork."""
     for registry in plugins.registries:
         for component in registry:
             component.load()
@@ -99,7 +99,7 @@ def _imported(plugins: Plugins) -> None:
 
 @pytest.fixture
 def forked(site: Site, tmp_path: Path, _imported: None) -> Callable[..., Result]:
-    """The same in a fork of this process, which spares it the import of torch."""
+    """Run the command line in a fork of this process, which has already imported torch."""
 
     def call(*arguments: object, **environment: str) -> Result:
         out, err = tmp_path / "stdout", tmp_path / "stderr"
@@ -107,24 +107,24 @@ def forked(site: Site, tmp_path: Path, _imported: None) -> Callable[..., Result]
         sys.stderr.flush()
         child = os.fork()
         if not child:
-            _become(site, list(map(str, arguments)), out, err, environment)
+            _run_in_child(site, list(map(str, arguments)), out, err, environment)
         _, status = os.waitpid(child, 0)
         return Result(os.waitstatus_to_exitcode(status), out.read_text(), err.read_text())
 
     return call
 
 
-def _become(site: Site, arguments: list[str], out: Path, err: Path, environment: Mapping[str, str]) -> None:
-    """Be the command line, and end with its exit code; never return into the test."""
+def _run_in_child(site: Site, arguments: list[str], out: Path, err: Path, environment: Mapping[str, str]) -> None:
+    """Run the command line and exit with its code; never return into the test."""
     code = 1
     try:
         sys.stdout, sys.stderr = out.open("w"), err.open("w")
         os.dup2(sys.stdout.fileno(), 1)
         os.dup2(sys.stderr.fileno(), 2)
         os.environ.pop("CGKIT_PLUGINS", None)
-        os.environ.update({"COLUMNS": "1000", **environment})  # so that no message is folded
+        os.environ.update({"COLUMNS": "1000", **environment})  # so that no message is wrapped
         sys.path.insert(0, str(site.folder))
-        # Two versions installed within a second look alike to what caches compiled files.
+        # Two versions installed within the same second would share cached bytecode.
         sys.dont_write_bytecode = True
         main(arguments)
     except SystemExit as stop:
@@ -137,7 +137,7 @@ def _become(site: Site, arguments: list[str], out: Path, err: Path, environment:
 
 @pytest.fixture
 def spec(tmp_path: Path) -> Callable[..., Path]:
-    """Write a spec that trains for a step or two: `spec("linear")` with that generator."""
+    """Write a spec that trains for two steps; `spec("linear")` uses that generator."""
 
     def write(generator: str = "", *, top: str = "", more: str = "", name: str = "spec.toml") -> Path:
         text = TINY.replace('name = "resnet"\nwidth = 4\nblocks = 1', f'name = "{generator}"') if generator else TINY
@@ -151,10 +151,10 @@ def spec(tmp_path: Path) -> Callable[..., Path]:
 
 
 def lines_with(text: str, part: str) -> list[str]:
-    """Return the lines of a text that hold a part."""
+    """Return the lines of a text that contain a part."""
     return [line for line in text.splitlines() if part in line]
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Return every file of a folder."""
+    """Return the bytes of every file in a folder by relative path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

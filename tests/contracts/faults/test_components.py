@@ -1,4 +1,4 @@
-"""A plugin that is loaded and whose components do wrong is named before anything is trained, or is set aside."""
+"""A component that breaks its contract is reported with its package before training, or disabled during the run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LOSS = """
         registries.reconstruction_losses.add("wrong", Wrong)
 """
 
-BUILT = """
+BUILDER = """
     import cgkit
 
 
@@ -96,30 +96,30 @@ FAULTS = {
         "cycle_loss.name",
         "where a scalar is expected",
     ),
-    "cannot be built": (BUILT, "raise KeyError('weights')", "generator.name", "KeyError: 'weights'"),
+    "cannot be built": (BUILDER, "raise KeyError('weights')", "generator.name", "KeyError: 'weights'"),
     "needs a missing package when it is built": (
-        BUILT,
+        BUILDER,
         "import timm_of_nobody",
         "generator.name",
         "No module named 'timm_of_nobody'",
     ),
-    "ends the interpreter when it is built": (BUILT, "raise SystemExit(0)", "generator.name", "SystemExit"),
+    "ends the interpreter when it is built": (BUILDER, "raise SystemExit(0)", "generator.name", "SystemExit"),
 }
 
 
-@pytest.mark.parametrize(("source", "body", "place", "reason"), FAULTS.values(), ids=FAULTS.keys())
-def test_nothing_is_written_where_a_plugins_component(
+@pytest.mark.parametrize(("source", "body", "path", "reason"), FAULTS.values(), ids=FAULTS.keys())
+def test_nothing_is_written_if_a_plugins_component(
     site: Site,
     forked: Command,
     spec: Callable[..., Path],
     tmp_path: Path,
     source: str,
     body: str,
-    place: str,
+    path: str,
     reason: str,
 ) -> None:
     site.install("cgkit-bad", source.format(body=body))
-    file = spec("wrong") if place == "generator.name" else spec(more='[cycle_loss]\nname = "wrong"\n')
+    file = spec("wrong") if path == "generator.name" else spec(more='[cycle_loss]\nname = "wrong"\n')
     refused = forked("run", file, "--output", tmp_path / "run")
     assert refused.code == 4, refused.err
     errors = lines_with(refused.err, "error:")
@@ -132,7 +132,7 @@ def test_nothing_is_written_where_a_plugins_component(
     assert forked("run", spec(), "--output", tmp_path / "run").code == 0
 
 
-def test_a_component_whose_module_is_missing_is_listed_and_refused_when_it_is_named(
+def test_a_component_whose_module_is_missing_is_listed_but_cannot_be_used(
     site: Site, started: Command, forked: Command, spec: Callable[..., Path], tmp_path: Path
 ) -> None:
     source = """
@@ -155,7 +155,7 @@ def test_a_component_whose_module_is_missing_is_listed_and_refused_when_it_is_na
 
 @pytest.mark.parametrize("hook", ["cgkit_run_started", "cgkit_step_finished", "cgkit_checkpoint_saved"])
 @pytest.mark.parametrize("act", ["raise RuntimeError('wires crossed')", "raise SystemExit(3)"])
-def test_a_plugin_that_fails_in_a_run_hook_is_set_aside_with_one_line_and_the_run_goes_on(
+def test_a_plugin_that_fails_in_a_run_hook_is_disabled_with_one_warning_and_the_run_continues(
     site: Site, forked: Command, spec: Callable[..., Path], tmp_path: Path, hook: str, act: str
 ) -> None:
     calls = tmp_path / "calls"
@@ -169,7 +169,7 @@ def test_a_plugin_that_fails_in_a_run_hook_is_set_aside_with_one_line_and_the_ru
     assert calls.read_text() == "x"
 
 
-def test_a_tracker_that_fails_is_set_aside_and_the_others_keep_recording(
+def test_a_tracker_that_fails_is_disabled_and_the_others_keep_recording(
     site: Site, forked: Command, spec: Callable[..., Path], tmp_path: Path
 ) -> None:
     site.install("cgkit-bad", TRACKER.format(body="raise OSError('no connection')"))

@@ -1,4 +1,4 @@
-"""Whatever is wrong with one plugin, everything that does not need it goes on, and what does says which one and why."""
+"""A faulty plugin affects only the specs that use it, and they report which plugin failed and why."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ REGISTER = "import cgkit\n@cgkit.hookimpl\ndef cgkit_register(registries):\n    
 
 FAULTS = {
     "raises while it is imported": ("raise RuntimeError('wires crossed')", "RuntimeError: wires crossed"),
-    "is no Python": ("def (:", "SyntaxError"),
+    "is not Python": ("def (:", "SyntaxError"),
     "ends the interpreter": ("import sys\nsys.exit(3)", "SystemExit: 3"),
     "needs a package that is missing": ("import lpips_of_nobody", "No module named 'lpips_of_nobody'"),
     "prints and then raises": ("print('{}')\n1 / 0", "ZeroDivisionError"),
     "misspells a hook": ("import cgkit\n@cgkit.hookimpl\ndef cgkit_regster(registries): pass", "cgkit_regster"),
     "does not mark its hook": ("def cgkit_register(registries): pass", "not a function marked with"),
     "is made for a newer contract": (f"cgkit_api = 2\n{REGISTER}pass", "built for version 2 of the plugin contract"),
-    "raises when half of it is registered": (
+    "raises halfway through registering": (
         f"{REGISTER}registries.generators.add('swirl', dict)\n    raise OSError('no space for the rest')",
         "OSError: no space for the rest",
     ),
@@ -32,8 +32,8 @@ FAULTS = {
         f"{REGISTER}[registries.generators.add('swirl', dict) for _ in range(2)]",
         "registered twice by cgkit-bad",
     ),
-    "registers for a slot that there is not": (f"{REGISTER}registries.genrators.add('swirl', dict)", "genrators"),
-    "wants to be what a silent spec gets": (
+    "uses an unknown registry": (f"{REGISTER}registries.genrators.add('swirl', dict)", "genrators"),
+    "registers a default": (
         f"{REGISTER}registries.generators.add('swirl', dict, default=True)",
         "cannot be a default",
     ),
@@ -42,7 +42,7 @@ FAULTS = {
 
 @pytest.fixture(params=FAULTS.values(), ids=FAULTS.keys())
 def reason(request: pytest.FixtureRequest, site: Site) -> str:
-    """Install a faulty plugin between two sound ones, and return why it is not loaded."""
+    """Install a faulty plugin between two valid ones; return the reason why it fails to load."""
     source, reason = request.param
     site.install("cgkit-another", LINEAR.replace('"linear"', '"another"'))
     site.install("cgkit-bad", source, version="1.5")
@@ -52,17 +52,17 @@ def reason(request: pytest.FixtureRequest, site: Site) -> str:
 
 @pytest.mark.usefixtures("reason")
 class TestAPluginThat:
-    def test_fails_is_told_in_one_line_and_its_neighbours_are_listed(self, started: Command, reason: str) -> None:
+    def test_fails_is_reported_in_one_line_and_the_others_are_listed(self, started: Command, reason: str) -> None:
         listed = started("list-components", "--json")
         assert listed.code == 0
         (warning,) = lines_with(listed.err, "warning:")
         assert warning.startswith("warning: plugin cgkit-bad could not be loaded: ")
         assert reason in warning
         components = json.loads(listed.out)["components"]
-        assert {"cgkit", "cgkit-another", "cgkit-linear"} == {one["provider"] for one in components}
-        assert not [one for one in components if one["name"] == "swirl"]
+        assert {"cgkit", "cgkit-another", "cgkit-linear"} == {component["provider"] for component in components}
+        assert not [component for component in components if component["name"] == "swirl"]
 
-    def test_fails_stops_no_run_that_does_not_need_it(
+    def test_fails_does_not_affect_a_run_that_does_not_use_it(
         self, forked: Command, spec: Callable[..., Path], tmp_path: Path
     ) -> None:
         trained = forked("run", spec("linear"), "--output", tmp_path / "run")
@@ -73,7 +73,7 @@ class TestAPluginThat:
     @pytest.mark.parametrize(
         ("name", "top"), [("swirl", ""), ("cgkit-bad/swirl", ""), ("swirl", 'requires = ["cgkit-bad >= 1"]\n')]
     )
-    def test_fails_stops_what_needs_it(
+    def test_fails_stops_a_run_that_uses_it(
         self, forked: Command, spec: Callable[..., Path], tmp_path: Path, reason: str, name: str, top: str
     ) -> None:
         refused = forked("run", spec(name, top=top), "--output", tmp_path / "run")
@@ -86,7 +86,7 @@ class TestAPluginThat:
         assert not (tmp_path / "run").exists()
 
 
-def test_what_a_plugin_prints_is_never_among_the_data(site: Site, started: Command) -> None:
+def test_a_plugins_output_goes_to_stderr(site: Site, started: Command) -> None:
     site.install("cgkit-loud", f"print('loaded!')\n{REGISTER}print('registered!')")
     listed = started("list-components", "--json")
     assert listed.code == 0
@@ -94,23 +94,25 @@ def test_what_a_plugin_prints_is_never_among_the_data(site: Site, started: Comma
     assert listed.err.splitlines() == ["loaded!", "registered!"]
 
 
-def test_two_packages_whose_plugins_have_one_name_are_both_loaded(site: Site, started: Command) -> None:
+def test_two_packages_with_the_same_entry_point_name_are_both_loaded(site: Site, started: Command) -> None:
     for letter in "xy":
         source = LINEAR.replace('"linear"', f'"of-{letter}"')
         site.install(f"cgkit-{letter}", source, entry_point=f"plugin = cgkit_{letter}")
     listed = started("list-components", "--json")
     assert (listed.code, listed.err) == (0, "")
-    names = {one["name"]: one["provider"] for one in json.loads(listed.out)["components"]}
+    names = {component["name"]: component["provider"] for component in json.loads(listed.out)["components"]}
     assert (names["of-x"], names["of-y"]) == ("cgkit-x", "cgkit-y")
 
 
-class TestTwoPackagesThatProvideOneName:
+class TestTwoPackagesThatProvideTheSameName:
     @pytest.fixture(autouse=True)
-    def _two(self, site: Site) -> None:
+    def _install_two(self, site: Site) -> None:
         site.install("cgkit-x", LINEAR)
         site.install("cgkit-y", LINEAR.replace("bias: bool = True", "bias: bool = False"))
 
-    def test_are_told_apart_by_the_spec(self, forked: Command, spec: Callable[..., Path], tmp_path: Path) -> None:
+    def test_are_distinguished_by_qualified_names(
+        self, forked: Command, spec: Callable[..., Path], tmp_path: Path
+    ) -> None:
         refused = forked("run", spec("linear"), "--output", tmp_path / "run")
         assert refused.code == 4
         (error,) = lines_with(refused.err, "error:")
@@ -120,7 +122,7 @@ class TestTwoPackagesThatProvideOneName:
         resolved = json.loads((tmp_path / "run" / "spec.resolved.json").read_text())
         assert resolved["generator"]["a2b"] == {"name": "cgkit-y/linear", "bias": False}
 
-    def test_leave_a_spec_that_names_neither_alone(
+    def test_do_not_affect_a_spec_that_uses_neither(
         self, forked: Command, spec: Callable[..., Path], tmp_path: Path
     ) -> None:
         trained = forked("run", spec(), "--output", tmp_path / "run")
@@ -128,7 +130,7 @@ class TestTwoPackagesThatProvideOneName:
         assert not lines_with(trained.err, "cgkit-")
 
 
-def test_a_name_that_is_built_in_is_not_taken_over(
+def test_a_plugin_does_not_replace_a_built_in_default(
     site: Site, forked: Command, spec: Callable[..., Path], tmp_path: Path
 ) -> None:
     site.install("cgkit-usurper", LINEAR.replace('"linear"', '"resnet"'))
