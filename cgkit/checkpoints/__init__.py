@@ -1,4 +1,4 @@
-"""Writing and reading a run's whole state."""
+"""Write and read the complete state of a run."""
 
 from cgkit.checkpoints.layout import Checkpoint, list_checkpoints
 from cgkit.checkpoints.loading import load_strictly

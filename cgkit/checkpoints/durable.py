@@ -1,4 +1,4 @@
-"""Files and folders that survive a loss of power."""
+"""Files and folders that survive a power failure."""
 
 from __future__ import annotations
 
@@ -7,51 +7,41 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds: how many bytes, and their SHA-256 in hexadecimal."""
+    """The size of a file in bytes and its SHA-256 in hexadecimal."""
 
     size: int
     sha256: str
 
 
-def write_file(path: Path, chunks: Iterable[memoryview | bytes]) -> Content:
-    """Write a new file and wait until it is on the disk; return what it holds, hashed as it is written.
-
-    Its permissions follow the umask.
-    """
-    digest = hashlib.sha256()
-    size = 0
-    with path.open("xb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-            digest.update(chunk)
-            size += len(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    return Content(size, digest.hexdigest())
-
-
 def read_content(path: Path) -> Content:
-    """Return what a file holds now."""
-    digest = hashlib.sha256()
-    size = 0
+    """Return the size and hash of a file."""
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            size += len(block)
-    return Content(size, digest.hexdigest())
+        digest = hashlib.file_digest(file, "sha256")
+        return Content(file.tell(), digest.hexdigest())
+
+
+def write_file(path: Path, content: bytes) -> Content:
+    """Write a new file and wait until it is on disk; return its size and hash."""
+    with path.open("xb") as file:
+        file.write(content)
+    return sync_file(path)
+
+
+def sync_file(path: Path) -> Content:
+    """Wait until a file is on disk; return its size and hash."""
+    with path.open("r+b") as file:  # Windows syncs only files that are open for writing
+        os.fsync(file.fileno())
+    return read_content(path)
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it that are missing, and wait until they are on the disk."""
+    """Create a folder and its missing parents, and wait until they are on disk."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
@@ -59,21 +49,21 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until what was made, renamed or removed in a folder is on the disk."""
-    if sys.platform == "win32":  # where a folder cannot be opened, nor needs to be
+    """Wait until everything created, renamed or removed in a folder is on disk."""
+    if sys.platform == "win32":  # folders cannot be opened there, and need no sync
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder, and say so thus
+        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
             raise
     finally:
         os.close(descriptor)
 
 
 def remove(path: Path) -> None:
-    """Remove a folder with all that is in it, a file or a link, as far as that is possible."""
+    """Remove a folder with its contents, a file or a link, as far as possible."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -1,4 +1,4 @@
-"""The MANIFEST.json of a checkpoint: which files belong to it and what they hold; it is written last."""
+"""The MANIFEST.json of a checkpoint, written last: the files of the checkpoint with their sizes and hashes."""
 
 from __future__ import annotations
 
@@ -15,53 +15,53 @@ from cgkit.errors import CheckpointError
 MANIFEST = "MANIFEST.json"
 STATE = "state.json"
 FORMAT = 1
-LARGEST_STATE = 64 << 20  # bytes of state.json
+MAX_STATE = 64 << 20  # bytes of state.json
 
 _FILE = re.compile(r"[a-z][a-z0-9_-]{0,63}\.safetensors|state\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_LARGEST_MANIFEST = 1 << 20  # bytes: some 5,000 files
+_MAX_MANIFEST = 1 << 20  # bytes, enough for some 5,000 files
 
 
 class DamagedCheckpointError(CheckpointError):
-    """A checkpoint that is not what was written: the one before it may still be good."""
+    """A checkpoint is not what was written; the one before it may be intact."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a checkpoint is made of: its step, and what each of its files holds."""
+    """The step of a checkpoint, and the size and hash of each file."""
 
     step: int
     files: Mapping[str, Content]
 
     def encode(self) -> bytes:
-        """Return it as JSON text."""
+        """Return the manifest as JSON text."""
         files = {name: {"bytes": content.size, "sha256": content.sha256} for name, content in self.files.items()}
         return strict_json.encode({"format": FORMAT, "step": self.step, "files": files}, what=MANIFEST)
 
 
 def tensor_file(stem: str) -> str:
-    """Return the name of the file of the tensors `stem`.
+    """Return the name of the file for the tensors `stem`.
 
     Raises:
-        ValueError: `stem` is not made of small letters, digits, `_` and `-`.
+        ValueError: `stem` contains anything but small letters, digits, `_` and `-`.
     """
     name = f"{stem}.safetensors"
     if not _FILE.fullmatch(name):
-        raise ValueError(f"{stem!r} cannot be the name of a file of a checkpoint")
+        raise ValueError(f"{stem!r} is not a valid file name for a checkpoint")
     return name
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return a checkpoint's manifest.
+    """Read the manifest of a checkpoint.
 
     Raises:
-        DamagedCheckpointError: There is none, or none that we would write.
+        DamagedCheckpointError: It is missing, or not one that we would write.
         CheckpointError: It was made by a newer version.
     """
     path = folder / MANIFEST
     if not path.is_file():
         raise DamagedCheckpointError(f"{folder}: {MANIFEST} is missing")
-    if path.stat().st_size > _LARGEST_MANIFEST:
+    if path.stat().st_size > _MAX_MANIFEST:
         raise DamagedCheckpointError(f"{folder}: {MANIFEST} is too large")
     try:
         return _parse(strict_json.decode(path.read_bytes()), folder)
@@ -70,52 +70,53 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:
-    """Raise DamagedCheckpointError where a file is missing, extra, or differs from what the manifest says.
+    """Raise DamagedCheckpointError if a file is missing, extra, or differs from the manifest.
 
-    Files whose names begin with a dot, which file managers and network file systems leave about, are nobody's.
+    Names that begin with a dot are ignored: file managers and network file systems leave such files behind.
     """
     present = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} - {MANIFEST}
     if extra := sorted(present - manifest.files.keys()):
         raise DamagedCheckpointError(f"{folder}: {extra[0]} does not belong to it")
     for name, content in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
+        if not (folder / name).is_file():
             raise DamagedCheckpointError(f"{folder}: {name} is missing")
-        if (size := path.stat().st_size) != content.size:
-            raise DamagedCheckpointError(f"{folder}: {name} has {size} bytes, not the {content.size} in {MANIFEST}")
-    for name, content in manifest.files.items():
-        if read_content(folder / name) != content:
+        actual = read_content(folder / name)
+        if actual.size != content.size:
+            raise DamagedCheckpointError(
+                f"{folder}: {name} has {actual.size} bytes, not the {content.size} in {MANIFEST}"
+            )
+        if actual != content:
             raise DamagedCheckpointError(f"{folder}: {name} is not the file that was written (its SHA-256 differs)")
 
 
 def _parse(value: Any, folder: Path) -> Manifest:
     if not isinstance(value, dict):
-        raise ValueError("not a table")
-    version = _whole(value.get("format"), "format")
+        raise ValueError("not a JSON object")
+    version = _require_count(value.get("format"), "format")
     if version > FORMAT:
         raise CheckpointError(
-            f"{folder} was made by a newer version of cgkit (its format is {version}, this one reads {FORMAT})",
-            hint="update cgkit",
+            f"{folder} was made by a newer version of cgkit (format {version}; this version reads {FORMAT})",
+            hint="upgrade cgkit",
         )
     if version != FORMAT or value.keys() != {"format", "step", "files"} or not isinstance(value["files"], dict):
-        raise ValueError("not of the form that cgkit writes")
-    files = {name: _content(name, entry) for name, entry in value["files"].items()}
+        raise ValueError("not in the form that cgkit writes")
+    files = {name: _parse_content(name, entry) for name, entry in value["files"].items()}
     if STATE not in files:
-        raise ValueError(f"{STATE} is not in it")
-    return Manifest(_whole(value["step"], "step"), files)
+        raise ValueError(f"{STATE} is not listed")
+    return Manifest(_require_count(value["step"], "step"), files)
 
 
-def _content(name: str, entry: Any) -> Content:
+def _parse_content(name: str, entry: Any) -> Content:
     if not _FILE.fullmatch(name):
         raise ValueError(f"{name!r} is not a file of a checkpoint")
     if not isinstance(entry, dict) or entry.keys() != {"bytes", "sha256"}:
-        raise ValueError(f"{name}: not of the form that cgkit writes")
+        raise ValueError(f"{name}: not in the form that cgkit writes")
     if not isinstance(entry["sha256"], str) or not _SHA256.fullmatch(entry["sha256"]):
         raise ValueError(f"{name}: not a SHA-256")
-    return Content(_whole(entry["bytes"], name), entry["sha256"])
+    return Content(_require_count(entry["bytes"], name), entry["sha256"])
 
 
-def _whole(value: Any, what: str) -> int:
+def _require_count(value: Any, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{what}: not a whole number")
+        raise ValueError(f"{what} is not a whole number")
     return value

@@ -1,4 +1,4 @@
-"""The state of an optimizer as named tensors and JSON values, and back, bit for bit."""
+"""Convert the state of an optimizer to named tensors and JSON values, and restore it bit for bit."""
 
 from __future__ import annotations
 
@@ -11,114 +11,97 @@ from torch.optim import Optimizer
 
 from cgkit.errors import CheckpointError
 
-_GROUP = "group"
-_HOW_TO_RUN = ("foreach", "fused", "capturable", "differentiable")  # fit the machine, not the training
+_KEPT = ("params", "foreach", "fused", "capturable", "differentiable")  # suit the machine, not the training
 
 
 def optimizer_tensors(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return an optimizer's state as tensors by name, and the rest of it as JSON values.
+    """Return the state of an optimizer as named tensors, and the rest of it as JSON values.
 
-    A tensor is named after its parameter's number in the optimizer, `3.exp_avg`, or after its group, `group.0.lr`. The
-    tensors are the optimizer's own, not copies.
+    A tensor is named after the number of its parameter in the optimizer: `3.exp_avg`. The tensors are the optimizer's
+    own, not copies.
     """
     state = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
-    values = {str(number): _split(entries, tensors, f"{number}") for number, entries in state["state"].items()}
-    groups = [_split(group, tensors, f"{_GROUP}.{number}") for number, group in enumerate(state["param_groups"])]
+    values: dict[str, dict[str, Any]] = {}
+    for number, entries in state["state"].items():
+        tensors |= {f"{number}.{name}": value for name, value in entries.items() if isinstance(value, Tensor)}
+        values[str(number)] = {name: value for name, value in entries.items() if not isinstance(value, Tensor)}
+    groups = [
+        {name: value.item() if isinstance(value, Tensor) else value for name, value in group.items()}
+        for group in state["param_groups"]
+    ]
     return tensors, {"names": sorted(tensors), "values": values, "groups": groups}
 
 
 def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Put back what `optimizer_tensors` gave, into an optimizer of the same parameters.
+    """Restore what `optimizer_tensors` returned, into an optimizer of the same parameters.
 
-    Each tensor gets its parameter's device and strides: a fused Adam walks through both as they lie in memory, and is
-    wrong in silence where their strides differ. So a module goes to its device and memory format before this. How the
-    optimizer runs (`fused`, `foreach`, `capturable`, a learning rate kept in a tensor) stays as it is; all else
-    becomes as saved.
+    Each tensor gets the device and strides of its parameter: fused Adam walks through both in memory order and silently
+    computes nonsense if their strides differ. So move a module to its device and memory format first. The optimizer
+    keeps its implementation (`fused`, `foreach`, `capturable`, a learning rate stored in a tensor).
 
     Raises:
-        CheckpointError: The state is not one of these parameters (their number, a shape, a dtype), or lacks a tensor.
+        CheckpointError: The state does not match the parameters (their number, a shape, a dtype), or is incomplete.
             Nothing has changed.
     """
-    _check_form(tensors, state)
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    own_groups = optimizer.state_dict()["param_groups"]
-    if [group["params"] for group in own_groups] != [group.get("params") for group in state["groups"]]:
-        raise CheckpointError("the checkpoint's optimizer has other parameters, or groups them in another way")
-
-    entries = {_number(key, len(parameters)): dict(values) for key, values in state["values"].items()}
-    groups = [dict(group) for group in state["groups"]]
-    for name, tensor in tensors.items():
-        key, _, entry = name.partition(".")
-        if key == _GROUP:
-            index, _, entry = entry.partition(".")
-            groups[_number(index, len(groups))][entry] = tensor
-        else:
-            number = _number(key, len(parameters))
-            entries.setdefault(number, {})[entry] = _placed(tensor, parameters[number], name)
-    merged = [_merged(own, saved) for own, saved in zip(own_groups, groups, strict=True)]
-    optimizer.load_state_dict({"state": entries, "param_groups": merged})
-    _undo_casts(optimizer, parameters, entries)
-
-
-def _split(entries: Mapping[str, Any], tensors: dict[str, Tensor], prefix: str) -> dict[str, Any]:
-    """Move the tensors among `entries` to `tensors`; return the others."""
-    tensors |= {f"{prefix}.{name}": value for name, value in entries.items() if isinstance(value, Tensor)}
-    return {name: value for name, value in entries.items() if not isinstance(value, Tensor)}
+    entries, groups = _join(tensors, state)
+    owners = [(parameter, group) for group in optimizer.param_groups for parameter in group["params"]]
+    parameters = {str(number): owner for number, owner in enumerate(owners)}
+    members = [group["params"] for group in optimizer.state_dict()["param_groups"]]
+    if not entries.keys() <= parameters.keys() or [group.get("params") for group in groups] != members:
+        raise CheckpointError("the optimizer in the checkpoint has other parameters or parameter groups")
+    restored = {
+        parameters[number][0]: {name: _place(value, *parameters[number], name) for name, value in table.items()}
+        for number, table in entries.items()
+    }
+    options = [
+        {name: _convert(value, own.get(name), name) for name, value in saved.items() if name not in _KEPT}
+        for own, saved in zip(optimizer.param_groups, groups, strict=True)
+    ]
+    # Not `load_state_dict`, which casts numbers such as NAdam's mu_product to the dtype of their parameter.
+    optimizer.state.clear()
+    optimizer.state.update(restored)
+    for group, values in zip(optimizer.param_groups, options, strict=True):
+        group.update(values)
 
 
-def _check_form(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    names, values, groups = (state.get(key) for key in ("names", "values", "groups"))
+def _join(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[Any]]:
+    """Return the entries of each parameter, by its number, and the groups."""
+    values, groups = state.get("values"), state.get("groups")
     if not (
         isinstance(values, dict)
         and isinstance(groups, list)
         and all(isinstance(table, dict) for table in (*values.values(), *groups))
+        and state.get("names") == sorted(tensors)
     ):
-        raise CheckpointError("the checkpoint's optimizer state is not of the form that cgkit writes")
-    if names != sorted(tensors):
-        raise CheckpointError("the checkpoint's optimizer tensors are not those that its state names")
+        raise CheckpointError("the optimizer state in the checkpoint is incomplete or malformed")
+    entries = {number: dict(table) for number, table in values.items()}
+    for key, tensor in tensors.items():
+        number, _, name = key.partition(".")
+        entries.setdefault(number, {})[name] = tensor
+    return entries, groups
 
 
-def _number(text: str, count: int) -> int:
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else count
-    if number >= count:
-        raise CheckpointError(f"the checkpoint's optimizer has a state for {text}, which is not one of {count} here")
-    return number
-
-
-def _placed(tensor: Tensor, parameter: Tensor, name: str) -> Tensor:
-    if tensor.ndim == 0:  # a step counter or the like, for which torch has its own rules
-        return tensor.clone()
-    if tensor.shape != parameter.shape or tensor.dtype != parameter.dtype:
+def _place(value: Any, parameter: Tensor, group: Mapping[str, Any], name: str) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    if value.ndim == 0 and name == "step":  # as in torch: on the CPU, unless the implementation runs on the device
+        on_device = group.get("fused") or group.get("capturable")
+        return value.to(parameter.device, torch.float32, copy=True) if on_device else value.clone()
+    if value.ndim == 0:
+        return value.to(parameter.device, copy=True)
+    if value.shape != parameter.shape or value.dtype != parameter.dtype:
         raise CheckpointError(
-            f"the optimizer's {name} is {tensor.dtype} of shape {tuple(tensor.shape)} in the checkpoint, "
+            f"{name} in the checkpoint's optimizer is {value.dtype} of shape {tuple(value.shape)}, "
             f"its parameter {parameter.dtype} of shape {tuple(parameter.shape)}"
         )
-    return torch.empty_like(parameter, requires_grad=False).copy_(tensor)
+    return torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
-def _undo_casts(optimizer: Optimizer, parameters: list[Tensor], entries: dict[int, dict[str, Any]]) -> None:
-    """Put back the numbers (NAdam's `mu_product`) that torch has cast to their parameter's dtype."""
-    for number, saved in entries.items():
-        loaded = optimizer.state[parameters[number]]
-        for name, value in saved.items():
-            if name != "step" and isinstance(value, Tensor) and value.dtype != loaded[name].dtype:
-                loaded[name] = value.to(loaded[name].device)
-
-
-def _merged(own: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
-    group = own | {name: _like(own.get(name), value, name) for name, value in saved.items()}
-    return group | {name: own[name] for name in _HOW_TO_RUN if name in own}
-
-
-def _like(own: Any, saved: Any, name: str) -> Any:
-    """Return an option of a group as this optimizer holds it: as a tensor or a number, a tuple or a list."""
-    if isinstance(saved, Tensor) and saved.ndim:
-        raise CheckpointError(f"the checkpoint's optimizer has more than a number for {name}")
-    if isinstance(own, Tensor):
-        if not isinstance(saved, Tensor | int | float):
-            raise CheckpointError(f"the checkpoint's optimizer has no number for {name}")
-        return torch.as_tensor(saved, dtype=own.dtype, device=own.device).clone()
-    if isinstance(saved, Tensor):
-        return saved.item()
-    return tuple(saved) if isinstance(own, tuple) and isinstance(saved, list) else saved
+def _convert(value: Any, own: Any, name: str) -> Any:
+    """Return a group's option in the form that this optimizer uses: a tensor or a number, a tuple or a list."""
+    if not isinstance(own, Tensor):
+        return tuple(value) if isinstance(own, tuple) and isinstance(value, list) else value
+    if not isinstance(value, int | float):
+        raise CheckpointError(f"the optimizer in the checkpoint has no number for {name}")
+    return torch.full_like(own, value)

@@ -1,4 +1,4 @@
-"""Reading checkpoints: nothing is given out that is not, bit for bit, what was written."""
+"""Read checkpoints, and return only what is bit for bit what was written."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any, TypeVar
 
 from cgkit.checkpoints import strict_json, tensor_files
 from cgkit.checkpoints.layout import Checkpoint, aside_step, finished_step, list_checkpoints
-from cgkit.checkpoints.manifest import LARGEST_STATE, STATE, DamagedCheckpointError, read_manifest, verify_files
+from cgkit.checkpoints.manifest import MAX_STATE, STATE, DamagedCheckpointError, read_manifest, verify_files
 from cgkit.errors import CheckpointError
 
-_LONGEST_REASON = 200  # characters
-_ATTEMPTS = 5  # how often a writer may change the folder while we read in it
+_MAX_REASON = 200  # characters
+_ATTEMPTS = 5  # number of times that a writer may change the folder during a read
 _DAMAGE = (errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.EISDIR, errno.ESTALE)
 T = TypeVar("T")
 
 
 def read_latest(folder: Path, *, report: Callable[[str], None]) -> Checkpoint | None:
-    """Return the newest good checkpoint of a run, by step; None where the run has no checkpoint at all.
+    """Return the newest intact checkpoint of a run, by step, or None if the run has no checkpoint at all.
 
     Args:
-        folder: The run's `checkpoints` folder, which need not exist.
-        report: Called with one line about each damaged checkpoint that was passed over.
+        folder: The run's `checkpoints` folder, which may be missing.
+        report: Called with one line about each damaged checkpoint that was skipped.
 
     Raises:
-        CheckpointError: There are checkpoints and none is good; or the newest was made by a newer version of cgkit
-            or may not be read, in which case an older one is no substitute.
+        CheckpointError: All checkpoints are damaged; or the newest was made by a newer version of cgkit or is not
+            readable by this user, in which case an older one is no substitute.
     """
     for _ in range(_ATTEMPTS):
         candidates = _list(folder)
@@ -39,30 +39,29 @@ def read_latest(folder: Path, *, report: Callable[[str], None]) -> Checkpoint | 
             except DamagedCheckpointError as damage:
                 damages.append(damage)
                 continue
-            for passed_over in damages:
-                report(f"passed over a damaged checkpoint: {passed_over}")
+            for skipped in damages:
+                report(f"skipped a damaged checkpoint: {skipped}")
             return checkpoint
-        if _list(folder) == candidates:  # else the run went on, and pruned what we were reading
+        if _list(folder) == candidates:  # otherwise the run went on and pruned the checkpoint that was being read
             break
     if not damages:
         return None
     raise CheckpointError(
-        "no checkpoint is good: " + "; ".join(map(str, damages)),
-        hint=f"remove {folder} to start again",
+        "every checkpoint is damaged: " + "; ".join(map(str, damages)), hint=f"remove {folder} to start again"
     )
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Return one checkpoint, verified.
+    """Read and verify one checkpoint.
 
     Raises:
-        DamagedCheckpointError: It is not what was written; the message names the bad file.
-        CheckpointError: It was made by a newer version of cgkit, or may not be read.
+        DamagedCheckpointError: It is not what was written; the message names the damaged file.
+        CheckpointError: It was made by a newer version of cgkit, or is not readable by this user.
     """
-    with _reading(path):
+    with _os_errors_explained(path):
         manifest = read_manifest(path)
-        named = finished_step(path.name) if aside_step(path.name) is None else aside_step(path.name)
-        if named is not None and named != manifest.step:
+        step = finished_step(path.name) if aside_step(path.name) is None else aside_step(path.name)
+        if step not in (None, manifest.step):
             raise DamagedCheckpointError(f"{path}: it is the checkpoint of step {manifest.step}")
         verify_files(path, manifest)
         files = [path / name for name in manifest.files if name != STATE]
@@ -71,11 +70,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _read_state(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > LARGEST_STATE:
+    if path.stat().st_size > MAX_STATE:
         raise ValueError("too large")
     state = strict_json.decode(path.read_bytes())
     if not isinstance(state, dict):
-        raise ValueError("not a table")
+        raise ValueError("not a JSON object")
     return state
 
 
@@ -83,18 +82,18 @@ def _parse(path: Path, parse: Callable[[Path], T]) -> T:
     try:
         return parse(path)
     except ValueError as error:
-        # A hostile file has a say in this text, and torch appends its own stack.
-        reason = (str(error).splitlines() or ["unreadable"])[0][:_LONGEST_REASON]
+        # A hostile file can influence this text, and torch appends its own stack.
+        reason = (str(error).splitlines() or ["unreadable"])[0][:_MAX_REASON]
         raise DamagedCheckpointError(f"{path.parent}: {path.name}: {reason}") from error
 
 
 def _list(folder: Path) -> list[Path]:
-    with _reading(folder):
+    with _os_errors_explained(folder):
         return list_checkpoints(folder)
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _os_errors_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""JSON with one meaning: no duplicate keys, no NaN, nothing that would come back as something else."""
+"""JSON that decodes to exactly what was encoded: no duplicate keys, no NaN."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def encode(value: Any, *, what: str) -> bytes:
     """Return `value` as JSON text, one key a line.
 
     Raises:
-        CheckpointError: Something in it is not a JSON value; the message says where.
+        CheckpointError: Part of it is not a JSON value; the message names the part.
     """
     try:
         _check(value, what)
@@ -26,52 +26,52 @@ def decode(text: bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: It is not UTF-8 or not JSON, repeats a key, holds a number that is not finite, or nests too deeply.
+        ValueError: It is not UTF-8 or not JSON, repeats a key, contains a non-finite number, or nests too deeply.
     """
     try:
         return json.loads(
             text.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse,
-            parse_float=_finite,
+            object_pairs_hook=_require_unique_keys,
+            parse_constant=_refuse_constant,
+            parse_float=_parse_finite,
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _check(value: Any, where: str) -> None:
+def _check(value: Any, path: str) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise CheckpointError(f"{where} has the key {key!r}: only text can be a key in a checkpoint")
-            _check(item, f"{where}.{key}")
+                raise CheckpointError(f"{path} has the key {key!r}: keys in a checkpoint must be strings")
+            _check(item, f"{path}.{key}")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            _check(item, f"{where}[{index}]")
+            _check(item, f"{path}[{index}]")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise CheckpointError(f"{where} is {value}: only finite numbers can be saved in a checkpoint")
+        raise CheckpointError(f"{path} is {value}: a checkpoint can store only finite numbers")
     elif value is not None and not isinstance(value, bool | int | float | str):
         kind = type(value).__name__
         raise CheckpointError(
-            f"{where} is a {kind}: a checkpoint's state is made of JSON values", hint="save tensors as tensors"
+            f"{path} is a {kind}: the state of a checkpoint must consist of JSON values", hint="save tensors as tensors"
         )
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _require_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key!r} stands there twice")
-        found[key] = value
-    return found
+        if key in table:
+            raise ValueError(f"duplicate key {key!r}")
+        table[key] = value
+    return table
 
 
-def _refuse(constant: str) -> Any:
+def _refuse_constant(constant: str) -> Any:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is too large a number")
+        raise ValueError(f"the number {text} is too large")
     return number

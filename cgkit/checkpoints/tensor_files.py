@@ -1,144 +1,104 @@
-"""Tensors in the safetensors format, written one tensor at a time and read with more checks than the format asks for.
-
-`safetensors.torch.save_file` neither waits for the disk nor follows the umask, copies everything before it writes, and
-wants contiguous tensors that share no memory. The format is simple (https://github.com/huggingface/safetensors#format):
-the length of the header in eight bytes, the header in JSON, the tensors' bytes. So we write it ourselves and leave
-the reading, where a file may be hostile, to the library.
-"""
+"""Tensors in safetensors files, read with more checks than the format requires."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping
+import re
+import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cgkit.checkpoints import strict_json
 from cgkit.errors import CheckpointError
 
-_DTYPES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.complex64: "C64",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint64: "U64",
-    torch.uint32: "U32",
-    torch.uint16: "U16",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
-_NAMES = frozenset(_DTYPES.values())
-_METADATA = "__metadata__"
-_ALIGNMENT = 8
-_LARGEST_HEADER = 16 << 20  # bytes: over 100,000 tensors; the library allows 100 MB
+_DTYPES = frozenset(
+    {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.bool}
+    | {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint64, torch.uint32, torch.uint16, torch.uint8}
+)
+_MAX_HEADER = 16 << 20  # bytes, enough for over 100,000 tensors; the library allows 100 MB
+_IO_ERROR = re.compile(r"I/O error: (.*) \(os error ([0-9]+)\)")
 
 
 def check_savable(tensors: Mapping[str, Tensor], *, what: str) -> None:
-    """Raise CheckpointError where something cannot be put into a file, naming the first such tensor."""
+    """Raise CheckpointError for the first tensor that a file cannot store."""
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise CheckpointError(f"{what}: {name} is a {type(tensor).__name__}, not a tensor")
         if tensor.layout != torch.strided or tensor.dtype not in _DTYPES:
-            raise CheckpointError(f"{what}: a tensor like {name} ({tensor.dtype}, {tensor.layout}) cannot be saved")
-        if name == _METADATA or not _is_utf8(name):
-            raise CheckpointError(f"{what}: {name!r} cannot be the name of a tensor in a file")
+            raise CheckpointError(f"{what}: {name} ({tensor.dtype}, {tensor.layout}) cannot be saved")
+        if name == "__metadata__" or name.encode(errors="ignore").decode() != name:
+            raise CheckpointError(f"{what}: {name!r} is not a valid tensor name")
 
 
 def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Return the name of the first tensor with a NaN or an infinity in it, None where there is none."""
+    """Return the name of the first tensor that contains NaN or infinity, or None."""
     for name, tensor in tensors.items():
-        if (tensor.is_floating_point() or tensor.is_complex()) and not _is_finite(tensor.detach()):
-            return name
+        if tensor.is_floating_point() or tensor.is_complex():
+            values = tensor.detach()
+            # A sum that includes NaN or infinity is never finite, and is much faster than checking each number.
+            if not torch.isfinite(values.sum()) and not torch.isfinite(values).all():
+                return name
     return None
 
 
-def encoded_size(tensors: Mapping[str, Tensor]) -> int:
-    """Return the size in bytes of the file that `encode` makes."""
-    return len(_header(tensors)) + sum(_bytes(tensor) for tensor in tensors.values())
+def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors of any strides, on any device, sharing memory or not.
 
+    Contiguous CPU tensors with memory of their own are not copied. All others are copied to contiguous CPU memory,
+    and the copies live until the file is written.
 
-def encode(tensors: Mapping[str, Tensor]) -> Iterator[memoryview | bytes]:
-    """Yield the bytes of a safetensors file, whatever the tensors' strides and devices, one tensor at a time."""
-    yield _header(tensors)
-    for name in _file_order(tensors):
-        # A plain contiguous copy on the CPU; no copy at all where it is one already.
-        plain = tensors[name].detach().resolve_conj().resolve_neg().cpu().contiguous()
-        # Not `reshape(-1)`: a tensor of one number or none is contiguous with any stride, and then keeps it.
-        yield plain.as_strided((plain.numel(),), (1,)).view(torch.uint8).numpy().data
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    try:
+        save_file(_pack(tensors), path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        if match := _IO_ERROR.search(str(error)):
+            raise OSError(int(match[2]), match[1], str(path)) from error
+        raise
+    path.chmod(mode)  # the library replaces the file by one that ignores the umask
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file, by name, on the CPU and in memory of their own.
+    """Return the tensors of a file by name, on the CPU, each in memory of its own.
 
     Raises:
-        ValueError: It is not a safetensors file, names a tensor twice, or holds a dtype or a value that we never write.
+        ValueError: It is not a safetensors file, repeats a name, or contains a dtype or a value that we never write.
     """
     _check_header(path)
     try:
-        # Cloned: else they would be maps of the file, which keep its space on the disk taken after it is pruned.
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
+        # Clones, because the tensors are mapped from the file and would keep a pruned file's disk space allocated.
+        tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
     except (SafetensorError, RuntimeError, TypeError, OverflowError) as error:
         raise ValueError(f"not a safetensors file ({error})") from error
-    if name := first_non_finite(tensors):
-        raise ValueError(f"{name!r} has values that are not finite")
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _DTYPES:
+            raise ValueError(f"{name!r} has the unsupported dtype {tensor.dtype}")
+    if bad := first_non_finite(tensors):
+        raise ValueError(f"{bad!r} contains non-finite values")
     return tensors
 
 
-def _is_finite(tensor: Tensor) -> bool:
-    # A sum with a NaN or an infinity in it is never finite, and costs far less than a look at each number.
-    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
+def _pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors contiguous, on the CPU, and in separate memory, as the library requires."""
+    packed, storages = {}, set()
+    for name, tensor in tensors.items():
+        plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
+        storage = plain.untyped_storage().data_ptr()
+        packed[name] = plain.clone() if storage in storages else plain
+        storages.add(storage)
+    return packed
 
 
 def _check_header(path: Path) -> None:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        if length > _LARGEST_HEADER:
+        if length > _MAX_HEADER:
             raise ValueError(f"a header of {length} bytes is too long")
-        text = file.read(length)
-    header = strict_json.decode(text)
-    if not isinstance(header, dict):
-        raise ValueError("the header is not a table")
-    for name, entry in header.items():
-        if name != _METADATA and not (isinstance(entry, dict) and entry.get("dtype") in _NAMES):
-            raise ValueError(f"{name!r} has no dtype that is known here")
-
-
-def _header(tensors: Mapping[str, Tensor]) -> bytes:
-    header: dict[str, Any] = {_METADATA: {"format": "pt"}}
-    start = 0
-    for name in _file_order(tensors):
-        tensor = tensors[name]
-        end = start + _bytes(tensor)
-        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
-        start = end
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    text += b" " * (-len(text) % _ALIGNMENT)
-    return len(text).to_bytes(8, "little") + text
-
-
-def _file_order(tensors: Mapping[str, Tensor]) -> list[str]:
-    # The widest first, so that each tensor starts at a multiple of its own width, as readers that map the file need.
-    return sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
-
-
-def _bytes(tensor: Tensor) -> int:
-    return math.prod(tensor.shape) * tensor.element_size()
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+        strict_json.decode(file.read(length))  # the library accepts duplicate names

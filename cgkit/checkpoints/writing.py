@@ -1,65 +1,56 @@
-"""Writing checkpoints: whatever happens at whatever moment, the new one or the one before it can be read."""
+"""Write checkpoints such that, whenever the writer stops, the new one or the one before it can be read."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cgkit.checkpoints import strict_json, tensor_files
-from cgkit.checkpoints.durable import make_folder, remove, sync_folder, write_file
-from cgkit.checkpoints.layout import (
-    Checkpoint,
-    aside_name,
-    aside_step,
-    finished_name,
-    finished_step,
-    is_litter,
-    pruned_name,
-    temporary_name,
-)
-from cgkit.checkpoints.manifest import LARGEST_STATE, MANIFEST, STATE, Manifest, tensor_file
+from cgkit.checkpoints.durable import make_folder, remove, sync_file, sync_folder, write_file
+from cgkit.checkpoints.layout import Checkpoint, aside_step, finished_name, finished_step, is_litter, temporary_name
+from cgkit.checkpoints.manifest import MANIFEST, MAX_STATE, STATE, Manifest, tensor_file
 from cgkit.errors import CheckpointError, DivergedError, ResourceError
 
-_MARGIN = 1.1  # of the space needed: blocks are not filled to the last byte, and the folders need some too
+_MARGIN = 1.1  # of the space needed: for headers, partly filled blocks, and folders
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     """Write a checkpoint, durably and all or nothing, then remove the oldest ones.
 
-    A kill, a full disk or a loss of power at any moment leaves a folder in which `read_latest` finds this checkpoint or
-    the one before it. A checkpoint of the same step is replaced. One process at a time may write in a folder: what a
-    killed one left behind is tidied up here.
+    After a kill, a full disk or a power failure at any moment, `read_latest` finds this checkpoint or the previous one.
+    A checkpoint of the same step is replaced. Only one process at a time may write to a folder; the leftovers of a
+    killed one are removed.
 
     Args:
-        folder: The run's `checkpoints` folder; made where it is missing.
+        folder: The run's `checkpoints` folder; created if it is missing.
         checkpoint: What to write; tensors of any strides, on any device, sharing memory or not.
-        keep: How many of the newest checkpoints stay, at least 1. The one just written always does, and so does
-            everything whose name is not one of ours.
+        keep: Number of newest checkpoints to keep, at least 1. The one just written is always kept, and so is
+            everything with a name that is not one of ours.
 
     Returns:
         The folder of the new checkpoint.
 
     Raises:
         DivergedError: A tensor is not finite: it would push out the good checkpoints and be refused when read.
-        ResourceError: Too little space, or the disk refuses; nothing has changed.
+        ResourceError: The disk is too full or refuses a write; nothing has changed.
         CheckpointError: A tensor or a value of the state cannot be saved.
     """
     if keep < 1 or checkpoint.step < 0:
         raise ValueError(f"keep {keep} must be 1 or more, and step {checkpoint.step} must be 0 or more")
-    contents = _contents(checkpoint)
-    needed = sum(size for size, _ in contents.values())
-    with _refused_by_the_disk(folder, needed):
+    state = _encode_state(checkpoint)
+    needed = len(state) + sum(tensor.nbytes for tensors in checkpoint.tensors.values() for tensor in tensors.values())
+    with _disk_errors_explained(folder, needed):
         make_folder(folder)
-        _tidy(folder)
+        _clean_up(folder)
         _check_space(folder, needed)
         temporary = folder / temporary_name(checkpoint.step)
         try:
-            _write_files(temporary, checkpoint.step, contents)
+            _write_files(temporary, checkpoint, state)
             final = _put_in_place(temporary, checkpoint.step)
         except BaseException:
             remove(temporary)
@@ -68,37 +59,40 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path
     return final
 
 
-def _contents(checkpoint: Checkpoint) -> dict[str, tuple[int, Iterable[memoryview | bytes]]]:
-    """Return what goes into each file, its size first; refuse what could not be read again."""
-    contents: dict[str, tuple[int, Iterable[memoryview | bytes]]] = {}
+def _encode_state(checkpoint: Checkpoint) -> bytes:
+    """Return the JSON of a checkpoint's state, after checking that everything in the checkpoint could be read again."""
     for stem, tensors in checkpoint.tensors.items():
+        tensor_file(stem)
         tensor_files.check_savable(tensors, what=stem)
         if name := tensor_files.first_non_finite(tensors):
             raise DivergedError(
-                f"{stem}: {name} is no longer finite: not saved, so that the checkpoints before it stay",
-                hint="a buffer that is meant to be infinite is registered with persistent=False",
+                f"{stem}: {name} is no longer finite; no checkpoint was written, to keep the earlier ones",
+                hint="if a buffer may be infinite, register it with persistent=False",
             )
-        contents[tensor_file(stem)] = (tensor_files.encoded_size(tensors), tensor_files.encode(tensors))
     state = strict_json.encode(checkpoint.state, what="state")
-    if len(state) > LARGEST_STATE:
-        raise CheckpointError(f"the state has {len(state)} bytes of JSON; {LARGEST_STATE} is the limit")
-    contents[STATE] = (len(state), [state])
-    return contents
+    if len(state) > MAX_STATE:
+        raise CheckpointError(f"the state takes {len(state)} bytes of JSON; the limit is {MAX_STATE}")
+    return state
 
 
-def _write_files(temporary: Path, step: int, contents: dict[str, tuple[int, Iterable[memoryview | bytes]]]) -> None:
+def _write_files(temporary: Path, checkpoint: Checkpoint, state: bytes) -> None:
     temporary.mkdir()
-    files = {name: write_file(temporary / name, chunks) for name, (_, chunks) in contents.items()}
-    write_file(temporary / MANIFEST, [Manifest(step, files).encode()])
+    files = {}
+    for stem, tensors in checkpoint.tensors.items():
+        file = temporary / tensor_file(stem)
+        tensor_files.write(file, tensors)
+        files[file.name] = sync_file(file)
+    files[STATE] = write_file(temporary / STATE, state)
+    write_file(temporary / MANIFEST, Manifest(checkpoint.step, files).encode())
     sync_folder(temporary)
 
 
 def _put_in_place(temporary: Path, step: int) -> Path:
-    """Give a finished checkpoint its name. Its predecessor of that name, if any, can be read until then."""
-    final, aside = temporary.parent / finished_name(step), temporary.parent / aside_name(step)
+    """Rename a finished checkpoint to its final name. A predecessor of that name can be read until then."""
+    final, aside = temporary.parent / finished_name(step), temporary.parent / temporary_name(step, "old-")
     replaces = os.path.lexists(final)
     if replaces:
-        final.rename(aside)  # a folder with files in it cannot be renamed over
+        final.rename(aside)  # a folder with files in it cannot be overwritten by a rename
     try:
         temporary.rename(final)
     except BaseException:
@@ -111,8 +105,8 @@ def _put_in_place(temporary: Path, step: int) -> Path:
     return final
 
 
-def _tidy(folder: Path) -> None:
-    """Undo what a killed writer began: a checkpoint set aside gets its name back, unless its successor has it."""
+def _clean_up(folder: Path) -> None:
+    """Remove the leftovers of a killed writer; rename a checkpoint set aside back, unless its successor is in place."""
     for entry in sorted(folder.iterdir()):
         step = aside_step(entry.name)
         if step is not None and not os.path.lexists(folder / finished_name(step)):
@@ -126,21 +120,21 @@ def _prune(folder: Path, *, keep: int, spare: Path) -> None:
     for step in steps[:-keep]:
         path = folder / finished_name(step)
         if path != spare:
-            # Renamed first: a kill in the midst of the removal must not leave half a checkpoint.
-            remove(path.rename(folder / pruned_name(step)))
+            # Rename first: a kill during the removal must not leave half a checkpoint.
+            remove(path.rename(folder / temporary_name(step, "pruned-")))
 
 
 def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed * _MARGIN >= free:
         raise ResourceError(
-            f"{folder}: a checkpoint needs {_megabytes(needed * _MARGIN)} and {_megabytes(free)} are free",
+            f"{folder}: a checkpoint needs {_megabytes(needed * _MARGIN)} but only {_megabytes(free)} are free",
             hint="free some space, or keep fewer checkpoints",
         )
 
 
 @contextmanager
-def _refused_by_the_disk(folder: Path, needed: int) -> Iterator[None]:
+def _disk_errors_explained(folder: Path, needed: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -148,9 +142,9 @@ def _refused_by_the_disk(folder: Path, needed: int) -> Iterator[None]:
         if error.errno in _NO_SPACE:
             with suppress(OSError):
                 reason += f" (needed {_megabytes(needed)}, free {_megabytes(shutil.disk_usage(folder).free)})"
-        where = error.filename or folder
+        path = error.filename or folder
         raise ResourceError(
-            f"the checkpoint was not written: {where}: {reason}", hint="the checkpoints before it are intact"
+            f"the checkpoint was not written: {path}: {reason}", hint="the earlier checkpoints are intact"
         ) from error
 
 

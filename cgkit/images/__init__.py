@@ -1,1 +1,1 @@
-"""Reading and writing image files, without losing anything in silence."""
+"""Read and write image files without losing data silently."""

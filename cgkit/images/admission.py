@@ -1,7 +1,7 @@
-"""What may be opened as an image: the one door that every file comes through.
+"""Check image files before they are opened; every file passes through here.
 
-A file, or the bytes of one, is looked at before it is decoded: it must be a regular file of a bearable size, in one of
-a few formats, with a bearable number of pixels and values, and not animated.
+Before anything is decoded, a file or its bytes must be a regular file of acceptable size, in a supported format, with
+an acceptable number of pixels and values, and not animated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image
 
 from cgkit.errors import DataError
 from cgkit.images.arrays import NPY_MAGIC, NPZ_MAGIC, open_npy, open_npz
-from cgkit.images.header import EncodedImage, ImageHeader, OpenImage, stream_of
+from cgkit.images.header import EncodedImage, ImageHeader, OpenImage, open_stream
 from cgkit.images.limits import check_length, check_size, most_pixels
 from cgkit.images.optional_libraries import damage_explained
 from cgkit.images.pictures import FORMATS as PICTURES
@@ -28,14 +28,14 @@ FORMATS = (*PICTURES, "NPY", "NPZ")
 
 
 def inspect_image(path: Path, pixels: PixelFormat | None = None) -> ImageHeader:
-    """Return what an image's header says, without decoding its pixels.
+    """Read the header of an image without decoding its pixels.
 
     Args:
-        path: the file.
-        pixels: what the images of its domain are like, which says how pages and arrays are to be understood.
+        path: The file.
+        pixels: The format of its domain, which says how to interpret pages and arrays.
 
     Raises:
-        DataError: it may not be opened, and why.
+        DataError: The file is not admissible; the message says why.
     """
     with admitted(path, pixels or PixelFormat()) as image:
         return image.header
@@ -43,12 +43,12 @@ def inspect_image(path: Path, pixels: PixelFormat | None = None) -> ImageHeader:
 
 @contextmanager
 def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenImage]:
-    """Yield an opened image that passed every check; what goes wrong while it is used is a `DataError` too.
+    """Open an image that passes every check; errors in the `with` block become `DataError` too.
 
     Raises:
-        DataError: it may not be opened, or its pixels cannot be decoded.
+        DataError: The file is not admissible, or its pixels cannot be decoded.
     """
-    name = str(path).replace("\n", "\\n")  # one line a problem, whatever a file is called
+    name = str(path).replace("\n", "\\n")  # keep each problem on one line
     try:
         if isinstance(path, EncodedImage):
             check_length(len(path.content))
@@ -56,7 +56,7 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
             _check_file(path)
         with ExitStack() as stack:
             with damage_explained():
-                image = stack.enter_context(_opened(path, pixels))
+                image = stack.enter_context(_open_by_content(path, pixels))
             check_size(image.header.width, image.header.height, image.header.channels)
             yield OpenImage(image.header, damage_explained()(image.decode))
     except Image.DecompressionBombError as error:
@@ -65,12 +65,12 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
         raise DataError(f"{name}: {error.message}", hint=error.hint) from error
     except (OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DataError(f"{name}: damaged or cut short: {reason}", hint="mend or remove it") from error
+        raise DataError(f"{name}: damaged or truncated: {reason}", hint="repair or remove it") from error
 
 
-def _opened(path: Path | EncodedImage, pixels: PixelFormat) -> AbstractContextManager[OpenImage]:
-    """Open a file by what it begins with: its suffix may be wrong."""
-    with stream_of(path) as stream:
+def _open_by_content(path: Path | EncodedImage, pixels: PixelFormat) -> AbstractContextManager[OpenImage]:
+    """Open a file by its first bytes, since its suffix may be wrong."""
+    with open_stream(path) as stream:
         start = stream.read(8)
     if start.startswith(NPY_MAGIC):
         return open_npy(path, pixels)

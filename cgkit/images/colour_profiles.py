@@ -1,4 +1,4 @@
-"""Colour profiles: what a file says that its numbers look like."""
+"""Convert pictures with an ICC colour profile to sRGB."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 from PIL import Image, ImageCms
 
-_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE  # the cache is not for several threads
+_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE  # the cache is not thread-safe
 
 
-def in_srgb(picture: Image.Image) -> Image.Image:
-    """Return an RGB or CMYK picture of 8 bits whose numbers have a profile as the same colours in sRGB.
+def to_srgb(picture: Image.Image) -> Image.Image:
+    """Convert an 8-bit RGB or CMYK picture with a colour profile to sRGB.
 
-    Without a profile, numbers are those of sRGB already; a profile that cannot be used is passed over, as browsers do.
+    A picture without a profile is taken to be sRGB already. An unusable profile is ignored, as browsers do.
     """
     profile = picture.info.get("icc_profile")
     if not isinstance(profile, bytes) or picture.mode not in ("RGB", "RGBA", "CMYK"):
         return picture
-    transform = _to_srgb(profile, picture.mode)
+    transform = _build_transform(profile, picture.mode)
     if transform is None:
         return picture
     converted: Image.Image = transform.apply(picture)
@@ -27,8 +27,8 @@ def in_srgb(picture: Image.Image) -> Image.Image:
 
 
 @lru_cache(maxsize=16)
-def _to_srgb(profile: bytes, mode: str) -> Any:
-    """Return the transform, or None where there is nothing to be done."""
+def _build_transform(profile: bytes, mode: str) -> Any:
+    """Return the transform to sRGB, or None if the profile is unusable or already sRGB."""
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" in ImageCms.getProfileDescription(opened):

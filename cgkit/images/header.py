@@ -1,4 +1,4 @@
-"""What is known of an image before its pixels are decoded."""
+"""Image headers, and images whose pixels are not decoded yet."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Layout = Literal["grey", "colour", "bands"]
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What an image's header says.
+    """The contents of an image's header.
 
     Attributes:
-        width: in pixels, after the orientation that EXIF asks for.
-        height: likewise.
-        channels: 1 for grey; transparency counts as one.
-        format: the file format.
-        depth: NumPy's name of the type of its values.
-        layout: what the channels are: grey, red and green and blue, or bands of which nothing more is known.
-        alpha: whether the last channel is transparency.
+        width: Width in pixels, after applying the EXIF orientation.
+        height: Height in pixels, likewise.
+        channels: Number of channels: 1 for grey; transparency counts as one.
+        format: The file format.
+        depth: The type of the values, by NumPy's name.
+        layout: The meaning of the channels: grey, red-green-blue, or unspecified bands.
+        alpha: Whether the last channel is transparency.
     """
 
     width: int
@@ -38,11 +38,11 @@ class ImageHeader:
 
 @dataclass(frozen=True)
 class OpenImage:
-    """An image whose header was read, and what decodes its pixels.
+    """An image whose header has been read.
 
     Attributes:
-        header: what is known of it.
-        decode: returns its values, upright, `(H, W, channels)` in the header's depth.
+        header: The header.
+        decode: Returns the values, upright, `(H, W, channels)` in the header's depth.
     """
 
     header: ImageHeader
@@ -51,7 +51,7 @@ class OpenImage:
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """The bytes of an image file that lies in no file of its own, and what it is called."""
+    """The bytes of an image file that is not on disk, and its name."""
 
     name: str
     content: bytes
@@ -64,6 +64,6 @@ class EncodedImage:
         return io.BytesIO(self.content)
 
 
-def stream_of(file: Path | EncodedImage) -> BinaryIO:
-    """Return a file's bytes as a stream, to be closed by the caller."""
+def open_stream(file: Path | EncodedImage) -> BinaryIO:
+    """Return the bytes of a file as a stream, to be closed by the caller."""
     return file.open() if isinstance(file, EncodedImage) else file.open("rb")

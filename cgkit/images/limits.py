@@ -1,4 +1,4 @@
-"""How large an image may be."""
+"""Limits on the size of an image."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from cgkit.errors import DataError
 MAX_BYTES = 1_000_000_000
 MAX_PIXELS = 64_000_000
 MAX_VALUES = 256_000_000
-"""Pixels times channels: a gigabyte, as 32-bit floats."""
+"""Pixels times channels: a gigabyte as float32."""
 MAX_ASPECT = 64
 
-_pixels = [MAX_PIXELS]
-"""How many are allowed now; the last one counts."""
+_pixel_limits = [MAX_PIXELS]
+"""A stack; its last entry is in force."""
 
 
 def most_pixels() -> int:
-    """Return how many pixels an image may have now."""
-    return _pixels[-1]
+    """Return the current limit on the number of pixels."""
+    return _pixel_limits[-1]
 
 
 @contextmanager
 def at_most(pixels: int | None) -> Iterator[None]:
-    """Allow images of so many pixels in the meantime, in all threads, and four values a pixel; None changes nothing."""
+    """Set the limit to `pixels`, and to four values per pixel, in all threads; None leaves it unchanged."""
     if pixels is None:
         yield
         return
-    pillows = Image.MAX_IMAGE_PIXELS
-    _pixels.append(pixels)
-    Image.MAX_IMAGE_PIXELS = max(pixels, pillows or 0)
+    pillow_limit = Image.MAX_IMAGE_PIXELS
+    _pixel_limits.append(pixels)
+    Image.MAX_IMAGE_PIXELS = max(pixels, pillow_limit or 0)
     try:
         yield
     finally:
-        _pixels.pop()
-        Image.MAX_IMAGE_PIXELS = pillows
+        _pixel_limits.pop()
+        Image.MAX_IMAGE_PIXELS = pillow_limit
 
 
 def check_length(length: int) -> None:
-    """Raise a `DataError`, without a file's name, where a file is empty or has too many bytes."""
+    """Raise a `DataError`, without the file's name, if a file is empty or has too many bytes."""
     if length == 0:
         raise DataError("empty")
     if length > MAX_BYTES:
@@ -49,12 +49,12 @@ def check_length(length: int) -> None:
 
 
 def check_size(width: int, height: int, channels: int = 1) -> None:
-    """Raise a `DataError`, without a file's name, where an image has too many pixels or values, or is a long strip."""
-    most = most_pixels()
-    if width * height > most:
-        raise DataError(f"{width}x{height} is more than {most // 1_000_000} million pixels")
-    values = MAX_VALUES * most // MAX_PIXELS
+    """Raise a `DataError`, without the file's name, if an image has too many pixels or values, or is too elongated."""
+    limit = most_pixels()
+    if width * height > limit:
+        raise DataError(f"{width}x{height} is more than {limit // 1_000_000} million pixels")
+    values = MAX_VALUES * limit // MAX_PIXELS
     if width * height * channels > values:
         raise DataError(f"{width}x{height}x{channels} is more than {values // 1_000_000} million values")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise DataError(f"{width}x{height} is too long a strip")
+        raise DataError(f"{width}x{height} is too elongated; the limit is {MAX_ASPECT}:1")

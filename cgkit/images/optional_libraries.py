@@ -1,4 +1,4 @@
-"""Libraries that only some files need: imported when one of those is met, and told apart from us where they fail."""
+"""Libraries that only some files need: import them on demand, and translate their errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cgkit.errors import DataError
 
 @contextmanager
 def damage_explained() -> Iterator[None]:
-    """Turn whatever a library raises about a damaged file, of which it promises nothing, into a `ValueError`."""
+    """Turn any exception of a library into a `ValueError`; libraries document none for damaged files."""
     try:
         yield
     except (DataError, OSError, MemoryError, Image.DecompressionBombError):
@@ -27,7 +27,7 @@ def library(name: str, needed_for: str) -> Any:
     """Import a library of the extra `tiff`.
 
     Raises:
-        DataError: it is not installed; what to install.
+        DataError: It is not installed; the hint says how to install it.
     """
     try:
         return importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""From the values that a file holds to what the networks see, [0, 1], and back."""
+"""Convert between the values of a file and the range [0, 1] that the networks use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Alpha = Literal["composite", "carry", "channel"]
 
 WHITE: Colour = (255, 255, 255)
 WHOLE_RANGES: dict[str, Range] = {"bool": (0, 1), "uint8": (0, 255), "uint16": (0, 65_535)}
-"""What values range over where nothing is declared, by the types of which that can be said."""
+"""The default range of each type that has one."""
 WRITTEN_AS = {
     "bool": "uint8",
     "int8": "int16",
@@ -28,24 +28,24 @@ WRITTEN_AS = {
     "float16": "float32",
     "float64": "float32",
 }
-"""The depth in which translations are written, where it is not that of the domain's files."""
+"""The depth of translations, if it differs from the depth of the domain's files."""
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """How the images of one domain are stored, and what the networks see of them.
+    """How the images of a domain are stored, and how they are presented to the networks.
 
     Attributes:
-        channels: how many the networks see.
-        range: the values that become 0 and 1; None for the whole range of 8 or 16 bits.
-        depth: NumPy's name of the type in which translations are written.
-        alpha: what becomes of transparency: it is composited over `background`, or so and given to the translation
-            (carry), or it is the last of 2 or 4 channels.
-        background: the colour behind transparent pixels, 0 to 255.
-        pages: whether the pages of a TIFF file are its bands; otherwise a file has one page.
-        array: the name of the array in `.npz` files that hold several.
+        channels: Number of channels that the networks see.
+        range: The values that become 0 and 1; None for the full range of 8 or 16 bits.
+        depth: The type in which translations are written, by NumPy's name.
+        alpha: The treatment of transparency: `composite` over `background`; `carry`, which also copies it to the
+            translation; or `channel`, the last of 2 or 4 channels.
+        background: The colour behind transparent pixels, 0 to 255.
+        pages: Whether the pages of a TIFF file are its bands; otherwise a file must have one page.
+        array: The name of the array in `.npz` files with several.
     """
 
     channels: int = 3
@@ -63,11 +63,11 @@ class PixelFormat:
 
     @property
     def colours(self) -> int:
-        """How many channels are not transparency."""
+        """Number of channels besides transparency."""
         return self.channels - self.has_alpha
 
     def has_range_of(self, depth: str) -> bool:
-        """Return whether it is known what values of a depth become 0 and 1."""
+        """Return whether the range of values of a depth is known."""
         return self.range is not None or depth in WHOLE_RANGES
 
     @property
@@ -77,101 +77,101 @@ class PixelFormat:
 
 
 def misfit(header: ImageHeader, pixels: PixelFormat) -> DataError | None:
-    """Return what keeps an image from being one of a domain's, without a file's name; None where it is one."""
+    """Return the reason why an image does not fit a domain, without the file's name, or None if it fits."""
     if not pixels.has_range_of(header.depth):
         return DataError(
-            f"holds {header.depth} values, and nothing says which of them are black and white",
+            f"contains {header.depth} values, and no range is declared for them",
             hint="declare data.range",
         )
     held, wanted = header.channels - header.alpha, pixels.colours
     if held == wanted or (header.layout != "bands" and {held, wanted} == {1, 3}):
         return None
-    of = "the domain's images have" if not pixels.has_alpha else "the domain's images have, beside transparency,"
+    besides = " besides transparency" if pixels.has_alpha else ""
     hint = "set data.channels, or remove it"
     if header.format in ("NPY", "NPZ") and wanted in (header.height, header.width):
         hint = "arrays are (H, W) or (H, W, channels)"
-    return DataError(f"has {held} channel{'s' * (held > 1)}, and {of} {wanted}", hint=hint)
+    return DataError(f"has {held} channel{'s' * (held > 1)}, but its domain has {wanted}{besides}", hint=hint)
 
 
 def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> tuple[Tensor, Tensor | None]:
-    """Return an image as the networks see it, and its transparency.
+    """Convert an image to the form that the networks see, and return its transparency too.
 
-    Values outside the range are clipped. Transparency is composited over the background; grey is repeated to three
-    channels; colour becomes one channel by its luma (ITU-R 601).
+    Values outside the range are clipped. Transparency is composited over the background. Grey is repeated to three
+    channels; colour is reduced to one channel by its luma (ITU-R BT.601).
 
     Args:
         values: `(H, W, channels)`.
-        header: what they are.
-        pixels: what the domain's images are.
+        header: The header of the image.
+        pixels: The format of the domain.
 
     Returns:
-        float32 `(channels, H, W)` in [0, 1]; and `(1, H, W)`, 0 where nothing is to be seen, or None where all is.
+        float32 `(channels, H, W)` in [0, 1]; and `(1, H, W)`, 0 for transparent pixels, or None if all are opaque.
 
     Raises:
-        DataError: the image is none of the domain's, or has values that are no numbers; without a file's name.
+        DataError: The image does not fit the domain, or contains NaN or infinity; without the file's name.
     """
     if (problem := misfit(header, pixels)) is not None:
         raise problem
     whole = WHOLE_RANGES.get(header.depth)
     if not header.alpha:
-        colours, alpha = _scaled(values, pixels.range or whole), None
+        colours, alpha = _to_unit_range(values, pixels.range or whole), None
     else:
-        colours = _scaled(values[..., :-1], pixels.range or whole)
-        alpha = _scaled(values[..., -1:], (0, _opaque(header.depth)))
+        colours = _to_unit_range(values[..., :-1], pixels.range or whole)
+        alpha = _to_unit_range(values[..., -1:], (0, _max_alpha(header.depth)))
     if pixels.has_alpha:
         alpha = torch.ones_like(colours[:1]) if alpha is None else alpha
-        return torch.cat([_with_channels(colours, pixels.colours), alpha]), alpha
+        return torch.cat([_convert_channels(colours, pixels.colours), alpha]), alpha
     if alpha is not None and len(colours) in (1, 3):
-        behind = torch.tensor(pixels.background, dtype=torch.float32).div(255)[:, None, None]
-        colours = colours * alpha + behind * (1 - alpha)
-    return _with_channels(colours, pixels.colours), alpha
+        background = torch.tensor(pixels.background, dtype=torch.float32).div(255)[:, None, None]
+        colours = colours * alpha + background * (1 - alpha)
+    return _convert_channels(colours, pixels.colours), alpha
 
 
 def to_values(image: Tensor, pixels: PixelFormat) -> NDArray[Any]:
-    """Return `(C, H, W)` in [0, 1] as the values of a file, `(H, W, C)`; in whole numbers, each to the nearest."""
+    """Convert `(C, H, W)` in [0, 1] to the values of a file, `(H, W, C)`, rounded if the file stores integers."""
     unit = image.detach().float().clamp(0, 1).cpu().numpy().transpose(1, 2, 0)
     if not pixels.has_alpha:
-        return _stretched(unit, pixels.written_range, pixels.depth)
-    colours = _stretched(unit[..., :-1], pixels.written_range, pixels.depth)
-    alpha = _stretched(unit[..., -1:], (0, _opaque(pixels.depth)), pixels.depth)
+        return _to_range(unit, pixels.written_range, pixels.depth)
+    colours = _to_range(unit[..., :-1], pixels.written_range, pixels.depth)
+    alpha = _to_range(unit[..., -1:], (0, _max_alpha(pixels.depth)), pixels.depth)
     return np.concatenate([colours, alpha], axis=-1)
 
 
 def with_alpha(image: Tensor, alpha: Tensor | None, pixels: PixelFormat) -> tuple[Tensor, PixelFormat]:
-    """Return grey or colour with a transparency of its own, `(1, H, W)`, as its last channel; bands have none."""
+    """Append a transparency channel, `(1, H, W)`, to a grey or colour image; images of bands are returned unchanged."""
     if alpha is None or pixels.channels not in (1, 3):
         return image, pixels
     return torch.cat([image.cpu(), alpha]), replace(pixels, channels=pixels.channels + 1, alpha="channel")
 
 
-def _opaque(depth: str) -> int:
-    """Return what stands for full opacity, whatever the colours range over."""
+def _max_alpha(depth: str) -> int:
+    """Return the value of full opacity, which does not depend on the range of the colours."""
     return int(np.iinfo(depth).max) if np.issubdtype(depth, np.integer) else 1
 
 
-def _scaled(values: NDArray[Any], span: Range | None) -> Tensor:
-    """Return `(H, W, C)` values as float32 `(C, H, W)` in [0, 1]."""
+def _to_unit_range(values: NDArray[Any], span: Range | None) -> Tensor:
+    """Convert `(H, W, C)` values to float32 `(C, H, W)` in [0, 1]."""
     low, high = span or (0, 1)
     if values.dtype == np.uint8 and low == 0:
         planes = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
         scaled = planes.to(torch.float32).div_(high)
         return scaled if high >= 255 else scaled.clamp_(0, 1)
-    # 32 bits of an integer are more than float32 holds.
-    wide = values.dtype.itemsize > 2 and values.dtype != np.float32
-    # A copy in any case: what follows is done in place.
-    planes_of = np.array(values.transpose(2, 0, 1), dtype=np.float64 if wide else np.float32, order="C")
-    if not np.isfinite(planes_of).all():
-        raise DataError("holds values that are no numbers (nan) or infinite", hint="fill them, or remove it")
-    return torch.from_numpy(planes_of).sub_(low).div_(high - low).clamp_(0, 1).float()
+    # float32 cannot represent every 32-bit integer.
+    needs_float64 = values.dtype.itemsize > 2 and values.dtype != np.float32
+    # Always a copy, since the operations below are in place.
+    copy = np.array(values.transpose(2, 0, 1), dtype=np.float64 if needs_float64 else np.float32, order="C")
+    if not np.isfinite(copy).all():
+        raise DataError("contains NaN or infinite values", hint="replace these values, or remove it")
+    return torch.from_numpy(copy).sub_(low).div_(high - low).clamp_(0, 1).float()
 
 
-def _stretched(unit: NDArray[Any], span: Range, depth: str) -> NDArray[Any]:
+def _to_range(unit: NDArray[Any], span: Range, depth: str) -> NDArray[Any]:
     low, high = span
     values = unit.astype(np.float64) * (high - low) + low
     return (np.rint(values) if np.issubdtype(depth, np.integer) else values).astype(depth)
 
 
-def _with_channels(colours: Tensor, wanted: int) -> Tensor:
+def _convert_channels(colours: Tensor, wanted: int) -> Tensor:
     if len(colours) == wanted:
         return colours
     if len(colours) == 1:

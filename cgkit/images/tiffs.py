@@ -1,4 +1,4 @@
-"""TIFF of any depth and any number of bands: through Pillow where it keeps everything, else through tifffile."""
+"""Read TIFF of any depth and number of bands, with Pillow if it loses nothing, else with tifffile."""
 
 from __future__ import annotations
 
@@ -15,53 +15,55 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cgkit.errors import DataError
-from cgkit.images.header import EncodedImage, ImageHeader, Layout, OpenImage, stream_of
+from cgkit.images.header import EncodedImage, ImageHeader, Layout, OpenImage, open_stream
 from cgkit.images.optional_libraries import damage_explained, library
-from cgkit.images.pictures import identified, open_picture, upright
+from cgkit.images.pictures import identify, open_picture, upright
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""What TIFF and BigTIFF files begin with."""
+"""The first bytes of TIFF and BigTIFF files."""
 
-MOST_PAGES = 1024
+MAX_PAGES = 1024
 _SIGNED_OR_FLOAT = (2, 3)
 _WHITE_IS_ZERO, _RGB, _PALETTE, _GREY = 0, 2, 3, (0, 1)
 _ALPHAS = (1, 2)
 _COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)
-"""None, LZW, deflate, PackBits, deflate as it was first numbered, LZMA and Zstandard: those that lose nothing."""
+"""The lossless ones: none, LZW, deflate, PackBits, deflate under its old number, LZMA and Zstandard."""
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what is odd about a file is an error here, or nothing
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # keep remarks about files off stderr
 
 
 @contextmanager
 def open_tiff(file: Path | EncodedImage, *, pages: bool) -> Iterator[OpenImage]:
-    """Yield a TIFF file, its pixels not yet decoded.
+    """Open a TIFF file without decoding its pixels.
 
     Args:
-        file: the file.
-        pages: whether its pages are the bands of one image.
+        file: The file.
+        pages: Whether its pages are the bands of one image.
 
     Raises:
-        DataError: it has several pages that are none, or holds what cannot be read; or tifffile is needed, and missing.
+        DataError: It has several pages although `pages` is false, is of an unsupported kind, or needs tifffile, which
+            is not installed.
+        ValueError: It is damaged.
     """
-    if not pages and _is_a_plain_picture(file):
+    if not pages and _suits_pillow(file):
         with open_picture(file) as opened:
             yield opened
         return
     tifffile = library("tifffile", "this kind of TIFF")
     library("imagecodecs", "this kind of TIFF")
-    with stream_of(file) as stream:
+    with open_stream(file) as stream:
         length = stream.seek(0, 2)
         stream.seek(0)
-        pages_in_it = tifffile.TiffFile(stream).pages
-        found = [page for page in islice(pages_in_it, MOST_PAGES + 1) if not _is_an_extra(page)]
-        _check_pages(found, pages=pages, length=length)
-        yield OpenImage(_header(found), partial(_decoded, found))
+        every_page = tifffile.TiffFile(stream).pages
+        bands = [page for page in islice(every_page, MAX_PAGES + 1) if not _is_auxiliary(page)]
+        _check_pages(bands, pages=pages, length=length)
+        yield OpenImage(_make_header(bands), partial(_decode, bands))
 
 
-def _is_a_plain_picture(file: Path | EncodedImage) -> bool:
-    """Return whether Pillow keeps every bit and band: it reads signed values as unsigned, and leaves bands out."""
+def _suits_pillow(file: Path | EncodedImage) -> bool:
+    """Return whether Pillow keeps every bit and band: it reads signed values as unsigned, and omits bands."""
     try:
-        with damage_explained(), stream_of(file) as stream, identified(stream) as picture:
+        with damage_explained(), open_stream(file) as stream, identify(stream) as picture:
             return _keeps_everything(picture)
     except (DataError, OSError, ValueError):
         return False
@@ -69,7 +71,7 @@ def _is_a_plain_picture(file: Path | EncodedImage) -> bool:
 
 def _keeps_everything(picture: Image.Image) -> bool:
     tags = picture.tag_v2  # type: ignore[attr-defined]
-    bits, formats = (_several(tags.get(tag, default)) for tag, default in ((258, (1,)), (339, (1,))))
+    bits, formats = (_to_tuple(tags.get(tag, default)) for tag, default in ((258, (1,)), (339, (1,))))
     bands = len(picture.getbands())
     return (
         max(bits) <= 8
@@ -79,45 +81,45 @@ def _keeps_everything(picture: Image.Image) -> bool:
     )
 
 
-def _is_an_extra(page: Any) -> bool:
-    """Return whether a page is a smaller copy of another, or a mask of one."""
+def _is_auxiliary(page: Any) -> bool:
+    """Return whether a page is a reduced copy of another page, or a mask."""
     return bool(page.is_reduced or page.is_mask)
 
 
-def _check_pages(found: Sequence[Any], *, pages: bool, length: int) -> None:
-    if not found:
-        raise DataError("holds no image")
-    if len(found) > MOST_PAGES:
-        raise DataError(f"has more than {MOST_PAGES} pages")
-    first = found[0]
-    if len(found) > 1 and not pages:
-        hint = 'save each as an image; or, where they are bands of one, set data.pages = "bands"'
-        raise DataError(f"has {len(found)} pages", hint=hint)
-    for page in found:
+def _check_pages(bands: Sequence[Any], *, pages: bool, length: int) -> None:
+    if not bands:
+        raise DataError("contains no image")
+    if len(bands) > MAX_PAGES:
+        raise DataError(f"has more than {MAX_PAGES} pages")
+    first = bands[0]
+    if len(bands) > 1 and not pages:
+        hint = 'save each as a separate image; or, if they are the bands of one image, set data.pages = "bands"'
+        raise DataError(f"has {len(bands)} pages", hint=hint)
+    for page in bands:
         if (page.shape, page.dtype) != (first.shape, first.dtype):
-            raise DataError("has pages of several sizes or depths")
-        if len(found) > 1 and page.axes != "YX":
-            raise DataError("has pages of several bands each")
+            raise DataError("has pages of different sizes or depths")
+        if len(bands) > 1 and page.axes != "YX":
+            raise DataError("has several pages with several bands each")
         if page.axes not in ("YX", "YXS", "SYX") or page.dtype is None or page.dtype.kind not in "biuf":
-            raise DataError(f"holds no image of grey, colour or bands, but {page.axes} of {page.dtype}")
+            raise DataError(f"has axes {page.axes} and type {page.dtype}, which is not a grey, colour or band image")
         if page.bitspersample not in (1, 8, 16, 32, 64) or int(page.photometric) == _PALETTE:
-            kind = "a palette" if int(page.photometric) == _PALETTE else f"{page.bitspersample} bits a channel"
-            raise DataError(f"has {kind}, which is not read", hint="save it with 16 bits a channel")
+            kind = "a palette" if int(page.photometric) == _PALETTE else f"{page.bitspersample} bits per channel"
+            raise DataError(f"has {kind}, which is not supported", hint="save it with 16 bits per channel")
         if int(page.compression) not in _COMPRESSIONS:
             name = getattr(page.compression, "name", page.compression)
-            raise DataError(f"is compressed by {name}, which is not read", hint="save it with another compression")
-        # tifffile fills what is missing with zeros.
+            raise DataError(f"is compressed with {name}, which is not supported", hint="use lossless compression")
+        # Without this check, tifffile fills missing data with zeros.
         ends = (start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=False))
         if not page.dataoffsets or max(ends) > length or min(page.databytecounts) == 0:
-            raise DataError("damaged or cut short: some of its data is missing", hint="mend or remove it")
+            raise ValueError("some of its data is missing")
 
 
-def _header(found: Sequence[Any]) -> ImageHeader:
-    page = found[0]
+def _make_header(bands: Sequence[Any]) -> ImageHeader:
+    page = bands[0]
     height, width = int(page.imagelength), int(page.imagewidth)
-    if _orientation(page) in (5, 6, 7, 8):
+    if _read_orientation(page) in (5, 6, 7, 8):
         height, width = width, height
-    channels = len(found) if len(found) > 1 else int(page.samplesperpixel)
+    channels = len(bands) if len(bands) > 1 else int(page.samplesperpixel)
     alpha = any(int(kind) in _ALPHAS for kind in page.extrasamples) and channels in (2, 4)
     layout: Layout = "bands"
     if int(page.photometric) == _RGB and channels - alpha == 3:
@@ -127,13 +129,13 @@ def _header(found: Sequence[Any]) -> ImageHeader:
     return ImageHeader(width, height, channels, "TIFF", page.dtype.name, layout, alpha and layout != "bands")
 
 
-def _decoded(found: Sequence[Any]) -> NDArray[Any]:
-    bands = [_band_last(page, page.asarray(maxworkers=1)) for page in found]
-    values = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
-    return upright(values.astype(values.dtype.newbyteorder("="), copy=False), _orientation(found[0]))
+def _decode(bands: Sequence[Any]) -> NDArray[Any]:
+    parts = [_to_channels_last(page, page.asarray(maxworkers=1)) for page in bands]
+    values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    return upright(values.astype(values.dtype.newbyteorder("="), copy=False), _read_orientation(bands[0]))
 
 
-def _band_last(page: Any, values: NDArray[Any]) -> NDArray[Any]:
+def _to_channels_last(page: Any, values: NDArray[Any]) -> NDArray[Any]:
     if page.axes == "SYX":
         values = values.transpose(1, 2, 0)
     values = values.reshape(page.imagelength, page.imagewidth, -1)
@@ -142,10 +144,10 @@ def _band_last(page: Any, values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _orientation(page: Any) -> int | None:
+def _read_orientation(page: Any) -> int | None:
     tag = page.tags.get(274)
     return None if tag is None else int(tag.value)
 
 
-def _several(value: Any) -> tuple[int, ...]:
+def _to_tuple(value: Any) -> tuple[int, ...]:
     return tuple(map(int, value)) if isinstance(value, tuple) else (int(value),)

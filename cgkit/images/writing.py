@@ -1,4 +1,4 @@
-"""Writing what the networks made as files, in the depth and the range of their domain."""
+"""Write translations as image files, in the depth and range of their domain."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from cgkit.images.reading import COLOUR
 
 @dataclass(frozen=True)
 class FileFormat:
-    """A format that can be written.
+    """An image format that can be written.
 
     Attributes:
-        name: Pillow's name, or that of none of Pillow's.
-        depths: the types of values that it holds; all where it is empty.
-        bands: whether it holds any number of channels, rather than grey and colour alone.
-        alpha: whether it holds transparency.
-        options: how Pillow writes it.
+        name: The name of the format; Pillow's name if Pillow writes it.
+        depths: The types of values that it can store; empty for all.
+        bands: Whether it can store any number of channels, rather than only grey and colour.
+        alpha: Whether it can store transparency.
+        options: Options for Pillow.
     """
 
     name: str
@@ -38,7 +38,7 @@ class FileFormat:
     options: dict[str, Any] = field(default_factory=dict)
 
     def holds(self, pixels: PixelFormat) -> bool:
-        """Return whether it can hold the images of a domain."""
+        """Return whether the format can store the images of a domain."""
         return (
             (not self.depths or pixels.depth in self.depths)
             and (self.bands or pixels.colours in (1, 3))
@@ -60,25 +60,25 @@ WRITTEN = {
     ".npy": FileFormat("NPY"),
     ".npz": FileFormat("NPZ"),
 }
-"""What is written, by suffix."""
+"""The formats by suffix."""
 
 
 def suffix_for(suffix: str, pixels: PixelFormat) -> str:
-    """Return the suffix itself where its format can hold a domain's images, or is unknown; else `.png` or `.tif`.
+    """Return the suffix itself if its format can store the images of a domain, or is unknown; else `.png` or `.tif`.
 
-    The first is what most programs read, the second holds everything.
+    Most programs can read PNG; TIFF can store everything.
     """
-    written = WRITTEN.get(suffix.lower())
-    if written is None or written.holds(pixels):
+    file_format = WRITTEN.get(suffix.lower())
+    if file_format is None or file_format.holds(pixels):
         return suffix
     return ".png" if _PNG.holds(pixels) else ".tif"
 
 
 def check_format(suffix: str, pixels: PixelFormat) -> None:
-    """Raise a `UsageError` where a suffix is that of no format that can hold a domain's images."""
+    """Raise a `UsageError` if a suffix has no format that can store the images of a domain."""
     file_format = WRITTEN.get(suffix.lower())
     if file_format is None:
-        raise UsageError(f"{suffix} cannot be written; the suffixes are {' '.join(WRITTEN)}")
+        raise UsageError(f"{suffix} is not supported; the suffixes are {' '.join(WRITTEN)}")
     if not file_format.holds(pixels):
         channels = f"{pixels.colours} channel{'s' * (pixels.colours > 1)} of {pixels.depth}"
         transparency = " and transparency" if pixels.has_alpha else ""
@@ -88,33 +88,33 @@ def check_format(suffix: str, pixels: PixelFormat) -> None:
 
 
 def write_image(image: Tensor, path: Path, pixels: PixelFormat = COLOUR, *, alpha: Tensor | None = None) -> None:
-    """Write an image, all or nothing, in the format that the suffix asks for; each value goes to the nearest level.
+    """Write an image, all or nothing, in the format of the suffix; each value is rounded to the nearest level.
 
     Args:
         image: `(C, H, W)` in [0, 1].
-        path: where; a file there is replaced.
-        pixels: what the images of its domain are like.
-        alpha: its transparency, `(1, H, W)` in [0, 1], where it is none of the channels; only grey and colour have it.
+        path: The file to write; an existing file is replaced.
+        pixels: The format of the domain.
+        alpha: Transparency that is not among the channels, `(1, H, W)` in [0, 1]; only for grey and colour.
 
     Raises:
-        DataError: the image has another number of channels, or a library is missing.
-        UsageError: the suffix is that of no format that can be written, or of one that cannot hold the image.
-        ResourceError: the disk is full, or the folder cannot be written in.
+        DataError: The image has another number of channels, or a library is missing.
+        UsageError: The suffix is not supported, or its format cannot store the image.
+        ResourceError: The disk is full, or the folder is not writable.
     """
     if image.ndim != 3 or len(image) != pixels.channels:
         shape = tuple(image.shape)
-        raise DataError(f"{path}: an image of shape {shape} has not the {pixels.channels} channels of its domain")
+        raise DataError(f"{path}: an image of shape {shape} does not have the {pixels.channels} channels of its domain")
     image, pixels = with_alpha(image, alpha, pixels)
     write_values(to_values(image, pixels), path, pixels)
 
 
 def write_values(values: NDArray[Any], path: Path, pixels: PixelFormat) -> None:
-    """Write what `to_values` made, `(H, W, C)`, as `write_image` does.
+    """Write the result of `to_values`, `(H, W, C)`, like `write_image`.
 
     Raises:
-        DataError: a library is missing.
-        UsageError: the suffix is that of no format that can be written, or of one that cannot hold the image.
-        ResourceError: the disk is full, or the folder cannot be written in.
+        DataError: A library is missing.
+        UsageError: The suffix is not supported, or its format cannot store the image.
+        ResourceError: The disk is full, or the folder is not writable.
     """
     try:
         check_format(path.suffix, pixels)
@@ -131,7 +131,7 @@ def write_values(values: NDArray[Any], path: Path, pixels: PixelFormat) -> None:
 
 
 def _save(values: NDArray[Any], file: Path, file_format: FileFormat, *, transparent: bool) -> None:
-    """Write `(H, W, C)` in a format that holds it; the file's suffix says nothing."""
+    """Write `(H, W, C)` in a format that can store it, whatever the suffix of the file."""
     channels = values.shape[-1]
     flat = np.ascontiguousarray(values[..., 0] if channels == 1 else values)
     if file_format.name in ("NPY", "NPZ"):
@@ -142,7 +142,7 @@ def _save(values: NDArray[Any], file: Path, file_format: FileFormat, *, transpar
     elif file_format.name == "PNG" and channels == 1:
         Image.fromarray(flat).save(file, format="PNG")
     elif file_format.name == "PNG":
-        file.write_bytes(library("imagecodecs", "colour of 16 bits in PNG").png_encode(flat))
+        file.write_bytes(library("imagecodecs", "16-bit colour in PNG").png_encode(flat))
     else:
         _save_tiff(flat, file, transparent=transparent)
 
@@ -157,5 +157,5 @@ def _save_tiff(values: NDArray[Any], file: Path, *, transparent: bool) -> None:
     if transparent:
         options["extrasamples"] = ["unassalpha"]
     if np.issubdtype(values.dtype, np.integer):
-        options["predictor"] = True  # what is like its neighbour takes less room; of floats, not every program reads it
+        options["predictor"] = True  # smaller files; not for floats, since not every program can read that
     tifffile.imwrite(file, values, compression="zlib", **options)

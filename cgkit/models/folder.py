@@ -178,8 +178,8 @@ def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDi
         for direction, generator in generators.items()
         for name, tensor in generator.state_dict().items()
     }
-    with replacing(file) as temporary, temporary.open("wb") as opened:
-        opened.writelines(tensor_files.encode(tensors))
+    with replacing(file) as temporary:
+        tensor_files.write(temporary, tensors)
 
 
 def _keep_for_translating(values: Any) -> Any:

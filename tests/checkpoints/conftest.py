@@ -1,4 +1,4 @@
-"""What the tests of checkpoints share: small checkpoints, and an equality that counts every bit."""
+"""Fixtures for checkpoint tests: small checkpoints, and a bitwise comparison."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from cgkit.checkpoints import Checkpoint
 from cgkit.checkpoints.writing import write_checkpoint
 
 
-def _small(step: int, value: float | None = None) -> Checkpoint:
+def _make_small(step: int, value: float | None = None) -> Checkpoint:
     weight = torch.full((2, 3), float(step) if value is None else value)
     model = {"weight": weight, "steps": torch.tensor(step)}
     return Checkpoint(step, {"model": model, "pool": {"images": weight.bfloat16()}}, {"seen": step, "value": value})
 
 
 def _bits(tensor: torch.Tensor) -> tuple[torch.dtype, tuple[int, ...], list[int]]:
-    octets = tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8)
-    return tensor.dtype, tuple(tensor.shape), octets.tolist()
+    data = tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8)
+    return tensor.dtype, tuple(tensor.shape), data.tolist()
 
 
-def _same(one: Checkpoint | None, other: Checkpoint | None) -> bool:
+def _are_identical(one: Checkpoint | None, other: Checkpoint | None) -> bool:
     if one is None or other is None:
         return one is other
     bits = [
@@ -35,19 +35,19 @@ def _same(one: Checkpoint | None, other: Checkpoint | None) -> bool:
 
 @pytest.fixture(scope="session")
 def small() -> Callable[..., Checkpoint]:
-    """Make a checkpoint of a few numbers, which depend on the step and the value given."""
-    return _small
+    """Return a function that makes a small checkpoint whose contents depend on the step and an optional value."""
+    return _make_small
 
 
 @pytest.fixture(scope="session")
 def same() -> Callable[[Checkpoint | None, Checkpoint | None], bool]:
-    """Tell whether two checkpoints agree in every bit."""
-    return _same
+    """Return a function that tells whether two checkpoints are identical bit for bit."""
+    return _are_identical
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Let torch work in one thread: a forked child that waits for its parent's others would wait for ever."""
+    """Limit torch to one thread: a forked child would wait forever for the other threads of its parent."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -56,11 +56,11 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a run's checkpoints go; not there yet."""
+    """Return the path of a run's checkpoints folder, which does not exist yet."""
     return tmp_path / "run" / "checkpoints"
 
 
 @pytest.fixture
 def three(folder: Path) -> list[Path]:
-    """Checkpoints of the steps 1, 2 and 3."""
-    return [write_checkpoint(folder, _small(step), keep=3) for step in (1, 2, 3)]
+    """Write checkpoints of steps 1, 2 and 3."""
+    return [write_checkpoint(folder, _make_small(step), keep=3) for step in (1, 2, 3)]

@@ -1,4 +1,4 @@
-"""A disk that is full, or a limit that is reached, costs the new checkpoint and nothing else."""
+"""A full disk or a file size limit costs the new checkpoint and nothing else."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ def large(step, megabytes):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 2 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    """Mount a file system of 2 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
     if os.getuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root can mount a small disk")
     if subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("a disk cannot be mounted here")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+        pytest.skip("cannot mount a disk here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_too_little_space_is_noticed_before_anything_is_written(small_disk, small, same):
+def test_lack_of_space_is_detected_before_anything_is_written(small_disk, small, same):
     folder = small_disk / "checkpoints"
     write_checkpoint(folder, small(1), keep=1)
-    with pytest.raises(ResourceError, match=r"needs 3\.3 MB and 2\.\d MB are free"):
+    with pytest.raises(ResourceError, match=r"needs 3\.3 MB but only 2\.\d MB are free"):
         write_checkpoint(folder, large(2, megabytes=3), keep=1)
     assert [entry.name for entry in folder.iterdir()] == ["step-000000001"]
     assert same(read_latest(folder, report=pytest.fail), small(1))
 
 
-def test_a_disk_that_fills_up_meanwhile_costs_only_the_new_checkpoint(small_disk, small, same, monkeypatch):
+def test_a_disk_that_fills_up_during_the_write_costs_only_the_new_checkpoint(small_disk, small, same, monkeypatch):
     folder = small_disk / "checkpoints"
     write_checkpoint(folder, small(1), keep=1)
     usage = shutil.disk_usage(folder)
-    # Another process takes the space between the check and the write.
+    # Simulate another process that fills the disk between the check and the write.
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**9))
     with pytest.raises(ResourceError, match="No space left on device"):
         write_checkpoint(folder, large(2, megabytes=3), keep=1)
@@ -57,7 +57,7 @@ def test_a_disk_that_fills_up_meanwhile_costs_only_the_new_checkpoint(small_disk
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("limit", [0, 100, 500_000])
-def test_a_limit_on_the_size_of_files_costs_only_the_new_checkpoint(folder, small, same, limit):
+def test_a_file_size_limit_costs_only_the_new_checkpoint(folder, small, same, limit):
     write_checkpoint(folder, small(1), keep=1)
     child = os.fork()
     if child == 0:
@@ -75,8 +75,8 @@ def test_a_limit_on_the_size_of_files_costs_only_the_new_checkpoint(folder, smal
     assert same(read_latest(folder, report=pytest.fail), small(1))
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_named(folder, small):
+@pytest.mark.skipif(os.getuid() == 0, reason="root can write everywhere")
+def test_the_message_names_a_read_only_folder(folder, small):
     write_checkpoint(folder, small(1), keep=1)
     folder.chmod(0o500)
     try:
@@ -86,7 +86,7 @@ def test_a_folder_that_may_not_be_written_is_named(folder, small):
         folder.chmod(0o700)
 
 
-def test_a_file_where_the_folder_should_be_is_named(folder, small):
+def test_the_message_names_a_file_in_place_of_the_folder(folder, small):
     folder.parent.mkdir()
     folder.touch()
     with pytest.raises(ResourceError, match="checkpoints: Not a directory"):

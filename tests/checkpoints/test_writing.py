@@ -1,4 +1,4 @@
-"""What a write leaves in the folder, and in which order it gets there."""
+"""The contents of the folder after a write, and the order of the calls to the disk."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def names(folder):
     return sorted(entry.name for entry in folder.iterdir())
 
 
-def test_the_newest_are_kept(folder, small):
+def test_the_newest_checkpoints_are_kept(folder, small):
     for step in range(1, 7):
         write_checkpoint(folder, small(step), keep=3)
     assert names(folder) == ["step-000000004", "step-000000005", "step-000000006"]
 
 
-def test_the_one_just_written_is_kept_even_where_it_is_the_oldest(folder, small):
+def test_the_checkpoint_just_written_is_kept_even_if_it_is_the_oldest(folder, small):
     for step in (5, 6, 1):
         write_checkpoint(folder, small(step), keep=2)
     assert names(folder) == ["step-000000001", "step-000000005", "step-000000006"]
 
 
 @pytest.mark.parametrize(("keep", "step"), [(0, 1), (-1, 1), (1, -1)])
-def test_at_least_one_is_kept_and_steps_are_counted_from_zero(folder, small, keep, step):
+def test_keep_below_1_and_negative_steps_are_refused(folder, small, keep, step):
     with pytest.raises(ValueError, match="must be"):
         write_checkpoint(folder, small(step), keep=keep)
 
@@ -52,7 +52,7 @@ LITTER = [".tmp-step-000000001-12", ".tmp-pruned-step-000000001-12", ".tmp-old-s
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-def test_only_what_is_ours_is_removed(folder, small, tmp_path, kind):
+def test_only_our_own_files_are_removed(folder, small, tmp_path, kind):
     (tmp_path / "treasure").mkdir()
     (tmp_path / "treasure" / "gold").touch()
     folder.mkdir(parents=True)
@@ -82,14 +82,14 @@ def test_permissions_follow_the_umask(folder, small):
         assert {stat.S_IMODE(file.stat().st_mode) for file in path.iterdir()} == {0o666 & ~mask}
 
 
-def test_a_relative_folder_will_do(tmp_path, small, same, monkeypatch):
+def test_a_relative_path_works(tmp_path, small, same, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = write_checkpoint(Path("run/checkpoints"), small(1), keep=1)
     assert path == Path("run/checkpoints/step-000000001")
     assert same(read_latest(Path("run/checkpoints"), report=print), small(1))
 
 
-def test_a_checkpoint_set_aside_by_a_killed_writer_is_listed_and_gets_its_name_back(folder, small, same):
+def test_a_checkpoint_set_aside_by_a_killed_writer_is_listed_and_renamed_back(folder, small, same):
     write_checkpoint(folder, small(5), keep=1).rename(folder / ".tmp-old-step-000000005-12")
     assert [path.name for path in list_checkpoints(folder)] == [".tmp-old-step-000000005-12"]
     assert same(read_latest(folder, report=print), small(5))
@@ -97,35 +97,35 @@ def test_a_checkpoint_set_aside_by_a_killed_writer_is_listed_and_gets_its_name_b
     assert names(folder) == ["step-000000005", "step-000000006"]
 
 
-def calls_to_the_disk(monkeypatch, *, fail_at=None):
-    """Let every fsync, mkdir and rename through to the system, noted; or make one of them fail."""
-    noted = []
+def record_calls(monkeypatch, *, fail_at=None):
+    """Record every call of fsync, mkdir and rename; make the call with the number `fail_at` fail."""
+    calls = []
 
     def watch(name):
         call = getattr(os, name)
 
-        def noting(*args, **kwargs):
+        def recording(*args, **kwargs):
             target = Path(f"/proc/self/fd/{args[0]}").readlink() if name == "fsync" else args[0]
-            noted.append((name, Path(target).name))
-            if len(noted) == fail_at:
+            calls.append((name, Path(target).name))
+            if len(calls) == fail_at:
                 raise OSError(errno.EIO, os.strerror(errno.EIO), str(target))
             return call(*args, **kwargs)
 
-        monkeypatch.setattr(os, name, noting)
+        monkeypatch.setattr(os, name, recording)
 
     for name in ("fsync", "mkdir", "rename"):
         watch(name)
-    return noted
+    return calls
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
-def test_everything_is_on_the_disk_before_its_name_is(folder, small, monkeypatch):
+def test_files_are_synced_before_the_checkpoint_gets_its_name(folder, small, monkeypatch):
     write_checkpoint(folder, small(1), keep=1)
     with monkeypatch.context() as patch:
-        noted = calls_to_the_disk(patch)
+        calls = record_calls(patch)
         write_checkpoint(folder, small(2), keep=1)
     temporary = f".tmp-step-000000002-{os.getpid()}"
-    assert noted == [
+    assert calls == [
         ("mkdir", temporary),
         ("fsync", "model.safetensors"),
         ("fsync", "pool.safetensors"),
@@ -140,24 +140,24 @@ def test_everything_is_on_the_disk_before_its_name_is(folder, small, monkeypatch
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 @pytest.mark.parametrize("replaces", [False, True])
-def test_an_error_of_the_disk_at_any_call_leaves_the_old_or_the_new_and_no_litter(
+def test_a_disk_error_at_any_call_leaves_the_old_or_the_new_checkpoint_and_no_litter(
     folder, small, same, monkeypatch, replaces
 ):
     old, new = small(1), small(1, value=0.5) if replaces else small(2)
     for call in range(1, 100):
         write_checkpoint(folder, old, keep=1)
         with monkeypatch.context() as patch:
-            noted = calls_to_the_disk(patch, fail_at=call)
+            calls = record_calls(patch, fail_at=call)
             try:
                 write_checkpoint(folder, new, keep=2)
             except ResourceError as error:
                 assert "Input/output error" in str(error)  # noqa: PT017 (some calls do not fail)
-        if len(noted) < call:
+        if len(calls) < call:
             break
-        found = read_latest(folder, report=pytest.fail)
-        assert same(found, old) or same(found, new)
+        latest = read_latest(folder, report=pytest.fail)
+        assert same(latest, old) or same(latest, new)
         leftovers = [name for name in names(folder) if name.startswith(".tmp")]
-        assert leftovers == [] or (same(found, new) and leftovers[0].startswith(".tmp-old"))
+        assert leftovers == [] or (same(latest, new) and leftovers[0].startswith(".tmp-old"))
         write_checkpoint(folder, small(3), keep=1)
         assert names(folder) == ["step-000000003"]
         (folder / "step-000000003").rename(folder.with_name("done"))

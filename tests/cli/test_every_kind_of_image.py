@@ -143,7 +143,7 @@ def test_a_metric_that_needs_colour_is_skipped_with_a_message(cgkit: Cli, tmp_pa
         ("channels = { a = 1, b = 3 }", "0.tif: holds float32 values, here from -9"),
         (
             "channels = { a = 1, b = 4 }\nrange = { b = [-1000, 3000] }",
-            "0.tif: has 3 channels, and the domain's images have 4",
+            "0.tif: has 3 channels, but its domain has 4",
         ),
         ("channels = { a = 1, b = 3 }\nrange = [0, 9]\ndepth = { a = 'int16', b = 'float32' }", None),
     ],

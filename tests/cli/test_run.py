@@ -153,7 +153,7 @@ def test_a_truncated_image_is_reported_and_the_last_step_is_saved(
     spec = folder_spec(tiny_spec, a, image_folder("b"), held_out=0)
     overrides = ["--set", f"data.workers={workers}", "--set", "train.batch=1", "--set", "seed=0"]
     result = cgkit("run", spec, "--output", tmp_path / "run", *overrides)
-    assert_one_error(result, 3, "cut.jpg: damaged or cut short")
+    assert_one_error(result, 3, "cut.jpg: damaged or truncated")
     status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert (status["state"], status["exit_code"]) == ("failed", 3)
     saved = [path.name for path in list_checkpoints(tmp_path / "run" / "checkpoints")]

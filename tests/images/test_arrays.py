@@ -1,4 +1,4 @@
-"""Arrays that NumPy saved are images; nothing else that it saves is, and nothing is unpickled."""
+"""NumPy arrays of numbers are read as images; other content is refused, and nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def test_arrays_are_rows_columns_and_channels(tmp_path: Path, shape: tuple[int, 
     assert np.abs(image.numpy() - expected).max() <= 2**-23
 
 
-def test_truth_values_are_black_and_white(tmp_path: Path) -> None:
+def test_booleans_are_black_and_white(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.eye(3, dtype=bool))
     assert np.array_equal(read_image(tmp_path / "x.npy", PixelFormat(1))[0], np.eye(3))
 
 
-def test_the_last_of_four_channels_is_transparency_where_the_spec_says_so(tmp_path: Path) -> None:
+def test_the_last_of_four_channels_is_transparency_if_the_spec_says_so(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.full((2, 2, 4), 65_535, np.uint16))
     image = read_image(tmp_path / "x.npy", PixelFormat(4, range=(0, 131_070), alpha="channel"))
     assert image[:, 0, 0].tolist() == [0.5, 0.5, 0.5, 1]
@@ -47,20 +47,20 @@ class TestArchives:
     def test_a_single_array_needs_no_name(self, tmp_path: Path) -> None:
         values = noise(4, 5, 3)
         for save in (np.savez, np.savez_compressed):
-            save(tmp_path / "x.npz", whatever=values)
+            save(tmp_path / "x.npz", anything=values)
             assert np.array_equal(
                 np.rint(read_image(tmp_path / "x.npz").double().numpy() * 65_535), values.transpose(2, 0, 1)
             )
 
-    def test_one_of_several_is_named(self, tmp_path: Path) -> None:
+    def test_one_of_several_arrays_is_chosen_by_name(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "x.npz", image=noise(4, 5), mask=noise(4, 6))
-        with pytest.raises(DataError, match=r"holds the arrays 'image', 'mask'; .*data\.array"):
+        with pytest.raises(DataError, match=r"contains the arrays 'image', 'mask'; .*data\.array"):
             inspect_image(tmp_path / "x.npz")
         assert inspect_image(tmp_path / "x.npz", PixelFormat(1, array="mask")).width == 6
-        with pytest.raises(DataError, match="holds the arrays"):
+        with pytest.raises(DataError, match="contains the arrays"):
             inspect_image(tmp_path / "x.npz", PixelFormat(1, array="other"))
 
-    def test_names_of_members_lead_nowhere(self, tmp_path: Path) -> None:
+    def test_paths_in_member_names_are_ignored(self, tmp_path: Path) -> None:
         np.save(tmp_path / "y.npy", noise(4, 5))
         with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
             archive.write(tmp_path / "y.npy", "../../escaped.npy")
@@ -68,19 +68,19 @@ class TestArchives:
         assert inspect_image(tmp_path / "x.npz").width == 5
         assert sorted(tmp_path.rglob("*")) == before
 
-    def test_an_archive_of_nothing(self, tmp_path: Path) -> None:
+    def test_an_archive_without_arrays_is_refused(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
             archive.writestr("a.txt", "text")
         with pytest.raises(DataError, match=r"x\.npz: "):
             inspect_image(tmp_path / "x.npz")
 
-    def test_a_member_that_is_longer_than_it_says_is_read_no_further(self, tmp_path: Path) -> None:
+    def test_a_member_is_not_read_beyond_its_declared_size(self, tmp_path: Path) -> None:
         np.savez_compressed(tmp_path / "x.npz", np.zeros((200, 200), np.uint8))
         content = bytearray((tmp_path / "x.npz").read_bytes())
-        place = content.index(b"PK\x01\x02") + 24  # the size in the directory, of what comes out
-        content[place : place + 4] = (1000).to_bytes(4, "little")
+        offset = content.index(b"PK\x01\x02") + 24  # the uncompressed size in the central directory
+        content[offset : offset + 4] = (1000).to_bytes(4, "little")
         (tmp_path / "x.npz").write_bytes(content)
-        with pytest.raises(DataError, match="cut short"):
+        with pytest.raises(DataError, match="truncated"):
             read_image(tmp_path / "x.npz", PixelFormat(1))
 
 
@@ -96,13 +96,13 @@ class TestArchives:
     ],
     ids=str,
 )
-def test_what_is_no_image_is_refused(tmp_path: Path, array: np.ndarray, message: str) -> None:
+def test_an_array_that_is_not_an_image_is_refused(tmp_path: Path, array: np.ndarray, message: str) -> None:
     np.save(tmp_path / "x.npy", array)
     with pytest.raises(DataError, match=message):
         inspect_image(tmp_path / "x.npy")
 
 
-def test_channels_that_come_first_are_explained(tmp_path: Path) -> None:
+def test_a_channels_first_array_is_explained(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", noise(3, 20, 30))
     with pytest.raises(DataError, match=r"has 30 channels.*arrays are \(H, W\) or \(H, W, channels\)"):
         read_image(tmp_path / "x.npy")
@@ -118,6 +118,6 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", objects, allow_pickle=True)
     np.savez(tmp_path / "x.npz", objects)
     for name in ("x.npy", "x.npz"):
-        with pytest.raises(DataError, match="holds objects, not numbers"):
+        with pytest.raises(DataError, match="contains objects, not numbers"):
             read_image(tmp_path / name)
     assert not (tmp_path / "written").exists()

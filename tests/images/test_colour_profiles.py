@@ -1,4 +1,4 @@
-"""Colours are those of sRGB, whatever profile a picture has."""
+"""Pictures with any colour profile are read as sRGB."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tests.images.files import noise
 
 
 def with_gamma(gamma: float) -> bytes:
-    """An sRGB profile whose three curves are those of a gamma, and which is called something else."""
+    """Return an sRGB profile with another name whose three curves are replaced by a gamma."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     count = int.from_bytes(profile[128:132], "big")
     for number in range(count):
-        place = 132 + 12 * number
-        name, offset = bytes(profile[place : place + 4]), int.from_bytes(profile[place + 4 : place + 8], "big")
+        entry = 132 + 12 * number
+        name, offset = bytes(profile[entry : entry + 4]), int.from_bytes(profile[entry + 4 : entry + 8], "big")
         if name in (b"rTRC", b"gTRC", b"bTRC"):
             curve = b"curv" + bytes(4) + (1).to_bytes(4, "big") + round(gamma * 256).to_bytes(2, "big")
             profile[offset : offset + len(curve)] = curve
-            profile[place + 8 : place + 12] = len(curve).to_bytes(4, "big")
+            profile[entry + 8 : entry + 12] = len(curve).to_bytes(4, "big")
     return bytes(profile).replace("sRGB".encode("utf-16-be"), "mine".encode("utf-16-be"))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
-def test_numbers_of_another_colour_space_become_those_of_srgb(tmp_path: Path, mode: str) -> None:
-    # 0.5 of gamma 1 is half the light, for which sRGB has 188.
+def test_another_colour_space_is_converted_to_srgb(tmp_path: Path, mode: str) -> None:
+    # 0.5 at gamma 1 is half the light, which is 188 in sRGB.
     picture = Image.new("RGB", (2, 2), (128, 0, 255))
     picture = picture.quantize() if mode == "P" else picture.convert(mode)
     picture.save(tmp_path / "x.png", icc_profile=with_gamma(1.0))
@@ -39,21 +39,21 @@ def test_numbers_of_another_colour_space_become_those_of_srgb(tmp_path: Path, mo
     assert np.array_equal(np.rint(read_image(tmp_path / "y.png")[:, 0, 0].numpy() * 255), (128, 0, 255))
 
 
-def test_a_profile_of_srgb_changes_no_number(tmp_path: Path) -> None:
+def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:
     values = noise(8, 8, 3, depth="uint8")
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     Image.fromarray(values).save(tmp_path / "x.png", icc_profile=profile)
     assert np.array_equal(np.rint(read_image(tmp_path / "x.png").numpy() * 255), values.transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize("profile", [b"no profile", b"\0" * 200], ids=["text", "zeros"])
-def test_a_profile_that_cannot_be_used_is_passed_over(tmp_path: Path, profile: bytes) -> None:
+@pytest.mark.parametrize("profile", [b"not a profile", b"\0" * 200], ids=["text", "zeros"])
+def test_an_unusable_profile_is_ignored(tmp_path: Path, profile: bytes) -> None:
     values = noise(8, 8, 3, depth="uint8")
     Image.fromarray(values).save(tmp_path / "x.png", icc_profile=profile)
     assert np.array_equal(np.rint(read_image(tmp_path / "x.png").numpy() * 255), values.transpose(2, 0, 1))
 
 
-def test_grey_and_transparency_stay_as_they_are(tmp_path: Path) -> None:
+def test_grey_and_transparency_are_not_converted(tmp_path: Path) -> None:
     Image.new("L", (2, 2), 128).save(tmp_path / "x.png", icc_profile=with_gamma(1.0))
     assert float(read_image(tmp_path / "x.png", PixelFormat(1))[0, 0, 0]) == pytest.approx(128 / 255)
     Image.new("RGBA", (2, 2), (128, 0, 255, 77)).save(tmp_path / "x.png", icc_profile=with_gamma(1.0))

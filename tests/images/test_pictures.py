@@ -1,4 +1,4 @@
-"""Pictures of every mode have the values that their format says, 8 bits or 16."""
+"""Pictures of every mode, with 8 or 16 bits, are read with the right values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cgkit.data import pictures
 from cgkit.errors import DataError
+from cgkit.images import pictures
 from cgkit.images.admission import inspect_image
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image, read_with_alpha
@@ -22,7 +22,7 @@ NAME = "x.png"
 
 
 def levels(image: torch.Tensor, highest: int = 255) -> list[list[int]]:
-    """The levels of an image's first row, pixel by pixel."""
+    """Return the levels of the first row of an image, pixel by pixel."""
     return (image.double() * highest).round().int()[:, 0].T.tolist()
 
 
@@ -38,7 +38,7 @@ def levels(image: torch.Tensor, highest: int = 255) -> list[list[int]]:
         ("LA", (50, 255), [50, 50, 50]),
     ],
 )
-def test_every_mode_has_its_rule(tmp_path: Path, mode: str, pixel: object, expected: list[int]) -> None:
+def test_every_mode_is_converted(tmp_path: Path, mode: str, pixel: object, expected: list[int]) -> None:
     Image.new(mode, (2, 1), pixel).save(tmp_path / NAME)
     assert levels(read_image(tmp_path / NAME)) == [expected, expected]
 
@@ -50,7 +50,7 @@ def test_transparency_shows_the_background(tmp_path: Path) -> None:
     assert levels(read_image(tmp_path / NAME, PixelFormat(background=(0, 255, 100)))) == [[0, 204, 80]]
 
 
-def test_transparency_may_be_a_channel_or_go_along(tmp_path: Path) -> None:
+def test_transparency_can_be_a_channel_or_be_carried(tmp_path: Path) -> None:
     Image.new("RGBA", (1, 1), (10, 20, 30, 51)).save(tmp_path / NAME)
     assert levels(read_image(tmp_path / NAME, PixelFormat(4, alpha="channel"))) == [[10, 20, 30, 51]]
     image, alpha = read_with_alpha(tmp_path / NAME, PixelFormat(3, alpha="carry", background=(0, 0, 0)))
@@ -74,7 +74,7 @@ def test_a_palette_is_looked_up(tmp_path: Path) -> None:
     assert inspect_image(tmp_path / NAME).alpha
 
 
-def test_a_colour_that_stands_for_transparency_is_found(tmp_path: Path) -> None:
+def test_a_colour_key_becomes_transparency(tmp_path: Path) -> None:
     values = np.array([[[1, 2, 3], [4, 5, 6]]])
     png(tmp_path / NAME, values, colour=2, tRNS=struct.pack(">HHH", 1, 2, 3))
     assert levels(read_image(tmp_path / NAME)) == [[255, 255, 255], [4, 5, 6]]
@@ -96,8 +96,8 @@ def test_colour_becomes_grey_by_its_luma(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["8 bits", "16 bits", "16 bits of colour"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_orientation_of_exif_is_applied(tmp_path: Path, orientation: int, kind: str) -> None:
-    # Which corner of the stored picture is at the top left when it is shown, by the EXIF standard; and the one at its
-    # right, which tells a turned picture from a mirrored one.
+    # By the EXIF standard: the corner of the stored picture that is displayed at the top left, and the corner that is
+    # displayed at the top right, which distinguishes rotated from mirrored pictures.
     first, second = {
         1: ((0, 0), (0, -1)),
         2: ((0, -1), (0, 0)),
@@ -127,7 +127,7 @@ def test_the_orientation_of_exif_is_applied(tmp_path: Path, orientation: int, ki
 
 
 class TestSixteenBits:
-    """Pillow reads grey of 16 bits as it is, and keeps 8 bits of everything else."""
+    """Pillow keeps all 16 bits only for grey."""
 
     @pytest.mark.parametrize(("colour", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
     def test_no_bit_is_lost(self, tmp_path: Path, colour: int, channels: int) -> None:
@@ -143,17 +143,17 @@ class TestSixteenBits:
         expected = [[round(level * 32_768 / 65_535) for level in (1000, 2000, 3000)]]
         assert levels(read_image(tmp_path / NAME, PixelFormat(background=(0, 0, 0))), 65_535) == expected
 
-    def test_a_transparent_level_is_found(self, tmp_path: Path) -> None:
+    def test_a_transparent_level_is_recognised(self, tmp_path: Path) -> None:
         png(tmp_path / NAME, np.array([[1000, 1001]]), colour=0, bits=16, tRNS=struct.pack(">H", 1000))
         assert levels(read_image(tmp_path / NAME, GREY), 65_535) == [[65_535], [1001]]
         assert inspect_image(tmp_path / NAME).channels == 2
 
-    def test_a_declared_range_is_black_to_white_and_what_is_beyond_is_clipped(self, tmp_path: Path) -> None:
+    def test_a_declared_range_maps_to_black_and_white_and_clips(self, tmp_path: Path) -> None:
         png(tmp_path / NAME, np.array([[0, 100, 2098, 4096, 60_000]]), colour=0, bits=16)
         image = read_image(tmp_path / NAME, PixelFormat(1, range=(100, 4096)))
         assert image.flatten().tolist() == pytest.approx([0, 0, 0.5, 1, 1])
 
-    def test_a_file_cut_short_is_refused_wherever_it_is_cut(self, tmp_path: Path) -> None:
+    def test_a_truncated_file_is_refused_wherever_it_ends(self, tmp_path: Path) -> None:
         content = png(tmp_path / NAME, noise(9, 9, 3), colour=2, bits=16).read_bytes()
         for length in range(1, len(content) - 20, 17):
             (tmp_path / NAME).write_bytes(content[:length])
@@ -162,11 +162,11 @@ class TestSixteenBits:
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3), ("RGBA", 4)])
-def test_a_large_picture_is_read_as_a_small_one_is(monkeypatch: pytest.MonkeyPatch, mode: str, channels: int) -> None:
+def test_a_large_picture_is_read_like_a_small_one(monkeypatch: pytest.MonkeyPatch, mode: str, channels: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (700, 30, channels), np.uint8)
     picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
     assert picture.mode == mode
     monkeypatch.setattr(pictures, "_SMALL", 1)
-    assert np.array_equal(pictures.values_of(picture), pixels)
+    assert np.array_equal(pictures.picture_values(picture), pixels)
     picture.getexif()[0x0112] = 6
-    assert np.array_equal(pictures.values_of(picture), np.rot90(pixels, -1))
+    assert np.array_equal(pictures.picture_values(picture), np.rot90(pixels, -1))
