@@ -12,10 +12,9 @@ from types import ModuleType
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
-from tests.golden.conftest import FOLDER
+from tests.golden.start import FOLDER, golden_tensors
 from tests.golden.test_trajectories import CASES, NAMES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -31,7 +30,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.mark.parametrize(("case", "loss", "blocks"), CASES)
 def test_every_loss_of_every_step_agrees_in_float64(plain: ModuleType, case: str, loss: str, blocks: int) -> None:
-    tensors = load_file(FOLDER / f"{case}.safetensors")
+    tensors = golden_tensors(case)
     model = plain.CycleGAN(width=8, blocks=blocks, pool=0, loss=loss).double()
     # The publication's D_A judges images of domain B.
     networks = {

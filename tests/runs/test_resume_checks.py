@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cgkit.runs.resume import refuse_other_data, refuse_other_spec
 from cgkit.errors import DataError, SpecError
 from cgkit.plugins import Plugins, PluginStatus, load_plugins
 from cgkit.registry import Registries
+from cgkit.runs.resume import refuse_other_data, refuse_other_spec
 from cgkit.spec import Spec, resolve_spec
 
 FOLDER = Path("runs/x")
