@@ -22,7 +22,7 @@ def test_the_page_shows_settings_and_results(finished: Path, plugins: Plugins) -
         ">Finished</span>",
         "Peak signal-to-noise ratio to the truth, in dB.",
         "Measured at step 4 on test images",
-        "ground truth (not used in training)",
+        "ground truth (pairs are not used in training)",
         "No warnings.",
         "workers = 0",  # from the spec as written
         "betas = [",  # from the resolved spec
@@ -91,7 +91,7 @@ def test_a_run_without_ground_truth_can_be_reported(run_folder: Path, plugins: P
     shutil.rmtree(run_folder / "model")
     page = write_report(run_folder, plugins=plugins).read_text()
     assert 'data-title="ground truth"' not in page
-    assert "ground truth (not used in training)" not in page
+    assert "ground truth (pairs are not used in training)" not in page
 
 
 def test_a_single_file_is_enough_for_a_report(finished: Path, tmp_path: Path) -> None:
