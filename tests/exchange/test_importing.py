@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cgkit.components.generators.resnet import ResnetGenerator
@@ -20,14 +20,14 @@ from cgkit.models.folder import load_generator, read_model
 from cgkit.plugins import Plugins
 from cgkit.translation.translator import Translator
 from tests.exchange.published_networks import Resnet, drawn
+from tests.golden.start import golden_tensors
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = pytest.mark.parametrize(("case", "blocks"), [("lsgan_resnet9_ngf8", 9), ("bce_resnet6_ngf8", 6)])
 Tensors = dict[str, Tensor]
 
 
 def golden(case: str, name: str) -> Tensors:
-    tensors = load_file(GOLDEN / f"{case}.safetensors")
+    tensors = golden_tensors(case)
     return {key.removeprefix(f"{name}."): tensors[key] for key in tensors if key.startswith(f"{name}.")}
 
 
@@ -54,7 +54,7 @@ def with_module(tensors: Tensors) -> Tensors:
 
 def output(generator: nn.Module, case: str) -> tuple[Tensor, Tensor]:
     """Return the output of a generator for the golden image, and that of the published generator."""
-    images = load_file(GOLDEN / f"{case}.safetensors")
+    images = golden_tensors(case)
     with torch.no_grad():
         return generator.double()(images["input.A"][0]), images["output.fake_B"]
 

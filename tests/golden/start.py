@@ -20,7 +20,8 @@ def golden_tensors(case: str) -> dict[str, Tensor]:
     """Return the tensors of a case by name: weights under their published names, images, outputs.
 
     The published code draws the networks one after the other in float64, first torch's own initialisation, then
-    N(0, 0.02), and the images after them. The norms of what it drew are recorded; what is drawn here must have them.
+    N(0, 0.02), and after them the images: noise in domain a, noise in blocks of 8x8 pixels in domain b. The norms of
+    what it drew are recorded, and what is drawn here must have them.
     """
     recorded = load_file(FOLDER / f"{case}.safetensors")
     configuration = json.loads((FOLDER / f"{case}.json").read_text())
@@ -52,8 +53,9 @@ def _draw(seed: int, blocks: int) -> dict[str, Tensor]:
                 for key, parameter in network.named_parameters():
                     published = key.replace(".layers.", ".conv_block.")
                     tensors[f"{name}.model.{published}"] = parameter.detach()
-            for name in ("input.A", "input.B"):
-                tensors[name] = torch.rand(8, 1, 3, 64, 64) * 2 - 1
+            tensors["input.A"] = torch.rand(8, 1, 3, 64, 64) * 2 - 1
+            blocks_of_8x8 = torch.rand(8, 1, 3, 8, 8) * 2 - 1
+            tensors["input.B"] = blocks_of_8x8.repeat_interleave(8, -1).repeat_interleave(8, -2)
         finally:
             torch.set_default_dtype(default)
     return tensors
