@@ -1,1 +1,1 @@
-"""From image records to training batches; which images meet at which step."""
+"""Turn image records into training batches, and decide which images meet at which step."""

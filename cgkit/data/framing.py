@@ -1,4 +1,4 @@
-"""Bringing an image to a size without any randomness."""
+"""Fit an image to a size without randomness."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from cgkit.contracts import Size
 
 
 def cover(image: Tensor, size: Size) -> Tensor:
-    """Return an image scaled so that it just covers a size, and cut at its centre to that size.
+    """Scale an image so that it just covers a size, and crop its centre to that size.
 
     Args:
         image: `(C, H, W)` in [0, 1], of any size.
-        size: the height and width wanted.
+        size: The target height and width.
 
     Returns:
-        `(C, *size)` in [0, 1]; the image itself where it has that size already. Scaling is bicubic and antialiased.
+        `(C, *size)` in [0, 1]; the image itself if it already has that size. Scaling is bicubic and antialiased.
     """
     height, width = image.shape[-2:]
     if (height, width) == tuple(size):
         return image
     factor = max(size[0] / height, size[1] / width)
-    # What will be cut off is cut off first: a long strip, scaled up whole, would take gigabytes.
-    window = _centre(image, (min(height, round(size[0] / factor)), min(width, round(size[1] / factor))))
+    # Crop before scaling: a long strip, scaled up as a whole, would take gigabytes.
+    window = _crop_centre(image, (min(height, round(size[0] / factor)), min(width, round(size[1] / factor))))
     scaled = F.interpolate(window[None], size, mode="bicubic", align_corners=False, antialias=True)
     return scaled[0].clamp(0, 1)
 
 
-def _centre(image: Tensor, size: Size) -> Tensor:
+def _crop_centre(image: Tensor, size: Size) -> Tensor:
     height, width = (max(1, side) for side in size)
     top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
     return image[..., top : top + height, left : left + width]

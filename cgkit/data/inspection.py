@@ -1,4 +1,4 @@
-"""Looking at every image's header before training begins."""
+"""Check the headers of all images before training."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from cgkit.images.reading import extremes_of
 
 @dataclass(frozen=True)
 class Inspection:
-    """What the headers of some images say.
+    """The findings from the headers of a set of images.
 
     Attributes:
-        problems: one error for each image that cannot be used.
-        sizes: height and width of each image that has a file and can be used.
-        depths: the types of values, each with the first file that has it.
-        channels: how many channels the files have.
+        problems: One error for each unusable image.
+        sizes: Height and width of each usable image file.
+        depths: The types of values, each with the first file that has it.
+        channels: The different numbers of channels.
     """
 
     problems: tuple[DataError, ...]
@@ -31,7 +31,7 @@ class Inspection:
     channels: tuple[int, ...] = ()
 
     def describe(self) -> str:
-        """Return the sizes in words: `256x256`, or `200x150 to 640x480` (width x height, smallest to largest)."""
+        """Describe the sizes: `256x256`, or `200x150 to 640x480` (width x height, smallest to largest)."""
         if not self.sizes:
             return "generated"
         ordered = sorted(self.sizes, key=lambda size: size[0] * size[1])
@@ -39,7 +39,7 @@ class Inspection:
         return smallest if smallest == largest else f"{smallest} to {largest}"
 
     def describe_values(self) -> str:
-        """Return what is in the files in words: `3 channels of uint8`, or `1 or 3 channels of uint16`."""
+        """Describe the values: `3 channels of uint8`, or `1 or 3 channels of uint16`."""
         if not self.sizes:
             return "generated"
         channels = " or ".join(map(str, self.channels))
@@ -50,12 +50,12 @@ class Inspection:
 def check_images(
     records: Iterable[ImageRecord], pixels: PixelFormat | None = None, *, at_least: Size = (1, 1)
 ) -> Inspection:
-    """Read every header; images that are no files (rendered, or bytes that a source fetches) are passed over.
+    """Read the header of every image file; images that a source renders or fetches as bytes are skipped.
 
     Args:
-        records: the images of one domain.
-        pixels: what the domain's images are like; by default colour of 8 bits.
-        at_least: the height and width that an image must have.
+        records: The images of one domain.
+        pixels: The format of the domain; 8-bit colour by default.
+        at_least: The minimum height and width.
     """
     pixels = pixels or PixelFormat()
     problems: list[DataError] = []
@@ -68,7 +68,7 @@ def check_images(
             continue
         try:
             header = inspect_image(record.path, pixels)
-            if not pixels.has_range_of(header.depth):  # one example tells as much as a thousand
+            if not pixels.has_range_of(header.depth):  # report only the first such file
                 undeclared = undeclared or record.path
                 continue
             if (problem := misfit(header, pixels)) is not None:
@@ -77,47 +77,46 @@ def check_images(
             problems.append(error)
             continue
         if header.height < at_least[0] or header.width < at_least[1]:
-            problems.append(_too_small(record.path, header, at_least))
+            problems.append(_describe_too_small(record.path, header, at_least))
         sizes.append((header.height, header.width))
         depths.setdefault(header.depth, record.path)
         channels.add(header.channels)
     if undeclared is not None:
-        problems.insert(0, _without_range(undeclared, pixels))
+        problems.insert(0, _describe_missing_range(undeclared, pixels))
     return Inspection(tuple(problems), tuple(sizes), tuple(depths.items()), tuple(sorted(channels)))
 
 
 def common_depth(found: Sequence[Inspection]) -> str | None:
-    """Return the depth in which translations into a domain are written: that of its files; None where there are none.
+    """Return the depth in which translations into a domain are written: that of its files, or None without files.
 
     Raises:
-        DataError: its files have several.
+        DataError: Its files have different depths.
     """
-    seen = [entry for one in found for entry in one.depths]
     depths: dict[str, Path] = {}
-    for depth, path in seen:
-        depths.setdefault(WRITTEN_AS.get(depth, depth), path)
+    for inspection in found:
+        for depth, path in inspection.depths:
+            depths.setdefault(WRITTEN_AS.get(depth, depth), path)
     if len(depths) > 1:
-        (one, first), (other, second), *_ = depths.items()
+        (depth_1, path_1), (depth_2, path_2), *_ = depths.items()
         raise DataError(
-            f"a domain holds images of several depths: {first} of {one}, {second} of {other}",
-            hint="convert one kind; or, where the same values mean the same in both, declare data.depth",
+            f"a domain contains images of different depths: {path_1} is {depth_1}, {path_2} is {depth_2}",
+            hint="convert one kind; or, if equal values mean the same in both, declare data.depth",
         )
     return next(iter(depths), None)
 
 
-def _too_small(path: Path, header: ImageHeader, at_least: Size) -> DataError:
+def _describe_too_small(path: Path, header: ImageHeader, at_least: Size) -> DataError:
     needed = f"{at_least[1]}x{at_least[0]}"
     return DataError(
-        f"{path}: {header.width}x{header.height} is smaller than the {needed} that are cut from it",
-        hint="remove it, or let it be resized",
+        f"{path}: {header.width}x{header.height} is smaller than the {needed} crop",
+        hint="remove it, or let the framing resize images",
     )
 
 
-def _without_range(path: Path, pixels: PixelFormat) -> DataError:
-    """Return what to declare for a file of which nothing says what is black and what is white."""
+def _describe_missing_range(path: Path, pixels: PixelFormat) -> DataError:
     low, high = extremes_of(path, pixels)
     depth = inspect_image(path, pixels).depth
     return DataError(
-        f"{path}: holds {depth} values, here from {low:g} to {high:g}, and nothing says which are black and white",
+        f"{path}: contains {depth} values, here from {low:g} to {high:g}, and no range is declared for them",
         hint="declare it under [data]: range = [LOWEST, HIGHEST], or range = { b = [LOWEST, HIGHEST] } for one domain",
     )

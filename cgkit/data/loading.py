@@ -1,4 +1,4 @@
-"""Reading, framing and augmenting images into batches, in this process or in workers."""
+"""Read, frame and augment images, and combine them into batches, in this process or in workers."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from cgkit.images.pixels import PixelFormat, to_unit
 from cgkit.images.reading import read_image
 
 WORKER_TIMEOUT = 600
-"""Seconds after which a silent worker is an error instead of a run that hangs for ever."""
+"""Seconds after which a worker that does not answer is an error, so that a run cannot hang forever."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of both domains, `(N, C, H, W)` in [-1, 1], and what they are called."""
+    """Images of both domains, `(N, C, H, W)` in [-1, 1], and their names."""
 
     real_a: Tensor
     real_b: Tensor
@@ -38,12 +38,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How an image becomes something to train on.
+    """The steps that turn an image into network input.
 
     Attributes:
-        size: the trained height and width.
-        framing: the framing augmentation, or None to cover the size and crop the centre.
-        augmentations: those of role `"data"`, in order.
+        size: The height and width for training.
+        framing: The framing augmentation, or None to cover the size and crop the centre.
+        augmentations: The augmentations with the role `"data"`, in order.
     """
 
     size: Size
@@ -51,24 +51,24 @@ class Preparation:
     augmentations: tuple[nn.Module, ...] = ()
 
     def load(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
-        """Return an image of a domain as float32 `(C, H, W)` in [0, 1], in its own size."""
+        """Load an image of a domain as float32 `(C, H, W)` in [0, 1], in its original size."""
         if record.render is not None:
             with _failures_explained(f"the source, rendering {record.name},"):
-                return _rendered(record.render(), record.name, pixels)
+                return _convert_rendered(record.render(), record.name, pixels)
         if record.encoded is not None:
             with _failures_explained(f"the source, fetching {record.name},"):
                 file = EncodedImage(record.name, record.encoded())
             return read_image(file, pixels)
         if record.path is None:
-            raise PluginError(f"image {record.name!r} of the source has no path, no bytes and no render function")
+            raise PluginError(f"the image {record.name!r} from the source has no path, no bytes and no render function")
         return read_image(record.path, pixels)
 
     def for_testing(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
-        """Return an image at the trained size, without any randomness."""
+        """Return an image in the size for training, without randomness."""
         return cover(self.load(record, pixels), self.size)
 
     def for_training(self, record: ImageRecord, pixels: PixelFormat, seed: int) -> Tensor:
-        """Return an image framed and augmented with the draws of `seed`."""
+        """Return an image framed and augmented with random numbers from `seed`."""
         with seeded(seed):
             image = self.load(record, pixels)[None]
             if self.framing is None:
@@ -79,16 +79,16 @@ class Preparation:
                 with _failures_explained(f"augmentation {type(augmentation).__module__}.{type(augmentation).__name__}"):
                     image = augmentation(image)
         if image.shape != (1, pixels.channels, *self.size):
-            raise PluginError(f"the augmentations turned {record.name} into shape {tuple(image.shape)}")
+            raise PluginError(f"the augmentations gave {record.name} the shape {tuple(image.shape)}")
         return image[0]
 
 
 Item = tuple[Tensor, Tensor, str, str]
-"""An image of a, an image of b, and their names."""
+"""An image from a, an image from b, and their names."""
 
 
 class UnpairedImages(Dataset[Item]):
-    """Pairs of unrelated images by position: any position can be asked for, in any process, in any order."""
+    """Pairs of unrelated images by position; any process can request positions in any order."""
 
     def __init__(
         self,
@@ -106,11 +106,11 @@ class UnpairedImages(Dataset[Item]):
         )
 
     def __getitem__(self, position: int) -> Item:
-        """Return the images of a and b that meet at a position, in [-1, 1], and their names."""
-        (image_a, name_a), (image_b, name_b) = (self._image(side, position) for side in (0, 1))
+        """Return the images from a and b at a position, in [-1, 1], and their names."""
+        (image_a, name_a), (image_b, name_b) = (self._load(side, position) for side in (0, 1))
         return image_a, image_b, name_a, name_b
 
-    def _image(self, side: int, position: int) -> tuple[Tensor, str]:
+    def _load(self, side: int, position: int) -> tuple[Tensor, str]:
         record = self._domains[side][self._orders[side][position]]
         seed = derive_seed(self._seed, f"augmentation-{'ab'[side]}", position)
         image = self._preparation.for_training(record, self._pixels[side], seed)
@@ -120,10 +120,10 @@ class UnpairedImages(Dataset[Item]):
 def training_batches(
     images: UnpairedImages, batches: StepBatches, *, workers: int, pin_memory: bool = False
 ) -> Iterator[Batch]:
-    """Yield the batches in order, read by `workers` processes (0: by this one).
+    """Yield the batches in order, loaded by `workers` processes, or by this process if 0.
 
     Raises:
-        DataError: an image cannot be read, or a worker died.
+        DataError: An image cannot be read, or a worker died.
     """
     loader = DataLoader(
         _ErrorsAsItems(images),
@@ -132,14 +132,14 @@ def training_batches(
         collate_fn=_collate,
         pin_memory=pin_memory,
         timeout=WORKER_TIMEOUT if workers else 0,
-        worker_init_fn=_leave_signals_to_the_parent,
+        worker_init_fn=_ignore_signals,
         prefetch_factor=4 if workers else None,
     )
     iterator = iter(loader)
     try:
         while True:
             try:
-                # Workers compute with one thread; so does this process, lest the sums differ in the last bit.
+                # Workers use one thread; so must this process, or sums may differ in the last bit.
                 with _one_thread(workers == 0):
                     batch = next(iterator)
             except StopIteration:
@@ -149,23 +149,23 @@ def training_batches(
                     raise
                 raise DataError(
                     f"reading images failed: {str(error).splitlines()[0]}",
-                    hint="a worker process died or hung; with data.workers = 0 the cause is shown",
+                    hint="a worker process died or hung; set data.workers = 0 to see the cause",
                 ) from error
             if isinstance(batch, CgkitError):
                 raise batch
             yield batch
     finally:
-        del iterator  # ends the workers now, whoever still holds this frame
+        del iterator  # stops the workers now, even if this frame is kept alive
 
 
 def batch_of_tests(domain: Domain, pixels: PixelFormat, preparation: Preparation, count: int) -> Tensor:
-    """Return the first `count` test images, or all where there are fewer, as `(N, C, H, W)` in [0, 1]."""
+    """Return the first `count` test images, or all if there are fewer, as `(N, C, H, W)` in [0, 1]."""
     records = [domain[index] for index in range(min(count, len(domain)))]
     return torch.stack([preparation.for_testing(record, pixels) for record in records])
 
 
-def _rendered(image: NDArray[np.float32], name: str, pixels: PixelFormat) -> Tensor:
-    """Return `(C, H, W)` in [0, 1] that a source drew with the channels of its domain."""
+def _convert_rendered(image: NDArray[np.float32], name: str, pixels: PixelFormat) -> Tensor:
+    """Convert a rendered image, `(C, H, W)` in [0, 1], to the channels of its domain."""
     channels, height, width = image.shape
     if channels == pixels.channels:
         return torch.from_numpy(image)
@@ -174,7 +174,7 @@ def _rendered(image: NDArray[np.float32], name: str, pixels: PixelFormat) -> Ten
     try:
         return to_unit(image.transpose(1, 2, 0), header, replace(pixels, range=(0, 1)))[0]
     except DataError as error:
-        raise DataError(f"{name}: {error.message}", hint="set data.channels to what the source draws") from error
+        raise DataError(f"{name}: {error.message}", hint="set data.channels to match the source") from error
 
 
 def _frame(framing: nn.Module, image: Tensor, size: Size, name: str) -> Tensor:
@@ -187,17 +187,17 @@ def _frame(framing: nn.Module, image: Tensor, size: Size, name: str) -> Tensor:
 
 @contextmanager
 def _failures_explained(what: str) -> Iterator[None]:
-    """Name what failed, whatever it raised: as an exception of a worker it would arrive as a traceback in words."""
+    """Turn any exception into a `PluginError` that names what failed."""
     try:
         yield
     except (CgkitError, MemoryError):
         raise
-    except Exception as error:  # a stranger's component may raise anything
+    except Exception as error:  # a third-party component may raise anything
         raise PluginError(f"{what} failed: {type(error).__name__}: {error}") from error
 
 
 class _ErrorsAsItems(Dataset[Item | CgkitError]):
-    """Hands errors through a worker as they are: raised in one, they would arrive as a traceback in words."""
+    """Returns errors as items: raised in a worker, they would reach the parent only as the text of a traceback."""
 
     def __init__(self, images: UnpairedImages) -> None:
         self._images = images
@@ -216,8 +216,8 @@ def _collate(items: Sequence[Item | CgkitError]) -> Batch | CgkitError:
     return Batch(torch.stack(images_a), torch.stack(images_b), names_a, names_b)
 
 
-def _leave_signals_to_the_parent(worker: int) -> None:
-    """Terminals and schedulers signal every process of a run; the run decides when its workers end."""
+def _ignore_signals(worker: int) -> None:
+    """Ignore signals in a worker: terminals and schedulers signal every process, but the parent stops its workers."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # not every system has all three
             signal.signal(signal.Signals[name], signal.SIG_IGN)

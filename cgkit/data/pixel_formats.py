@@ -1,4 +1,4 @@
-"""What a spec says of each domain's images, in the terms of what reads and writes them."""
+"""Convert the image settings of a spec to the pixel format of each domain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cgkit.spec.images import Data, Depths, unheld
 
 
 def pixel_formats(data: Data) -> tuple[PixelFormat, PixelFormat]:
-    """Return what the images of domain a and of domain b are like."""
+    """Return the pixel formats of domains a and b."""
     a, b = (
         PixelFormat(
             channels=channels,
@@ -30,19 +30,21 @@ def pixel_formats(data: Data) -> tuple[PixelFormat, PixelFormat]:
 
 
 def with_depths(spec: Spec, found: Mapping[str, str | None]) -> Spec:
-    """Return a spec that says in which depth translations are written: where it did not, in that of a domain's files.
+    """Fill in missing depths of translations with the depth of each domain's files.
 
     Args:
-        spec: the resolved spec.
-        found: the depth of the files of `a` and of `b`, where there are any.
+        spec: The resolved spec.
+        found: The depth of the files of `a` and of `b`, or None without files.
 
     Raises:
-        SpecError: values of that depth cannot be what the spec says that they range over.
+        SpecError: The declared range does not fit into the depth of the files.
     """
     data = spec.data
     depths = {side: getattr(data.depth, side) or depth for side, depth in found.items()}
     problems = [
-        Problem(f"data.range.{side}", f"{problem}, and such are the files of domain {side}", f"say data.depth.{side}")
+        Problem(
+            f"data.range.{side}", f"{problem}, but the files of domain {side} are {depth}", f"declare data.depth.{side}"
+        )
         for side, depth in depths.items()
         if depth is not None and (problem := unheld(depth, getattr(data.range, side))) is not None
     ]

@@ -1,7 +1,6 @@
-"""Randomness as a pure function of (seed, stream, step, index).
+"""Random numbers as a pure function of (seed, stream, step, index).
 
-Nothing here remembers anything, so a resumed run needs no saved generator state, and the number of loader workers
-changes no draw.
+Because there is no state, a resumed run needs no saved generators, and results do not depend on the number of workers.
 """
 
 from __future__ import annotations
@@ -14,25 +13,25 @@ import torch
 
 
 def derive_seed(seed: int, stream: str, *indices: int) -> int:
-    """Return a 63-bit seed for one stream of draws at one place.
+    """Return a 63-bit seed for a stream of random numbers and indices.
 
     Args:
-        seed: the run's seed.
-        stream: what is drawn: `"order-a"`, `"step"`, `"image-pool"` ...
-        indices: where: the step, the image's index, whatever tells one draw from the next.
+        seed: The seed of the run.
+        stream: The purpose of the random numbers: `"order-a"`, `"step"`, `"image-pool"` ...
+        indices: Whatever distinguishes one use from the next: the step, the index of the image ...
     """
     text = ":".join([str(seed), stream, *map(str, indices)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def generator(seed: int, stream: str, *indices: int) -> torch.Generator:
-    """Return a CPU generator for one stream of draws at one place."""
+    """Return a CPU generator with the seed from `derive_seed`."""
     return torch.Generator().manual_seed(derive_seed(seed, stream, *indices))
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Let torch's global CPU generator draw from `seed` inside, and restore it afterwards."""
+    """Seed torch's global CPU generator for the duration of a `with` block, and restore it afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield

@@ -1,4 +1,4 @@
-"""Which images meet at which step: every image of a domain once an epoch, the domains ordered independently."""
+"""Decide which images meet at which step: each domain shows every image once per epoch, in its own random order."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cgkit.errors import PluginError
 
 
 class EpochOrder:
-    """The endless order in which the images of one domain are shown.
+    """The endless order in which the images of a domain are shown.
 
-    A domain may have an order of its own; without one, every order is as likely.
+    A domain may define its own order; otherwise each epoch is a uniformly random permutation.
 
     Args:
-        domain: the images.
-        seed: the run's seed.
-        stream: the domain's own stream, so that both domains are shuffled independently.
+        domain: The images.
+        seed: The seed of the run.
+        stream: The random stream of the domain, so that both domains are shuffled independently.
     """
 
     def __init__(self, domain: Domain, seed: int, stream: str) -> None:
@@ -31,29 +31,29 @@ class EpochOrder:
         self._epochs: dict[int, Tensor] = {}
 
     def __getitem__(self, position: int) -> int:
-        """Return the index of the image at a position, counted from the run's start."""
-        epoch, place = divmod(position, self._length)
+        """Return the index of the image at a position, counted from the start of the run."""
+        epoch, index = divmod(position, self._length)
         if epoch not in self._epochs:
-            # A batch may reach over the end of an epoch, so the one before is kept.
-            self._epochs = {known: order for known, order in self._epochs.items() if abs(known - epoch) == 1}
-            self._epochs[epoch] = self._order(epoch)
-        return int(self._epochs[epoch][place])
+            # Keep the neighbouring epoch, since a batch may cross the boundary.
+            self._epochs = {other: order for other, order in self._epochs.items() if abs(other - epoch) == 1}
+            self._epochs[epoch] = self._shuffle(epoch)
+        return int(self._epochs[epoch][index])
 
-    def _order(self, epoch: int) -> Tensor:
+    def _shuffle(self, epoch: int) -> Tensor:
         own = getattr(self._domain, "order", None)
         if own is None:
             return torch.randperm(self._length, generator=generator(self._seed, self._stream, epoch))
         order = torch.as_tensor(own(epoch, derive_seed(self._seed, self._stream)), dtype=torch.int64)
         if not torch.equal(order.sort().values, torch.arange(self._length)):
-            raise PluginError(f"the source's order of epoch {epoch} is not a permutation of its {self._length} images")
+            raise PluginError(f"the source's order for epoch {epoch} is not a permutation of its {self._length} images")
         return order
 
 
 class StepBatches:
-    """A batch sampler: the positions of each batch from a step on, `accumulate` batches a step.
+    """A batch sampler that yields the positions of each batch from a step onwards, `accumulate` batches per step.
 
-    With several processes, each takes every `count`-th position from its own rank on: together they see the batch that
-    one process would see.
+    With several processes, each takes every `count`-th position, starting at its rank; together they see the batch
+    that a single process would see.
     """
 
     def __init__(

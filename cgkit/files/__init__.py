@@ -1,1 +1,1 @@
-"""Files: listing images, replacing a file all or nothing, JSON lines."""
+"""List image files, replace a file all or nothing, and append JSON lines."""

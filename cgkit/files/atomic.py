@@ -1,4 +1,4 @@
-"""Replacing a file all or nothing."""
+"""Replace a file all or nothing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from zlib import crc32
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what is written there takes its place when the block ends well.
+    """Yield a temporary path next to `path`; after the `with` block, the file written there replaces `path`.
 
-    When the block raises, the temporary file goes and `path` stays as it was.
+    If the block raises, the temporary file is removed and `path` is unchanged.
     """
-    # No part of the name but its checksum, because names may be as long as the file system allows.
+    # Use a checksum of the name, since the name itself may be as long as the file system allows.
     temporary = path.with_name(f".tmp-{os.getpid()}-{crc32(os.fsencode(path.name)):08x}")
     try:
         yield temporary

@@ -1,4 +1,4 @@
-"""Finding the images in a folder."""
+"""List the images in a folder."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 from cgkit.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-"""The suffixes of pictures, in lower case."""
+"""Suffixes of pictures, in lower case."""
 
 ARRAYS = (".npy", ".npz")
-"""The suffixes of arrays that NumPy saved, which are images in a folder of images."""
+"""Suffixes of NumPy arrays, which count as images too."""
 
 
 def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
-    """Return a folder's image files, sorted by their names in it.
+    """Return the image files in a folder, sorted by relative path.
 
-    Hidden files and folders are passed over; a link to a file counts, a loop of links is followed once.
+    Hidden files and folders are skipped. Links are followed, and loops of links only once.
 
     Raises:
-        DataError: the folder is missing, cannot be read, or holds no image.
+        DataError: The folder is missing, cannot be read, or contains no image.
     """
     if not folder.is_dir():
         reason = "is not a folder" if folder.exists() else "does not exist"
@@ -29,8 +29,9 @@ def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
     files = [file for file in _files(folder, recursive, set()) if not file.name.startswith(".")]
     images = [file for file in files if file.suffix.lower() in (*SUFFIXES, *ARRAYS)]
     if not images:
-        found = f"{len(files)} files, none of them {' '.join(SUFFIXES)}" if files else "nothing"
-        raise DataError(f"{folder} holds no images: there is {found} in it")
+        suffixes = " ".join((*SUFFIXES, *ARRAYS))
+        reason = f"none of its {len(files)} files ends in {suffixes}" if files else "it has no visible files"
+        raise DataError(f"{folder} contains no images: {reason}")
     return sorted(images, key=lambda file: file.relative_to(folder).as_posix())
 
 
@@ -53,5 +54,5 @@ def _files(folder: Path, recursive: bool, visited: set[tuple[int, int]]) -> Iter
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads round in a circle is a file that cannot be read
+    except OSError:  # a circular link counts as a file, which cannot be read
         return False

@@ -1,4 +1,4 @@
-"""Files of one JSON object a line, each with the step that it belongs to."""
+"""Files with one JSON object per line, each with its step."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from cgkit.files.atomic import replacing
 
 
 def append(file: Path, values: Mapping[str, Any]) -> None:
-    """Add a line, which is with the system on return.
+    """Append a line, and pass it to the operating system before returning.
 
     Args:
-        file: the file; it is made where it does not exist.
-        values: JSON values with a `step`; none of them infinite or not a number.
+        file: The file; created if it does not exist.
+        values: JSON values with a `step`; none of them NaN or infinite.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: The file cannot be written.
     """
     with file.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(values, allow_nan=False) + "\n")
 
 
 def rewind(file: Path, step: int) -> None:
-    """Drop the lines of later steps, and any that cannot be read; all or nothing.
+    """Drop the lines of later steps and all malformed lines, all or nothing.
 
     Raises:
-        OSError: the file cannot be replaced; it is as it was.
+        OSError: The file cannot be replaced; it is unchanged.
     """
     if not file.exists():
         return
     with replacing(file) as temporary, file.open("rb") as old, temporary.open("wb") as new:
-        new.writelines(line for line in old if line.endswith(b"\n") and _step(line) <= step)
+        new.writelines(line for line in old if line.endswith(b"\n") and _parse_step(line) <= step)
         new.flush()
         os.fsync(new.fileno())
 
 
-def _step(line: bytes) -> float:
-    """Return the step of a line, infinity where it has none."""
+def _parse_step(line: bytes) -> float:
+    """Return the step of a line, or infinity if it has none."""
     try:
         step = json.loads(line)["step"]
     except (ValueError, TypeError, KeyError):

@@ -140,7 +140,7 @@ def test_a_metric_that_needs_colour_is_skipped_with_a_message(cgkit: Cli, tmp_pa
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("channels = { a = 1, b = 3 }", "0.tif: holds float32 values, here from -9"),
+        ("channels = { a = 1, b = 3 }", "0.tif: contains float32 values, here from -9"),
         (
             "channels = { a = 1, b = 4 }\nrange = { b = [-1000, 3000] }",
             "0.tif: has 3 channels, but its domain has 4",
@@ -160,7 +160,7 @@ def test_a_depth_that_cannot_hold_the_range_is_reported_with_its_line(cgkit: Cli
     result = cgkit("check", spec_of(tmp_path, "channels = { a = 1, b = 3 }\nrange = [-1000, 3000]"))
     assert result.code == 2
     assert (
-        "spec.toml:10: data.range.a: uint16 cannot hold data.range, -1000 to 3000, and such are the files of"
+        "spec.toml:10: data.range.a: uint16 cannot hold data.range, -1000 to 3000, but the files of domain a are"
         in result.err
     )
 
@@ -262,7 +262,7 @@ class TestFewImages:
         (tmp_path / "b").mkdir()
         result = cgkit("check", spec_of(tmp_path, ""))
         assert result.code == 3
-        assert "b holds no images" in result.err
+        assert "b contains no images" in result.err
 
     def test_one_image_per_domain_trains(self, cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
         image_folder("a", count=1)

@@ -18,7 +18,7 @@ def test_an_image_of_any_size_covers_any_size(height: int, width: int, rows: int
     assert framed.max() <= 1
 
 
-def test_an_image_of_the_right_size_is_left_as_it_is() -> None:
+def test_an_image_of_the_right_size_is_returned_unchanged() -> None:
     image = torch.rand(3, 8, 12)
     assert cover(image, (8, 12)) is image
 
@@ -29,5 +29,5 @@ def test_the_centre_is_kept() -> None:
     assert float(cover(image, (8, 8)).mean()) == 1
 
 
-def test_a_long_strip_is_cut_before_it_is_scaled() -> None:
+def test_a_long_strip_is_cropped_before_scaling() -> None:
     assert cover(torch.rand(1, 2, 100_000), (256, 256)).shape == (1, 256, 256)

@@ -18,7 +18,7 @@ def records(folder: Path) -> list[ImageRecord]:
     return [ImageRecord(path.name, path=path) for path in sorted(folder.iterdir())]
 
 
-def test_every_bad_image_is_found(image_folder: Callable[..., Path]) -> None:
+def test_every_unusable_image_is_reported(image_folder: Callable[..., Path]) -> None:
     folder = image_folder("images", 3)
     (folder / "bad-1.png").write_text("text")
     (folder / "bad-2.png").touch()
@@ -27,11 +27,11 @@ def test_every_bad_image_is_found(image_folder: Callable[..., Path]) -> None:
     assert len(found.sizes) == 3
 
 
-def test_images_smaller_than_what_is_cut_from_them_are_named(image_folder: Callable[..., Path]) -> None:
+def test_images_smaller_than_the_crop_are_reported(image_folder: Callable[..., Path]) -> None:
     folder = image_folder("images", 1, size=(30, 30))
     Image.new("RGB", (30, 19)).save(folder / "low.png")
     (problem,) = check_images(records(folder), at_least=(20, 10)).problems
-    assert "low.png: 30x19 is smaller than the 10x20" in str(problem)
+    assert "low.png: 30x19 is smaller than the 10x20 crop" in str(problem)
 
 
 def test_sizes_are_described(image_folder: Callable[..., Path]) -> None:
@@ -43,9 +43,9 @@ def test_sizes_are_described(image_folder: Callable[..., Path]) -> None:
 
 
 class TestFitting:
-    """Images that are none of the domain's are found before one is decoded."""
+    """Images that do not fit their domain are detected before any is decoded."""
 
-    def test_what_is_in_the_files_is_described(self, image_folder: Callable[..., Path]) -> None:
+    def test_the_values_are_described(self, image_folder: Callable[..., Path]) -> None:
         folder = image_folder("a", 2)
         Image.new("L", (9, 9)).save(folder / "grey.png")
         found = check_images(records(folder))
@@ -54,32 +54,32 @@ class TestFitting:
         assert check_images([ImageRecord("x", render=lambda: None)]).describe_values() == "generated"
         assert common_depth([check_images([])]) is None
 
-    def test_other_numbers_of_bands_are_named(self, tmp_path: Path) -> None:
+    def test_another_number_of_bands_is_reported(self, tmp_path: Path) -> None:
         np.save(tmp_path / "a.npy", noise(4, 4, 13))
         np.save(tmp_path / "b.npy", noise(4, 4, 12))
         (problem,) = check_images(records(tmp_path), PixelFormat(13)).problems
         assert str(problem) == (
-            f"{tmp_path / 'b.npy'}: has 12 channels, and the domain's images have 13; set data.channels, or remove it"
+            f"{tmp_path / 'b.npy'}: has 12 channels, but its domain has 13; set data.channels, or remove it"
         )
 
-    def test_one_file_without_a_range_says_what_is_in_it(self, tmp_path: Path) -> None:
+    def test_values_without_a_declared_range_are_reported_once(self, tmp_path: Path) -> None:
         for name, values in (("a", np.array([[-3.5, 700]])), ("b", np.zeros((2, 2)))):
             np.save(tmp_path / f"{name}.npy", values.astype(np.float32))
         (problem,) = check_images(records(tmp_path), PixelFormat(1)).problems
-        assert "a.npy: holds float32 values, here from -3.5 to 700, and nothing says which" in str(problem)
+        assert "a.npy: contains float32 values, here from -3.5 to 700, and no range is declared" in str(problem)
         assert "range = [LOWEST, HIGHEST]" in str(problem)
         assert check_images(records(tmp_path), PixelFormat(1, range=(-10, 800))).problems == ()
 
-    def test_files_of_several_depths_are_no_domain(self, tmp_path: Path) -> None:
+    def test_different_depths_in_one_domain_are_refused(self, tmp_path: Path) -> None:
         Image.fromarray(noise(4, 4)).save(tmp_path / "deep.png")
         Image.fromarray(noise(4, 4, depth="uint8")).save(tmp_path / "plain.png")
         found = [check_images([record], PixelFormat(1)) for record in records(tmp_path)]
-        with pytest.raises(DataError, match=r"several depths: .*deep\.png of uint16, .*plain\.png of uint8"):
+        with pytest.raises(DataError, match=r"different depths: .*deep\.png is uint16, .*plain\.png is uint8"):
             common_depth(found)
 
     @pytest.mark.parametrize(
         ("depth", "written"), [("float64", "float32"), ("float16", "float32"), ("int64", "int32"), ("int8", "int16")]
     )
-    def test_depths_that_are_not_written_become_those_that_are(self, tmp_path: Path, depth: str, written: str) -> None:
+    def test_depths_that_are_never_written_are_replaced(self, tmp_path: Path, depth: str, written: str) -> None:
         np.save(tmp_path / "x.npy", noise(4, 4, depth="int8").astype(depth))
         assert common_depth([check_images(records(tmp_path), PixelFormat(1, range=(-200, 200)))]) == written

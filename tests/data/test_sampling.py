@@ -14,7 +14,7 @@ from cgkit.errors import PluginError
 
 
 class Images:
-    """A domain of so many images."""
+    """A domain with a given number of images."""
 
     def __init__(self, length: int) -> None:
         self._length = length
@@ -30,21 +30,21 @@ class Images:
 
 
 class Backwards(Images):
-    """A domain that has an order of its own: backwards, from another place in each epoch."""
+    """A domain with its own order: backwards, starting elsewhere in each epoch."""
 
     def order(self, epoch: int, seed: int) -> list[int]:
-        return [(epoch + seed - place) % len(self) for place in range(len(self))]
+        return [(epoch + seed - index) % len(self) for index in range(len(self))]
 
 
 class Forgetful(Images):
-    """A domain whose order leaves out an image."""
+    """A domain whose order omits images."""
 
     def order(self, epoch: int, seed: int) -> list[int]:
         return [0] * len(self)
 
 
 @given(length=st.integers(1, 50), seed=st.integers(0, 2**53), epoch=st.integers(0, 5))
-def test_every_image_is_shown_once_an_epoch(length: int, seed: int, epoch: int) -> None:
+def test_every_image_is_shown_once_per_epoch(length: int, seed: int, epoch: int) -> None:
     order = EpochOrder(Images(length), seed, "order-a")
     shown = [order[position] for position in range(epoch * length, (epoch + 1) * length)]
     assert sorted(shown) == list(range(length))
@@ -55,32 +55,34 @@ def test_epochs_domains_and_seeds_are_shuffled_independently() -> None:
         return [EpochOrder(Images(100), seed, stream)[position] for position in range(epoch * 100, (epoch + 1) * 100)]
 
     orders = [shown(0, "order-a", 0), shown(0, "order-a", 1), shown(0, "order-b", 0), shown(1, "order-a", 0)]
-    assert all(one != other for n, one in enumerate(orders) for other in orders[:n])
+    assert all(order != earlier for n, order in enumerate(orders) for earlier in orders[:n])
 
 
-def test_a_domain_may_have_an_order_of_its_own() -> None:
+def test_a_domain_can_define_its_own_order() -> None:
     order = EpochOrder(Backwards(5), 1, "order-a")
     epochs = [[order[position] for position in range(start, start + 5)] for start in (0, 5)]
-    assert [[(one - two) % 5 for one, two in pairwise(epoch)] for epoch in epochs] == [[1] * 4] * 2
+    assert [[(index - following) % 5 for index, following in pairwise(epoch)] for epoch in epochs] == [[1] * 4] * 2
     assert (epochs[1][0] - epochs[0][0]) % 5 == 1
-    assert order[2] == epochs[0][2], "an earlier position can be asked for again"
+    assert order[2] == epochs[0][2], "an earlier position can be requested again"
 
 
-def test_an_order_that_leaves_out_an_image_is_the_plugins_fault() -> None:
+def test_an_order_that_omits_an_image_is_a_plugin_error() -> None:
     with pytest.raises(PluginError, match="not a permutation of its 5 images"):
         EpochOrder(Forgetful(5), 1, "order-a")[0]
 
 
 @given(first=st.integers(0, 20), more=st.integers(0, 20), batch=st.integers(1, 5), accumulate=st.integers(1, 3))
-def test_batches_from_a_step_on_are_those_of_the_whole_run(first: int, more: int, batch: int, accumulate: int) -> None:
+def test_batches_from_a_later_step_match_those_of_the_whole_run(
+    first: int, more: int, batch: int, accumulate: int
+) -> None:
     steps = first + more
     whole = list(StepBatches(0, steps, batch, accumulate))
     assert list(StepBatches(first, steps, batch, accumulate)) == whole[first * accumulate :]
-    assert [position for one in whole for position in one] == list(range(steps * accumulate * batch))
+    assert [position for positions in whole for position in positions] == list(range(steps * accumulate * batch))
 
 
 @given(st.integers(0, 2**53), st.text(max_size=8), st.lists(st.integers(0, 10**9), max_size=3))
-def test_a_seed_fits_every_generator(seed: int, stream: str, indices: list[int]) -> None:
+def test_a_derived_seed_is_valid_for_any_generator(seed: int, stream: str, indices: list[int]) -> None:
     derived = derive_seed(seed, stream, *indices)
     assert 0 <= derived < 2**63
     assert torch.equal(
@@ -89,7 +91,7 @@ def test_a_seed_fits_every_generator(seed: int, stream: str, indices: list[int])
     )
 
 
-def test_draws_inside_are_replayed_and_those_outside_go_on() -> None:
+def test_seeding_is_repeatable_and_does_not_affect_later_numbers() -> None:
     torch.manual_seed(0)
     expected = torch.rand(2)
     torch.manual_seed(0)

@@ -9,7 +9,7 @@ import pytest
 from cgkit.files.atomic import replace_text, replacing
 
 
-def test_a_text_takes_the_place_of_the_old_one(tmp_path):
+def test_a_new_text_replaces_the_old_one(tmp_path):
     file = tmp_path / "x.json"
     for text in ("old", "new ü"):
         replace_text(file, text)
@@ -17,7 +17,7 @@ def test_a_text_takes_the_place_of_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_nothing_changes_where_writing_fails(tmp_path):
+def test_nothing_changes_if_writing_fails(tmp_path):
     file = tmp_path / "x.json"
     file.write_text("old")
 
@@ -43,14 +43,14 @@ def test_an_interruption_leaves_no_temporary_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "ü" * 127, "画" * 85])
-def test_the_longest_file_name_still_works(tmp_path, name):
+def test_the_longest_possible_file_name_works(tmp_path, name):
     file = tmp_path / name
     replace_text(file, "text")
     assert file.read_text() == "text"
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_the_temporary_file_lies_beside_the_file(tmp_path):
+def test_the_temporary_file_is_in_the_same_folder(tmp_path):
     with replacing(tmp_path / "x") as temporary:
         assert temporary.parent == tmp_path
         temporary.write_text("")

@@ -8,7 +8,7 @@ import pytest
 from cgkit.files import json_lines
 
 
-def test_rewinding_keeps_the_lines_up_to_a_step_and_drops_torn_ones(tmp_path: Path) -> None:
+def test_rewinding_drops_later_and_malformed_lines(tmp_path: Path) -> None:
     file = tmp_path / "lines.jsonl"
     json_lines.rewind(file, 3)
     assert not file.exists()
@@ -20,7 +20,7 @@ def test_rewinding_keeps_the_lines_up_to_a_step_and_drops_torn_ones(tmp_path: Pa
     assert [json.loads(line)["step"] for line in file.read_text(encoding="utf-8").splitlines()] == [0, 2, 3]
 
 
-def test_a_line_that_json_cannot_express_is_not_begun(tmp_path: Path) -> None:
+def test_a_line_that_json_cannot_express_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         json_lines.append(tmp_path / "lines.jsonl", {"step": 1, "loss": float("nan")})
     assert (tmp_path / "lines.jsonl").read_text() == ""
