@@ -1,4 +1,4 @@
-"""What a spec may say; reading it; errors with file and line."""
+"""The spec: its structure, and reading it from files, with errors that have file and line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a file and the command line's overrides to a resolved spec, or to every problem in them at once."""
+"""Load a resolved spec from a file and command-line overrides, or report all of their problems at once."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from cgkit.spec.reading import Layer, read_layer, read_override
 from cgkit.spec.resolution import contradictions, resolve
 
 MAX_INTEGER = 2**53
-"""Beyond this a JSON reader may round: no number in a spec has any business there."""
+"""Larger integers may be rounded by JSON readers."""
 
-_UNFIT_TEXT = re.compile(r"[\0\ud800-\udfff]")
+_INVALID_TEXT = re.compile(r"[\0\ud800-\udfff]")
 
 
 def load_spec(
@@ -35,26 +35,26 @@ def load_spec(
     Args:
         file: a TOML file. It may extend one other file: `extends = "other.toml"`.
         plugins: the loaded plugins, whose components the spec may name.
-        overrides: `path=value` texts that win over the file.
-        made_with: as of `resolve_spec`.
+        overrides: `path=value` texts, which override the file.
+        made_with: see `resolve_spec`.
 
     Returns:
-        The spec with every component named and every option spelt out.
+        The spec with every component named and every option filled in.
 
     Raises:
-        SpecError: with every problem that was found.
+        SpecError: with all problems.
     """
     layers = read_layers(Path(file), overrides)
     return resolve_spec(combine(layers, plugins.registries), plugins, layers, made_with=made_with)
 
 
 def read_layers(file: Path, overrides: Sequence[str] = ()) -> list[Layer]:
-    """Read a file, the one that it extends, and overrides; later layers win.
+    """Read a file, the file that it extends, and overrides; later layers override earlier ones.
 
     Raises:
         SpecError: one of them cannot be read.
     """
-    return [*_files(file), *(read_override(text) for text in overrides)]
+    return [*_read_files(file), *(read_override(text) for text in overrides)]
 
 
 def resolve_spec(
@@ -66,45 +66,45 @@ def resolve_spec(
 ) -> Spec:
     """Validate and resolve a spec given as plain values.
 
-    Resolving is idempotent: a resolved spec's own values resolve to the same spec.
+    Resolving is idempotent: the values of a resolved spec resolve to the same spec.
 
     Args:
-        values: what the spec says.
-        plugins: the loaded plugins, whose components it may name.
-        layers: where each of the values came from.
-        made_with: the versions, by name, of the distributions that a run was made with from this spec before. One that
-            is gone is named where a component is unknown; what came since takes no name away from the others.
+        values: the tables and keys of the spec.
+        plugins: the loaded plugins, whose components the spec may name.
+        layers: the files and overrides that the values come from.
+        made_with: the versions, by name, of the packages that an earlier run of this spec was made with. If one of them
+            is missing, problems of unknown components name it. If a name has several providers now, theirs is used.
 
     Raises:
-        SpecError: with every problem that was found.
+        SpecError: with all problems.
     """
     if not isinstance(values, Mapping):
         raise SpecError(located([Problem("", "should be a table")], layers))
-    spec, problems = _sound_part(values)
-    resolved, found = resolve(spec, plugins, made_with)
+    spec, problems = _validate(values)
+    resolved, unresolved = resolve(spec, plugins, made_with)
     if not problems:
-        found += contradictions(spec)
-    if problems or found:
-        raise SpecError(located([*problems, *found], layers))
+        unresolved += contradictions(spec)
+    if problems or unresolved:
+        raise SpecError(located([*problems, *unresolved], layers))
     return resolved
 
 
 def located(problems: Iterable[Problem], layers: Sequence[Layer]) -> list[Problem]:
-    """Return the problems with the file and line that each stands on, in reading order."""
+    """Return the problems with the file and line of each, in reading order."""
     if not layers:
         return list(problems)
     main = max(index for index, layer in enumerate(layers) if layer.is_file)
-    placed = []
+    entries = []
     for problem in problems:
         nearest = [layer.nearest(problem.path) for layer in layers]
-        # The layer that says most about the place; the last one of several, because that is the one that counts.
+        # The layer with the longest matching path; of several, the last, which overrides the others.
         index = max(range(len(layers)), key=lambda number: (len(nearest[number]), number)) if any(nearest) else main
         line = layers[index].lines.get(nearest[index])
-        placed.append((index, line or 0, replace(problem, file=layers[index].label, line=line)))
-    return [problem for _, _, problem in sorted(placed, key=lambda entry: entry[:2])]
+        entries.append((index, line or 0, replace(problem, file=layers[index].label, line=line)))
+    return [problem for _, _, problem in sorted(entries, key=lambda entry: entry[:2])]
 
 
-def _files(file: Path) -> list[Layer]:
+def _read_files(file: Path) -> list[Layer]:
     layer = read_layer(file)
     if "extends" not in layer.values:
         return [layer]
@@ -120,18 +120,18 @@ def _files(file: Path) -> list[Layer]:
         raise refuse(f"there is no file {file.parent / extended}")
     base = read_layer(file.parent / extended)
     if "extends" in base.values:
-        raise refuse(f"{base.label} itself extends another file", "one level is all there is")
+        raise refuse(f"{base.label} itself extends another file", "only one level is supported")
     return [base, replace(layer, values=values)]
 
 
-def _sound_part(values: Mapping[str, Any]) -> tuple[Spec, list[Problem]]:
-    """Return a spec of everything that is well-formed, and a problem for everything that is not.
+def _validate(values: Mapping[str, Any]) -> tuple[Spec, list[Problem]]:
+    """Return a spec of all valid values, and a problem for each invalid one.
 
-    So that what is wrong with a component's options is told together with what is wrong elsewhere.
+    A spec of the valid part can be resolved, so that problems in component options are reported along with the others.
     """
-    unfit = dict(islice(_unfit_values(values, ()), MAX_PROBLEMS))
-    problems = [Problem(dotted(place), message) for place, message in unfit.items()]
-    values = _without(values, unfit)
+    invalid = dict(islice(_find_invalid(values, ()), MAX_PROBLEMS))
+    problems = [Problem(dotted(place), message) for place, message in invalid.items()]
+    values = _without(values, invalid)
     while len(problems) < MAX_PROBLEMS:
         try:
             return Spec.model_validate_json(json.dumps(values)), problems
@@ -142,31 +142,31 @@ def _sound_part(values: Mapping[str, Any]) -> tuple[Spec, list[Problem]]:
     return Spec(), problems
 
 
-def _unfit_values(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
-    """Yield what TOML or JSON can say and no spec does: dates, infinities, integers beyond 2**53."""
+def _find_invalid(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    """Yield the place and problem of each value that TOML or JSON allow but a spec does not, such as a date."""
     if len(place) > MAX_DEPTH:
         yield place, "is nested too deeply"
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            if _UNFIT_TEXT.search(key):
-                yield (*place, key), "is no key: it holds NUL or undecodable bytes"
-            yield from _unfit_values(inner, (*place, key))
+            if _INVALID_TEXT.search(key):
+                yield (*place, key), "is not a valid key: it contains NUL or undecodable bytes"
+            yield from _find_invalid(inner, (*place, key))
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
-            yield from _unfit_values(inner, (*place, index))
+            yield from _find_invalid(inner, (*place, index))
     elif isinstance(value, str):
-        if _UNFIT_TEXT.search(value):
+        if _INVALID_TEXT.search(value):
             yield place, "should be text without NUL and undecodable bytes"
     elif isinstance(value, float) and not math.isfinite(value):
         yield place, "should be a finite number"
     elif isinstance(value, int) and abs(value) > MAX_INTEGER:
-        yield place, f"is out of range: numbers go up to {MAX_INTEGER}"
+        yield place, f"is out of range: the largest integer is {MAX_INTEGER}"
     elif value is not None and not isinstance(value, (int, float)):
         yield place, "should be a string, a number, true or false, an array or a table"
 
 
 def _without(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
-    """Return the values without what stands at some places, and without any table whose component cannot be told."""
+    """Return the values without those at some places; without a whole table if its component name is among them."""
     pruned: dict[str, Any] = dict(values)
     for place in places:
         table = pruned.get(str(place[0])) if place else None
@@ -179,7 +179,7 @@ def _without(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, An
 
 
 def _keys_at(place: Place) -> Iterable[str]:
-    """Return the keys of the table in which a place lies."""
+    """Return the known keys of the table that contains a place."""
     model: Any = Spec
     for part in place[:-1]:
         model = model.model_fields[str(part)].annotation

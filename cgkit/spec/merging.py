@@ -1,4 +1,4 @@
-"""Laying one layer of values over another: what a later layer says wins, and takes along what depends on it."""
+"""Merge the layers of a spec: later layers override earlier ones; replacing a component drops its options."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _BUDGETS = ("steps", "epochs")
 
 
 def combine(layers: Sequence[Layer], registries: Registries) -> dict[str, Any]:
-    """Return what several layers say together; later ones win, and all overrides count as one layer."""
+    """Merge layers; later ones override earlier ones, and all overrides count as one layer."""
     paths = _path_options(layers, registries)
     values: dict[str, Any] = {}
     overrides: dict[str, Any] = {}
     for layer in layers:
-        placed = _place_paths(layer, paths)
+        layer_values = _resolve_paths(layer, paths)
         if layer.is_file:
-            values = lay_over(values, placed, registries)
+            values = _override(values, layer_values, registries)
         else:
-            overrides = _merge(overrides, placed)
-    return lay_over(values, overrides, registries)
+            overrides = _merge(overrides, layer_values)
+    return _override(values, overrides, registries)
 
 
-def lay_over(base: Mapping[str, Any], over: Mapping[str, Any], registries: Registries) -> dict[str, Any]:
-    """Return `base` with what `over` says: tables are merged, everything else is replaced.
+def _override(base: Mapping[str, Any], over: Mapping[str, Any], registries: Registries) -> dict[str, Any]:
+    """Return `base` updated with `over`: tables are merged, all other values are replaced.
 
-    Where `over` names another component than `base`, the options of the old one go; where it gives a budget in steps,
-    one in epochs goes, and the other way round.
+    If `over` names another component than `base`, the options of the old one are dropped. If it sets the steps, the
+    epochs are dropped, and vice versa.
     """
     merged = _merge(base, over)
     for table, kind in COMPONENT_TABLES.items():
@@ -58,20 +58,20 @@ def _merge_component(base: Mapping[str, Any], over: Mapping[str, Any], registry:
     merged = _merge(base, over)
     key = "source" if table == "data" else "name"
     sides = SIDES.get(table, ())
-    if not _same(registry, base.get(key), merged.get(key)):
+    if not _is_same(registry, base.get(key), merged.get(key)):
         own_keys = Data.model_fields if table == "data" else sides
         merged = _merge({name: value for name, value in base.items() if name in own_keys}, over)
     for side in sides:
         before, after = base.get(side), merged.get(side)
         if isinstance(before, dict) and isinstance(after, dict):
             old, new = before.get("name") or base.get("name"), after.get("name") or merged.get("name")
-            if not _same(registry, old, new):
+            if not _is_same(registry, old, new):
                 merged[side] = over.get(side, {})
     return merged
 
 
-def _same(registry: Registry, first: Any, second: Any) -> bool:
-    """Return whether two names, either of which may be missing, mean the same component."""
+def _is_same(registry: Registry, first: Any, second: Any) -> bool:
+    """Return whether two names mean the same component; None means the default."""
     if first == second:
         return True
     if not all(name is None or isinstance(name, str) for name in (first, second)):
@@ -87,28 +87,28 @@ def _both_tables(base: Mapping[str, Any], over: Mapping[str, Any], key: str) -> 
 
 
 def _path_options(layers: Iterable[Layer], registries: Registries) -> set[str]:
-    """Return the names of those options of the data's source that are paths."""
-    said = [layer.values["data"] for layer in layers if isinstance(layer.values.get("data"), dict)]
-    sources = [data["source"] for data in said if "source" in data]
+    """Return the names of the source's options that are paths."""
+    tables = [layer.values["data"] for layer in layers if isinstance(layer.values.get("data"), dict)]
+    sources = [table["source"] for table in tables if "source" in table]
     name = sources[-1] if sources else None
     try:
         return paths_among(registries.sources.choose(name)) if name is None or isinstance(name, str) else set()
     except CgkitError:
-        return set()  # whatever is wrong with the source is reported when the spec is resolved
+        return set()  # problems of the source are reported when the spec is resolved
 
 
-def _place_paths(layer: Layer, paths: set[str]) -> Mapping[str, Any]:
+def _resolve_paths(layer: Layer, paths: set[str]) -> Mapping[str, Any]:
     data = layer.values.get("data")
     if not isinstance(data, dict):
         return layer.values
-    placed = {key: _placed(value, layer.folder) if key in paths else value for key, value in data.items()}
-    return {**layer.values, "data": placed}
+    resolved = {key: _make_absolute(value, layer.folder) if key in paths else value for key, value in data.items()}
+    return {**layer.values, "data": resolved}
 
 
-def _placed(value: Any, folder: Path) -> Any:
-    """Return a path, or an array of paths, made absolute as seen from a folder."""
+def _make_absolute(value: Any, folder: Path) -> Any:
+    """Return a path, or an array of paths, as absolute paths relative to a folder."""
     if isinstance(value, list):
-        return [_placed(element, folder) for element in value]
+        return [_make_absolute(element, folder) for element in value]
     if not isinstance(value, str) or "\0" in value:
         return value
-    return os.path.realpath(folder / os.path.expanduser(value))  # noqa: PTH111 - unlike pathlib's, never raises
+    return os.path.realpath(folder / os.path.expanduser(value))  # noqa: PTH111 - unlike pathlib, never raises

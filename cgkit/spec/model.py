@@ -1,6 +1,6 @@
 """The structure of a spec: its tables, keys, types, bounds and defaults.
 
-The same model reads what a user wrote and the resolved form, in which every component is named with all its options.
+The same model is for specs as users write them and for resolved ones, where every component has all its options.
 """
 
 from __future__ import annotations
@@ -25,52 +25,52 @@ COMPONENT_TABLES = {
     "identity_loss": "reconstruction_losses",
     "schedule": "schedules",
 }
-"""The tables that each name one component, and the registry in which to look it up."""
+"""The registry of each table that names one component."""
 
 ARRAYS = {"augmentation": "augmentations", "metric": "metrics", "tracker": "trackers"}
-"""The arrays of tables that each name one component, and the registry in which to look it up."""
+"""The registry of each array of tables that name components."""
 
 SIDES = {"generator": ("a2b", "b2a"), "discriminator": ("a", "b")}
-"""The tables within those that each say something about one of two networks."""
+"""The inner tables of those with one network for each direction or domain."""
 
 
 class GeneratorTable(Use):
-    """The generators; `a2b` and `b2a` may differ from what the table says for both."""
+    """Both generators; the tables `a2b` and `b2a` override the values for one of them."""
 
     a2b: Use | None = None
     b2a: Use | None = None
 
 
 class DiscriminatorTable(Use):
-    """The discriminators; `a` and `b` (the domain that each judges) may differ from what the table says for both."""
+    """Both discriminators; the tables `a` and `b`, named after the domain, override the values for one of them."""
 
     a: Use | None = None
     b: Use | None = None
 
 
 class AdversarialWeights(Table):
-    """The weight of the adversarial loss of each direction."""
+    """The weight of the adversarial loss in each direction."""
 
-    a2b: Weight = Field(default=1.0, description="For translations of a, which should look like b.")
-    b2a: Weight = Field(default=1.0, description="For translations of b, which should look like a.")
+    a2b: Weight = Field(default=1.0, description="For translations from a to b.")
+    b2a: Weight = Field(default=1.0, description="For translations from b to a.")
 
 
 class CycleWeights(Table):
-    """The weights of both cycles: forward is a to b to a, backward is b to a to b."""
+    """The weight of the cycle loss for each cycle."""
 
-    forward: Weight = Field(default=10.0, description="a to b and back to a.")
-    backward: Weight = Field(default=10.0, description="b to a and back to b.")
+    forward: Weight = Field(default=10.0, description="From a to b and back to a.")
+    backward: Weight = Field(default=10.0, description="From b to a and back to b.")
 
 
 class IdentityWeights(Table):
-    """The weights of the identity loss on images of each domain: of b, the a2b generator should change nothing."""
+    """The weight of the identity loss in each domain: a generator should not change images of its target domain."""
 
-    a: Weight = Field(default=5.0, description="What the b2a generator changes on images of a.")
-    b: Weight = Field(default=5.0, description="What the a2b generator changes on images of b.")
+    a: Weight = Field(default=5.0, description="For the b2a generator on images of a.")
+    b: Weight = Field(default=5.0, description="For the a2b generator on images of b.")
 
 
 class Objective(Table):
-    """The weights of the loss terms; one number stands for both directions. A pass of weight zero is not computed."""
+    """The weights of the loss terms; one number applies to both directions. Terms of weight 0 are not computed."""
 
     adversarial: AdversarialWeights = AdversarialWeights()
     cycle: CycleWeights = CycleWeights()
@@ -78,122 +78,140 @@ class Objective(Table):
 
     @field_validator("adversarial", "cycle", "identity", mode="before")
     @classmethod
-    def _both(cls, value: Any, info: ValidationInfo) -> Any:
+    def _expand_number(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return dict.fromkeys(cls.model_fields[str(info.field_name)].default.model_dump(), value)
         return value
 
 
 class Train(Table):
-    """The length of a run and how it optimises. Either steps or epochs; without both, 200 epochs."""
+    """The length of a run and its optimisation. Give either steps or epochs; the default is 200 epochs."""
 
     steps: Steps | None = Field(default=None, description="Optimiser steps.")
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        default=None, description="Passes over the larger domain, turned into steps."
+        default=None, description="Passes over the larger domain."
     )
-    batch: int = Field(default=1, ge=1, le=65_536, description="Images of each domain a step.")
-    accumulate: int = Field(default=1, ge=1, le=4096, description="Batches whose gradients make up one step.")
-    learning_rate: float = Field(default=2e-4, gt=0, le=10, description="Of Adam, before the schedule's factor.")
+    batch: int = Field(default=1, ge=1, le=65_536, description="Images of each domain in a batch.")
+    accumulate: int = Field(
+        default=1, ge=1, le=4096, description="Batches whose gradients are accumulated for one step."
+    )
+    learning_rate: float = Field(
+        default=2e-4, gt=0, le=10, description="Adam's learning rate, multiplied by the schedule's factor."
+    )
     discriminator_learning_rate: float | None = Field(
-        default=None, gt=0, le=10, description="Where it differs from learning_rate."
+        default=None, gt=0, le=10, description="For the discriminators; by default learning_rate."
     )
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
-        default=(0.5, 0.999), description="How slowly Adam's two averages forget."
+        default=(0.5, 0.999), description="Adam's decay rates of the mean and variance of the gradient."
     )
     image_pool: int = Field(
-        default=50, ge=0, le=100_000, description="Made images kept to show the discriminators (0: none)."
+        default=50,
+        ge=0,
+        le=100_000,
+        description="Size of the pool of generated images that the discriminators are trained on; 0: no pool.",
     )
     ema: float | None = Field(
-        default=None, ge=0, lt=1, description="Decay of a moving average of the generators' weights."
+        default=None,
+        ge=0,
+        lt=1,
+        description="Decay of the exponential moving average of the generators' weights; by default none.",
     )
-    clip_gradients: float | None = Field(default=None, gt=0, le=1e9, description="Largest norm of a step's gradient.")
+    clip_gradients: float | None = Field(
+        default=None, gt=0, le=1e9, description="Largest norm of the gradient of a step."
+    )
     precision: Literal["auto", "fp64", "fp32", "bf16"] = Field(
-        default="auto", description="bf16 where the hardware multiplies it natively, with auto; else fp32."
+        default="auto", description="auto: bf16 on hardware with native support, else fp32."
     )
     memory: Literal["auto", "fast", "balanced", "low"] = Field(
         default="auto",
-        description="The same numbers with less memory: balanced for a few percent more time, low for a third more. "
-        "auto: balanced where it takes no longer, else fast.",
+        description="Saves memory without changing results: balanced takes a few percent more time, low a third more; "
+        "auto: balanced if it takes no longer, else fast.",
     )
     compile: bool | Literal["auto"] = Field(
         default="auto",
-        description="torch.compile for the networks: first a wait, then faster steps; auto: long runs on a GPU.",
+        description="Use torch.compile: the start takes longer, steps are faster; auto: for long runs on a GPU.",
     )
     initialisation: float = Field(default=0.02, gt=0, le=10, description="Standard deviation of the initial weights.")
 
     @model_validator(mode="after")
-    def _one_budget(self) -> Train:
+    def _check_length(self) -> Train:
         if self.steps is not None and self.epochs is not None:
             raise ValueError("should give steps or epochs, not both")
         return self
 
 
 class Checkpoint(Table):
-    """When the whole state is saved."""
+    """When checkpoints of the training state are written."""
 
-    every: Steps = Field(default=1000, description="Steps between checkpoints; the end always has one.")
-    keep: int = Field(default=3, ge=1, le=10_000, description="How many of the newest to keep.")
+    every: Steps = Field(default=1000, description="Steps between checkpoints; the last step always has one.")
+    keep: int = Field(default=3, ge=1, le=10_000, description="Number of checkpoints to keep.")
 
 
 class Samples(Table):
-    """When a sheet of test images is drawn."""
+    """When sheets of sample translations are drawn."""
 
-    every: Steps = Field(default=500, description="Steps between sheets; the end always has one.")
+    every: Steps = Field(default=500, description="Steps between sheets; the last step always has one.")
     count: int = Field(default=4, ge=1, le=64, description="Test images of each domain on a sheet.")
 
 
 class Log(Table):
-    """When losses are recorded, and how long whoever records them may take."""
+    """When losses are recorded, and the time limit for trackers and hooks."""
 
-    every: Steps = Field(default=10, description="Steps between records of the losses' means.")
+    every: Steps = Field(default=10, description="Steps between records, each with the mean losses of these steps.")
     patience: float = Field(
-        default=30.0, gt=0, le=86_400, description="Seconds that a tracker or a plugin's hook may take at a time."
+        default=30.0, gt=0, le=86_400, description="Time limit in seconds for one call of a tracker or a plugin's hook."
     )
 
 
 class Evaluation(Table):
-    """When translations of the test images are scored, and what follows from it."""
+    """When translations of the test images are scored, how the best model is chosen, and early stopping."""
 
-    every: Steps | None = Field(default=None, description="Steps between scores; without it, at the end only.")
-    count: int = Field(default=64, ge=1, le=1_000_000, description="How many test images are scored.")
+    every: Steps | None = Field(default=None, description="Steps between evaluations; by default only at the end.")
+    count: int = Field(default=64, ge=1, le=1_000_000, description="Number of test images to score.")
     seed: int = Field(
-        default=0, ge=0, le=2**53, description="Of intervals and of metrics that draw: the same in runs to be compared."
+        default=0,
+        ge=0,
+        le=2**53,
+        description="Seed of confidence intervals and random metrics; use the same in compared runs.",
     )
     best: str | None = Field(
-        default=None, min_length=1, max_length=200, description="The metric by which the best model so far is kept."
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="The metric that decides which model is kept as the best one.",
     )
     direction: Literal["both", "a2b", "b2a"] = Field(
-        default="both", description="The direction that it judges; both is the mean of the two."
+        default="both", description="The direction that best refers to; both: the mean of the two."
     )
     better: Literal["higher", "lower"] | None = Field(
-        default=None, description="Whether higher or lower is best; without it, as the metric says."
+        default=None, description="Whether higher or lower is better; by default as the metric declares."
     )
     patience: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        default=None, description="Scores in a row that are no better than the best, after which training ends."
+        default=None, description="Early stopping: evaluations in a row without improvement after which training ends."
     )
 
 
-def _is_requirement(text: str) -> str:
+def _check_requirement(text: str) -> str:
     read_requirement(text)
     return text
 
 
-Requirement = Annotated[str, Field(max_length=200), AfterValidator(_is_requirement)]
+Requirement = Annotated[str, Field(max_length=200), AfterValidator(_check_requirement)]
 Uses = Annotated[tuple[Use, ...], Field(max_length=100)]
 
 
 class Spec(Table):
-    """A whole spec."""
+    """A spec."""
 
-    name: str = Field(default="run", pattern=r"^[\w][\w. -]{0,99}$", description="What the run is called.")
-    seed: int = Field(default=0, ge=0, le=2**53, description="What all randomness derives from.")
+    name: str = Field(default="run", pattern=r"^[\w][\w. -]{0,99}$", description="The name of the run.")
+    seed: int = Field(default=0, ge=0, le=2**53, description="The seed of all randomness.")
     license: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$",
-        description='The licence of the weights, for the model card: "cc-by-4.0".',
+        description='The licence of the weights, for the model card, such as "cc-by-4.0".',
     )
     requires: Annotated[tuple[Requirement, ...], Field(max_length=100)] | None = Field(
-        default=None, description='The packages that the components come from: ["cgkit-stains >= 0.1, < 1"].'
+        default=None, description='The packages that the components come from, such as ["cgkit-stains >= 0.1, < 1"].'
     )
     data: Data = Data()
     generator: GeneratorTable = GeneratorTable()
@@ -209,9 +227,11 @@ class Spec(Table):
     samples: Samples = Samples()
     log: Log = Log()
     evaluation: Evaluation = Evaluation()
-    metric: Uses | None = Field(default=None, description="What translations are scored by; [] for nothing.")
-    tracker: Uses | None = Field(default=None, description="Where numbers are written, beside metrics.jsonl.")
+    metric: Uses | None = Field(default=None, description="Scores of translations; [] for none.")
+    tracker: Uses | None = Field(
+        default=None, description="Where losses and scores are recorded, in addition to metrics.jsonl."
+    )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the spec as JSON values, in the shape in which it is written."""
+        """Return the spec as JSON values, structured like a spec file."""
         return self.model_dump(mode="json", exclude_none=True)

@@ -1,4 +1,4 @@
-"""On which line of a TOML text each value stands, and whether the text is too much to be read."""
+"""Find the line of each value in a TOML text, and refuse texts that would take too long to parse."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import tomllib
 from collections.abc import Iterator
 
 MAX_DEPTH = 32
-"""More parts in a key, or brackets in brackets, than any spec has; tomllib takes quadratic time over such keys."""
+"""Limit on the parts of a key and on nested brackets, as tomllib takes quadratic time for long keys."""
 
 MAX_TOKENS = 40_000
-"""Keys, values, brackets, commas and line ends: what is read in a fraction of a second."""
+"""Limit on keys, values, brackets, commas and line ends, so that a text is parsed in a fraction of a second."""
 
 Place = tuple[str, ...]
-"""The keys that lead to a value; the elements of an array count from "0"."""
+"""The keys that lead to a value; array elements are numbered from "0"."""
 
-# Every branch also takes a string that is never closed, so that no text takes more than linear time.
+# Every branch also matches an unterminated string, so that matching takes linear time on any text.
 _TOKEN = re.compile(
     r'''
       """(?:[^"\\]|\\.?|"{1,2}(?!"))*+(?:"{3,5})?
@@ -30,10 +30,10 @@ _TOKEN = re.compile(
 )
 
 
-def overload(text: str) -> tuple[str, int] | None:
-    """Return why a text is too much to be read, and on which line it becomes so; None where all is well."""
+def find_excess(text: str) -> tuple[str, int] | None:
+    """Return why a text is too complex to parse, and the line where it exceeds the limit; None if it is not."""
     dots = brackets = 0
-    for number, (token, line) in enumerate(_tokens(text)):
+    for number, (token, line) in enumerate(_tokenize(text)):
         if token == ".":
             dots += 1
         elif token in ("[", "{"):
@@ -43,27 +43,27 @@ def overload(text: str) -> tuple[str, int] | None:
         if token in ("[", "]", "{", "}", "=", ",", "\n"):
             dots = 0
         if dots >= MAX_DEPTH or brackets > MAX_DEPTH:
-            return f"nested too deeply: {MAX_DEPTH} parts of a key, or brackets in brackets, are the most", line
+            return f"nested too deeply: at most {MAX_DEPTH} parts of a key or nested brackets", line
         if number >= MAX_TOKENS:
             return "too many keys and values", line
     return None
 
 
 def lines_of(text: str) -> dict[Place, int]:
-    """Return the line on which each table, key and array element of a valid TOML text first stands."""
+    """Return the line on which each table, key and array element of a valid TOML text first appears."""
     return _Scanner(text).scan()
 
 
-def unquoted(key: str) -> str:
-    """Return one part of a key as TOML understands it.
+def unquote(key: str) -> str:
+    """Return the value of one part of a TOML key, without quotes and escapes.
 
     Raises:
-        ValueError: it is quoted and holds a malformed escape.
+        ValueError: it is quoted and contains a malformed escape.
     """
     return next(iter(tomllib.loads(f"{key} = 0"))) if key[0] in "\"'" else key
 
 
-def _tokens(text: str) -> Iterator[tuple[str, int]]:
+def _tokenize(text: str) -> Iterator[tuple[str, int]]:
     line = 1
     for match in _TOKEN.finditer(text):
         token = match[0]
@@ -73,12 +73,12 @@ def _tokens(text: str) -> Iterator[tuple[str, int]]:
 
 
 class _Scanner:
-    """Walks through a text that tomllib has accepted, so that nothing needs to be checked again."""
+    """Scans a text that tomllib has already accepted, so it checks nothing."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[Place, int] = {}
         self._last_table: dict[Place, int] = {}
-        self._tokens = [*_tokens(text), ("\n", 0)]
+        self._tokens = [*_tokenize(text), ("\n", 0)]
         self._next = 0
 
     def scan(self) -> dict[Place, int]:
@@ -87,48 +87,48 @@ class _Scanner:
             if self._peek() == "\n":
                 self._take()
             elif self._peek() == "[":
-                table = self._header()
+                table = self._scan_header()
             else:
-                self._assignment(table)
+                self._scan_assignment(table)
         return self._lines
 
-    def _header(self) -> Place:
+    def _scan_header(self) -> Place:
         line = self._take()
         in_array = self._peek() == "["
         if in_array:
             self._take()
-        keys = self._key()
+        keys = self._scan_key()
         place: Place = ()
         for number, key in enumerate(keys, 1):
             place = (*place, key)
-            self._note(place, line)
+            self._record(place, line)
             if in_array and number == len(keys):
                 self._last_table[place] = self._last_table.get(place, -1) + 1
             if place in self._last_table:
                 place = (*place, str(self._last_table[place]))
-                self._note(place, line)
+                self._record(place, line)
         while self._peek() == "]":
             self._take()
         return place
 
-    def _assignment(self, table: Place) -> None:
+    def _scan_assignment(self, table: Place) -> None:
         line = self._tokens[self._next][1]
         place = table
-        for key in self._key():
+        for key in self._scan_key():
             place = (*place, key)
-            self._note(place, line)
+            self._record(place, line)
         self._take()
-        self._value(place)
+        self._scan_value(place)
 
-    def _key(self) -> list[str]:
+    def _scan_key(self) -> list[str]:
         keys = []
         while self._peek() not in ("=", "]"):
             if self._peek() != ".":
-                keys.append(unquoted(self._peek()))
+                keys.append(unquote(self._peek()))
             self._take()
         return keys
 
-    def _value(self, place: Place) -> None:
+    def _scan_value(self, place: Place) -> None:
         opening = self._peek()
         if opening not in ("[", "{"):
             while self._peek() not in ("\n", ",", "]", "}"):
@@ -140,21 +140,21 @@ class _Scanner:
             if self._peek() in (",", "\n"):
                 self._take()
             elif opening == "{":
-                self._assignment(place)
+                self._scan_assignment(place)
             else:
                 element = (*place, str(elements))
-                self._note(element, self._tokens[self._next][1])
-                self._value(element)
+                self._record(element, self._tokens[self._next][1])
+                self._scan_value(element)
                 elements += 1
         self._take()
 
-    def _note(self, place: Place, line: int) -> None:
+    def _record(self, place: Place, line: int) -> None:
         self._lines.setdefault(place, line)
 
     def _peek(self) -> str:
         return self._tokens[self._next][0]
 
     def _take(self) -> int:
-        """Go on to the next token; return the line of the one that was taken."""
+        """Consume a token and return its line."""
         self._next += 1
         return self._tokens[self._next - 1][1]

@@ -1,4 +1,4 @@
-"""Reading TOML files and the command line's overrides into layers of plain values."""
+"""Read TOML files and command-line overrides into layers of plain values."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cgkit.errors import Problem, SpecError, dotted
-from cgkit.spec.positions import MAX_DEPTH, lines_of, overload, unquoted
+from cgkit.spec.positions import MAX_DEPTH, find_excess, lines_of, unquote
 
 MAX_BYTES = 256 * 1024
 MAX_OVERRIDE = 4096
-"""Characters of one `--set`."""
+"""Limit on the characters of one `--set`."""
 
 _KEY_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\[^\n])*"|'[^'\n]*')"""
 _KEY = re.compile(rf"{_KEY_PART}(?:[ \t]*\.[ \t]*{_KEY_PART})*")
@@ -23,14 +23,14 @@ _KEY = re.compile(rf"{_KEY_PART}(?:[ \t]*\.[ \t]*{_KEY_PART})*")
 
 @dataclass(frozen=True)
 class Layer:
-    """One origin of values: a file, or an override of the command line.
+    """The values of one file or one command-line override.
 
     Attributes:
-        label: what to call it in a message.
-        values: what it says.
-        folder: what relative paths in it are relative to.
-        lines: the dotted path of everything that it says, with the line where it has lines.
-        is_file: whether it is a file, and so may be named for what no layer says.
+        label: its name in messages.
+        values: its tables and keys.
+        folder: the folder that its relative paths refer to.
+        lines: the line of every value by dotted path; None for values of an override.
+        is_file: whether it is a file; problems of values that no layer has are reported for a file.
         text: the text of the file; empty for an override.
     """
 
@@ -42,7 +42,7 @@ class Layer:
     text: str = ""
 
     def nearest(self, path: str) -> str:
-        """Return the longest beginning of a dotted path that the layer says something about."""
+        """Return the longest prefix of a dotted path that the layer has a value for."""
         while path and path not in self.lines:
             path = path.rpartition(".")[0]
         return path
@@ -52,17 +52,17 @@ def read_layer(file: Path) -> Layer:
     """Read a TOML file.
 
     Raises:
-        SpecError: it cannot be read, is too large, nests too deeply, or is no UTF-8 TOML.
+        SpecError: it cannot be read, is too large or nested too deeply, or is not TOML in UTF-8.
     """
     label = str(file)
     text = _read_text(file, label)
-    too_much = overload(text)
-    if too_much is not None:
-        raise refuse(label, *too_much)
+    excess = find_excess(text)
+    if excess is not None:
+        raise refuse(label, *excess)
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        message, line = _with_line(str(error))
+        message, line = _split_line(str(error))
         raise refuse(label, f"not valid TOML: {message}", line) from None
     except ValueError as error:  # a date or a number that Python cannot hold
         raise refuse(label, f"not valid TOML: {error}") from None
@@ -71,13 +71,13 @@ def read_layer(file: Path) -> Layer:
 
 
 def read_override(text: str) -> Layer:
-    """Read one `path=value` of the command line; a value that is no TOML value is taken as a string.
+    """Read one `path=value` of the command line; a value that is not TOML is a string.
 
     Raises:
-        SpecError: it has no `=`, its path is malformed, or it is far too long.
+        SpecError: it has no `=`, its path is malformed, or it is too long.
     """
-    shown = " ".join(text.split())
-    label = f"--set {shown if len(shown) <= 80 else shown[:77] + '...'}"
+    line = " ".join(text.split())
+    label = f"--set {line if len(line) <= 80 else line[:77] + '...'}"
     path, equals, value = text.partition("=")
     keys = _split_key(path.strip())
     if not equals or not keys or len(keys) > MAX_DEPTH or len(text) > MAX_OVERRIDE:
@@ -85,12 +85,12 @@ def read_override(text: str) -> Layer:
     values = _parse_value(value.strip())
     for key in reversed(keys):
         values = {key: values}
-    lines = dict.fromkeys(dotted(place) for place in _places(values, ()))
+    lines = dict.fromkeys(dotted(place) for place in _find_places(values, ()))
     return Layer(label, values, Path.cwd(), lines, is_file=False)
 
 
 def refuse(label: str, message: str, line: int | None = None, hint: str | None = None) -> SpecError:
-    """Return the error for a layer that cannot be used at all."""
+    """Return the error for a layer that cannot be read."""
     return SpecError([Problem("", message, hint, label, line)])
 
 
@@ -113,36 +113,37 @@ def _read_text(file: Path, label: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _with_line(message: str) -> tuple[str, int | None]:
+def _split_line(message: str) -> tuple[str, int | None]:
+    """Split the line number off a message of tomllib."""
     match = re.search(r"\s*\(at line (\d+), column (\d+)\)", message)
     return (message[: match.start()], int(match[1])) if match else (message, None)
 
 
 def _split_key(path: str) -> list[str]:
-    """Return the parts of an override's path; none where it is malformed."""
+    """Return the parts of an override's path; an empty list if it is malformed."""
     if not _KEY.fullmatch(path):
         return []
     try:
-        return [unquoted(part) for part in re.findall(_KEY_PART, path)]
+        return [unquote(part) for part in re.findall(_KEY_PART, path)]
     except ValueError:
         return []
 
 
 def _parse_value(text: str) -> Any:
-    """Return what a TOML value means, or the text itself; a bare date is more likely a name."""
+    """Parse a TOML value; return the text itself if it is not one, or if it is a date, which is more likely a name."""
     document = f"value = {text}"
     try:
-        values = tomllib.loads(document) if overload(document) is None else {}
+        values = tomllib.loads(document) if find_excess(document) is None else {}
     except ValueError:
         return text
-    # A text that says more than one thing is no value: `1` and a new line with `seed = 2`, for instance.
+    # A text with more than one value is not a value: `1` and a new line with `seed = 2`, for example.
     if set(values) != {"value"} or isinstance(values["value"], (date, time)):
         return text
     return values["value"]
 
 
-def _places(values: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+def _find_places(values: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
     inside = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
     for key, value in inside:
         yield (*place, key)
-        yield from _places(value, (*place, key))
+        yield from _find_places(value, (*place, key))

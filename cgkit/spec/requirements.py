@@ -94,7 +94,7 @@ def is_same_series(first: str, second: str) -> bool:
     return None in series or series[0] == series[1]
 
 
-def completed(requirements: Iterable[str], providers: Mapping[str, str]) -> list[str]:
+def complete_requirements(requirements: Iterable[str], providers: Mapping[str, str]) -> list[str]:
     """Return the requirements, and one more for each installed provider that they do not name."""
     written = list(requirements)
     named = {canonicalize_name(read_requirement(text).name) for text in written}

@@ -1,4 +1,4 @@
-"""The JSON Schema of a spec, with the options of every component that is installed: for editors."""
+"""The JSON Schema of a spec for editors, with the options of all installed components."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cgkit.spec.images import Depth
 from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES, Spec
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
-"""The dialect that editors for TOML understand."""
+"""The JSON Schema version that TOML editors support."""
 
 Schema = dict[str, Any]
 
@@ -32,16 +32,16 @@ _SHORTHANDS: tuple[tuple[tuple[str, str], Schema], ...] = (
     (("data", "depth"), {"type": "string", "enum": list(get_args(Depth))}),
     *((("objective", term), {"type": "number", "minimum": 0}) for term in ("adversarial", "cycle", "identity")),
 )
-"""What a spec's author may write in place of the full form, by place."""
+"""Schemas of the short forms that a spec may use instead of the full form."""
 
 
 def spec_schema(plugins: Plugins) -> Schema:
     """Return the JSON Schema (draft 7) of a spec file.
 
-    A component that cannot be imported is left without options; whoever uses it is told why.
+    A component that cannot be imported has no options in it; using the component reports the reason.
     """
     whole = Spec.model_json_schema()
-    tables: Schema = _inlined(whole, whole["$defs"])["properties"]
+    tables: Schema = _to_draft7(whole, whole["$defs"])["properties"]
     for (table, key), shorthand in _SHORTHANDS:
         full = tables[table]["properties"][key]
         alternatives = full.get("anyOf", [{name: part for name, part in full.items() if name != "description"}])
@@ -49,11 +49,13 @@ def spec_schema(plugins: Plugins) -> Schema:
         tables[table]["properties"][key] = {**text, "anyOf": [*alternatives, shorthand]}
     for table, kind in COMPONENT_TABLES.items():
         registry = plugins.registries[kind]
-        sides = {side: _table(registry, {}) for side in SIDES.get(table, ())}
-        tables[table] = _table(registry, tables[table]["properties"] | sides, sides=tuple(sides), may_be_silent=True)
+        sides = {side: _component_table(registry, {}) for side in SIDES.get(table, ())}
+        tables[table] = _component_table(
+            registry, tables[table]["properties"] | sides, sides=tuple(sides), name_is_optional=True
+        )
     for table, kind in ARRAYS.items():
-        tables[table]["items"] = _table(plugins.registries[kind], {})
-    tables["extends"] = {"type": "string", "description": "Another spec file; what stands here wins over it."}
+        tables[table]["items"] = _component_table(plugins.registries[kind], {})
+    tables["extends"] = {"type": "string", "description": "A spec file to start from; this file overrides its values."}
     return {
         "$schema": DIALECT,
         "title": "A spec of cgkit",
@@ -63,64 +65,70 @@ def spec_schema(plugins: Plugins) -> Schema:
     }
 
 
-def _table(registry: Registry, own: Schema, *, sides: tuple[str, ...] = (), may_be_silent: bool = False) -> Schema:
-    """Return the schema of a table that names a component and holds its options.
+def _component_table(
+    registry: Registry, own: Schema, *, sides: tuple[str, ...] = (), name_is_optional: bool = False
+) -> Schema:
+    """Return the schema of a table with the name and options of a component.
 
     Args:
         registry: the components that it may name.
-        own: the keys that the table has besides.
-        sides: those of them that are tables of the same form, which take over what they do not say.
-        may_be_silent: whether the default component is meant where none is named; otherwise nothing is known then.
+        own: the table's other keys.
+        sides: those of them that are inner tables of the same form, which inherit the values of this one.
+        name_is_optional: whether a table without a name means the default component.
     """
     key = "source" if registry.kind.name == "sources" else "name"
     cases: list[Schema] = []
     for component in registry:
         names = sorted({registry.reference(component), component.qualified_name})
-        this: Schema = {"properties": {key: {"enum": names}}, "required": [key]}
-        if may_be_silent and component is registry.choose(None):
-            this = {"anyOf": [this, {"not": {"required": [key]}}]}
-        options, required = _options(component)
+        selects: Schema = {"properties": {key: {"enum": names}}, "required": [key]}
+        if name_is_optional and component is registry.choose(None):
+            selects = {"anyOf": [selects, {"not": {"required": [key]}}]}
+        options, required = _option_schemas(component)
         closed = {
             "properties": {name: options.get(name, {}) for name in (*own, key, *options)},
             "required": required,
             "additionalProperties": False,
         }
-        # What stands beside tables for the two sides may be an option of only one of them.
+        # Next to inner tables, a key may be an option of only one of their components, so the table stays open.
         alone = {"not": {"anyOf": [{"required": [side]} for side in sides]}}
         then = {"properties": options, "if": alone, "then": closed} if sides else closed
-        cases.append({"if": this, "then": then})
-    names = [name for one in registry for name in dict.fromkeys((registry.reference(one), one.qualified_name))]
+        cases.append({"if": selects, "then": then})
+    names = [
+        name
+        for component in registry
+        for name in dict.fromkeys((registry.reference(component), component.qualified_name))
+    ]
     summaries = "\n".join(f"{registry.reference(component)}: {component.summary}" for component in registry)
-    named = {"type": "string", "enum": names, "description": summaries}
-    return {"type": "object", "properties": {**own, key: named}, "allOf": cases}
+    name_schema = {"type": "string", "enum": names, "description": summaries}
+    return {"type": "object", "properties": {**own, key: name_schema}, "allOf": cases}
 
 
-def _options(component: Component) -> tuple[Schema, list[str]]:
+def _option_schemas(component: Component) -> tuple[Schema, list[str]]:
     try:
         options, schemas = options_of(component), json_schemas_of(component)
     except PluginError:
         return {}, []
     described = {
-        name: {**_inlined(schemas[name], {}), "description": option.meaning} for name, option in options.items()
+        name: {**_to_draft7(schemas[name], {}), "description": option.meaning} for name, option in options.items()
     }
     return described, [name for name, option in options.items() if option.default is REQUIRED]
 
 
-def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return a schema in draft 7: without references, titles and nulls (TOML has none)."""
+def _to_draft7(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Convert a schema to draft 7, without references, titles and nulls (TOML has none)."""
     if isinstance(schema, list):
-        return [_inlined(part, definitions) for part in schema if part != {"type": "null"}]
+        return [_to_draft7(part, definitions) for part in schema if part != {"type": "null"}]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
-        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+        return _to_draft7(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     plain = {
-        {"prefixItems": "items"}.get(key, key): _inlined(part, definitions)
+        {"prefixItems": "items"}.get(key, key): _to_draft7(part, definitions)
         for key, part in schema.items()
         if key not in ("$defs", "title") and not (key == "default" and part is None)
     }
-    if isinstance(schema.get("properties"), dict):  # whose keys are names, which may be called anything
-        plain["properties"] = {name: _inlined(part, definitions) for name, part in schema["properties"].items()}
+    if isinstance(schema.get("properties"), dict):  # its keys are names, which may be "title" or "default"
+        plain["properties"] = {name: _to_draft7(part, definitions) for name, part in schema["properties"].items()}
     if len(plain.get("anyOf", ())) == 1:
         plain |= plain.pop("anyOf")[0]
     return plain

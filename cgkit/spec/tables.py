@@ -1,4 +1,4 @@
-"""What every table of a spec has in common."""
+"""Base classes of the tables in a spec."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class Table(BaseModel):
 
 
 class OpenTable(Table):
-    """A table that holds a component's options beside its own keys."""
+    """A table with the options of a component next to its own keys."""
 
     model_config = ConfigDict(extra="allow")
 
     @property
     def options(self) -> dict[str, Any]:
-        """The component's options: the keys that are not the table's own."""
+        """The options of the component: all keys that are not the table's own."""
         return dict(self.model_extra or {})
 
 
 class Use(OpenTable):
-    """A component by name, with its options; no name means the default one of its kind."""
+    """A component with its options; without a name, the default of its kind."""
 
     name: str | None = Field(default=None, min_length=1, max_length=200)

@@ -130,8 +130,8 @@ def test_training_ends_when_patience_is_over(tiny_spec: Path, tmp_path: Path, pl
     ("settings", "path", "message"),
     [
         (["best=fidd"], "evaluation.best", '"fidd" is not among the metrics that are computed here: psnr, l1, ssim'),
-        (["patience=2", "every=1"], "evaluation.patience", "needs to know what is best"),
-        (["patience=2", "best=psnr"], "evaluation.patience", "needs scores during training"),
+        (["patience=2", "every=1"], "evaluation.patience", "needs evaluation.best"),
+        (["patience=2", "best=psnr"], "evaluation.patience", "needs evaluation.every"),
         (["direction=c"], "evaluation.direction", "both"),
     ],
 )

@@ -248,10 +248,10 @@ class TestExtends:
         (problem,) = problems(f"seed = 1\nextends = {extends}")
         assert problem.startswith(f"spec.toml:2: extends: {expected}")
 
-    def test_one_level_is_all_there_is(self, problems):
+    def test_only_one_level_is_supported(self, problems):
         Path("base.toml").write_text('extends = "spec.toml"')
         assert problems('extends = "base.toml"') == [
-            "spec.toml:1: extends: base.toml itself extends another file; one level is all there is"
+            "spec.toml:1: extends: base.toml itself extends another file; only one level is supported"
         ]
 
     def test_a_spec_cannot_extend_itself(self, problems):

@@ -8,7 +8,7 @@ from cgkit.plugins import Plugins, PluginStatus
 from cgkit.registry import Registries
 from cgkit.spec import resolve_spec
 from cgkit.spec.providers import providers_used
-from cgkit.spec.requirements import compatible, completed, is_same_series, read_requirement
+from cgkit.spec.requirements import compatible, complete_requirements, is_same_series, read_requirement
 from tests.spec.conftest import Resnet, Tracker
 
 USING_BOTH = {"generator": {"b2a": {"name": "linear"}}, "tracker": [{"name": "silent"}]}
@@ -80,7 +80,7 @@ def test_the_next_series_does_not_meet_the_requirement_of_a_version(version, fol
 
 def test_a_package_without_a_valid_version_is_required_by_its_name_alone():
     assert compatible("cgkit-x", "of my own") == "cgkit-x"
-    assert completed(["Cgkit_A == 1"], {"cgkit-a": "2.0", "cgkit-b": "of my own", "mine.py": ""}) == [
+    assert complete_requirements(["Cgkit_A == 1"], {"cgkit-a": "2.0", "cgkit-b": "of my own", "mine.py": ""}) == [
         "Cgkit_A == 1",
         "cgkit-b",
     ]

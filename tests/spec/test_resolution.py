@@ -232,7 +232,7 @@ class TestSeveral:
 
     def test_a_metric_or_tracker_cannot_be_there_twice(self, problems):
         text = '[[metric]]\nname = "psnr"\n[[metric]]\nname = "cgkit/psnr"'
-        assert problems(text) == ['spec.toml:3: metric.1: "psnr" is there twice']
+        assert problems(text) == ['spec.toml:3: metric.1: "psnr" is listed twice']
 
     def test_an_augmentation_may_be_there_twice(self, load):
         assert len(load('augmentation = [{ name = "flip" }, { name = "flip", p = 1 }]').augmentation) == 2
@@ -242,12 +242,12 @@ class TestContradictions:
     @pytest.mark.parametrize(
         ("data", "expected"),
         [
-            ('depth = { b = "float32" }', "data.depth: float32 needs to know what its values range over: data.range"),
+            ('depth = { b = "float32" }', "data.depth: float32 needs data.range"),
             ('range = [0, 4095]\ndepth = "uint8"', "data.depth: uint8 cannot hold data.range, 0 to 4095"),
             ('range = [-1, 1]\ndepth = "uint16"', "data.depth: uint16 cannot hold data.range, -1 to 1"),
             (
                 'alpha = "channel"',
-                'data.alpha: "channel" needs 2 or 4 channels in a domain; set data.channels = 4, for one',
+                'data.alpha: "channel" needs 2 or 4 channels in a domain; for example data.channels = 4',
             ),
         ],
     )
@@ -268,7 +268,7 @@ class TestContradictions:
 
     def test_all_weights_zero_leave_nothing_to_learn(self, problems, load):
         assert problems("\n[objective]\nadversarial = 0\ncycle = 0\nidentity = 0") == [
-            "spec.toml:2: objective: every weight is zero, so there is nothing to learn"
+            "spec.toml:2: objective: all weights are zero, so there is nothing to learn"
         ]
         assert load("[objective]\nadversarial = 0\ncycle = { backward = 0 }\nidentity = 0")
 
