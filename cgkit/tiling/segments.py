@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, lcm
 from typing import Any
@@ -100,16 +100,16 @@ def channels_of(node: fx.Node) -> int:
     return int(_shape(node)[1])
 
 
-def last_users(steps: Iterable[fx.Node]) -> Mapping[fx.Node, tuple[fx.Node, ...]]:
+def unused_after(steps: Iterable[fx.Node]) -> Mapping[fx.Node, tuple[fx.Node, ...]]:
     """Return for each step the values that no later step uses."""
     last: dict[fx.Node, fx.Node] = {}
     for node in steps:
         last.update(dict.fromkeys(node.all_input_nodes, node))
         last.setdefault(node, node)
-    users: dict[fx.Node, tuple[fx.Node, ...]] = {}
+    unused: dict[fx.Node, tuple[fx.Node, ...]] = {}
     for value, user in last.items():
-        users[user] = (*users.get(user, ()), value)
-    return users
+        unused[user] = (*unused.get(user, ()), value)
+    return unused
 
 
 def _count_norms(steps: Iterable[fx.Node]) -> dict[fx.Node, int]:
@@ -133,9 +133,8 @@ def _make_segment(steps: tuple[fx.Node, ...], translation: fx.Node, generator: n
         if scale_of(node) * side != _shape(node)[2]:
             raise UntileableError(f"the size of {node.name}, which is normalised, is not proportional to the image's")
     alignment = lcm(*(scale_of(node).denominator for node in maps))
-    reach = _find_reach(steps, inputs, outputs, generator, alignment)
-    peak = _peak_bytes(steps, inputs, side)
-    return Segment(steps, inputs, outputs, alignment, ceil(reach / alignment) * alignment, peak)
+    segment = Segment(steps, inputs, outputs, alignment, 0, _peak_bytes(steps, inputs, side))
+    return replace(segment, reach=ceil(_find_reach(segment, generator) / alignment) * alignment)
 
 
 def _find_scale(node: fx.Node, side: int) -> Fraction:
@@ -161,7 +160,7 @@ def _shape(node: fx.Node) -> torch.Size:
 def _peak_bytes(steps: Iterable[fx.Node], inputs: Iterable[fx.Node], side: int) -> float:
     """Return the peak memory of some steps per pixel of the image, if values are freed after their last use."""
     steps = tuple(steps)
-    free_after = last_users(steps)
+    free_after = unused_after(steps)
     held = {node: _bytes(node) for node in inputs}
     peak = 0
     for node in steps:
@@ -177,47 +176,33 @@ def _bytes(node: fx.Node) -> int:
     return 4 * example.numel() if isinstance(example, Tensor) else 0
 
 
-def _find_reach(
-    steps: tuple[fx.Node, ...],
-    inputs: tuple[fx.Node, ...],
-    outputs: tuple[fx.Node, ...],
-    generator: nn.Module,
-    alignment: int,
-) -> int:
+def _find_reach(segment: Segment, generator: nn.Module) -> int:
     """Return the largest distance, in pixels of the image, between an output and an input that it depends on."""
-    long, short = max(64, 32 * alignment), max(16, 8 * alignment)
+    long, short = max(64, 32 * segment.alignment), max(16, 8 * segment.alignment)
     for _ in range(_DOUBLINGS):
-        reaches = [
-            _measure_reach(steps, inputs, outputs, generator, alignment, size)
-            for size in ((long, short), (short, long))
-        ]
+        reaches = [_measure_reach(segment, generator, size) for size in ((long, short), (short, long))]
         if None not in reaches:
             return max(reach for reach in reaches if reach is not None)
         long *= 2
-    raise UntileableError(f"{outputs[0].name} depends on all of {inputs[0].name}, not only on nearby pixels")
+    output, image = segment.outputs[0].name, segment.inputs[0].name
+    raise UntileableError(f"{output} depends on all of {image}, not only on nearby pixels")
 
 
-def _measure_reach(
-    steps: tuple[fx.Node, ...],
-    inputs: tuple[fx.Node, ...],
-    outputs: tuple[fx.Node, ...],
-    generator: nn.Module,
-    alignment: int,
-    size: Size,
-) -> int | None:
+def _measure_reach(segment: Segment, generator: nn.Module, size: Size) -> int | None:
     """Return how far NaN spreads along the longer side from a few pixels in its middle; None if up to a border."""
     axis = 2 if size[0] > size[1] else 3
+    alignment = segment.alignment
     start = max(size) // 2 // alignment * alignment
     parameter = next(iter(generator.parameters()), torch.zeros(()))
     values: dict[fx.Node, Any] = {}
-    for node in inputs:
+    for node in segment.inputs:
         scale = scale_of(node)
         features = torch.zeros(1, channels_of(node), int(size[0] * scale), int(size[1] * scale))
         features.narrow(axis, int(start * scale), max(1, int(alignment * scale))).fill_(torch.nan)
         values[node] = features.to(parameter.device, parameter.dtype)
-    results = _run_steps(steps, values, generator)
+    results = _run_steps(segment.steps, values, generator)
     furthest = 0
-    for node in outputs:
+    for node in segment.outputs:
         affected = results[node].isnan().any(1)[0].any(2 - (axis - 1)).nonzero().flatten().tolist()
         if not affected:
             continue
@@ -257,4 +242,4 @@ def _plain_convolutions() -> Iterator[None]:
         torch.backends.mkldnn.enabled = before
 
 
-__all__ = ["Plan", "Segment", "channels_of", "last_users", "plan_segments", "scale_of"]
+__all__ = ["Plan", "Segment", "channels_of", "plan_segments", "scale_of", "unused_after"]

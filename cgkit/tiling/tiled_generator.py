@@ -25,7 +25,7 @@ from cgkit.engine.precision import Precision
 from cgkit.tiling.feature_map import FeatureMap, check_space
 from cgkit.tiling.graph import UntileableError, first_line, norm_of, run_node
 from cgkit.tiling.norm_statistics import Affine, Moments, apply_affine
-from cgkit.tiling.segments import Plan, Segment, channels_of, last_users, plan_segments, scale_of
+from cgkit.tiling.segments import Plan, Segment, channels_of, plan_segments, scale_of, unused_after
 from cgkit.tiling.windows import Progress, Read, Window, Write, tiles
 
 TILE_BYTES = 64_000_000
@@ -124,7 +124,7 @@ class _Pass:
             for number, segment in enumerate(segments):
                 self._open_outputs(segment)
                 norms = self._resolve_norms(segment)
-                free_after = last_users(segment.steps)
+                free_after = unused_after(segment.steps)
                 for window in windows[number]:
                     self._compute(segment, window, norms, free_after)
                     finished += 1

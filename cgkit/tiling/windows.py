@@ -16,7 +16,7 @@ from cgkit.contracts import Size
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of an image: rows `top` to `bottom` and columns `left` to `right`, both ends exclusive."""
+    """A rectangle of an image: the rows from `top` up to `bottom`, and the columns from `left` up to `right`."""
 
     top: int
     bottom: int

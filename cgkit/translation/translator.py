@@ -24,14 +24,9 @@ from cgkit.plugins import Plugins, load_plugins
 from cgkit.tiling.large_images import LargeImages, Method, Tiling
 from cgkit.translation.forms import Form, load, to_batch, to_picture
 
-Direction = Literal["a2b", "b2a"]
-
 
 class Translator:
-    """Translates images in one direction.
-
-    Use `load` to create one.
-    """
+    """Translates images in one direction; usually created with `load`."""
 
     def __init__(
         self,

@@ -15,19 +15,11 @@ from torch import Tensor, nn
 from cgkit.components.generators.resnet import ResnetGenerator
 from cgkit.errors import DataError, UsageError
 from cgkit.images.reading import read_image
-from cgkit.models.info import ModelInfo
-from cgkit.plugins import load_plugins
-from cgkit.spec import resolve_spec
 from cgkit.tiling.large_images import LargeImages, Tiling
 from cgkit.translation.files import translate_files
 from cgkit.translation.translator import Translator
 from tests.tiling.in_windows import FP32
-
-
-def make_translator(generator: nn.Module, tiling: Tiling, data: dict[str, Any] | None = None) -> Translator:
-    values = {"data": {"source": "seasons", "size": 16, **(data or {})}}
-    spec = resolve_spec(values, load_plugins(installed=False))
-    return Translator(generator, ModelInfo(spec, 0, False), "a2b", FP32, tiling)
+from tests.translation.untrained import make_translator
 
 
 def translate_one(translator: Translator, file: Path, output: Path) -> Path:
@@ -53,7 +45,9 @@ def test_tiles_preserve_files_of_every_depth(dtype: Any, data: dict[str, Any], t
     pixels = pixels[..., 0] if channels == 1 else pixels
     photometric, planes = ("rgb" if channels == 3 else "minisblack"), ("contig" if channels > 1 else None)
     tifffile.imwrite(tmp_path / "image.tif", pixels, photometric=photometric, planarconfig=planes)
-    written = translate_one(make_translator(nn.Identity(), Tiling(32), data), tmp_path / "image.tif", tmp_path / "out")
+    written = translate_one(
+        make_translator(nn.Identity(), tiling=Tiling(32), **data), tmp_path / "image.tif", tmp_path / "out"
+    )
     assert np.allclose(tifffile.imread(written), pixels, atol=1e-3)
     assert np.array_equal(tifffile.imread(tmp_path / "image.tif"), pixels)
 
@@ -61,7 +55,7 @@ def test_tiles_preserve_files_of_every_depth(dtype: Any, data: dict[str, Any], t
 def test_tiles_carry_transparency_over(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 4), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "image.png")
-    translator = make_translator(nn.Identity(), Tiling(32), {"alpha": "carry"})
+    translator = make_translator(nn.Identity(), tiling=Tiling(32), alpha="carry")
     translation = np.asarray(Image.open(translate_one(translator, tmp_path / "image.png", tmp_path / "out")))
     assert np.array_equal(translation[..., 3], pixels[..., 3])
     assert np.array_equal(np.asarray(translator(tmp_path / "image.png")), translation)
@@ -72,7 +66,7 @@ def test_tiles_give_the_same_result_for_pictures_and_files(tmp_path: Path) -> No
     generator = ResnetGenerator(3, 3, width=4, blocks=1)
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (65, 91, 3), np.uint8))
     picture.save(tmp_path / "photo.png")
-    whole, tiled = (make_translator(generator, Tiling(tile)) for tile in ("never", 32))
+    whole, tiled = (make_translator(generator, tiling=Tiling(tile)) for tile in ("never", 32))
     for image in (picture, tmp_path / "photo.png"):
         difference = np.asarray(tiled(image)).astype(int) - np.asarray(whole(image))
         assert abs(difference).max() <= 1
@@ -81,7 +75,7 @@ def test_tiles_give_the_same_result_for_pictures_and_files(tmp_path: Path) -> No
 def test_max_pixels_allows_larger_images_than_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (100, 90)).save(tmp_path / "photo.png")
     monkeypatch.setattr("cgkit.images.limits._pixels", [5_000])
-    translator = make_translator(nn.Identity(), Tiling())
+    translator = make_translator(nn.Identity(), tiling=Tiling())
     (refused,) = translate_files(translator, [tmp_path / "photo.png"], tmp_path / "out")
     assert "100x90 is more than" in str(refused)
     translator.max_pixels = 9_000
@@ -95,7 +89,7 @@ def test_max_pixels_allows_larger_images_than_training(tmp_path: Path, monkeypat
 def test_files_that_might_need_tiles_but_do_not_are_translated_whole(tmp_path: Path) -> None:
     Image.new("RGB", (1100, 1000), "red").save(tmp_path / "photo.png")
     (written,) = translate_files(
-        make_translator(nn.Identity(), Tiling()),
+        make_translator(nn.Identity(), tiling=Tiling()),
         [tmp_path / "photo.png"],
         tmp_path / "out",
         progress=lambda *_: pytest.fail("used tiles"),
@@ -116,8 +110,8 @@ def test_tiles_give_the_result_of_the_whole_image_for_any_size(size: tuple[int, 
     torch.manual_seed(0)
     generator = ResnetGenerator(3, 3, width=4, blocks=1)
     image = torch.rand(2, 3, *size)
-    expected = make_translator(generator, Tiling("never"))(image)
-    assert (make_translator(generator, Tiling(32))(image) - expected).abs().max() <= 1e-4
+    expected = make_translator(generator, tiling=Tiling("never"))(image)
+    assert (make_translator(generator, tiling=Tiling(32))(image) - expected).abs().max() <= 1e-4
 
 
 @pytest.mark.parametrize("method", ["thumbnail", "independent"])
@@ -125,8 +119,8 @@ def test_approximations_are_close(method: Any) -> None:
     torch.manual_seed(0)
     generator = ResnetGenerator(3, 3, width=4, blocks=1)
     image = torch.rand(3, 90, 150)
-    expected = make_translator(generator, Tiling("never"))(image)
-    assert 0 < (make_translator(generator, Tiling(64, method))(image) - expected).abs().mean() < 0.05
+    expected = make_translator(generator, tiling=Tiling("never"))(image)
+    assert 0 < (make_translator(generator, tiling=Tiling(64, method))(image) - expected).abs().mean() < 0.05
 
 
 def test_images_are_tiled_if_their_features_would_take_much_memory() -> None:
@@ -143,4 +137,4 @@ def test_a_generator_that_cannot_be_tiled_gets_whole_images_unless_tiles_are_req
     assert not LargeImages(Global().eval(), 3, FP32, Tiling()).should_tile(4000, 6000)
     assert LargeImages(Global().eval(), 3, FP32, Tiling("auto", "thumbnail")).should_tile(4000, 6000)
     with pytest.raises(UsageError, match=r"result of the whole image.*thumbnail"):
-        make_translator(Global(), Tiling(32))(torch.rand(3, 64, 64))
+        make_translator(Global(), tiling=Tiling(32))(torch.rand(3, 64, 64))

@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
 
-from cgkit.engine.precision import Precision
 from cgkit.errors import DataError, UsageError
-from cgkit.models.info import ModelInfo
-from cgkit.plugins import load_plugins
-from cgkit.spec import resolve_spec
 from cgkit.translation.translator import Translator
+from tests.translation.untrained import make_translator
 
 
 class Negative(nn.Module):
@@ -40,13 +37,6 @@ class Bands(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return images[:, :1].expand(-1, self.count, -1, -1)
-
-
-def make_translator(generator: nn.Module, channels: object = 3, **data: object) -> Translator:
-    plugins = load_plugins(installed=False)
-    values = {"data": {"source": "seasons", "channels": channels, "size": 16, **data}, "objective": {"identity": 0}}
-    spec = resolve_spec(values, plugins)
-    return Translator(generator, ModelInfo(spec, 0, False), "a2b", Precision("fp32", torch.device("cpu")))
 
 
 @pytest.fixture
@@ -187,7 +177,7 @@ class TestRanges:
             assert isinstance(translated, np.ndarray)
             assert translated.tolist() == [[[-1000.0] * 3, [3000.0] * 3]]
 
-    def test_tensors_are_in_0_1_in_spite_of_a_range(self) -> None:
+    def test_tensors_stay_in_0_1_even_if_a_range_is_declared(self) -> None:
         grey_to_bands = make_translator(Bands(3), [1, 3], **self.RANGES)
         image = torch.rand(1, 4, 4)
         assert torch.allclose(grey_to_bands(image), image.expand(3, -1, -1), atol=1e-6)

@@ -14,22 +14,10 @@ import torch
 from torch import nn
 
 from cgkit.components.generators.resnet import ResnetGenerator
-from cgkit.engine.precision import Precision
 from cgkit.errors import DataError
-from cgkit.models.info import ModelInfo
-from cgkit.plugins import load_plugins
-from cgkit.spec import resolve_spec
 from cgkit.translation.files import Skipped, translate_files
-from cgkit.translation.translator import Translator
 from cgkit.translation.video import translate_clip
-
-
-def make_translator(generator: nn.Module, channels: int = 3) -> Translator:
-    spec = resolve_spec(
-        {"data": {"source": "seasons", "size": 16, "channels": channels}}, load_plugins(installed=False)
-    )
-    return Translator(generator, ModelInfo(spec, 0, False), "a2b", Precision("fp32", torch.device("cpu")))
-
+from tests.translation.untrained import make_translator
 
 TIMES = (0, 1, 2, 5, 6, 7, 8, 9)
 """The frames have different durations."""

@@ -28,6 +28,17 @@ def extremes(subject: Subject) -> Iterator[tuple[str, Tensor]]:
     yield "noise", noise
 
 
+def outputs_for_extremes(subject: Subject) -> Iterator[tuple[str, list[Tensor]]]:
+    """Yield the outputs for these images by name, first in evaluation and then in training mode."""
+    network = subject.network()
+    for training in (False, True):
+        network.train(training)
+        for name, images in extremes(subject):
+            with torch.no_grad():
+                scales = scales_of(network(images))
+            yield name, scales
+
+
 @check("generators")
 def keeps_height_and_width(subject: Subject) -> None:
     """Images of any multiple of its stride keep their height and width, and get the requested channels."""
@@ -46,16 +57,11 @@ def keeps_height_and_width(subject: Subject) -> None:
 @check("generators")
 def stays_in_range(subject: Subject) -> None:
     """Translations of any image are finite and in [-1, 1], in training and in evaluation mode."""
-    network = subject.network()
-    for training in (False, True):
-        network.train(training)
-        for name, images in extremes(subject):
-            with torch.no_grad():
-                output = network(images)
-            assert torch.isfinite(output).all(), f"its output for {name} is not finite"
-            lowest, highest = float(output.min()), float(output.max())
-            assert lowest >= -1 - SLACK, f"its output for {name} reaches {lowest:.3g}: end with a tanh, for example"
-            assert highest <= 1 + SLACK, f"its output for {name} reaches {highest:.3g}: end with a tanh, for example"
+    for name, (output,) in outputs_for_extremes(subject):
+        assert torch.isfinite(output).all(), f"its output for {name} is not finite"
+        lowest, highest = float(output.min()), float(output.max())
+        assert lowest >= -1 - SLACK, f"its output for {name} reaches {lowest:.3g}: end with a tanh, for example"
+        assert highest <= 1 + SLACK, f"its output for {name} reaches {highest:.3g}: end with a tanh, for example"
 
 
 @check("discriminators")
@@ -76,14 +82,9 @@ def returns_one_map_of_logits_a_scale(subject: Subject) -> None:
 @check("discriminators")
 def logits_are_finite(subject: Subject) -> None:
     """Logits of any image are finite, in training and in evaluation mode."""
-    network = subject.network()
-    for training in (False, True):
-        network.train(training)
-        for name, images in extremes(subject):
-            with torch.no_grad():
-                scales = scales_of(network(images))
-            finite = all(bool(torch.isfinite(logits).all()) for logits in scales)
-            assert finite, f"its logits for {name} are not finite"
+    for name, scales in outputs_for_extremes(subject):
+        finite = all(bool(torch.isfinite(logits).all()) for logits in scales)
+        assert finite, f"its logits for {name} are not finite"
 
 
 @check("discriminators")

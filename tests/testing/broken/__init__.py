@@ -4,6 +4,7 @@ from tests.testing.broken import (  # noqa: F401 - importing a module registers 
     adversarial_losses,
     augmentations,
     discriminators,
+    exchangeable_generators,
     generators,
     metrics,
     reconstruction_losses,
