@@ -17,8 +17,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 ALL = [
     file
     for file in sorted(EXAMPLES.rglob("*.toml"))
-    if "requires"
-    not in tomllib.loads(file.read_text())  # test_plugin_packages.py runs those, with the plugins installed
+    if "requires" not in tomllib.loads(file.read_text())  # test_plugin_packages.py tests the others
 ]
 SELF_CONTAINED = [file for file in ALL if file.parent.name == "ablation" or file.stem == "seasons"]
 
