@@ -103,7 +103,8 @@ class Noise:
 
     def along(self, x: Field, grain: float) -> Field:
         """Return the values on the line y = 0."""
-        return self.on_grid(np.zeros(1, np.float32), x, grain)[0]
+        values: Field = self.on_grid(np.zeros(1, np.float32), x, grain)[0]
+        return values
 
 
 def _spline(positions: Field) -> tuple[NDArray[np.intp], Field]:

@@ -20,7 +20,7 @@ def test_a_page_tells_what_a_run_was_and_what_came_of_it(finished: Path, plugins
         "<title>tiny: a run of cgkit</title>",
         "4 of 4",
         "Training went to its end.",
-        "Peak signal-to-noise ratio to the truth, in dB.",
+        "Peak signal-to-noise ratio to the ground truth, in dB.",
         "Measured at step 4 on test images",
         "the truth that training never sees",
         "Nothing has been noted.",

@@ -21,7 +21,7 @@ MEMORY = 256 * 2**20
 """Bytes of finished pictures that a domain caches: enough for all of them at usual training sizes."""
 
 SPLITS = 3
-"""Scenes are assigned in turn to training a, training b and test, so that enlarging one leaves the others as they are."""
+"""Scenes are assigned in turn to training a, training b and test, so that enlarging one leaves the others unchanged."""
 
 Images = Annotated[int, Ge(1), Le(300_000)]
 Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
