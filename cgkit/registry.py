@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
-import importlib
+import importlib.util
 import inspect
 import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from cgkit.contracts import KINDS, Kind
@@ -31,7 +34,7 @@ class Component:
         name: what a spec calls it.
         provider: the distribution that registered it.
         target: the callable itself, or `"module:attribute"`, imported on first use.
-        summary: one sentence for listings.
+        given_summary: the summary it was registered with, if any.
         default: whether a spec that names none gets this one.
         fallback: whether it is taken where none that a spec names applies.
     """
@@ -40,7 +43,7 @@ class Component:
     name: str
     provider: str
     target: Callable[..., Any] | str
-    summary: str
+    given_summary: str | None = None
     default: bool = False
     fallback: bool = False
 
@@ -48,6 +51,18 @@ class Component:
     def qualified_name(self) -> str:
         """The name that is unique among all providers: `provider/name`."""
         return f"{self.provider}/{self.name}"
+
+    @cached_property
+    def summary(self) -> str:
+        """One sentence for listings: the one it was registered with, else the first line of the target's docstring.
+
+        A target that is named is not imported: its docstring is read from the source. Empty if there is none.
+        """
+        if self.given_summary is not None:
+            return self.given_summary
+        # Not inspect.getdoc, which would take a base class's docstring.
+        documented = _read_docstring(self.target) if isinstance(self.target, str) else self.target.__doc__
+        return inspect.cleandoc(documented or "").partition("\n")[0]
 
     def __str__(self) -> str:
         return f'{_noun(self.kind)} "{self.name}" of {self.provider}'
@@ -114,10 +129,6 @@ class Registry:
             raise PluginError(f"{name!r} cannot be a default: a spec must mean the same whatever is installed")
         if name in self._components:
             raise PluginError(f"{_noun(self.kind)} {name!r} is registered twice by {self._provider}")
-        if summary is None:
-            # Not inspect.getdoc, which would take a base class's docstring.
-            documented = None if isinstance(target, str) else target.__doc__
-            summary = inspect.cleandoc(documented or "").partition("\n")[0]
         component = Component(self.kind, name, self._provider, target, summary, default, fallback)
         self._components[name] = [component]
 
@@ -223,3 +234,20 @@ def describe_exception(error: BaseException) -> str:
 
 def _noun(kind: Kind) -> str:
     return kind.table.replace("_", " ")
+
+
+def _read_docstring(reference: str) -> str | None:
+    """Return the docstring of `"module:attribute"` from the module's source; None if it cannot be found or parsed."""
+    module, _, attribute = reference.partition(":")
+    try:
+        # This imports the packages around the module, which must not print into a command's output.
+        with contextlib.redirect_stdout(sys.stderr):
+            spec = importlib.util.find_spec(module)
+        source = Path(spec.origin).read_bytes()  # type: ignore[union-attr, arg-type]
+        definitions = ast.parse(source).body
+    except (Exception, SystemExit):  # noqa: BLE001 - a plugin's package may raise anything
+        return None
+    for definition in definitions:
+        if isinstance(definition, ast.ClassDef | ast.FunctionDef) and definition.name == attribute:
+            return ast.get_docstring(definition)
+    return None

@@ -65,6 +65,49 @@ def test_a_summary_is_the_first_line_of_the_docstring_but_not_a_base_classes(reg
     assert [component.summary for component in registries.metrics] == ["", "A plain one.", "Said."]
 
 
+DOCUMENTED = '''
+class Found:
+    """A class.
+
+    Its details.
+    """
+
+def function():
+    """A function."""
+
+1 / 0
+'''
+
+
+def test_the_summary_of_a_named_target_is_read_from_its_source_without_an_import(registries, module):
+    name = module(DOCUMENTED)
+    registries.metrics.add("class", f"{name}:Found")
+    registries.metrics.add("explicit", f"{name}:Found", summary="Another one.")
+    registries.metrics.add("function", f"{name}:function")
+    assert [component.summary for component in registries.metrics] == ["A class.", "Another one.", "A function."]
+    assert name not in sys.modules
+
+
+@pytest.mark.parametrize("source", ["", "class Found:\n    pass", "Found = 5", "class Found", "\0"])
+def test_a_named_target_without_a_readable_docstring_has_an_empty_summary(registries, module, source):
+    registries.metrics.add("found", f"{module(source)}:Found")
+    assert registries.metrics["found"].summary == ""
+
+
+@pytest.mark.parametrize("target", ["cgkit_missing_package:Found", "cgkit_missing_package.deeper:Found", "sys:Found"])
+def test_a_named_target_without_a_source_file_has_an_empty_summary(registries, target):
+    registries.metrics.add("found", target)
+    assert registries.metrics["found"].summary == ""
+
+
+def test_a_package_that_cannot_be_imported_makes_the_summary_empty(registries, module, tmp_path, capsys):
+    (tmp_path / "cgkit_package_of_a_test").mkdir()
+    module("print(1234)\nraise SystemExit", "cgkit_package_of_a_test/__init__")
+    registries.metrics.add("found", "cgkit_package_of_a_test.module:Found")
+    assert registries.metrics["found"].summary == ""
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("name", ["", "Upper", "under_score", "a/b", "-a", "a b", "ä", "a\n", 5])
 def test_a_malformed_name_is_refused(registries, name):
     with pytest.raises(PluginError, match="is no component name"):

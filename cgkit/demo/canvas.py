@@ -1,71 +1,50 @@
-"""The canvas: where its pixels lie in the scene, and how layers are laid on it."""
+"""The canvas: the coordinates of its pixels, and blending layers onto it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
+from cgkit.contracts import Size
 from cgkit.demo.noise import Field, clamp
-
-
-@dataclass(frozen=True)
-class View:
-    """The window on a scene: y is 0 at the top and 1 at the bottom, x is 0 in the middle and as long a unit.
-
-    Attributes:
-        height: pixels of the picture.
-        width: pixels of the picture.
-        samples: how many fine rows and columns a pixel is painted with.
-    """
-
-    height: int
-    width: int
-    samples: int
-
-    @cached_property
-    def y(self) -> Field:
-        """The fine rows."""
-        return ((np.arange(self.height * self.samples) + 0.5) * self.pitch).astype(np.float32)
-
-    @cached_property
-    def x(self) -> Field:
-        """The fine columns."""
-        columns = self.width * self.samples
-        return ((np.arange(columns) + 0.5 - columns / 2) * self.pitch).astype(np.float32)
-
-    @property
-    def pitch(self) -> float:
-        """The distance of fine rows."""
-        return 1 / (self.height * self.samples)
-
-    @property
-    def grain(self) -> float:
-        """The distance of the picture's rows."""
-        return 1 / self.height
-
-    def rows(self, top: float, bottom: float = 1.0) -> slice:
-        """Return the fine rows that cover a band of the scene."""
-        rows = self.height * self.samples
-        first, last = (round(min(max(place, 0.0), 1.0) * rows) for place in (top, bottom))
-        return slice(max(first - 1, 0), min(last + 1, rows))
-
-    def inside(self, distance: Field) -> Field:
-        """Return how much of each fine pixel is inside a shape, from the distance to its edge (positive inside)."""
-        return clamp(distance * (1 / self.pitch) + 0.5)
+from cgkit.demo.palette import Palette
 
 
 class Canvas:
-    """A picture in the making, `(3, rows, columns)` of a view."""
+    """A picture in progress, painted at twice its resolution.
 
-    def __init__(self, view: View) -> None:
-        self.view = view
-        self.pixels = np.zeros((3, view.y.size, view.x.size), np.float32)
+    In a scene, y is 0 at the top and 1 at the bottom; x has the same unit and is 0 in the middle.
 
-    def lay(self, colours: Field, cover: Field, rows: slice, columns: NDArray[np.intp] | None = None) -> None:
-        """Lay colours `(3, n, m)` on rows, and on all columns or those given, as far as the cover `(n, m)` is 1."""
+    Attributes:
+        grain: the side of a finished pixel; finer details are not painted.
+        pitch: the distance between painted rows, and columns.
+        y: the y of each painted row.
+        x: the x of each painted column.
+        pixels: the colours, `(3, rows, columns)`.
+    """
+
+    def __init__(self, size: Size) -> None:
+        rows, columns = 2 * size[0], 2 * size[1]
+        self.grain = 1 / size[0]
+        self.pitch = 1 / rows
+        self.y: Field = ((np.arange(rows) + 0.5) * self.pitch).astype(np.float32)
+        self.x: Field = ((np.arange(columns) + 0.5 - columns / 2) * self.pitch).astype(np.float32)
+        self.pixels = np.zeros((3, rows, columns), np.float32)
+
+    def rows(self, top: float, bottom: float = 1.0) -> slice:
+        """Return the painted rows that cover a band of the scene."""
+        first, last = (round(min(max(y, 0.0), 1.0) * self.y.size) for y in (top, bottom))
+        return slice(max(first - 1, 0), min(last + 1, self.y.size))
+
+    def coverage(self, distance: Field) -> Field:
+        """Return the share of each painted pixel inside a shape, given the distance to its edge (positive inside)."""
+        return clamp(distance * (1 / self.pitch) + 0.5)
+
+    def blend(self, colours: Field, cover: Field, rows: slice, columns: NDArray[np.intp] | None = None) -> None:
+        """Blend colours `(3, n, m)` with opacity `cover` `(n, m)` into rows, and into all columns or those given."""
         band = self.pixels[:, rows]
         below = band if columns is None else band[:, :, columns]
         below += (colours - below) * cover
@@ -73,10 +52,28 @@ class Canvas:
             band[:, :, columns] = below
 
     def picture(self) -> Field:
-        """Return the finished picture `(3, height, width)` in [0, 1]."""
-        view, samples = self.view, self.view.samples
-        total = np.zeros((3, view.height, view.width), np.float32)
-        for row in range(samples):
-            for column in range(samples):
-                total += self.pixels[:, row::samples, column::samples]
-        return clamp(total / (samples * samples))
+        """Return the finished picture, `(3, height, width)` in [0, 1]."""
+        columns = self.pixels[:, :, 0::2] + self.pixels[:, :, 1::2]
+        return clamp((columns[:, 0::2] + columns[:, 1::2]) * 0.25)
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What every layer of a scene is painted with.
+
+    Attributes:
+        canvas: the canvas.
+        palette: the colours of the season.
+        rng: the scene's random numbers. Each layer draws the same ones at every size and in both seasons.
+        sun: y and x of the sun.
+    """
+
+    canvas: Canvas
+    palette: Palette
+    rng: Generator
+    sun: tuple[float, float]
+
+    @property
+    def sunward(self) -> float:
+        """1 if the sun is on the right, -1 if it is on the left."""
+        return 1.0 if self.sun[1] > 0 else -1.0

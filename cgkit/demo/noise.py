@@ -1,4 +1,4 @@
-"""Smooth random fields: sums of spline noise, as functions of the place; and the arithmetic of fields."""
+"""Smooth random functions of the plane, and arithmetic on their values."""
 
 from __future__ import annotations
 
@@ -10,110 +10,107 @@ from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
 Field = NDArray[np.floating[Any]]
-"""Numbers (float32) by place: along a line, or on a grid of rows and columns."""
+"""float32 values along a line, or on a grid of rows and columns."""
 
 PERIOD = 64
 """Lattice points after which an octave repeats."""
 
 LATTICES: Field = Generator(PCG64(0)).random((8, PERIOD, PERIOD), dtype=np.float32) * 2 - 1
-"""The random numbers that all fields are made of, by octave: a field is an excerpt."""
+"""The lattice of each octave, shared by all noise: each `Noise` only shifts and scales it."""
 
 GAIN = 3.5
-"""Brings a sum of octaves to a standard deviation of about 0.6: splines leave a third of that of a lattice."""
+"""Brings the sum of the octaves to a standard deviation of about 0.6: splines keep a third of a lattice's."""
 
 
 def between(rng: Generator, low: float, high: float) -> float:
-    """Return one uniform draw."""
+    """Draw a number uniformly."""
     return low + (high - low) * float(rng.random())
 
 
 def clamp(values: Field, low: float = 0, high: float = 1) -> Field:
-    """Return the values, none below or above the bounds."""
+    """Return the values, limited to a range."""
     clamped: Field = np.minimum(np.maximum(values, low), high)
     return clamped
 
 
 def smooth(values: Field) -> Field:
-    """Return a smooth step from 0 (at 0 and below) to 1 (at 1 and above)."""
+    """Return a smooth step from 0 (for values up to 0) to 1 (for values from 1)."""
     values = clamp(values)
     return values * values * (3 - 2 * values)
 
 
 def bend(values: Field) -> Field:
-    """Return the values squeezed into (-1, 1), odd and steepest at 0."""
+    """Return a sigmoid into (-1, 1), odd and steepest at 0."""
     bent: Field = values / np.sqrt(1 + values * values)
     return bent
 
 
 def slope(values: Field, step: float) -> Field:
-    """Return the derivative along a line whose places are a step apart."""
+    """Return the derivative along the last axis, whose samples are `step` apart."""
     rise = np.empty_like(values)
-    rise[1:] = (values[1:] - values[:-1]) * (1 / step)
-    rise[0] = rise[1]
+    rise[..., 1:] = (values[..., 1:] - values[..., :-1]) * (1 / step)
+    rise[..., :1] = rise[..., 1:2]
     return rise
 
 
 @dataclass(frozen=True)
 class Noise:
-    """A smooth random function of the plane with values mostly in [-1, 1].
+    """A smooth random function of the plane, with values mostly in [-1, 1].
 
-    Quadratic splines over random lattices, summed over octaves: each has half the cell and `fade` times the height of
-    the one before.
+    A sum of octaves, each a quadratic spline over a random lattice, with half the cell size and `fade` times the
+    amplitude of the octave before.
 
     Attributes:
-        origin: `(2, octaves)`: y and x on each octave's lattice where the plane has its origin.
+        origins: `(octaves, 2)`: where the plane's origin lies on each lattice, y and x.
         cell: height and width of a cell of the first octave.
-        fade: the height of an octave relative to the one before.
+        fade: the amplitude of an octave relative to the one before.
     """
 
-    origin: Field
+    origins: Field
     cell: tuple[float, float]
     fade: float
 
     @classmethod
     def draw(cls, rng: Generator, cell: tuple[float, float], octaves: int = 4, fade: float = 0.5) -> Noise:
-        """Draw a field."""
-        return cls(rng.random((2, octaves), dtype=np.float32) * PERIOD, cell, fade)
+        """Draw a function."""
+        return cls(rng.random((octaves, 2), dtype=np.float32) * PERIOD, cell, fade)
 
     def on_grid(self, y: Field, x: Field, grain: float) -> Field:
-        """Return the field on the grid of rows `y` and columns `x`; details finer than `grain` fade out."""
+        """Return the values on the grid of rows `y` and columns `x`; details finer than `grain` fade out."""
         total = np.zeros((y.size, x.size), np.float32)
-        heights = self._heights(min(self.cell) / grain)
-        rows, row_weights = self._spline(0, y, heights)
-        columns, column_weights = self._spline(1, x, np.ones_like(heights))
-        for octave, lattice in enumerate(LATTICES[: heights.size]):
-            # Columns first, on the few lattice rows that matter: what is left for every pixel are whole-row operations.
-            first, last = rows[octave, 0].min(), rows[octave, 2].max()
-            band = lattice.take(np.arange(first, last + 1), 0, mode="wrap")
-            lines = (band.take(columns[octave], 1, mode="wrap") * column_weights[octave]).sum(axis=1)
-            for row, weight in zip(rows[octave] - first, row_weights[octave, :, :, None], strict=True):
-                total += lines.take(row, 0) * weight
+        amplitudes = self._visible_amplitudes(grain)
+        octaves = len(amplitudes)
+        scales = (1 << np.arange(octaves)).astype(np.float32)[:, None]
+        rows, row_weights = _spline(y * (scales / self.cell[0]) + self.origins[:octaves, :1])
+        columns, column_weights = _spline(x * (scales / self.cell[1]) + self.origins[:octaves, 1:])
+        for octave, amplitude in enumerate(amplitudes):
+            # Columns first, on the few lattice rows needed: the work per pixel is then on whole rows.
+            first = rows[0, octave].min()
+            band = LATTICES[octave].take(np.arange(first, rows[2, octave].max() + 1), 0, mode="wrap")
+            lines = (band.take(columns[:, octave], 1, mode="wrap") * column_weights[:, octave]).sum(axis=1)
+            for row, weight in zip(rows[:, octave] - first, row_weights[:, octave] * amplitude, strict=True):
+                total += lines.take(row, 0) * weight[:, None]
         return total
 
+    def _visible_amplitudes(self, grain: float) -> list[float]:
+        """Return the amplitudes of the octaves whose cells are larger than the grain."""
+        amplitude, cell, amplitudes = GAIN * (1 - self.fade), min(self.cell), []
+        for _ in range(min(len(self.origins), len(LATTICES))):
+            if cell > grain:
+                amplitudes.append(amplitude * min(cell / grain - 1, 1))
+            amplitude, cell = self.fade * amplitude, cell / 2
+        return amplitudes
+
     def along(self, x: Field, grain: float) -> Field:
-        """Return the field along a line."""
-        heights = self._heights(self.cell[1] / grain)
-        index, weights = self._spline(1, x, heights)
-        octave = np.arange(heights.size)
-        lines = LATTICES[octave, self.origin[0, : heights.size].astype(np.intp)]
-        values: Field = (lines.take(index % PERIOD + (octave * PERIOD)[:, None, None]) * weights).sum(axis=(0, 1))
+        """Return the values on the line y = 0."""
+        values: Field = self.on_grid(np.zeros(1, np.float32), x, grain)[0]
         return values
 
-    def _heights(self, grains: float) -> Field:
-        """Return the height of each octave that is visible, the first cell being so many grains wide."""
-        unit = GAIN * (1 - self.fade)
-        heights = (unit * self.fade**octave * min(grains / 2**octave - 1, 1) for octave in range(self.origin.shape[1]))
-        return np.asarray([height for height in heights if height > 0], np.float32)
 
-    def _spline(self, axis: int, places: Field, heights: Field) -> tuple[NDArray[np.intp], Field]:
-        """Return, `(octave, 3, place)`, the lattice points that matter, and how much."""
-        octaves = heights.size
-        scale = np.asarray([2**octave / self.cell[axis] for octave in range(octaves)], np.float32)
-        places = places * scale[:, None] + self.origin[axis, :octaves, None]
-        floor = np.floor(places)
-        t = places - floor
-        rest = 1 - t
-        weights = np.empty((octaves, 3, places.shape[1]), np.float32)
-        weights[:, 0], weights[:, 1], weights[:, 2] = 0.5 * rest * rest, 0.5 + t * rest, 0.5 * t * t
-        weights *= heights[:, None, None]
-        return floor.astype(np.intp)[:, None] + np.arange(3)[:, None], weights
+def _spline(positions: Field) -> tuple[NDArray[np.intp], Field]:
+    """Return the three lattice points nearest to each position, `(3, *positions.shape)`, and their weights."""
+    floor = np.floor(positions)
+    t = positions - floor
+    rest = 1 - t
+    points = floor.astype(np.intp)
+    return np.stack([points, points + 1, points + 2]), np.stack([0.5 * rest * rest, 0.5 + t * rest, 0.5 * t * t])

@@ -1,4 +1,4 @@
-"""The gradients of the built-in networks as they are trained: in bf16, in either layout, compiled; against float64."""
+"""Gradients of the built-in networks in bf16, in both memory layouts and compiled, compared with float64."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ NETWORKS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
 BF16 = 0.25
-"""What rounding to 8 bits explains: a ReLU near zero passes a gradient or stops it. A wrong formula is off by more."""
+"""Error explained by rounding to 8 bits, which can flip a ReLU near zero. A wrong formula causes a larger one."""
 
 
-def made(plugins: Plugins, what: str) -> nn.Module:
+def build_network(plugins: Plugins, what: str) -> nn.Module:
     kind, name, options = NETWORKS[what]
     torch.manual_seed(0)
-    given = (3, 3) if kind == "generators" else (3,)
-    network: nn.Module = build(plugins.registries[kind][name], *given, options=options)
+    channels = (3, 3) if kind == "generators" else (3,)
+    network: nn.Module = build(plugins.registries[kind][name], *channels, options=options)
     return network.double().train()
 
 
@@ -49,8 +49,8 @@ def noise(batch: int) -> Tensor:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("what", NETWORKS)
-def test_in_bf16_they_differ_by_what_rounding_explains(plugins: Plugins, what: str, batch: int, layout: str) -> None:
-    exact = made(plugins, what)
+def test_bf16_gradients_differ_by_rounding_alone(plugins: Plugins, what: str, batch: int, layout: str) -> None:
+    exact = build_network(plugins, what)
     network = copy.deepcopy(exact).float().to(memory_format=LAYOUTS[layout])
     expected = gradient(exact, noise(batch), "NCHW")
     ours = gradient(network, noise(batch).float(), layout, precision="bf16")
@@ -58,8 +58,8 @@ def test_in_bf16_they_differ_by_what_rounding_explains(plugins: Plugins, what: s
 
 
 @pytest.mark.parametrize("what", ["resnet", "patch"])
-def test_compiled_they_are_those_of_float64_in_either_layout(plugins: Plugins, what: str) -> None:
-    exact = made(plugins, what)
+def test_compiled_gradients_agree_with_float64_in_both_layouts(plugins: Plugins, what: str) -> None:
+    exact = build_network(plugins, what)
     expected = gradient(exact, noise(1), "NCHW")
     for layout in LAYOUTS:
         torch.compiler.reset()

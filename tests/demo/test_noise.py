@@ -1,4 +1,4 @@
-"""Random fields: smooth, bounded, the same at every resolution."""
+"""Noise is smooth, bounded and the same at every resolution."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def test_values_are_mostly_between_minus_one_and_one(noise):
     assert (np.abs(field) < 1).mean() > 0.8
 
 
-def test_a_place_has_the_same_value_in_every_grid(noise):
+def test_a_point_has_the_same_value_on_every_grid(noise):
     whole = noise.on_grid(Y, X, 0.01)
     assert np.allclose(noise.on_grid(Y[20:30], X[::3], 0.01), whole[20:30, ::3], atol=1e-5)
 
 
-def test_a_field_is_smooth(noise):
+def test_noise_is_smooth(noise):
     fine = np.arange(0, 1, 1e-3, dtype=np.float32)
     steps = np.diff(noise.on_grid(fine, fine, 1e-3), axis=0)
     assert np.abs(steps).max() < 0.05
@@ -48,7 +48,7 @@ def test_a_line_is_bounded_and_repeats_after_the_period(noise):
     assert np.allclose(noise.along(X + np.float32(0.5 * PERIOD), 0.01), line, atol=1e-3)
 
 
-def test_steps_and_bends_keep_to_their_bounds():
+def test_smooth_and_bend_stay_within_their_bounds():
     values = np.linspace(-50, 50, 101, dtype=np.float32)
     assert (smooth(values)[[0, 50, 51, 100]] == [0, 0, 1, 1]).all()
     assert smooth(np.float32([0.5])) == 0.5

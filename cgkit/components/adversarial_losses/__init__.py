@@ -1,1 +1,1 @@
-"""How a discriminator's logits become losses."""
+"""Losses computed from a discriminator's logits."""

@@ -1,4 +1,4 @@
-"""The hinge version of the adversarial loss."""
+"""The hinge loss."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch.nn import functional as F
 class HingeLoss:
     """Hinge loss (Lim and Ye, 2017).
 
-    The discriminator minimises E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))], the generator -E[D(fake)].
+    The discriminator minimises E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))], the generator minimises -E[D(fake)].
     """
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return what the discriminator minimises."""
+        """Return the discriminator's loss."""
         return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
-        """Return what the generator minimises."""
+        """Return the generator's loss."""
         return -fake_logits.mean()

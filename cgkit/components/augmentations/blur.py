@@ -1,4 +1,4 @@
-"""Gaussian blur of a random width."""
+"""Gaussian blur of random width."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cgkit.contracts import Role
 
 
 class Blur(nn.Module):
-    """Gaussian blur of a random width.
+    """Gaussian blur of random width.
 
-    The kernel reaches 3 standard deviations, or as far as the image does; borders are mirrored.
+    The kernel extends to 3 standard deviations, or as far as the image does; borders are mirrored.
 
     Args:
-        sigma_min: the least standard deviation, in pixels.
-        sigma_max: the greatest standard deviation, in pixels.
-        p: how often an image is blurred.
+        sigma_min: the smallest standard deviation, in pixels.
+        sigma_max: the largest standard deviation, in pixels.
+        p: the probability that an image is blurred.
     """
 
     role: Role = "data"
@@ -42,13 +42,13 @@ class Blur(nn.Module):
         self.p = p
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)` in [0, 1], blurred."""
+        """Blur images `(N, C, H, W)` in [0, 1]."""
         if not happens(self.p):
             return image
         share = float(torch.rand((), device="cpu"))
         sigma = self.sigma_min + share * (self.sigma_max - self.sigma_min)
         reach = math.ceil(3 * sigma)
-        # A mirrored border is at most one pixel narrower than the image.
+        # Mirroring can add at most one pixel less than the image has.
         rows, columns = (2 * min(reach, side - 1) + 1 for side in image.shape[-2:])
         blurred: Tensor = gaussian_blur2d(image, (rows, columns), (sigma, sigma), border_type="reflect")
         return blurred.clamp(0, 1)

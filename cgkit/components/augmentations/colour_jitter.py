@@ -1,4 +1,4 @@
-"""Vary an image's brightness, contrast, saturation and hue."""
+"""Random brightness, contrast, saturation and hue."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from cgkit.contracts import Role
 class ColourJitter(nn.Module):
     """Vary brightness, contrast, saturation and hue.
 
-    The changes come in a random order, each clamped to [0, 1]. Saturation and hue change only images of 3 channels.
-    Changing hue computes in float32, whatever the image's dtype.
+    The changes are applied in random order, each clamped to [0, 1]. Saturation and hue change only images with 3
+    channels. Hue is computed in float32, whatever the image's dtype.
 
     Args:
-        brightness: the image is multiplied by a factor within this distance of 1.
-        contrast: the distance to the mean grey is multiplied by a factor within this distance of 1.
-        saturation: the distance to the grey image is multiplied by a factor within this distance of 1.
-        hue: the most that hues are turned, as a share of the colour circle.
-        p: how often an image is changed.
+        brightness: the largest deviation from 1 of the factor that multiplies the image.
+        contrast: the largest deviation from 1 of the factor that multiplies differences to the mean grey.
+        saturation: the largest deviation from 1 of the factor that multiplies differences to the grey image.
+        hue: the largest hue rotation, as a share of the colour circle.
+        p: the probability that an image is changed.
     """
 
     role: Role = "data"
@@ -42,12 +42,12 @@ class ColourJitter(nn.Module):
         self._jitter = v2.ColorJitter(brightness, contrast, saturation, hue)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)` in [0, 1], its colours varied."""
+        """Vary the colours of images `(N, C, H, W)` in [0, 1]."""
         if not happens(self.p):
             return image
         if image.shape[1] == 3:
             jittered: Tensor = self._jitter(image)
             return jittered
-        # torchvision takes 1 or 3 channels: any other number are stacked into one, which has no saturation or hue.
+        # torchvision accepts 1 or 3 channels. Other channels are stacked into one, which has no saturation or hue.
         stacked: Tensor = self._jitter(image.flatten(1, 2)[:, None])
         return stacked.reshape(image.shape)

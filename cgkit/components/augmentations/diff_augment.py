@@ -1,4 +1,4 @@
-"""Differentiable augmentation of what a discriminator sees."""
+"""Differentiable augmentation of a discriminator's input."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from cgkit.components.augmentations.draws import Probability
 from cgkit.contracts import Role
 
 _GREY = 0.5
-"""What fills gaps. The published code fills with 0 in [-1, 1], which is 0.5 in [0, 1]."""
+"""Fills the gaps. The published code fills with 0 in [-1, 1], which is 0.5 in [0, 1]."""
 
 
 class DiffAugment(nn.Module):
     """Differentiable colour, translation and cutout before the discriminator (Zhao et al., 2020).
 
-    "Differentiable augmentation for data-efficient GAN training", with the ranges of its published code, expressed in
-    [0, 1]. Every image of a batch has its own draw. As published, nothing is clamped: colours can leave [0, 1], and
+    "Differentiable augmentation for data-efficient GAN training", with the ranges of the published code, rescaled to
+    [0, 1]. Each image of a batch has its own draw. As published, nothing is clamped: colours can leave [0, 1], and
     every pixel that is kept has a gradient. Draws are made on the CPU, so they are the same on every device.
 
     Args:
-        colour: shift the brightness by at most 0.25, multiply the saturation by 0 to 2 and the contrast by 0.5 to 1.5.
-        translation: the most that an image is shifted, as a share of its height and width; grey comes in.
-        cutout: the height and width of the grey hole, as a share of the image's; it may stand out over the border.
-        p: how often an image is changed.
+        colour: shift brightness by up to 0.25, multiply saturation by 0 to 2 and contrast by 0.5 to 1.5.
+        translation: the largest shift, as a share of height and width; the gap is filled with grey.
+        cutout: height and width of the grey hole, as a share of the image's; it may extend beyond the border.
+        p: the probability that an image is changed.
     """
 
     role: Role = "adversarial"
@@ -46,20 +46,20 @@ class DiffAugment(nn.Module):
         self.p = p
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return `(N, C, H, W)` of the same dtype, each image changed by its own draw."""
-        # One transfer for all draws, and none that waits for the device.
+        """Change images `(N, C, H, W)`, each by its own draw; the dtype stays."""
+        # One transfer for all draws, which does not wait for the device.
         draws = torch.rand(8, len(images), 1, 1, 1, device="cpu").to(images.device, non_blocking=True)
         changed = images
         if self.colour:
-            changed = _recoloured(changed, *draws[0:3].to(images.dtype))
+            changed = _recolour(changed, *draws[0:3].to(images.dtype))
         if self.translation:
-            changed = _translated(changed, *draws[3:5], share=self.translation)
+            changed = _translate(changed, *draws[3:5], share=self.translation)
         if self.cutout:
-            changed = _holed(changed, *draws[5:7], share=self.cutout)
+            changed = _cut_out(changed, *draws[5:7], share=self.cutout)
         return torch.where(draws[7] < self.p, changed, images)
 
 
-def _recoloured(images: Tensor, brightness: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
+def _recolour(images: Tensor, brightness: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
     images = images + (brightness - 0.5) / 2
     grey = images.mean(1, keepdim=True)
     images = grey + (images - grey) * (2 * saturation)
@@ -67,37 +67,37 @@ def _recoloured(images: Tensor, brightness: Tensor, saturation: Tensor, contrast
     return mean + (images - mean) * (contrast + 0.5)
 
 
-def _translated(images: Tensor, down: Tensor, right: Tensor, *, share: float) -> Tensor:
+def _translate(images: Tensor, down: Tensor, right: Tensor, *, share: float) -> Tensor:
     height, width = images.shape[-2:]
     rows = _positions(images, -2) - _shift(down, height, share)
     columns = _positions(images, -1) - _shift(right, width, share)
     outside = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
-    # Wrapping round takes every pixel exactly once, so that the gradient is no sum, whose order could vary.
-    origins = (rows % height * width + columns % width).flatten(2).expand(-1, images.shape[1], -1)
-    return images.flatten(2).gather(2, origins).reshape(images.shape).masked_fill(outside, _GREY)
+    # With wrap-around every pixel is read exactly once, so the gradient is not a sum, whose order could vary.
+    sources = (rows % height * width + columns % width).flatten(2).expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, sources).reshape(images.shape).masked_fill(outside, _GREY)
 
 
-def _holed(images: Tensor, row: Tensor, column: Tensor, *, share: float) -> Tensor:
-    rows, height = _from_hole(images, -2, row, share)
-    columns, width = _from_hole(images, -1, column, share)
+def _cut_out(images: Tensor, row: Tensor, column: Tensor, *, share: float) -> Tensor:
+    rows, height = _positions_in_hole(images, -2, row, share)
+    columns, width = _positions_in_hole(images, -1, column, share)
     hole = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     return images.masked_fill(hole, _GREY)
 
 
 def _positions(images: Tensor, dimension: int) -> Tensor:
-    """Return 0, 1, 2 ... along a dimension of the images."""
+    """Return the indices along a dimension of the images."""
     positions = torch.arange(images.shape[dimension], device=images.device)
     return positions[:, None] if dimension == -2 else positions
 
 
 def _shift(draw: Tensor, side: int, share: float) -> Tensor:
-    """Return a whole number of pixels, any as likely, from draws in [0, 1)."""
-    most = int(side * share + 0.5)
-    return (draw * (2 * most + 1)).long() - most
+    """Return a uniformly distributed shift in pixels for draws in [0, 1)."""
+    limit = int(side * share + 0.5)
+    return (draw * (2 * limit + 1)).long() - limit
 
 
-def _from_hole(images: Tensor, dimension: int, draw: Tensor, share: float) -> tuple[Tensor, int]:
-    """Return the positions counted from where a hole begins, and how far it goes."""
+def _positions_in_hole(images: Tensor, dimension: int, draw: Tensor, share: float) -> tuple[Tensor, int]:
+    """Return the positions relative to the start of the hole, and the length of the hole."""
     side = images.shape[dimension]
     length = int(side * share + 0.5)
     middle = (draw * (side + 1 - length % 2)).long()

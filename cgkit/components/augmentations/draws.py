@@ -1,4 +1,4 @@
-"""The draw that augmentations share: whether a change happens at all."""
+"""The draw that decides whether an image is augmented."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from annotated_types import Ge, Le
 
 Probability = Annotated[float, Ge(0), Le(1)]
-"""How often something happens: 0 is never, exactly, and 1 is always."""
+"""A probability; 0 is exactly never, 1 is always."""
 
 
 def happens(p: float) -> bool:
-    """Draw whether something of probability `p` happens."""
+    """Return True with probability `p`."""
     return bool(torch.rand((), device="cpu") < p)

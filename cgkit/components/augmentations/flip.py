@@ -1,4 +1,4 @@
-"""Mirror images at random."""
+"""Random mirroring."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Flip(nn.Module):
     """Mirror images at random.
 
     Args:
-        horizontal: how often left and right change places.
-        vertical: how often top and bottom change places.
+        horizontal: the probability that left and right are swapped.
+        vertical: the probability that top and bottom are swapped.
     """
 
     role: Role = "data"
@@ -24,7 +24,7 @@ class Flip(nn.Module):
         self.vertical = vertical
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)`, mirrored or not."""
+        """Mirror images `(N, C, H, W)`, or return them as they are."""
         if happens(self.horizontal):
             image = image.flip(-1)
         if happens(self.vertical):

@@ -13,13 +13,13 @@ from cgkit.contracts import Role
 
 
 class Noise(nn.Module):
-    """Gaussian noise.
+    """Add Gaussian noise.
 
-    Every value gets noise of its own; the sum is clamped to [0, 1].
+    The noise is independent for each value; the sum is clamped to [0, 1].
 
     Args:
-        std: the standard deviation, where 1 is the whole range from black to white.
-        p: how often an image gets noise.
+        std: the standard deviation; the range from black to white is 1.
+        p: the probability that an image gets noise.
     """
 
     role: Role = "data"
@@ -30,7 +30,7 @@ class Noise(nn.Module):
         self.p = p
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)` in [0, 1], with noise."""
+        """Add noise to images `(N, C, H, W)` in [0, 1]."""
         if not happens(self.p):
             return image
         return (image + self.std * torch.randn_like(image)).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Turn images by multiples of 90 degrees."""
+"""Rotation by multiples of 90 degrees."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from cgkit.contracts import Role
 
 
 class RightAngleRotation(nn.Module):
-    """Turn images by multiples of 90 degrees.
+    """Rotate images by random multiples of 90 degrees.
 
-    Square images are turned by 0, 90, 180 or 270 degrees, each as likely; others by 0 or 180, which keeps their shape.
+    Square images are rotated by 0, 90, 180 or 270 degrees with equal probability, others by 0 or 180, which keeps
+    their shape.
 
     Args:
-        p: how often an angle is drawn; otherwise the image stays as it is.
+        p: the probability that an angle is drawn; otherwise the image is unchanged.
     """
 
     role: Role = "data"
@@ -25,7 +26,7 @@ class RightAngleRotation(nn.Module):
         self.p = p
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)`, turned."""
+        """Rotate images `(N, C, H, W)`."""
         if not happens(self.p):
             return image
         quarters = int(torch.randint(4, (), device="cpu"))

@@ -1,1 +1,1 @@
-"""Networks that tell real images from made ones."""
+"""Networks that distinguish real from generated images."""

@@ -1,4 +1,4 @@
-"""The discriminator of pix2pixHD: the same judgement at several scales."""
+"""The discriminator of pix2pixHD, which works at several scales."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from cgkit.components.layers.sizes import check_size
 
 
 class MultiscaleDiscriminator(nn.Module):
-    """Patch discriminators on ever smaller copies of the image (Wang et al., 2018).
+    """Patch discriminators on successively smaller copies of the image (Wang et al., 2018).
 
-    As in pix2pixHD (section 3.2 and its PyTorch code), every copy is half as large, by averages over 3x3 pixels, and
-    has a discriminator of its own. These are `PatchDiscriminator`s, padded as in CycleGAN.
+    As in pix2pixHD (section 3.2 and its PyTorch code), each copy has half the size of the one before, by averages over
+    3x3 pixels, and its own discriminator. These are `PatchDiscriminator`s, padded as in CycleGAN.
 
     Height and width must be greater than `(3 * 2**layers - 1) * 2**(scales - 1)`: 92 with the defaults.
 
     Args:
-        scales: how many sizes are judged, the image's own among them.
+        scales: number of sizes, including the original one.
         width: channels after the first layer of each discriminator.
-        layers: how often each discriminator halves height and width; with 3 it sees patches of 70 pixels.
-        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not ("none").
+        layers: number of times each discriminator halves height and width; with 3 it sees patches of 70 pixels.
+        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not at all ("none").
         affine: learn a scale and a shift in each norm.
         spectral_norm: divide each convolution's weight by its spectral norm (Miyato et al., 2018).
     """
@@ -49,17 +49,17 @@ class MultiscaleDiscriminator(nn.Module):
             )
             for _ in range(scales)
         ]
-        # Half of an odd side is rounded up.
+        # Half an odd side is rounded up.
         self.least = (patches[0].least - 1) * 2 ** (scales - 1) + 1
         self.discriminators = nn.ModuleList(patches)
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
-        """Return options of a small one."""
+        """Return options of a small network."""
         return {"width": 8, "scales": 2}
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the logits of every scale, the finest first, each `(N, 1, h, w)`, for `(N, in_channels, H, W)`.
+        """Return the logits of each scale, finest first, each `(N, 1, h, w)`, for `(N, in_channels, H, W)`.
 
         Raises:
             ValueError: height or width is less than `least`.

@@ -1,4 +1,4 @@
-"""The discriminator of pix2pix that sees no structure, only colours."""
+"""The pixel discriminator of pix2pix, which sees colours but no structure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cgkit.components.layers.normalisation import Norm, Normalisation
 
 
 class PixelDiscriminator(nn.Module):
-    """Judges every pixel by itself (Isola et al., 2017).
+    """Classifies each pixel on its own (Isola et al., 2017).
 
-    As published with pix2pix and CycleGAN: three 1x1 convolutions, the second one normed. The norm is the only way in
-    which one pixel's logit depends on others.
+    As published with pix2pix and CycleGAN: three 1x1 convolutions with a norm after the second. Only through the norm
+    does a pixel's logit depend on other pixels.
 
     Args:
-        width: channels after the first layer; the second doubles them.
-        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not ("none").
+        width: channels after the first layer; the second layer doubles them.
+        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not at all ("none").
         affine: learn a scale and a shift in the norm.
     """
 
@@ -44,10 +44,10 @@ class PixelDiscriminator(nn.Module):
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
-        """Return options of a small one."""
+        """Return options of a small network."""
         return {"width": 8}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return one logit a pixel, `(N, 1, H, W)`, for `(N, in_channels, H, W)`."""
+        """Return one logit per pixel, `(N, 1, H, W)`, for `(N, in_channels, H, W)`."""
         logits: Tensor = self.layers(images)
         return logits

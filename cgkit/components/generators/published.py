@@ -1,9 +1,9 @@
-"""What the published networks of this family have in common in their files: convolutions, and the norms after them.
+"""Weights of the published generators: conversion of their convolutions and norms from and to ours.
 
-As in the PyTorch code of CycleGAN and pix2pix (Zhu et al., 2017; Isola et al., 2017). There a convolution has a bias
-where the network's norms are over one image, and none where they are over the batch or where it has no norms; the last
-one always has. A norm over the batch has a scale and a shift. One over one image has neither, and in files of old
-versions of PyTorch it carries running statistics, which the published code throws away when it loads them.
+The published code is the PyTorch code of CycleGAN and pix2pix (Zhu et al., 2017; Isola et al., 2017). Its convolutions
+have a bias with instance norm, and none with batch norm or without norms; the last one always has a bias. Batch norms
+have a scale and a shift, instance norms have neither. In files of old PyTorch versions, instance norms carry running
+statistics, which the published code discards on loading.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _PARTS = ("weight", "bias", *_STATISTICS)
 
 
 @dataclass(frozen=True)
-class Place:
-    """A convolution and the norm that follows it, if one does, by the names that they have here and as published.
+class Layer:
+    """The names of a convolution and of the norm after it, if any, here and in the published network.
 
-    `last` says that it is the network's last one.
+    `last` marks the last convolution of the network.
     """
 
     ours: str
@@ -34,92 +34,94 @@ class Place:
     last: bool = False
 
 
-def fill(tensors: Mapping[str, Tensor], places: Sequence[Place]) -> bool:
-    """Return whether tensors fill the places by their names: every convolution is there, and nothing else is."""
-    layers = [name for place in places for name in (place.published, place.published_norm) if name is not None]
-    known = {f"{layer}.{part}" for layer in layers for part in _PARTS}
-    weights = [tensors.get(f"{place.published}.weight") for place in places]
+def names_match(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> bool:
+    """Return whether the tensors are those of the layers by name: every convolution is there, and nothing else."""
+    names = [name for layer in layers for name in (layer.published, layer.published_norm) if name is not None]
+    known = {f"{name}.{part}" for name in names for part in _PARTS}
+    weights = [tensors.get(f"{layer.published}.weight") for layer in layers]
     return known >= tensors.keys() and all(weight is not None and weight.ndim == 4 for weight in weights)
 
 
-def norms_of(tensors: Mapping[str, Tensor], places: Sequence[Place]) -> tuple[Normalisation, tuple[str, ...]]:
-    """Return the norms that published tensors are for, and what a user should know of them."""
-    place = next(place for place in places if place.published_norm is not None)
-    affine = f"{place.published_norm}.weight" in tensors
-    running = f"{place.published_norm}.running_mean" in tensors
-    biased = f"{place.published}.bias" in tensors
+def detect_norms(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> tuple[Normalisation, tuple[str, ...]]:
+    """Return the norms of a published network, and remarks about them for the user."""
+    layer = next(layer for layer in layers if layer.published_norm is not None)
+    affine = f"{layer.published_norm}.weight" in tensors
+    running = f"{layer.published_norm}.running_mean" in tensors
+    biased = f"{layer.published}.bias" in tensors
     if running and not biased:
-        remark = "it normalises with the statistics of its training, as the published code does with --eval"
+        remark = "it normalises with its training statistics, as the published code does with --eval"
         return Normalisation("batch", affine), (remark,)
     if running:
-        remark = "the running statistics of its instance norms are left out, as the published code leaves them out"
+        remark = "the running statistics of its instance norms are ignored, as in the published code"
         return Normalisation("instance", affine), (remark,)
     kind: Norm = "instance" if affine or biased else "none"
     return Normalisation(kind, affine), ()
 
 
-def state_from(tensors: Mapping[str, Tensor], places: Sequence[Place], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the state of our network from published tensors, without the biases that a norm takes away.
+def convert_from_published(
+    tensors: Mapping[str, Tensor], layers: Sequence[Layer], own: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the state of our network for published tensors, without biases that a norm removes.
 
     Args:
-        tensors: the published ones.
-        places: where each of them belongs.
-        own: the state of a network like ours, for names and shapes.
+        tensors: the published tensors.
+        layers: the layers of the network.
+        own: a state of our network, for names and shapes.
 
     Raises:
-        ValueError: one is missing, has another shape, or has no counterpart in ours and an effect.
+        ValueError: a tensor is missing, has another shape, or matters but has no counterpart in our network.
     """
     state: dict[str, Tensor] = {}
-    for place in places:
-        for ours, published in ((place.ours, place.published), (place.our_norm, place.published_norm)):
+    for layer in layers:
+        for ours, published in ((layer.ours, layer.published), (layer.our_norm, layer.published_norm)):
             for part in _PARTS if ours is not None else ():
                 name, key = f"{published}.{part}", f"{ours}.{part}"
                 tensor = tensors.get(name)
-                without_effect = part in _STATISTICS or (place.our_norm is not None and ours == place.ours)
+                without_effect = part in _STATISTICS or (layer.our_norm is not None and ours == layer.ours)
                 if key in own:
-                    state[key] = _fitting(tensor, own[key], name)
+                    state[key] = _check_shape(tensor, own[key], name)
                 elif tensor is not None and not without_effect:
-                    raise ValueError(f"{name} has no place in the network that the other tensors are for")
+                    raise ValueError(f"{name} does not belong to the network that the other tensors are for")
     return state
 
 
-def _fitting(tensor: Tensor | None, own: Tensor, name: str) -> Tensor:
+def _check_shape(tensor: Tensor | None, own: Tensor, name: str) -> Tensor:
     if tensor is None and name.endswith((".bias", ".num_batches_tracked")):
-        return torch.zeros(own.shape, dtype=own.dtype)  # what the published network does without
+        return torch.zeros(own.shape, dtype=own.dtype)  # the published network has none
     if tensor is None:
         raise ValueError(f"{name} is missing")
     if tensor.shape != own.shape:
-        raise ValueError(f"{name} is {_shape(tensor)}, where the other tensors ask for {_shape(own)}")
+        raise ValueError(f"{name} is {_format_shape(tensor)}, but the other tensors imply {_format_shape(own)}")
     return tensor
 
 
-def _shape(tensor: Tensor) -> str:
+def _format_shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "one number"
 
 
-def published_from(network: nn.Module, places: Sequence[Place], norms: Normalisation) -> dict[str, Tensor]:
-    """Return the published tensors of our network: zeros for the biases that ours does without.
+def convert_to_published(network: nn.Module, layers: Sequence[Layer], norms: Normalisation) -> dict[str, Tensor]:
+    """Return the tensors of our network under their published names, with zeros for biases that ours lacks.
 
     Raises:
-        ValueError: ours has biases that the published network has no place for.
+        ValueError: our network has biases that the published network lacks.
     """
     own = {name: tensor.detach() for name, tensor in network.state_dict().items()}
     published: dict[str, Tensor] = {}
-    for place in places:
-        published[f"{place.published}.weight"] = weight = own[f"{place.ours}.weight"]
-        bias = own.get(f"{place.ours}.bias")
-        if norms.kind == "instance" or place.last:
-            channels = int(network.get_submodule(place.ours).out_channels)  # type: ignore[arg-type]
-            published[f"{place.published}.bias"] = weight.new_zeros(channels) if bias is None else bias
+    for layer in layers:
+        published[f"{layer.published}.weight"] = weight = own[f"{layer.ours}.weight"]
+        bias = own.get(f"{layer.ours}.bias")
+        if norms.kind == "instance" or layer.last:
+            channels = int(network.get_submodule(layer.ours).out_channels)  # type: ignore[arg-type]
+            published[f"{layer.published}.bias"] = weight.new_zeros(channels) if bias is None else bias
         elif bias is not None and bool(bias.any()):
-            raise ValueError(f"the published network has no norm and no bias at {place.published}, and this one has")
-        if place.our_norm is not None:
-            parts = {part: own[key] for part in _PARTS if (key := f"{place.our_norm}.{part}") in own}
+            raise ValueError(f"the published network has no norm and no bias at {layer.published}, unlike this one")
+        if layer.our_norm is not None:
+            parts = {part: own[key] for part in _PARTS if (key := f"{layer.our_norm}.{part}") in own}
             if norms.kind == "batch":
                 neutral = {
                     "weight": torch.ones_like(parts["running_var"]),
                     "bias": torch.zeros_like(parts["running_var"]),
                 }
                 parts = {**neutral, **parts}
-            published |= {f"{place.published_norm}.{part}": tensor for part, tensor in parts.items()}
+            published |= {f"{layer.published_norm}.{part}": tensor for part, tensor in parts.items()}
     return published

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
 from cgkit.components.generators import resnet_published
-from cgkit.components.generators.published import published_from
+from cgkit.components.generators.published import convert_to_published
 from cgkit.components.layers.normalisation import Norm, Normalisation
 from cgkit.components.layers.padding import ReflectionPadding
 from cgkit.components.layers.sizes import check_size
@@ -20,23 +20,23 @@ from cgkit.contracts import Recognised, Size
 
 
 class ResnetGenerator(nn.Module):
-    """Residual blocks between two down- and two up-samplings (Johnson et al., 2016).
+    """Residual blocks between downsampling and upsampling convolutions (Johnson et al., 2016).
 
     As published with CycleGAN (Zhu et al., 2017, and its PyTorch code); in the paper's notation
-    `c7s1-64, d128, d256, R256 (9 times), u128, u64, c7s1-3`. Padding is by reflection around the 7x7 convolutions and
-    in the blocks, by zeros elsewhere; no ReLU follows a block's sum and no norm comes before the final tanh.
+    `c7s1-64, d128, d256, R256 (9 times), u128, u64, c7s1-3`. The 7x7 convolutions and the blocks use reflection
+    padding, the others zero padding. There is no ReLU after a block's sum and no norm before the final tanh.
 
     Height and width must be multiples of `stride` and at least 4 pixels; with blocks, at least twice `stride`.
 
     Args:
-        width: channels after the first layer; every down-sampling doubles them.
-        blocks: residual blocks; as published, 9 for images of 256 pixels and more, else 6.
+        width: channels after the first layer; each downsampling doubles them.
+        blocks: number of residual blocks; as published, 9 for images of 256 pixels and more, else 6.
         dropout: the share of features dropped within each block while training.
-        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not ("none").
+        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not at all ("none").
         affine: learn a scale and a shift in each norm.
-        upsample: "transposed" convolutions as published, or "resize": nearest neighbours, then a convolution, which
-            leaves no checkerboard (Odena et al., 2016).
-        downsamplings: how often height and width are halved before the blocks and doubled after them.
+        upsample: "transposed" convolutions as published, or "resize": nearest-neighbour upsampling and a convolution,
+            which avoids checkerboard artefacts (Odena et al., 2016).
+        downsamplings: number of times height and width are halved before the blocks and doubled after them.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ResnetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.stride = 2**downsamplings
-        # Reflection needs one pixel more than it adds: 3 at full size, 1 in the blocks.
+        # Reflection padding needs one pixel more than it adds: 3 at full size, 1 in the blocks.
         self._least = max(4, 2 * self.stride if blocks else self.stride)
         norms = self._norms = Normalisation(norm, affine)
         self._structure = resnet_published.Structure(downsamplings, blocks, dropout > 0)
@@ -62,30 +62,30 @@ class ResnetGenerator(nn.Module):
         bias = norms.keeps_bias
         widths = [width * 2**n for n in range(downsamplings + 1)]
 
-        layers = [ReflectionPadding(3), *_activated(nn.Conv2d(in_channels, width, 7, bias=bias), norms)]
+        layers = [ReflectionPadding(3), *_with_norm_and_relu(nn.Conv2d(in_channels, width, 7, bias=bias), norms)]
         for narrow, wide in pairwise(widths):
-            layers += _activated(nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=bias), norms)
+            layers += _with_norm_and_relu(nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=bias), norms)
         layers += [_ResidualBlock(widths[-1], norms, dropout) for _ in range(blocks)]
         for wide, narrow in pairwise(reversed(widths)):
             if upsample == "resize":
                 layers += [nn.Upsample(scale_factor=2), ReflectionPadding(1)]
-                layers += _activated(nn.Conv2d(wide, narrow, 3, bias=bias), norms)
+                layers += _with_norm_and_relu(nn.Conv2d(wide, narrow, 3, bias=bias), norms)
             else:
                 doubling: dict[str, Any] = {"stride": 2, "padding": 1, "output_padding": 1}
-                layers += _activated(nn.ConvTranspose2d(wide, narrow, 3, **doubling, bias=bias), norms)
+                layers += _with_norm_and_relu(nn.ConvTranspose2d(wide, narrow, 3, **doubling, bias=bias), norms)
         layers += [ReflectionPadding(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
-        """Return options of a small one."""
+        """Return options of a small network."""
         return {"width": 8, "blocks": 2}
 
     def forward(self, images: Tensor) -> Tensor:
         """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].
 
         Raises:
-            ValueError: height and width do not fit.
+            ValueError: height or width is not supported.
         """
         check_size(images, least=self._least, multiple=self.stride)
         translations: Tensor = self.layers(images)
@@ -98,18 +98,18 @@ class ResnetGenerator(nn.Module):
 
     @staticmethod
     def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
-        """Return what published tensors are, with whatever name they call the layers of a block by."""
+        """Recognise published tensors, by whatever name they call the layers of a block."""
         return resnet_published.recognise(tensors, ResnetGenerator)
 
     def published_tensors(self) -> dict[str, Tensor]:
         """Return the tensors under their published names.
 
         Raises:
-            ValueError: the published network resizes in another way, or has no place for a bias.
+            ValueError: the published network upsamples differently, or lacks a bias that this one has.
         """
         if self._upsample != "transposed":
             raise ValueError(f'no published network has upsample = "{self._upsample}"')
-        return published_from(self, self._structure.places(), self._norms)
+        return convert_to_published(self, self._structure.layers(), self._norms)
 
 
 class _ResidualBlock(nn.Module):
@@ -117,7 +117,7 @@ class _ResidualBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             ReflectionPadding(1),
-            *_activated(Convolution3x3(channels, channels, bias=norms.keeps_bias), norms),
+            *_with_norm_and_relu(Convolution3x3(channels, channels, bias=norms.keeps_bias), norms),
             nn.Dropout(dropout),
             ReflectionPadding(1),
             Convolution3x3(channels, channels, bias=norms.keeps_bias),
@@ -125,9 +125,9 @@ class _ResidualBlock(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        change: Tensor = self.layers(features)
-        return features + change
+        residual: Tensor = self.layers(features)
+        return features + residual
 
 
-def _activated(convolution: nn.Conv2d | nn.ConvTranspose2d, norms: Normalisation) -> list[nn.Module]:
+def _with_norm_and_relu(convolution: nn.Conv2d | nn.ConvTranspose2d, norms: Normalisation) -> list[nn.Module]:
     return [convolution, norms(convolution.out_channels), nn.ReLU(inplace=True)]

@@ -1,4 +1,4 @@
-"""The U-Net generator of pix2pix, which CycleGAN offers too."""
+"""The U-Net generator of pix2pix and CycleGAN."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
 from cgkit.components.generators import unet_published
-from cgkit.components.generators.published import published_from
+from cgkit.components.generators.published import convert_to_published
 from cgkit.components.layers.normalisation import Norm, Normalisation
 from cgkit.components.layers.sizes import check_size
 from cgkit.contracts import Recognised, Size
@@ -24,20 +24,20 @@ _DEEPEST = 8
 class UnetGenerator(nn.Module):
     """Encoder and decoder with skip connections (Isola et al., 2017).
 
-    As published with pix2pix and CycleGAN, whose PyTorch code calls it `unet_128` (depth 7) and `unet_256` (depth 8):
-    `depth` 4x4 convolutions that halve height and width, their channels doubling up to 8 times `width`, and as many
-    transposed ones back up, each but the innermost fed with what went down at its size too. The outermost and the
-    innermost layer down have no norm, nor has the last one up, before its tanh.
+    As published with pix2pix and CycleGAN, whose PyTorch code calls it `unet_128` (depth 7) and `unet_256` (depth 8).
+    The encoder has `depth` 4x4 convolutions that halve height and width; their channels double up to 8 times `width`.
+    The decoder has as many transposed convolutions; each but the innermost also receives the encoder's features of its
+    size. There is no norm after the first and last encoder layer, and none before the final tanh.
 
     Height and width must be multiples of `stride`.
 
     Args:
         width: channels after the first layer.
-        depth: how often height and width are halved; where a spec is silent, as often as its size allows, at most 8.
-        dropout: the share of features dropped while training, in those layers up that keep 8 times the width, save
-            the innermost; pix2pix takes 0.5.
-        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not ("none").
-        affine: learn a scale and a shift in each norm; pix2pix does.
+        depth: number of times height and width are halved; without it in a spec, as often as its size allows, up to 8.
+        dropout: the share of features dropped while training, in the decoder layers that keep 8 times the width,
+            except the innermost; 0.5 in pix2pix.
+        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not at all ("none").
+        affine: learn a scale and a shift in each norm, as pix2pix does.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class UnetGenerator(nn.Module):
         self._depth = depth
         widths = [width * min(2**level, 8) for level in range(depth)]
         self.down = nn.ModuleList(
-            _down(before, after, norms, outermost=level == 0, innermost=level == depth - 1)
+            _encoder_layer(before, after, norms, outermost=level == 0, innermost=level == depth - 1)
             for level, (before, after) in enumerate(pairwise([in_channels, *widths]))
         )
         self.up = nn.ModuleList()
@@ -65,22 +65,22 @@ class UnetGenerator(nn.Module):
         for level in range(depth - 1, 0, -1):
             after = widths[level - 1]
             keeps_width = after == widths[level] and level < depth - 1
-            self.up.append(_up(incoming, after, norms, dropout if keeps_width else 0.0))
-            incoming = 2 * after  # with what went down at that size
+            self.up.append(_decoder_layer(incoming, after, norms, dropout if keeps_width else 0.0))
+            incoming = 2 * after  # with the skip connection
         self.up.append(
             nn.Sequential(nn.ReLU(inplace=True), nn.ConvTranspose2d(incoming, out_channels, 4, 2, 1), nn.Tanh())
         )
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
-        """Return options of a small one."""
+        """Return options of a small network."""
         return {"width": 8, "depth": 4}
 
     def forward(self, images: Tensor) -> Tensor:
         """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].
 
         Raises:
-            ValueError: height and width do not fit.
+            ValueError: height or width is not supported.
         """
         check_size(images, least=self.stride, multiple=self.stride)
         skips: list[Tensor] = []
@@ -97,40 +97,40 @@ class UnetGenerator(nn.Module):
 
     @staticmethod
     def recommended(size: Size) -> dict[str, int]:
-        """Return the greatest depth that images of that height and width allow; as published, at most 8."""
+        """Return the greatest depth that images of that height and width allow, up to 8 as published."""
         common = gcd(*size)
         halvings = (common & -common).bit_length() - 1
         return {"depth": min(max(halvings, 1), _DEEPEST)}
 
     @staticmethod
     def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
-        """Return what published tensors are; they do not tell of dropout."""
+        """Recognise published tensors; they do not show whether there is dropout."""
         return unet_published.recognise(tensors, UnetGenerator)
 
     def published_tensors(self) -> dict[str, Tensor]:
         """Return the tensors under their published names.
 
         Raises:
-            ValueError: the published network has no such depth, or no place for a bias.
+            ValueError: no published network has this depth, or it lacks a bias that this one has.
         """
-        return published_from(self, unet_published.places(self._depth), self._norms)
+        return convert_to_published(self, unet_published.layers(self._depth), self._norms)
 
 
-def _down(before: int, after: int, norms: Normalisation, *, outermost: bool, innermost: bool) -> nn.Sequential:
+def _encoder_layer(before: int, after: int, norms: Normalisation, *, outermost: bool, innermost: bool) -> nn.Sequential:
     normed = not (outermost or innermost)
-    # As published: over the batch, the two layers without a norm have no bias either.
+    # As published: with batch norm, the two layers without a norm have no bias either.
     bias = norms.keeps_bias if normed else norms.kind != "batch"
     layers: list[nn.Module] = [nn.Conv2d(before, after, 4, 2, 1, bias=bias)]
     if normed:
         layers.append(norms(after))
     if not innermost:
         # Here, not before the next convolution, so that the skip connection carries activated features: the published
-        # code activates them in place while the skip holds them. The ReLU on the way up makes the two one function.
+        # code activates them in place. The decoder's ReLU makes both orders the same function.
         layers.append(nn.LeakyReLU(0.2, inplace=True))
     return nn.Sequential(*layers)
 
 
-def _up(before: int, after: int, norms: Normalisation, dropout: float) -> nn.Sequential:
+def _decoder_layer(before: int, after: int, norms: Normalisation, dropout: float) -> nn.Sequential:
     return nn.Sequential(
         nn.ReLU(inplace=True),
         nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norms.keeps_bias),

@@ -1,4 +1,4 @@
-"""Reflection padding whose gradient is the same in every run."""
+"""Reflection padding with a deterministic gradient."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 
 class ReflectionPadding(nn.Module):
-    """Mirrors an image over its border, the border itself not repeated.
+    """Pad an image by reflection, without repeating the border.
 
-    The same as `nn.ReflectionPad2d`, whose gradient on CUDA depends on the order in which threads come to add.
+    The same function as `nn.ReflectionPad2d`, whose gradient on CUDA depends on the order in which threads add.
 
     Args:
-        width: how many pixels are added on each side; height and width must be greater.
+        width: number of pixels added on each side; height and width must be greater.
     """
 
     def __init__(self, width: int) -> None:
@@ -24,39 +24,39 @@ class ReflectionPadding(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return `(N, C, H + 2 * width, W + 2 * width)`."""
-        if torch.compiler.is_exporting():  # one operation that every format knows; nobody asks for its gradient
+        if torch.compiler.is_exporting():  # an operation that every format supports; no gradient is needed
             return F.pad(images, (self.width,) * 4, mode="reflect")
         if images.device.type == "cpu" and not torch.compiler.is_compiling():
             padded: Tensor = _ReflectionOnCpu.apply(images, self.width)
             return padded
-        return _mirrored(_mirrored(images, self.width, -2), self.width, -1)
+        return _reflect(_reflect(images, self.width, -2), self.width, -1)
 
     def extra_repr(self) -> str:
-        """Return what a printed network says of this layer."""
+        """Return the text for `repr`."""
         return str(self.width)
 
 
 class _ReflectionOnCpu(torch.autograd.Function):
-    """torch's own operation, which is several times as fast there; of the images no more is kept than their shape."""
+    """torch's own operation, several times as fast on a CPU, without keeping the images for the gradient."""
 
     @staticmethod
     def forward(context: Any, images: Tensor, width: int) -> Tensor:
         context.width = width
-        with torch.autocast("cpu", enabled=False):  # it would be done in float32, though nothing is computed
+        with torch.autocast("cpu", enabled=False):  # which would convert to float32, although nothing is computed
             return F.pad(images, (width,) * 4, mode="reflect")
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         width = context.width
-        shaped_alike = gradient[..., width:-width, width:-width]
-        return torch.ops.aten.reflection_pad2d_backward(gradient, shaped_alike, (width,) * 4), None
+        same_shape = gradient[..., width:-width, width:-width]  # as the images, of which only the shape is used
+        return torch.ops.aten.reflection_pad2d_backward(gradient, same_shape, (width,) * 4), None
 
 
-def _mirrored(images: Tensor, width: int, dimension: int) -> Tensor:
+def _reflect(images: Tensor, width: int, dimension: int) -> Tensor:
     side = images.shape[dimension]
-    if side <= 2 * width + 2:  # nothing lies between what the two sides mirror
+    if side <= 2 * width + 2:  # the two reflected strips touch or overlap
         head, tail = images.narrow(dimension, 1, width), images.narrow(dimension, side - 1 - width, width)
         return torch.cat((head.flip(dimension), images, tail.flip(dimension)), dimension)
-    # The gradient of a split is one concatenation, that of each narrow would be a whole image of zeros.
+    # The gradient of a split is one concatenation; that of each narrow would be a full image of zeros.
     parts = torch.split(images, [1, width, side - 2 * width - 2, width, 1], dimension)
     return torch.cat((parts[1].flip(dimension), *parts, parts[3].flip(dimension)), dimension)

@@ -1,4 +1,4 @@
-"""The check that a network can take images of a size."""
+"""The check that an image has a size that a network supports."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ def check_size(images: Tensor, *, least: int, multiple: int = 1) -> None:
     """Check the height and width of `(N, C, H, W)`.
 
     Raises:
-        ValueError: one of them is less than `least`, or no multiple of `multiple`.
+        ValueError: one of them is less than `least`, or not a multiple of `multiple`.
     """
     height, width = images.shape[-2:]
     if min(height, width) < least or height % multiple or width % multiple:
-        wanted = f"at least {least}" + (f" and multiples of {multiple}" if multiple > 1 else "")
-        raise ValueError(f"images of {height}x{width} pixels do not fit: height and width must be {wanted}")
+        requirement = f"at least {least}" + (f" and multiples of {multiple}" if multiple > 1 else "")
+        raise ValueError(f"images of {height}x{width} pixels do not fit: height and width must be {requirement}")

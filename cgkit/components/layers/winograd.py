@@ -1,11 +1,11 @@
-"""3x3 convolutions with fewer multiplications, by Winograd's minimal filtering, where that is faster.
+"""3x3 convolutions with fewer multiplications, by Winograd's minimal filtering, if that is faster.
 
 Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016), section 4: F(2x2, 3x3). Tiles of 4x4
-pixels that overlap by two, and the weights, are changed by sums and differences so that 16 products of matrices make
-2x2 pixels of every tile: 4 multiplications a pixel in place of 9. It is the same function and not an approximation.
-In float32 its rounding error is 1.6 times that of the direct sum: 3.6e-7 against 2.3e-7 of the output's deviation.
+pixels that overlap by two, and the weights, are transformed by sums and differences. 16 matrix products then give 2x2
+pixels of each tile: 4 multiplications per pixel instead of 9. The function is the same, not an approximation. In
+float32 its rounding error is 1.6 times that of the direct sum: 3.6e-7 against 2.3e-7 of the output's deviation.
 
-An image lies in memory as `(H, W, C)` here. What is done to its rows is then done to its columns.
+Images have the memory layout `(H, W, C)` here. Each transform is applied to the rows, then to the columns.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import torch
 from torch import Tensor, nn
 
 BUFFER = 2**20
-"""How many numbers the tiles may take that are treated at once: few enough to stay in a processor's caches."""
+"""Values in the tiles processed at a time: few enough to stay in the processor's caches."""
 
 
 class Convolution3x3(nn.Conv2d):
-    """A 3x3 convolution of stride 1, without padding, that is computed in whichever way is faster.
+    """A 3x3 convolution of stride 1, without padding, computed directly or by Winograd's method, whichever is faster.
 
     The parameters are those of `nn.Conv2d`.
     """
 
     LEAST_SIDE = 32
     LEAST_CHANNELS = 256
-    """From where on Winograd's way pays: below, changing the tiles costs as much as the multiplications saved."""
+    """From these sizes on, Winograd's method is faster; below, the transforms cost as much as they save."""
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
         super().__init__(in_channels, out_channels, 3, bias=bias)
@@ -42,10 +42,10 @@ class Convolution3x3(nn.Conv2d):
         return made if self.bias is None else made + self.bias[:, None, None]
 
     def _pays(self, features: Tensor) -> bool:
-        """Return whether to go Winograd's way; an image's batch does not count, so that it changes nothing.
+        """Return whether to use Winograd's method. The batch size does not matter, so results do not depend on it.
 
-        Only on a CPU: what GPUs compute with chooses by itself. Not in bf16, where the sums are rounded too: the error
-        was four times as large. A compiler and an exporter are shown the convolution that they know.
+        Only on a CPU: GPU libraries choose by themselves. Not in bf16, which rounds the sums as well: the error was
+        four times as large. Compilers and exporters see an ordinary convolution.
         """
         height, width = (side - 2 for side in features.shape[-2:])
         return (
@@ -76,7 +76,7 @@ class _Winograd(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         features, weight = context.saved_tensors
-        if torch.is_grad_enabled():  # to be differentiated again
+        if torch.is_grad_enabled():  # double backward
             sides: Any = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, True, False])
             to_features, to_weight, _ = torch.ops.aten.convolution_backward(gradient, features, weight, None, *sides)
             return to_features, to_weight
@@ -101,11 +101,11 @@ class _Winograd(torch.autograd.Function):
 
 
 Allocate = Callable[..., Tensor]
-"""Returns a tensor of the shape that it is given."""
+"""Returns a tensor of the given shape."""
 
 
 class _Space:
-    """Memory that one band of rows uses after the other: fresh memory would cost more than what is done in it."""
+    """Memory reused for each band of rows: allocating it would take longer than the computation."""
 
     def __init__(self, like: Tensor) -> None:
         self._like = like
@@ -126,7 +126,7 @@ def _channels_last(images: Tensor) -> Tensor:
 
 
 def _bands(images: Tensor) -> Iterator[tuple[int, slice]]:
-    """Walk over the images of a batch, and over as many rows of an image at a time as the buffer allows."""
+    """Iterate over the images of a batch, in bands of as many rows as the buffer allows."""
     count, height, width, channels = images.shape
     step = max(BUFFER // (16 * (width // 2) * channels), 1) * 2
     for image in range(count):
@@ -145,9 +145,9 @@ def _products(tiles: Tensor, matrices: Tensor, allocate: Allocate) -> Tensor:
 
 
 def _spread(image: Tensor, allocate: Allocate) -> Tensor:
-    """Return `(4, 4, h, w, C)` for `(2h + 2, 2w + 2, C)`: the changed tiles."""
+    """Return the transformed tiles, `(4, 4, h, w, C)`, of `(2h + 2, 2w + 2, C)`."""
     height, width, channels = image.shape
-    # What is made of the rows and what is made of that along the columns lie one after the other.
+    # One buffer holds both the result for the rows and the result for the columns.
     pairs = height // 2 - 1, width // 2 - 1
     rows_size = 4 * pairs[0] * width * channels
     both = allocate(rows_size + 16 * pairs[0] * pairs[1] * channels)
@@ -170,7 +170,7 @@ def _every_second(images: Tensor, axis: int, start: int) -> Tensor:
 
 
 def _gather(products: Tensor, image: Tensor, allocate: Allocate) -> None:
-    """Write `(2h, 2w, K)`, given `(4, 4, h, w, K)`."""
+    """Transform `(4, 4, h, w, K)` back into `(2h, 2w, K)`, written to `image`."""
     _, _, height, width, channels = products.shape
     rows = allocate(4, height, width, 2, channels)
     _gather_pairs(products, rows[..., 0, :], rows[..., 1, :])
@@ -202,7 +202,7 @@ def _spread_pairs(even: Tensor, odd: Tensor, spread: Tensor) -> Tensor:
 
 
 def _gather_gradient(products: Tensor, image: Tensor, allocate: Allocate) -> None:
-    """Add to `(2h + 2, 2w + 2, C)`, given `(4, 4, h, w, C)`: the transpose of `_spread`."""
+    """Add the gradient of `(4, 4, h, w, C)` to `image`, `(2h + 2, 2w + 2, C)`: the transpose of `_spread`."""
     _, _, height, width, channels = products.shape
     rows = allocate(4, height, 2 * width + 2, channels).zero_()
     _add_tiles(products, rows, axis=2)
@@ -219,13 +219,13 @@ def _add_tiles(products: Tensor, images: Tensor, axis: int) -> None:
 
 
 def _filters(weight: Tensor) -> Tensor:
-    """Return what changes a weight, `(16, 9)`: the columns of a tile come first, as `_spread` has them."""
+    """Return the transform of a weight, `(16, 9)`, with the columns of a tile first, as in `_spread`."""
     filters = weight.new_tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
     return torch.einsum("xj,yi->xyij", filters, filters).reshape(16, 9)
 
 
 def _spread_weight(weight: Tensor) -> Tensor:
-    """Return `(16, K, C)` for `(K, C, 3, 3)`."""
+    """Return the transformed weight, `(16, K, C)`, of `(K, C, 3, 3)`."""
     return (_filters(weight) @ weight.reshape(-1, 9).t()).view(16, *weight.shape[:2])
 
 

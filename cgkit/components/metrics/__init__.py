@@ -1,1 +1,1 @@
-"""Numbers that say how good translations are."""
+"""Metrics of the quality of translations."""

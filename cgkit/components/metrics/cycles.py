@@ -1,4 +1,4 @@
-"""How well sources come back from their translations, and how much of that is hidden in them."""
+"""Cycle consistency, and how much of it depends on patterns hidden in translations."""
 
 from __future__ import annotations
 
@@ -16,73 +16,73 @@ from cgkit.contracts import Cycle
 
 
 class CycleConsistency:
-    """Mean absolute difference between sources and what comes back of them.
+    """Mean absolute difference between sources and their reconstructions.
 
-    0 is the same image, 1 is black for white.
+    0 for perfect reconstructions, 1 for black instead of white.
     """
 
     compares = "cycle"
     better = "lower"
 
     def __call__(self, cycle: Cycle, /) -> Tensor:
-        """Return one number an image, `(N,)`."""
+        """Return one number per image, `(N,)`."""
         return _error(cycle.cycled, cycle.sources)
 
 
-class _Disturbed:
-    """How much worse sources come back once the translation was disturbed.
+class _CycleAfterPerturbation:
+    """Increase of the reconstruction error if the translation is perturbed.
 
-    Chu et al., 2017 ("CycleGAN, a master of steganography"): generators hide the source in a translation, as a faint
-    pattern that the way back reads. A disturbance that is hardly seen destroys the pattern. The number is the mean
-    absolute difference to the source after the disturbance, less that without.
+    Chu et al., 2017 ("CycleGAN, a master of steganography"): generators hide the source in the translation as a faint
+    pattern, which the other generator decodes. A barely visible perturbation destroys the pattern. The metric is the
+    mean absolute difference to the source with the perturbation, minus that without.
     """
 
     compares = "cycle"
     better = "lower"
 
     def __call__(self, cycle: Cycle, /) -> Tensor:
-        """Return one number an image, `(N,)`."""
-        again = cycle.back(self.disturbed(cycle.translations))
-        return _error(again, cycle.sources) - _error(cycle.cycled, cycle.sources)
+        """Return one number per image, `(N,)`."""
+        reconstructions = cycle.back(self.perturb(cycle.translations))
+        return _error(reconstructions, cycle.sources) - _error(cycle.cycled, cycle.sources)
 
-    def disturbed(self, images: Tensor) -> Tensor:
-        """Return images `(N, C, H, W)` in [0, 1] that look nearly the same."""
+    def perturb(self, images: Tensor) -> Tensor:
+        """Perturb images `(N, C, H, W)` in [0, 1] slightly."""
         raise NotImplementedError
 
 
-class CycleAfterJpeg(_Disturbed):
-    """How much worse sources come back from a translation that was saved as JPEG (Chu et al., 2017).
+class CycleAfterJpeg(_CycleAfterPerturbation):
+    """Increase of the reconstruction error if translations are saved as JPEG (after Chu et al., 2017).
 
-    The mean absolute difference to the source, less that without saving. Near 0 nothing was hidden.
+    The mean absolute difference to the source, minus that without saving. Near 0, nothing was hidden.
 
     Args:
-        quality: of the JPEG file.
+        quality: the quality of the JPEG file.
     """
 
     def __init__(self, *, quality: Annotated[int, Ge(1), Le(95)] = 75) -> None:
         self.quality = quality
 
-    def disturbed(self, images: Tensor) -> Tensor:
-        """Return images as they are read back; other than three channels are saved one by one."""
+    def perturb(self, images: Tensor) -> Tensor:
+        """Save and read images; if there are not three channels, each is saved on its own."""
         levels = images.mul(255).round().byte().cpu()
         if images.shape[1] == 3:
-            saved = [self._saved(image.permute(1, 2, 0).numpy()) for image in levels]
+            saved = [self._save_and_read(image.permute(1, 2, 0).numpy()) for image in levels]
             read = torch.stack([torch.from_numpy(pixels).permute(2, 0, 1) for pixels in saved])
         else:
-            flat = levels.flatten(0, 1)
-            read = torch.stack([torch.from_numpy(self._saved(one.numpy())) for one in flat]).view(images.shape)
+            saved = [self._save_and_read(channel.numpy()) for channel in levels.flatten(0, 1)]
+            read = torch.stack([torch.from_numpy(pixels) for pixels in saved]).view(images.shape)
         return (read.float() / 255).to(images)
 
-    def _saved(self, pixels: np.ndarray) -> np.ndarray:
+    def _save_and_read(self, pixels: np.ndarray) -> np.ndarray:
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, format="JPEG", quality=self.quality)
         return np.array(Image.open(file))
 
 
-class CycleAfterBlur(_Disturbed):
-    """How much worse sources come back from a translation that was blurred (after Chu et al., 2017).
+class CycleAfterBlur(_CycleAfterPerturbation):
+    """Increase of the reconstruction error if translations are blurred (after Chu et al., 2017).
 
-    The mean absolute difference to the source, less that without blur. Near 0 nothing fine was needed.
+    The mean absolute difference to the source, minus that without blur. Near 0, no fine detail was needed.
 
     Args:
         sigma: the standard deviation of the Gaussian, in pixels.
@@ -91,27 +91,27 @@ class CycleAfterBlur(_Disturbed):
     def __init__(self, *, sigma: Annotated[float, Gt(0), Le(20)] = 1.0) -> None:
         self.sigma = sigma
 
-    def disturbed(self, images: Tensor) -> Tensor:
-        """Return blurred images."""
+    def perturb(self, images: Tensor) -> Tensor:
+        """Blur images."""
         radius = min(round(3 * self.sigma + 0.5), (min(images.shape[-2:]) - 1))
         blurred: Tensor = gaussian_blur2d(images, 2 * radius + 1, (self.sigma, self.sigma))
         return blurred.clamp(0, 1)
 
 
-class CycleAfterNoise(_Disturbed):
-    """How much worse sources come back from a translation with noise on it (after Chu et al., 2017).
+class CycleAfterNoise(_CycleAfterPerturbation):
+    """Increase of the reconstruction error if translations get noise (after Chu et al., 2017).
 
-    The mean absolute difference to the source, less that without noise. Near 0 nothing was hidden.
+    The mean absolute difference to the source, minus that without noise. Near 0, nothing was hidden.
 
     Args:
-        sigma: the standard deviation of the Gaussian noise, on the scale of images in [0, 1].
+        sigma: the standard deviation of the Gaussian noise, for images in [0, 1].
     """
 
     def __init__(self, *, sigma: Annotated[float, Gt(0), Le(1)] = 0.02) -> None:
         self.sigma = sigma
 
-    def disturbed(self, images: Tensor) -> Tensor:
-        """Return images with the same noise on each, so that none depends on the others of its batch."""
+    def perturb(self, images: Tensor) -> Tensor:
+        """Add the same noise to each image, so that no result depends on the rest of the batch."""
         return (images + self.sigma * torch.randn(images.shape[1:])).clamp(0, 1)
 
 

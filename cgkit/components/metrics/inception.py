@@ -1,4 +1,4 @@
-"""The Inception network of the published FID, from a file that the user has."""
+"""The Inception network of the published FID, from a file supplied by the user."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from cgkit.errors import DataError
 
 SIZE = 299
 CLASSES = 1008
-"""Of the network that was ported from TensorFlow, in place of ImageNet's 1000."""
+"""The outputs of the network ported from TensorFlow, instead of ImageNet's 1000."""
 
 
 class Inception:
     """Inception-v3 with the weights of the published FID (Heusel et al., 2017).
 
     Args:
-        weights: the file `pt_inception-2015-12-05-6726825d.pth` of the project pytorch-fid, or one of that form.
+        weights: the file `pt_inception-2015-12-05-6726825d.pth` of the project pytorch-fid, or one in its format.
 
-    Raises:
-        DataError: the file cannot be read, or holds another network; when features are asked for, not before.
+    The methods raise `DataError` if the file cannot be read or contains another network.
     """
 
     def __init__(self, weights: Path) -> None:
@@ -34,46 +33,46 @@ class Inception:
 
     @property
     def description(self) -> str:
-        """What it is, its weights, and how images are brought to its size."""
+        """The network, the checksum of its weights, and the resizing of images."""
         return f"inception sha256:{_checksum(self.weights)}, {SIZE}x{SIZE} bilinear"
 
     def features(self, images: Tensor) -> Tensor:
-        """Return what is left of images `(N, 1 or 3, H, W)` in [0, 1] before the classifier, `(N, 2048)`.
+        """Return the features before the classifier, `(N, 2048)`, of images `(N, 1 or 3, H, W)` in [0, 1].
 
         Raises:
-            ValueError: they have neither one channel nor three.
+            ValueError: they have neither 1 nor 3 channels.
         """
         if images.shape[1] not in (1, 3):
-            raise ValueError(f"the network sees images of 1 or 3 channels, not of {images.shape[1]}")
+            raise ValueError(f"the network takes images of 1 or 3 channels, not of {images.shape[1]}")
         colours = images.float().expand(-1, 3, -1, -1)
         colours = F.interpolate(colours, (SIZE, SIZE), mode="bilinear", align_corners=False)
-        seen: Tensor = _network(self.weights)(colours * 2 - 1)
-        return seen
+        features: Tensor = _network(self.weights)(colours * 2 - 1)
+        return features
 
 
 class _A(torchvision.InceptionA):  # type: ignore[misc]
     def _forward(self, images: Tensor) -> list[Tensor]:
-        return [*super()._forward(images)[:-1], self.branch_pool(_mean_without_border(images))]
+        return [*super()._forward(images)[:-1], self.branch_pool(_mean_pool(images))]
 
 
 class _C(torchvision.InceptionC):  # type: ignore[misc]
     def _forward(self, images: Tensor) -> list[Tensor]:
-        return [*super()._forward(images)[:-1], self.branch_pool(_mean_without_border(images))]
+        return [*super()._forward(images)[:-1], self.branch_pool(_mean_pool(images))]
 
 
 class _E(torchvision.InceptionE):  # type: ignore[misc]
     def _forward(self, images: Tensor) -> list[Tensor]:
-        return [*super()._forward(images)[:-1], self.branch_pool(_mean_without_border(images))]
+        return [*super()._forward(images)[:-1], self.branch_pool(_mean_pool(images))]
 
 
 class _LastE(torchvision.InceptionE):  # type: ignore[misc]
     def _forward(self, images: Tensor) -> list[Tensor]:
-        return [*super()._forward(images)[:-1], self.branch_pool(_largest(images))]
+        return [*super()._forward(images)[:-1], self.branch_pool(_max_pool(images))]
 
 
-# TensorFlow's mean leaves the padding out, and the published network takes the maximum in its last block.
-_mean_without_border = partial(F.avg_pool2d, kernel_size=3, stride=1, padding=1, count_include_pad=False)
-_largest = partial(F.max_pool2d, kernel_size=3, stride=1, padding=1)
+# TensorFlow's average pooling excludes the padding, and the published network uses max pooling in its last block.
+_mean_pool = partial(F.avg_pool2d, kernel_size=3, stride=1, padding=1, count_include_pad=False)
+_max_pool = partial(F.max_pool2d, kernel_size=3, stride=1, padding=1)
 
 
 @lru_cache(maxsize=2)
@@ -101,7 +100,7 @@ def _network(file: Path) -> nn.Module:
         network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{file} does not hold the weights of the published FID's Inception: {reason}") from error
+        raise DataError(f"{file} does not contain the Inception weights of the published FID: {reason}") from error
     network.fc = nn.Identity()
-    ready: nn.Module = network.eval().requires_grad_(False)
-    return ready
+    frozen: nn.Module = network.eval().requires_grad_(False)
+    return frozen

@@ -1,4 +1,4 @@
-"""Kernel Inception distance between translations and the target domain."""
+"""Kernel distance between translations and the target domain (KID)."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from cgkit.components.metrics.sets import FeatureSets
 
 
 class KernelDistance(FeatureSets):
-    """Kernel distance of two sets of features, without bias.
+    """Unbiased kernel distance to the target domain (Binkowski et al., 2018).
 
-    Binkowski et al., 2018 ("Demystifying MMD GANs"): the squared maximum mean discrepancy with the kernel
-    (x.y / D + 1)^3, estimated from all pairs of different images, so that few images give no other value on average
-    than many. Two sets of one kind have 0 on average, and may be a little below it.
+    "Demystifying MMD GANs": the squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, estimated from all
+    pairs of different images, so that its expectation does not depend on the number of images. Two sets from the same
+    distribution have an expectation of 0, so values may be slightly negative.
     """
 
-    def __call__(self, made: Tensor, real: Tensor, /) -> Tensor:
-        """Return the distance, a scalar, of two sets `(N, D)` and `(M, D)` of two images at least."""
-        made, real = made.double(), real.double()
-        return _mean_of_others(made) + _mean_of_others(real) - 2 * _kernel(made, real).mean()
+    def __call__(self, generated: Tensor, real: Tensor, /) -> Tensor:
+        """Return the distance, a scalar, between `(N, D)` and `(M, D)` features; N and M are at least 2."""
+        generated, real = generated.double(), real.double()
+        return _mean_over_pairs(generated) + _mean_over_pairs(real) - 2 * _kernel(generated, real).mean()
 
 
-def _kernel(one: Tensor, other: Tensor) -> Tensor:
-    return (one @ other.T / one.shape[1] + 1) ** 3
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    return (x @ y.T / x.shape[1] + 1) ** 3
 
 
-def _mean_of_others(rows: Tensor) -> Tensor:
+def _mean_over_pairs(rows: Tensor) -> Tensor:
     count = len(rows)
     kernel = _kernel(rows, rows)
     return (kernel.sum() - kernel.trace()) / (count * (count - 1))

@@ -1,4 +1,4 @@
-"""The mean absolute difference to the truth."""
+"""The mean absolute error."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from torch import Tensor
 
 
 class MeanAbsoluteError:
-    """Mean absolute difference to the truth.
+    """Mean absolute difference to the ground truth.
 
-    0 is the same image, 1 is black for white.
+    0 for equal images, 1 for black instead of white.
     """
 
     compares = "truth"
     better = "lower"
 
     def __call__(self, translations: Tensor, references: Tensor, /) -> Tensor:
-        """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
+        """Return one number per image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
         return (translations - references).abs().mean((1, 2, 3))

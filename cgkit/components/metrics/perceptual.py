@@ -1,4 +1,4 @@
-"""How unlike two images look to a network."""
+"""A perceptual distance: the difference between a network's features of two images."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from cgkit.components.metrics.efficientnet import EfficientNetLite0
 
 
 class PerceptualDistance:
-    """Distance to the truth in what a network sees, at five resolutions.
+    """Distance to the ground truth in a network's features, at five resolutions (after Zhang et al., 2018).
 
-    After Zhang et al., 2018 ("The unreasonable effectiveness of deep features as a perceptual metric", equation 1)
-    without learned weights: features of unit length, the mean squared distance over the places, the mean of the
-    resolutions. The network is EfficientNet-Lite0, of the extra `metrics`; so it is no LPIPS, and not comparable with
-    one. 0 is the same image, 2 the most.
+    "The unreasonable effectiveness of deep features as a perceptual metric", equation 1, without learned weights: the
+    squared distance between features of unit length, averaged over positions, then over resolutions. The network is
+    EfficientNet-Lite0, from the extra `metrics`, so values are not comparable with LPIPS. Equal images have 0, the
+    maximum is 2.
     """
 
     compares = "truth"
@@ -26,11 +26,11 @@ class PerceptualDistance:
 
     @property
     def extractor(self) -> str:
-        """The network and its weights' checksum."""
+        """The network and the checksum of its weights."""
         return self._network.description
 
     def __call__(self, translations: Tensor, references: Tensor, /) -> Tensor:
-        """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
+        """Return one number per image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
         pairs = zip(self._network.stages(translations), self._network.stages(references), strict=True)
         distances = [(F.normalize(a) - F.normalize(b)).square().sum(1).mean((1, 2)) for a, b in pairs]
         return torch.stack(distances).mean(0)

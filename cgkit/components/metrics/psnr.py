@@ -1,4 +1,4 @@
-"""The peak signal-to-noise ratio to the truth."""
+"""The peak signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ _LEAST_ERROR = 1e-10
 
 
 class Psnr:
-    """Peak signal-to-noise ratio to the truth, in dB.
+    """Peak signal-to-noise ratio to the ground truth, in dB.
 
-    The peak is 1. Equal images would have an infinite ratio; 100 dB is the most that is reported.
+    The peak is 1. The ratio of equal images would be infinite; values are limited to 100 dB.
     """
 
     compares = "truth"
     better = "higher"
 
     def __call__(self, translations: Tensor, references: Tensor, /) -> Tensor:
-        """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
+        """Return one number per image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
         error = (translations - references).square().mean((1, 2, 3))
         return -10 * error.clamp(min=_LEAST_ERROR).log10()

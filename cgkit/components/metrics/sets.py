@@ -1,4 +1,4 @@
-"""What metrics of two sets of images share: the network whose features are compared."""
+"""The base of metrics that compare two sets of images by a network's features."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class FeatureSets:
         """Choose the network.
 
         Args:
-            network: what the features are taken from. efficientnet-lite0 comes with the extra `metrics`; inception is
-                that of the published FID and needs `weights`.
+            network: the network whose features are compared. efficientnet-lite0 comes with the extra `metrics`;
+                inception is that of the published FID and needs `weights`.
             weights: the file `pt_inception-2015-12-05-6726825d.pth` of the project pytorch-fid.
 
         Raises:
-            ValueError: inception without a file, or a file without inception.
+            ValueError: inception without weights, or weights without inception.
         """
         if (network == "inception") != (weights is not None):
             raise ValueError('weights and network = "inception" belong together: give both, or neither')
@@ -36,9 +36,9 @@ class FeatureSets:
 
     @property
     def extractor(self) -> str:
-        """The network and its weights' checksum."""
+        """The network and the checksum of its weights."""
         return self._network.description
 
     def features(self, images: Tensor) -> Tensor:
-        """Return one row an image, `(N, D)`, for images `(N, C, H, W)` in [0, 1]."""
+        """Return one row per image, `(N, D)`, for images `(N, C, H, W)` in [0, 1]."""
         return self._network.features(images)

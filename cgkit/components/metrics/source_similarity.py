@@ -1,4 +1,4 @@
-"""How much of the source is left in a translation."""
+"""The similarity of translations to their sources."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from cgkit.components.metrics.ssim import Ssim
 
 
 class SourceSimilarity:
-    """Structural similarity of a translation to its source.
+    """Structural similarity of a translation to its source; 1 is a copy.
 
-    1 is a copy: the generator does nothing. A translation that keeps nothing of its source is near 0. If the
-    ground truth is known, its own similarity is the baseline.
+    A translation that keeps nothing of its source is near 0. If the ground truth is known, its own similarity is the
+    baseline.
     """
 
     compares = "source"
@@ -21,5 +21,5 @@ class SourceSimilarity:
         self._similarity = Ssim()
 
     def __call__(self, translations: Tensor, sources: Tensor, /) -> Tensor:
-        """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
+        """Return one number per image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
         return self._similarity(translations, sources)

@@ -1,4 +1,4 @@
-"""Structural similarity to the truth."""
+"""Structural similarity."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ _WINDOW = 11
 
 
 class Ssim:
-    """Structural similarity to the truth.
+    """Structural similarity to the ground truth (Wang et al., 2004).
 
-    Wang et al., 2004 ("Image quality assessment: from error visibility to structural similarity"): a Gaussian window
-    of 11 x 11 pixels with a standard deviation of 1.5, at every place where it fits into the image; the mean over
-    places and channels. In an image smaller than 11 pixels the window is the largest odd one that fits.
-    1 is the same image.
+    "Image quality assessment: from error visibility to structural similarity": a Gaussian window of 11 x 11 pixels with
+    a standard deviation of 1.5, and the mean over channels and over all positions where the window fits into the image.
+    For images smaller than 11 pixels, the window is the largest odd one that fits. 1 for equal images.
     """
 
     compares = "truth"
     better = "higher"
 
     def __call__(self, translations: Tensor, references: Tensor, /) -> Tensor:
-        """Return one number an image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
+        """Return one number per image, `(N,)`, for two `(N, C, H, W)` batches in [0, 1]."""
         shortest = min(*translations.shape[-2:], _WINDOW)
         window = shortest - (1 - shortest % 2)
         similarity: Tensor = ssim(translations, references, window, max_val=1.0, eps=0.0, padding="valid")

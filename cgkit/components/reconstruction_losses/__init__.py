@@ -1,1 +1,1 @@
-"""Distances for the cycle-consistency and identity terms."""
+"""Distances for the cycle-consistency and identity losses."""

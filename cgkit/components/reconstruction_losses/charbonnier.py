@@ -1,4 +1,4 @@
-"""A distance between the squared and the absolute one."""
+"""The Charbonnier loss, a smooth absolute difference."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from torch import Tensor
 
 
 class CharbonnierLoss:
-    """A smooth absolute difference.
+    """Smooth absolute difference (Charbonnier et al., 1994).
 
-    Charbonnier et al., 1994: the mean of sqrt(difference^2 + epsilon^2) - epsilon, quadratic for differences well
-    below `epsilon` and absolute well above.
+    The mean of sqrt(difference^2 + epsilon^2) - epsilon: quadratic for differences well below `epsilon`, linear well
+    above.
 
     Args:
-        epsilon: where the one turns into the other, on the scale of images in [-1, 1].
+        epsilon: the difference at which quadratic turns into linear, for images in [-1, 1].
     """
 
     def __init__(self, *, epsilon: Annotated[float, Gt(0), Le(1)] = 1e-3) -> None:
         self.epsilon = epsilon
 
     def __call__(self, reconstruction: Tensor, target: Tensor, /) -> Tensor:
-        """Return the distance of two `(N, C, H, W)` batches."""
+        """Return the distance between two `(N, C, H, W)` batches."""
         squared = (reconstruction - target).square()
-        # The difference of the root and epsilon, written so that nothing cancels and equal images are at exactly 0.
+        # Equal to sqrt(squared + epsilon^2) - epsilon, but without cancellation, and exactly 0 for equal images.
         return (squared / ((squared + self.epsilon**2).sqrt() + self.epsilon)).mean()

@@ -1,4 +1,4 @@
-"""The distance that CycleGAN was trained with."""
+"""The L1 loss, which CycleGAN was trained with."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ class L1Loss:
     """Mean absolute difference."""
 
     def __call__(self, reconstruction: Tensor, target: Tensor, /) -> Tensor:
-        """Return the distance of two `(N, C, H, W)` batches."""
+        """Return the distance between two `(N, C, H, W)` batches."""
         return F.l1_loss(reconstruction, target)

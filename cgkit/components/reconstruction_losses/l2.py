@@ -1,4 +1,4 @@
-"""The squared distance."""
+"""The L2 loss."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ class L2Loss:
     """Mean squared difference."""
 
     def __call__(self, reconstruction: Tensor, target: Tensor, /) -> Tensor:
-        """Return the distance of two `(N, C, H, W)` batches."""
+        """Return the distance between two `(N, C, H, W)` batches."""
         return F.mse_loss(reconstruction, target)

@@ -1,4 +1,4 @@
-"""A distance of structure rather than of pixels."""
+"""The SSIM loss, which compares structure rather than pixels."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from cgkit.components.layers.sizes import check_size
 class SsimLoss:
     """One minus structural similarity (Wang et al., 2004).
 
-    Images are compared in [0, 1] through a Gaussian window with a standard deviation of 1.5 pixels, at every place
-    where it fits into the image; the mean over places and channels.
+    Images are compared in [0, 1] through a Gaussian window with a standard deviation of 1.5 pixels. The result is the
+    mean over channels and over all positions where the window fits into the image.
 
     Args:
         window: the side of the window in pixels, an odd number; 11 in the paper.
@@ -23,11 +23,11 @@ class SsimLoss:
 
     def __init__(self, *, window: Annotated[int, Ge(3), Le(99)] = 11) -> None:
         if window % 2 == 0:
-            raise ValueError(f"window = {window} is even; a window has a centre, so its side is odd")
+            raise ValueError(f"window = {window} is even; the window needs a centre, so give an odd number")
         self.window = window
 
     def __call__(self, reconstruction: Tensor, target: Tensor, /) -> Tensor:
-        """Return the distance, between 0 and 2, of two `(N, C, H, W)` batches.
+        """Return the distance between two `(N, C, H, W)` batches, from 0 to 2.
 
         Raises:
             ValueError: the images are smaller than the window.

@@ -1,10 +1,10 @@
-"""The same learning rate throughout."""
+"""A constant learning rate."""
 
 from __future__ import annotations
 
 
 class Constant:
-    """The same rate throughout."""
+    """Constant learning rate."""
 
     def __call__(self, step: int, steps: int, epoch_steps: int, /) -> float:
         """Return 1."""

@@ -1,4 +1,4 @@
-"""The published schedule of the learning rate."""
+"""The published learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from annotated_types import Ge, Le
 
 
 class ConstantThenLinear:
-    """The full rate for a while, then linearly to zero: the published schedule.
+    """Full learning rate, then linear decay to zero: the published schedule (Zhu et al., 2017).
 
-    Zhu et al., 2017: 100 epochs at the full rate, then 100 in which it falls, as in the published code: by 1/101 of it
-    with each epoch, so that the last epoch still learns.
+    The published code keeps the full rate for 100 epochs and lowers it over another 100, by 1/101 with each epoch, so
+    that the last epoch still learns.
 
     Args:
-        constant: the share of the run that has the full rate.
+        constant: the share of the run at the full rate.
         by: whether the rate falls with every step or, as published, with every epoch.
     """
 
@@ -25,9 +25,9 @@ class ConstantThenLinear:
         self.by = by
 
     def __call__(self, step: int, steps: int, epoch_steps: int, /) -> float:
-        """Return the factor for the 0-based `step` of `steps`; a last epoch that is cut short counts as one."""
+        """Return the factor for the 0-based `step` of `steps`; an incomplete last epoch counts as a whole one."""
         unit = 1 if self.by == "step" else epoch_steps
         units = -(-steps // unit)
         constant = round(self.constant * units)
-        fallen = max(0, step // unit + 1 - constant)
-        return max(0.0, 1 - fallen / (units - constant + 1))
+        decayed = max(0, step // unit + 1 - constant)
+        return max(0.0, 1 - decayed / (units - constant + 1))

@@ -1,4 +1,4 @@
-"""Half a cosine wave of the learning rate."""
+"""Cosine decay of the learning rate."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from annotated_types import Ge, Le
 
 
 class Cosine:
-    """Half a cosine wave down, after an optional warm-up.
+    """Cosine decay after an optional linear warm-up (Loshchilov and Hutter, 2017).
 
-    Loshchilov and Hutter, 2017 (SGDR, equation 5), without restarts. The full rate comes at the first step after the
-    warm-up, the final one where the run ends: after its last step.
+    Equation 5 of SGDR, without restarts. The first step after the warm-up has the full rate. The rate reaches `final`
+    at the end of the run, after its last step.
 
     Args:
-        final: the share of the rate that is left at the end of the run.
-        warmup: how many steps rise linearly to the full rate, before it falls.
+        final: the final rate as a share of the full rate.
+        warmup: number of steps in which the rate rises linearly to the full rate.
     """
 
     def __init__(self, *, final: Annotated[float, Ge(0), Le(1)] = 0.0, warmup: Annotated[int, Ge(0)] = 0) -> None:

@@ -15,21 +15,21 @@ from cgkit.errors import DataError
 from cgkit.files.image_files import list_images
 
 SHOWN = 3
-"""How many unmatched names a message lists."""
+"""Number of unmatched names that a message lists."""
 
 
 class Folder:
-    """Two folders of images, whatever they are called.
+    """Images in two folders.
 
     Args:
         a: the folder of domain a's images.
         b: the folder of domain b's images.
-        test_a: the folder of domain a's test images; without one, a share of the images is held out.
+        test_a: the folder of domain a's test images; without it, a share of the images is held out.
         test_b: the folder of domain b's test images.
-        held_out: the share of each folder's images that is kept for testing where there are no test folders; 0 tests
-            on the training images.
-        aligned: whether test images of one name show the same scene, so that translations can be scored.
-        recursive: whether folders in the folders are searched too.
+        held_out: the share of each folder's images held out for testing if there are no test folders; 0 tests on the
+            training images.
+        aligned: whether test images of the same name show the same scene, so that translations can be scored.
+        recursive: whether to search subfolders.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class Folder:
             self._train = split_a[0], split_b[0]
             self._test = split_a[1], split_b[1]
         if aligned:
-            self._test = _aligned(*self._test)
+            self._test = _align(*self._test)
 
     @staticmethod
     def example(folder: Path) -> dict[str, Path]:
-        """Write a few small images into two folders, and return options that name them."""
+        """Write a few small images into two folders, and return options for them."""
         for side, colour in (("a", "steelblue"), ("b", "orange")):
             (folder / side).mkdir()
             for number in range(4):
@@ -78,7 +78,7 @@ class Folder:
 
 
 class ImageFiles:
-    """The image files of one domain, in the order of their names."""
+    """The image files of one domain, sorted by name."""
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self.folder = folder
@@ -86,7 +86,7 @@ class ImageFiles:
 
     @classmethod
     def of(cls, folder: Path, recursive: bool) -> ImageFiles:
-        """Find a folder's images.
+        """Find the images in a folder.
 
         Raises:
             DataError: there are none.
@@ -100,17 +100,17 @@ class ImageFiles:
         return ImageRecord(self.names[index], path=self.folder / self.names[index])
 
     def fingerprint(self) -> str:
-        """Return a digest of the names and sizes in bytes."""
+        """Return a digest of the names and file sizes."""
         digest = hashlib.sha256()
         for name in self.names:
             digest.update(f"{name}\0{(self.folder / name).stat().st_size}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
     def split(self, share: float) -> tuple[ImageFiles, ImageFiles]:
-        """Return what is trained on and what is held out, chosen by the names' digests.
+        """Split into training and held-out images by the digests of their names.
 
-        So an image that is added later moves few others from one side to the other. At least one image stays on
-        either side; a single image is on both.
+        An image that is added later moves few others from one part to the other. Each part has at least one image; a
+        single image is in both.
         """
         count = min(round(share * len(self)) or 1, len(self) - 1) if share else 0
         if count == 0:
@@ -125,18 +125,18 @@ class ImageFiles:
         )
 
 
-def _aligned(test_a: ImageFiles, test_b: ImageFiles) -> tuple[ImageFiles, ImageFiles]:
-    """Return the test images in the order of their common names, without suffix.
+def _align(test_a: ImageFiles, test_b: ImageFiles) -> tuple[ImageFiles, ImageFiles]:
+    """Return the test images sorted by their common names, ignoring suffixes.
 
     Raises:
-        DataError: a name stands on one side only.
+        DataError: a name is in one folder only.
     """
     by_stem_a, by_stem_b = ({name.rpartition(".")[0]: name for name in files.names} for files in (test_a, test_b))
-    if lonely := sorted(by_stem_a.keys() ^ by_stem_b.keys()):
-        more = f" and {len(lonely) - SHOWN} more" if len(lonely) > SHOWN else ""
+    if unmatched := sorted(by_stem_a.keys() ^ by_stem_b.keys()):
+        more = f" and {len(unmatched) - SHOWN} more" if len(unmatched) > SHOWN else ""
         raise DataError(
-            f"aligned test images have the same names in both folders, but these stand in one only: "
-            f"{', '.join(lonely[:SHOWN])}{more}",
+            "aligned test images need the same names in both folders, but these are in one only: "
+            f"{', '.join(unmatched[:SHOWN])}{more}",
             hint="set aligned = false, or add test_a and test_b",
         )
     stems = sorted(by_stem_a)

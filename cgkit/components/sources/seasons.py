@@ -1,4 +1,4 @@
-"""Painted landscapes, with the truth known: every scene exists in summer and in winter."""
+"""Painted landscapes with a known ground truth: every scene exists in summer and in winter."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from numpy.typing import NDArray
 
 from cgkit.contracts import ImageRecord, Size
 from cgkit.demo.palette import Season
-from cgkit.demo.scene import Scene
+from cgkit.demo.scene import paint_scene
 
-EDITION = 1
-"""Goes up when the same scene comes out as another picture."""
+EDITION = 2
+"""The version of the painter; raised whenever a change alters the pictures."""
 
 MEMORY = 256 * 2**20
-"""Bytes of finished pictures that a domain keeps: all of them at the sizes that one trains on."""
+"""Bytes of finished pictures that a domain caches: enough for all of them at usual training sizes."""
 
 SPLITS = 3
-"""Scenes are dealt out in turn to training a, training b and the test: more of one changes nothing in another."""
+"""Scenes are assigned in turn to training a, training b and test, so that enlarging one leaves the others unchanged."""
 
 Images = Annotated[int, Ge(1), Le(300_000)]
 Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
 
 
 class Seasons:
-    """Painted landscapes from summer (a) to winter (b), no download, with a hidden truth to score against.
+    """Procedural landscapes in summer (a) and winter (b), with a ground truth for testing; nothing to download.
 
     Args:
-        train: training images of each domain; no scene is in both.
-        test: test images; each scene is in both domains.
-        seed: the world that the scenes are drawn from, whatever the run's own seed.
+        train: number of training images of each domain; no scene is in both.
+        test: number of test images; every scene is in both domains.
+        seed: the world that the scenes are drawn from, independent of the run's seed.
     """
 
     aligned = True
@@ -43,11 +43,11 @@ class Seasons:
         self._test = Scenes("summer", size, seed, 2, test), Scenes("winter", size, seed, 2, test)
 
     def train(self) -> tuple[Scenes, Scenes]:
-        """Return summer scenes, and winter scenes of other places."""
+        """Return summer scenes, and winter scenes of different places."""
         return self._train
 
     def test(self) -> tuple[Scenes, Scenes]:
-        """Return unseen scenes in summer, and the same ones in winter."""
+        """Return unseen scenes in summer, and the same scenes in winter."""
         return self._test
 
 
@@ -56,11 +56,11 @@ class Scenes:
     """The scenes of one split, in one season.
 
     Attributes:
-        season: the season that they are painted in.
+        season: the season they are painted in.
         size: height and width in pixels.
-        seed: the world that they are drawn from.
-        split: 0 for training a, 1 for training b, 2 for the test.
-        count: how many there are.
+        seed: the world they are drawn from.
+        split: 0 for training a, 1 for training b, 2 for test.
+        count: number of scenes.
     """
 
     season: Season
@@ -75,28 +75,28 @@ class Scenes:
 
     def __getitem__(self, index: int, /) -> ImageRecord:
         if not 0 <= index < self.count:
-            raise IndexError(f"there are {self.count} scenes, there is no number {index}")
+            raise IndexError(f"there are {self.count} scenes, so there is no scene {index}")
         number = SPLITS * index + self.split
         return ImageRecord(f"scene-{number:06}", render=partial(self.paint, number))
 
     def fingerprint(self) -> str:
-        """Return what determines the pictures."""
+        """Return a text that differs if the pictures differ."""
         height, width = self.size
         return f"seasons-{EDITION} {self.season} {height}x{width} seed={self.seed} split={self.split} n={self.count}"
 
     def paint(self, number: int) -> NDArray[np.float32]:
-        """Return a scene as float32 `(3, height, width)` in [0, 1], in steps of 1/255."""
-        # The first reading goes through uint8 as well, so that all are equal.
+        """Paint a scene: float32 `(3, height, width)` in [0, 1], in steps of 1/255."""
+        # The first read goes through uint8 as well, so that all reads are equal.
         pixels = self._painted.get(number)
         if pixels is None:
-            picture = Scene.draw(self.seed, number).paint(self.size, self.season)
+            picture = paint_scene(self.seed, number, self.size, self.season)
             pixels = (picture * np.float32(255) + np.float32(0.5)).astype(np.uint8)
             if (len(self._painted) + 1) * pixels.nbytes <= MEMORY:
                 self._painted[number] = pixels
         return pixels.astype(np.float32) / np.float32(255)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Worker processes paint for themselves.
+        # The cache is not sent to worker processes, which paint for themselves.
         return {**self.__dict__, "_painted": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

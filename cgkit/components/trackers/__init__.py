@@ -1,1 +1,1 @@
-"""Where a run's numbers are written."""
+"""Writers for a run's metrics."""

@@ -1,4 +1,4 @@
-"""A run's numbers as lines of JSON."""
+"""A run's metrics as JSON lines."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from cgkit.files import json_lines
 
 
 class JsonLines:
-    """One JSON object a line, in metrics.jsonl.
+    """One JSON object per line, in metrics.jsonl.
 
-    `{"step": 10, "cycle_forward": 1.25}`: the step, then the numbers by name. Numbers that are not finite, which JSON
-    cannot express, are null. The file holds no torn line after a rewind, and a record is with the system when
-    `record` returns.
+    `{"step": 10, "cycle_forward": 1.25}`: the step, then the values by name. NaN and infinity, which JSON cannot
+    express, become null. A line has been handed to the operating system when `record` returns, and `rewind` removes
+    incomplete lines.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -24,19 +24,19 @@ class JsonLines:
         """Append a line.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the line cannot be written.
         """
         numbers = {name: float(value) for name, value in values.items()}
         line = {"step": step} | {name: value if math.isfinite(value) else None for name, value in numbers.items()}
         json_lines.append(self.path, line)
 
     def rewind(self, step: int) -> None:
-        """Drop the lines of later steps, and any that cannot be read; all or nothing.
+        """Remove the lines of later steps, and any that cannot be parsed, atomically.
 
         Raises:
-            OSError: the file cannot be replaced; it is as it was.
+            OSError: the file cannot be replaced; it is unchanged.
         """
         json_lines.rewind(self.path, step)
 
     def close(self) -> None:
-        """Do nothing: no file stays open."""
+        """Do nothing: no file is kept open."""

@@ -1,4 +1,4 @@
-"""A run's numbers as curves for TensorBoard."""
+"""A run's metrics as TensorBoard curves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cgkit.errors import PluginError
 class TensorBoard:
     """Curves for TensorBoard.
 
-    The events are in the folder `tensorboard` of the run; `tensorboard --logdir` shows them.
+    Event files are written to `tensorboard` in the run folder; view them with `tensorboard --logdir`.
 
     Raises:
         PluginError: the package tensorboard is not installed.
@@ -29,16 +29,16 @@ class TensorBoard:
         self._writer = SummaryWriter(self.path)
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
-        """Write a point of every curve."""
+        """Add a point to each curve."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
     def rewind(self, step: int) -> None:
-        """Hide the points after `step`: what is written from here on replaces them."""
+        """Hide the points after `step`; new points replace them."""
         self._writer.close()
         self._writer = self._open(self.path, purge_step=step + 1)
 
     def close(self) -> None:
-        """Flush and close the file of events."""
+        """Flush and close the event file."""
         self._writer.close()

@@ -1,4 +1,4 @@
-"""Adversarial losses: the published formulas, their gradients, their behaviour at extremes."""
+"""Adversarial losses: published formulas, gradients, behaviour at extremes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def logits(*shape, dtype=torch.float64, seed=0):
 @pytest.mark.parametrize(
     ("loss", "criterion"), [(LeastSquaresLoss, nn.MSELoss), (BinaryCrossEntropyLoss, nn.BCEWithLogitsLoss)]
 )
-def test_they_are_the_published_criteria_against_ones_and_zeros(loss, criterion):
+def test_losses_equal_the_published_criteria_against_ones_and_zeros(loss, criterion):
     real, fake = logits(2, 1, 5, 6), logits(2, 1, 5, 6, seed=1)
     halved = 0.5 * (criterion()(real, torch.ones_like(real)) + criterion()(fake, torch.zeros_like(fake)))
     assert torch.allclose(loss().discriminator_loss(real, fake), halved, rtol=1e-14)
@@ -47,7 +47,7 @@ def test_bce_does_not_saturate_and_stays_finite():
     assert BinaryCrossEntropyLoss().discriminator_loss(fake.detach(), -fake.detach()).item() == 2000
 
 
-def test_hinge_ignores_what_lies_beyond_the_margins():
+def test_hinge_ignores_logits_beyond_the_margins():
     real, fake = torch.tensor([0.5, 1.5, -1.0]), torch.tensor([-2.0, -0.25, 1.0])
     assert HingeLoss().discriminator_loss(real, fake).item() == pytest.approx((0.5 + 0 + 2) / 3 + (0 + 0.75 + 2) / 3)
     assert HingeLoss().generator_loss(fake).item() == pytest.approx(1.25 / 3)
@@ -60,7 +60,7 @@ def test_wasserstein_is_the_difference_of_the_means():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_they_keep_the_contract_for_logits_of_any_shape(loss):
+def test_losses_satisfy_the_contract_for_logits_of_any_shape(loss):
     assert isinstance(loss(), AdversarialLoss)
     for dtype in (torch.float32, torch.float64):
         for shape in ((1, 1, 1, 1), (2, 1, 3, 5), (4,)):
@@ -72,28 +72,29 @@ def test_they_keep_the_contract_for_logits_of_any_shape(loss):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_their_gradients_are_exact_and_the_same_in_every_layout(loss):
+def test_gradients_are_exact_and_equal_in_every_layout(loss):
     real, fake = (logits(2, 2, 3, 4, seed=seed).requires_grad_() for seed in (0, 1))
     assert torch.autograd.gradcheck(loss().discriminator_loss, (real, fake))
     assert torch.autograd.gradcheck(loss().generator_loss, fake)
-    other = [one.detach().to(memory_format=torch.channels_last).requires_grad_() for one in (real, fake)]
+    inputs = [tensor.detach().to(memory_format=torch.channels_last).requires_grad_() for tensor in (real, fake)]
     expected = torch.autograd.grad(loss().discriminator_loss(real, fake), (real, fake))
-    for gradient, one in zip(torch.autograd.grad(loss().discriminator_loss(*other), other), expected, strict=True):
-        assert torch.allclose(gradient, one, rtol=1e-12)
+    gradients = torch.autograd.grad(loss().discriminator_loss(*inputs), inputs)
+    for gradient, reference in zip(gradients, expected, strict=True):
+        assert torch.allclose(gradient, reference, rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_step_down_each_loss_moves_the_logits_its_way(loss):
+def test_descending_each_loss_moves_the_logits_in_its_direction(loss):
     real, fake = torch.zeros(1, 1, 2, 2, requires_grad=True), torch.zeros(1, 1, 2, 2, requires_grad=True)
-    for_real, for_fake = torch.autograd.grad(loss().discriminator_loss(real, fake), (real, fake))
-    (fooling,) = torch.autograd.grad(loss().generator_loss(fake), fake)
-    assert (for_real < 0).all()
-    assert (for_fake > 0).all() or loss is LeastSquaresLoss  # whose target for made images is this 0
-    assert (fooling < 0).all()
+    real_gradient, fake_gradient = torch.autograd.grad(loss().discriminator_loss(real, fake), (real, fake))
+    (generator_gradient,) = torch.autograd.grad(loss().generator_loss(fake), fake)
+    assert (real_gradient < 0).all()
+    assert (fake_gradient > 0).all() or loss is LeastSquaresLoss  # its target for generated images is this 0
+    assert (generator_gradient < 0).all()
 
 
 class Linear(nn.Module):
-    """A critic whose gradient is known: its weight, whatever the image."""
+    """A critic with a known gradient: its weight, for every image."""
 
     def __init__(self, norm, scales=1):
         super().__init__()
@@ -102,13 +103,13 @@ class Linear(nn.Module):
         self.scales = scales
 
     def forward(self, images):
-        # Two logits an image, so that their mean, not their sum, is what counts.
-        judgement = (images * self.weight).sum((1, 2, 3)).view(-1, 1, 1, 1).expand(-1, 1, 1, 2)
-        return judgement if self.scales == 1 else [judgement * (scale + 1) for scale in range(self.scales)]
+        # Two logits per image, to distinguish their mean from their sum.
+        logit = (images * self.weight).sum((1, 2, 3)).view(-1, 1, 1, 1).expand(-1, 1, 1, 2)
+        return logit if self.scales == 1 else [logit * (scale + 1) for scale in range(self.scales)]
 
 
 @pytest.mark.parametrize("norm", [0.0, 0.5, 1.0, 3.0])
-def test_the_penalty_is_the_weighted_square_of_how_far_the_gradients_norm_is_from_one(norm):
+def test_the_penalty_is_the_weighted_squared_distance_of_the_gradient_norm_from_one(norm):
     penalty = WassersteinLoss(gradient_penalty=7.0).penalty(
         Linear(norm), logits(3, 3, 4, 4), logits(3, 3, 4, 4, seed=1)
     )
@@ -116,13 +117,13 @@ def test_the_penalty_is_the_weighted_square_of_how_far_the_gradients_norm_is_fro
     assert penalty.item() == pytest.approx(7 * (norm - 1) ** 2, abs=1e-12)
 
 
-def test_several_scales_are_penalised_one_by_one():
+def test_the_penalty_is_the_mean_over_scales():
     critic = Linear(2.0, scales=3)
     penalty = WassersteinLoss().penalty(critic, logits(2, 3, 4, 4), logits(2, 3, 4, 4, seed=1))
     assert penalty.item() == pytest.approx(10 * (1**2 + 3**2 + 5**2) / 3)
 
 
-def test_the_penalty_teaches_the_critic_alone():
+def test_the_penalty_has_gradients_for_the_critic_alone():
     critic = Linear(3.0)
     real, fake = logits(2, 3, 4, 4).requires_grad_(), logits(2, 3, 4, 4, seed=1).requires_grad_()
     WassersteinLoss().penalty(critic, real, fake).backward()
@@ -132,7 +133,7 @@ def test_the_penalty_teaches_the_critic_alone():
     assert fake.grad is None
 
 
-def test_the_penalty_of_a_critic_without_a_gradient_can_be_learned_from():
+def test_the_penalty_of_a_constant_critic_has_finite_gradients():
     critic = Linear(0.0)
     penalty = WassersteinLoss().penalty(critic, logits(2, 3, 4, 4), logits(2, 3, 4, 4, seed=1))
     penalty.backward()
@@ -140,25 +141,25 @@ def test_the_penalty_of_a_critic_without_a_gradient_can_be_learned_from():
     assert critic.weight.grad.isfinite().all()
 
 
-def test_every_image_is_looked_at_in_a_random_place_of_its_own_between_real_and_made():
-    seen = []
+def test_the_penalty_samples_a_random_point_between_real_and_generated_for_each_image():
+    inputs = []
 
     def critic(images):
-        seen.append(images.detach())
+        inputs.append(images.detach())
         return images.square().sum((1, 2, 3), keepdim=True)
 
     real, fake = torch.zeros(50, 3, 4, 4), torch.ones(50, 3, 4, 4)
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         WassersteinLoss().penalty(critic, real, fake)
-    shares = seen[0].flatten(1)
+    shares = inputs[0].flatten(1)
     assert (shares == shares[:, :1]).all()
     assert float(shares.min()) < 0.1 < 0.9 < float(shares.max())
     assert len(shares[:, 0].unique()) == 50
-    assert torch.equal(seen[0], seen[1])
-    assert not torch.equal(seen[0], seen[2])
+    assert torch.equal(inputs[0], inputs[1])
+    assert not torch.equal(inputs[0], inputs[2])
 
 
-def test_a_penalty_of_weight_zero_does_not_ask_the_critic():
+def test_a_penalty_with_weight_zero_does_not_call_the_critic():
     penalty = WassersteinLoss(gradient_penalty=0.0).penalty(None, logits(1, 3, 4, 4), logits(1, 3, 4, 4))
     assert penalty.item() == 0

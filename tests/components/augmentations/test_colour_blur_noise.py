@@ -34,7 +34,7 @@ def test_contrast_keeps_the_mean(channels):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
-def test_saturation_and_hue_leave_all_but_three_channels_alone(channels):
+def test_saturation_and_hue_do_not_change_images_without_three_channels(channels):
     image = torch.rand(1, channels, 5, 5)
     assert torch.equal(ColourJitter(**{**OFF, "saturation": 1.0, "hue": 0.5})(image), image)
 
@@ -67,17 +67,17 @@ def test_the_width_of_a_blur_is_drawn_from_its_range():
     offsets = torch.arange(41.0, dtype=torch.float64) - 20
     blur = Blur(sigma_min=1.0, sigma_max=3.0, p=1.0)
     widths = [float((blur(point)[0, 0].sum(0) * offsets**2).sum() ** 0.5) for _ in range(60)]
-    # Cut off at 3 standard deviations, a Gaussian is a little narrower.
+    # Truncated at 3 standard deviations, a Gaussian is slightly narrower.
     assert 0.95 < min(widths) < 1.5
     assert 2.5 < max(widths) <= 3.0
 
 
-def test_a_range_of_widths_the_wrong_way_round_is_refused():
+def test_a_minimum_above_the_maximum_is_refused():
     with pytest.raises(ValueError, match=r"sigma_min = 3 is greater than sigma_max = 2"):
         Blur(sigma_min=3.0, sigma_max=2.0)
 
 
-def test_noise_has_mean_zero_and_the_standard_deviation_asked_for():
+def test_noise_has_mean_zero_and_the_given_standard_deviation():
     torch.manual_seed(0)
     noise = Noise(std=0.05)(torch.full((1, 3, 100, 100), 0.5, dtype=torch.float64)) - 0.5
     assert float(noise.std()) == pytest.approx(0.05, rel=0.02)
@@ -85,7 +85,7 @@ def test_noise_has_mean_zero_and_the_standard_deviation_asked_for():
 
 
 @pytest.mark.parametrize("augmentation", [Noise(p=0.25), Blur(p=0.25), ColourJitter(p=0.25)])
-def test_p_is_how_often_an_image_is_changed(augmentation):
+def test_p_is_the_probability_of_a_change(augmentation):
     torch.manual_seed(0)
     image = torch.rand(1, 3, 4, 4)
     changed = sum(not torch.equal(augmentation(image), image) for _ in range(400))

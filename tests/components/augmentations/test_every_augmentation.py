@@ -1,4 +1,4 @@
-"""What holds for every built-in augmentation of training images."""
+"""Properties of every built-in augmentation of training images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NEVER = {
 
 @st.composite
 def images(draw):
-    """One image, of 1 to 4 channels, hardly ever square; its values are random, or black and white alone."""
+    """Draw an image with 1 to 4 channels, rarely square, with random values or only black and white."""
     channels, height, width = draw(st.integers(1, 4)), draw(st.integers(1, 24)), draw(st.integers(1, 24))
     dtype = draw(st.sampled_from([torch.float32, torch.float64]))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
@@ -48,7 +48,7 @@ def images(draw):
 @pytest.mark.parametrize("name", EAGER)
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(image=images(), seed=st.integers(0, 2**31))
-def test_shape_dtype_and_range_are_kept_and_the_image_given_is_left_alone(name, image, seed):
+def test_shape_dtype_and_range_are_kept_and_the_input_is_not_modified(name, image, seed):
     before = image.clone()
     torch.manual_seed(seed)
     changed = EAGER[name](image)
@@ -61,20 +61,20 @@ def test_shape_dtype_and_range_are_kept_and_the_image_given_is_left_alone(name, 
 @pytest.mark.parametrize("name", NEVER)
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(image=images())
-def test_what_never_happens_changes_no_bit(name, image):
+def test_probability_zero_leaves_images_bit_identical(name, image):
     assert torch.equal(NEVER[name](image), image)
 
 
 @pytest.mark.parametrize("augmentation", [*EAGER.values(), DiffAugment()], ids=[*EAGER, "diff-augment"])
-def test_a_seed_replays_the_draws_and_other_seeds_differ(augmentation):
+def test_a_seed_repeats_the_draws_and_other_seeds_differ(augmentation):
     image = torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(0))
 
-    def drawn(seed):
+    def apply(seed):
         torch.manual_seed(seed)
         return augmentation(image)
 
-    assert torch.equal(drawn(1), drawn(1))
-    assert any(not torch.equal(drawn(1), drawn(seed)) for seed in range(2, 12))
+    assert torch.equal(apply(1), apply(1))
+    assert any(not torch.equal(apply(1), apply(seed)) for seed in range(2, 12))
 
 
 REGISTRIES = Registries()
@@ -82,14 +82,14 @@ cgkit_register(REGISTRIES)
 
 
 @pytest.mark.parametrize("component", list(REGISTRIES.augmentations), ids=lambda component: component.name)
-def test_it_is_built_from_a_spec_and_every_option_says_what_it_means(component):
+def test_it_can_be_built_from_a_spec_and_documents_every_option(component):
     assert all(option.meaning for option in options_of(component).values())
     augmentation = build(component, options={})
     roles = {"resize-and-crop": "framing", "diff-augment": "adversarial"}
     assert augmentation.role == roles.get(component.name, "data")
 
 
-def test_the_framing_is_replayed_by_a_seed_too():
+def test_a_seed_repeats_the_framing():
     image = torch.rand(1, 3, 20, 30)
     framing = ResizeAndCrop(scale=2.0)
     windows = []

@@ -1,4 +1,4 @@
-"""Mirroring and turning."""
+"""Flips and rotations."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ def test_a_horizontal_flip_swaps_left_and_right_and_a_vertical_one_top_and_botto
     assert flat(Flip(horizontal=0.0, vertical=1.0)(IMAGE) * 5) == (3, 4, 5, 0, 1, 2)
 
 
-def test_by_default_half_of_the_images_are_mirrored_left_to_right_alone():
+def test_by_default_half_of_the_images_are_flipped_horizontally():
     torch.manual_seed(0)
-    found = outcomes(Flip(), IMAGE)
-    assert set(found) == {flat(IMAGE), flat(IMAGE.flip(-1))}
-    assert 150 < found.count(flat(IMAGE)) < 250
+    results = outcomes(Flip(), IMAGE)
+    assert set(results) == {flat(IMAGE), flat(IMAGE.flip(-1))}
+    assert 150 < results.count(flat(IMAGE)) < 250
 
 
 def test_both_flips_are_drawn_independently():
     assert len(set(outcomes(Flip(horizontal=0.5, vertical=0.5), IMAGE))) == 4
 
 
-def test_a_square_is_turned_to_all_four_sides_equally():
+def test_squares_are_rotated_by_all_four_angles_equally_often():
     torch.manual_seed(0)
-    found = outcomes(RightAngleRotation(), SQUARE)
-    turned = [flat(torch.rot90(SQUARE, quarters, (-2, -1))) for quarters in range(4)]
-    assert set(found) == set(turned)
-    assert all(60 < found.count(each) < 140 for each in turned)
+    results = outcomes(RightAngleRotation(), SQUARE)
+    rotated = [flat(torch.rot90(SQUARE, quarters, (-2, -1))) for quarters in range(4)]
+    assert set(results) == set(rotated)
+    assert all(60 < results.count(each) < 140 for each in rotated)
 
 
-def test_what_is_not_square_is_turned_upside_down_at_most():
+def test_other_images_are_rotated_by_0_or_180_degrees():
     torch.manual_seed(0)
-    found = outcomes(RightAngleRotation(), IMAGE)
-    assert set(found) == {flat(IMAGE), flat(IMAGE.flip(-1, -2))}
-    assert 150 < found.count(flat(IMAGE)) < 250
+    results = outcomes(RightAngleRotation(), IMAGE)
+    assert set(results) == {flat(IMAGE), flat(IMAGE.flip(-1, -2))}
+    assert 150 < results.count(flat(IMAGE)) < 250

@@ -1,4 +1,4 @@
-"""Scaling and cutting random windows."""
+"""Scaling, and cropping random windows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ sides = st.integers(1, 40)
 
 
 def ramp(height, width):
-    """Channel 0 grows from top to bottom, channel 1 from left to right, each from 0 to 1."""
+    """Return an image whose channel 0 increases from top to bottom and channel 1 from left to right, from 0 to 1."""
     down = torch.linspace(0, 1, height, dtype=torch.float64)[:, None].expand(height, width)
     right = torch.linspace(0, 1, width, dtype=torch.float64).expand(height, width)
     return torch.stack([down, right])[None]
@@ -29,7 +29,7 @@ def ramp(height, width):
     aspect=st.sampled_from(["stretch", "keep"]),
     dtype=st.sampled_from([torch.float32, torch.float64]),
 )
-def test_any_image_becomes_a_window_of_the_size_in_range(height, width, size, channels, scale, aspect, dtype):
+def test_any_image_yields_a_window_of_the_size_and_in_range(height, width, size, channels, scale, aspect, dtype):
     image = torch.rand(1, channels, height, width).round().to(dtype)
     window = ResizeAndCrop(scale=scale, aspect=aspect)(image, size)
     assert window.shape == (1, channels, *size)
@@ -37,20 +37,20 @@ def test_any_image_becomes_a_window_of_the_size_in_range(height, width, size, ch
     assert 0 <= window.min() <= window.max() <= 1
 
 
-def test_an_image_that_already_fits_is_not_touched():
+def test_an_image_of_the_training_size_is_unchanged():
     image = torch.rand(1, 3, 8, 12)
     for aspect in ("stretch", "keep"):
         assert torch.equal(ResizeAndCrop(scale=1.0, aspect=aspect)(image, (8, 12)), image)
 
 
-def test_without_resizing_the_window_is_a_piece_of_the_image_and_every_place_comes_up():
+def test_without_resizing_every_window_of_the_image_occurs():
     image = torch.arange(5 * 6).reshape(1, 1, 5, 6) / 30
     framing = ResizeAndCrop(resize=False)
-    pieces = {
+    windows = {
         tuple(image[..., top : top + 3, left : left + 4].flatten().tolist()) for top in range(3) for left in range(3)
     }
-    found = {tuple(framing(image, (3, 4)).flatten().tolist()) for _ in range(200)}
-    assert found == pieces
+    results = {tuple(framing(image, (3, 4)).flatten().tolist()) for _ in range(200)}
+    assert results == windows
 
 
 def test_without_resizing_an_image_smaller_than_the_window_is_refused():
@@ -63,7 +63,7 @@ def test_without_resizing_an_image_smaller_than_the_window_is_refused():
             framing(torch.rand(1, 3, *shape), (8, 12))
 
 
-def test_the_published_scale_leaves_a_border_of_30_pixels_out():
+def test_the_published_scale_crops_30_pixels():
     torch.manual_seed(0)
     image = ramp(286, 286)
     lefts, tops = set(), set()
@@ -75,7 +75,7 @@ def test_the_published_scale_leaves_a_border_of_30_pixels_out():
     assert max(lefts) == max(tops) == 30
 
 
-def test_stretching_shows_the_whole_image_and_keeping_shows_a_part():
+def test_stretch_shows_the_whole_image_and_keep_a_part():
     image = ramp(20, 80)
     stretched = ResizeAndCrop(scale=1.0)(image, (20, 20))
     assert stretched[0, 1, 0, -1] - stretched[0, 1, 0, 0] > 0.9
@@ -90,7 +90,7 @@ def test_shrinking_is_antialiased():
     assert torch.allclose(small[..., 2:-2], torch.tensor(0.5), atol=0.01)
 
 
-def test_a_strip_that_would_be_scaled_beyond_measure_is_cut_first():
+def test_a_long_strip_is_cropped_before_scaling():
     strip = torch.rand(1, 1, 1, 1_000_000)
     assert ResizeAndCrop(aspect="keep")(strip, (64, 64)).shape == (1, 1, 64, 64)
     assert ResizeAndCrop(aspect="keep")(strip.mT, (64, 64)).shape == (1, 1, 64, 64)

@@ -1,4 +1,4 @@
-"""The generators know the published weights of their family, and give theirs back under the same names."""
+"""The generators recognise published weights, and export theirs under the published names."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.exchange.published_networks import NORMS, Resnet, Unet, drawn
 
 GENERATORS: dict[str, type[ResnetGenerator | UnetGenerator]] = {"resnet": ResnetGenerator, "unet": UnetGenerator}
 MAKERS: dict[str, Callable[..., nn.Module]] = {
-    "resnet": lambda norm, read=3, made=2: Resnet(read, made, 4, 3, norm=norm),
-    "unet": lambda norm, read=3, made=2: Unet(read, made, 2, 5, norm=norm),
+    "resnet": lambda norm: Resnet(3, 2, 4, 3, norm=norm),
+    "unet": lambda norm: Unet(3, 2, 2, 5, norm=norm),
 }
 BOTH = pytest.mark.parametrize("kind", ["resnet", "unet"])
 
 
-def built(kind: str, recognised: Recognised, dtype: torch.dtype = torch.float64) -> nn.Module:
+def build(kind: str, recognised: Recognised, dtype: torch.dtype = torch.float64) -> nn.Module:
     network = GENERATORS[kind](recognised.in_channels, recognised.out_channels, **recognised.options).to(dtype)
     network.load_state_dict(dict(recognised.state))
     return network.eval()
 
 
-def known(kind: str, tensors: dict[str, Tensor]) -> Recognised:
+def recognise(kind: str, tensors: dict[str, Tensor]) -> Recognised:
     recognised = GENERATORS[kind].recognise(tensors)
     assert recognised is not None
     return recognised
@@ -35,53 +35,53 @@ def known(kind: str, tensors: dict[str, Tensor]) -> Recognised:
 
 @BOTH
 @pytest.mark.parametrize("norm", list(NORMS))
-def test_a_published_network_computes_the_same_here(kind: str, norm: str) -> None:
+def test_recognised_weights_compute_what_the_published_network_computes(kind: str, norm: str) -> None:
     published = drawn(MAKERS[kind](norm)).double()
-    recognised = known(kind, published.state_dict())
+    recognised = recognise(kind, published.state_dict())
     assert (recognised.in_channels, recognised.out_channels) == (3, 2)
     assert recognised.options["affine"] == (norm in ("affine instance", "batch"))
     images = torch.rand(2, 3, 32, 64, dtype=torch.float64) * 2 - 1
     with torch.no_grad():
-        assert (built(kind, recognised)(images) - published(images)).abs().max() <= 1e-10
+        assert (build(kind, recognised)(images) - published(images)).abs().max() <= 1e-10
 
 
 @pytest.mark.parametrize("width", [4, 6])
 @pytest.mark.parametrize("blocks", [0, 1, 6])
 @pytest.mark.parametrize("dropout", [False, True])
-def test_width_blocks_and_dropout_are_seen_from_the_tensors(width: int, blocks: int, dropout: bool) -> None:
-    options = known("resnet", drawn(Resnet(1, 1, width, blocks, dropout=dropout)).state_dict()).options
+def test_width_blocks_and_dropout_are_detected_from_the_tensors(width: int, blocks: int, dropout: bool) -> None:
+    options = recognise("resnet", drawn(Resnet(1, 1, width, blocks, dropout=dropout)).state_dict()).options
     assert (options["width"], options["blocks"]) == (width, blocks)
     assert options["dropout"] == (0.5 if dropout and blocks else 0)
 
 
 @pytest.mark.parametrize("depth", [2, 5, 7])
-def test_the_depth_of_a_u_net_is_seen_from_the_tensors(depth: int) -> None:
-    assert known("unet", drawn(Unet(3, 3, 2, depth)).state_dict()).options["depth"] == depth
+def test_the_depth_of_a_u_net_is_detected_from_the_tensors(depth: int) -> None:
+    assert recognise("unet", drawn(Unet(3, 3, 2, depth)).state_dict()).options["depth"] == depth
 
 
-def test_statistics_of_old_instance_norms_are_left_out_and_that_is_said() -> None:
+def test_running_statistics_of_old_instance_norms_are_ignored_with_a_remark() -> None:
     published = drawn(Resnet(3, 3, 4, 2))
     tensors = published.state_dict()
     for layer in ("model.2", "model.5", "model.8", "model.10.conv_block.2", "model.10.conv_block.6"):
         width = tensors[f"{layer.rpartition('.')[0]}.{int(layer.rpartition('.')[2]) - 1}.weight"].shape[0]
         tensors |= {f"{layer}.running_mean": torch.rand(width), f"{layer}.running_var": torch.rand(width)}
-    recognised = known("resnet", tensors)
+    recognised = recognise("resnet", tensors)
     assert recognised.options["norm"] == "instance"
     assert any("running statistics" in remark for remark in recognised.remarks)
     images = torch.rand(1, 3, 16, 16)
     with torch.no_grad():
-        assert torch.allclose(built("resnet", recognised, torch.float32)(images), published(images), atol=1e-5)
+        assert torch.allclose(build("resnet", recognised, torch.float32)(images), published(images), atol=1e-5)
 
 
-def test_a_block_may_call_its_layers_by_another_name() -> None:
+def test_the_layers_of_a_block_may_have_another_name() -> None:
     tensors = drawn(Resnet(3, 3, 4, 2, norm="affine instance")).state_dict()
     renamed = {name.replace("conv_block", "block"): tensor for name, tensor in tensors.items()}
-    assert known("resnet", renamed).state.keys() == known("resnet", tensors).state.keys()
+    assert recognise("resnet", renamed).state.keys() == recognise("resnet", tensors).state.keys()
 
 
 @BOTH
 @pytest.mark.parametrize("norm", ["instance", "batch"])
-def test_what_is_given_under_published_names_loads_there_and_is_known_again(kind: str, norm: str) -> None:
+def test_exported_tensors_load_into_the_published_network_and_are_recognised_again(kind: str, norm: str) -> None:
     published = MAKERS[kind](norm)
     options = {"width": 4, "blocks": 3} if kind == "resnet" else {"width": 2, "depth": 5}
     own = drawn(GENERATORS[kind](3, 2, norm=norm, affine=norm == "batch", **options))
@@ -89,19 +89,19 @@ def test_what_is_given_under_published_names_loads_there_and_is_known_again(kind
     images = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
         assert torch.allclose(published.eval()(images), own(images), atol=1e-5)
-    again = known(kind, own.published_tensors())
-    assert all(torch.equal(again.state[name], tensor) for name, tensor in own.state_dict().items())
+    recognised = recognise(kind, own.published_tensors())
+    assert all(torch.equal(recognised.state[name], tensor) for name, tensor in own.state_dict().items())
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_dropout_moves_the_published_numbers(dropout: float) -> None:
+def test_dropout_shifts_the_published_layer_numbers(dropout: float) -> None:
     own = ResnetGenerator(3, 3, width=4, blocks=1, dropout=dropout)
-    names = own.published_tensors()
-    assert ("model.10.conv_block.6.weight" in names) == (dropout > 0)
-    assert known("resnet", names).options["dropout"] == dropout
+    tensors = own.published_tensors()
+    assert ("model.10.conv_block.6.weight" in tensors) == (dropout > 0)
+    assert recognise("resnet", tensors).options["dropout"] == dropout
 
 
-def test_a_batch_norm_without_scale_is_published_with_a_scale_of_one() -> None:
+def test_a_batch_norm_without_scale_is_exported_with_a_scale_of_one() -> None:
     own = drawn(ResnetGenerator(3, 2, width=4, blocks=3, norm="batch"))
     published = Resnet(3, 2, 4, 3, norm="batch").eval()
     published.load_state_dict(own.published_tensors())
@@ -118,7 +118,7 @@ def test_a_batch_norm_without_scale_is_published_with_a_scale_of_one() -> None:
         (lambda: UnetGenerator(3, 3, width=4, depth=1), "depth = 1"),
     ],
 )
-def test_what_no_published_network_is_like_is_not_given(generator: Callable[[], nn.Module], reason: str) -> None:
+def test_networks_without_a_published_counterpart_are_refused(generator: Callable[[], nn.Module], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         generator().published_tensors()  # type: ignore[operator]
 
@@ -132,7 +132,7 @@ def test_what_no_published_network_is_like_is_not_given(generator: Callable[[], 
         ({"head.weight": torch.zeros(1)}, None),
     ],
 )
-def test_almost_the_family_is_not_the_family(change: dict[str, Tensor | None], reason: str | None) -> None:
+def test_similar_networks_are_not_recognised(change: dict[str, Tensor | None], reason: str | None) -> None:
     tensors = {**drawn(Resnet(3, 3, 4, 6)).state_dict(), **change}
     tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
     if reason is None:
@@ -143,10 +143,10 @@ def test_almost_the_family_is_not_the_family(change: dict[str, Tensor | None], r
     assert UnetGenerator.recognise(tensors) is None
 
 
-def test_blocks_padded_with_zeros_are_told() -> None:
+def test_blocks_padded_with_zeros_are_refused() -> None:
     tensors = drawn(Resnet(3, 3, 4, 1)).state_dict()
-    moved = {"conv_block.1.": "conv_block.0.", "conv_block.5.": "conv_block.3."}
-    for ours, theirs in moved.items():
+    renamed = {"conv_block.1.": "conv_block.0.", "conv_block.5.": "conv_block.3."}
+    for ours, theirs in renamed.items():
         tensors = {name.replace(ours, theirs): tensor for name, tensor in tensors.items()}
     with pytest.raises(ValueError, match="padded with zeros"):
         ResnetGenerator.recognise(tensors)

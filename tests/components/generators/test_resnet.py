@@ -1,4 +1,4 @@
-"""The ResNet generator: the published function, at every size that it says it takes."""
+"""The ResNet generator: the published function, at every supported size."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from cgkit.components.generators.resnet import ResnetGenerator
 
 
 def published(network, images):
-    """Compute what the published generator computes, written anew from its description, with a network's weights."""
+    """Reimplement the published generator from its description, with a network's weights."""
     layers = [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d))]
     first, *between, last = layers
     downs, ups, blocks = between[:2], between[-2:], between[2:-2]
 
-    def reflected(features, width):
+    def pad(features, width):
         return F.pad(features, (width,) * 4, mode="reflect")
 
-    features = F.relu(F.instance_norm(F.conv2d(reflected(images, 3), first.weight)))
+    features = F.relu(F.instance_norm(F.conv2d(pad(images, 3), first.weight)))
     for down in downs:
         features = F.relu(F.instance_norm(F.conv2d(features, down.weight, stride=2, padding=1)))
-    for one, other in zip(blocks[::2], blocks[1::2], strict=True):
-        change = F.relu(F.instance_norm(F.conv2d(reflected(features, 1), one.weight)))
-        features = features + F.instance_norm(F.conv2d(reflected(change, 1), other.weight))
+    for convolution, second in zip(blocks[::2], blocks[1::2], strict=True):
+        residual = F.relu(F.instance_norm(F.conv2d(pad(features, 1), convolution.weight)))
+        features = features + F.instance_norm(F.conv2d(pad(residual, 1), second.weight))
     for up in ups:
-        made = F.conv_transpose2d(features, up.weight, stride=2, padding=1, output_padding=1)
-        features = F.relu(F.instance_norm(made))
-    return F.conv2d(reflected(features, 3), last.weight, last.bias).tanh()
+        features = F.conv_transpose2d(features, up.weight, stride=2, padding=1, output_padding=1)
+        features = F.relu(F.instance_norm(features))
+    return F.conv2d(pad(features, 3), last.weight, last.bias).tanh()
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -41,7 +41,7 @@ def test_it_computes_the_published_function(batch, blocks):
 
 
 @pytest.mark.parametrize(("blocks", "count"), [(9, 11_378_179), (6, 7_837_699)])
-def test_it_has_the_published_parameters_save_the_biases_that_its_norms_remove(blocks, count):
+def test_it_has_the_published_parameters_except_biases_that_its_norms_remove(blocks, count):
     with torch.device("meta"):
         network, without_norm = ResnetGenerator(3, 3, blocks=blocks), ResnetGenerator(3, 3, blocks=blocks, norm="none")
     removed = 64 + 128 + 256 + blocks * 2 * 256 + 128 + 64
@@ -52,63 +52,63 @@ def test_it_has_the_published_parameters_save_the_biases_that_its_norms_remove(b
 @pytest.mark.parametrize("channels", [(1, 3), (3, 1), (4, 2)])
 @pytest.mark.parametrize("upsample", ["transposed", "resize"])
 @pytest.mark.parametrize(("downsamplings", "blocks"), [(0, 1), (1, 2), (2, 1), (3, 1), (3, 0)])
-def test_every_multiple_of_its_stride_keeps_its_size(channels, upsample, downsamplings, blocks):
+def test_every_multiple_of_the_stride_keeps_its_size(channels, upsample, downsamplings, blocks):
     network = ResnetGenerator(*channels, width=2, blocks=blocks, upsample=upsample, downsamplings=downsamplings)
     stride = network.stride
     assert stride == 2**downsamplings
     least = max(4, 2 * stride if blocks else stride)
-    for height, across in ((least, least), (least, least + stride), (least + 3 * stride, least)):
+    for height, width in ((least, least), (least, least + stride), (least + 3 * stride, least)):
         for batch in (1, 2):
-            made = network(torch.rand(batch, channels[0], height, across) * 2 - 1)
-            assert made.shape == (batch, channels[1], height, across)
+            translations = network(torch.rand(batch, channels[0], height, width) * 2 - 1)
+            assert translations.shape == (batch, channels[1], height, width)
 
 
 @pytest.mark.parametrize(("blocks", "size"), [(1, (4, 8)), (1, (8, 10)), (0, (3, 4)), (0, (8, 2))])
-def test_other_sizes_are_refused_with_the_least_that_fits(blocks, size):
+def test_other_sizes_are_refused_with_the_supported_ones(blocks, size):
     network = ResnetGenerator(3, 3, width=2, blocks=blocks)
     with pytest.raises(ValueError, match=rf"must be at least {8 if blocks else 4} and multiples of 4"):
         network(torch.zeros(1, 3, *size))
 
 
 @pytest.mark.parametrize("options", [{}, {"norm": "batch"}, {"norm": "none"}, {"upsample": "resize"}, {"affine": True}])
-def test_translations_are_finite_and_in_range_whatever_the_weights_and_images(options):
+def test_translations_are_finite_and_in_range_for_extreme_weights_and_images(options):
     network = ResnetGenerator(3, 3, width=4, blocks=2, **options)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(30)
     for images in (torch.randn(1, 3, 16, 16), *(torch.full((1, 3, 16, 16), value) for value in (-1.0, 0.0, 1.0))):
         images.requires_grad_()
-        made = network(images)
-        made.sum().backward()
-        assert made.isfinite().all()
-        assert float(made.detach().abs().max()) <= 1
+        translations = network(images)
+        translations.sum().backward()
+        assert translations.isfinite().all()
+        assert float(translations.detach().abs().max()) <= 1
         assert images.grad.isfinite().all()
         assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch", "none"])
 @pytest.mark.parametrize("upsample", ["transposed", "resize"])
-def test_convolutions_have_a_bias_where_no_norm_removes_it(norm, upsample):
+def test_convolutions_have_a_bias_unless_a_norm_removes_it(norm, upsample):
     network = ResnetGenerator(3, 3, width=2, blocks=1, norm=norm, upsample=upsample)
     *inner, last = (module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)))
     assert last.bias is not None
     assert {layer.bias is not None for layer in inner} == {norm == "none"}
 
 
-def test_resizing_goes_without_transposed_convolutions():
+def test_resize_uses_no_transposed_convolutions():
     modules = ResnetGenerator(3, 3, width=2, blocks=1, upsample="resize").modules()
     assert not any(isinstance(module, nn.ConvTranspose2d) for module in modules)
 
 
-def test_resizing_leaves_no_checkerboard_in_a_flat_image():
+def test_resize_leaves_no_checkerboard_in_a_flat_image():
     for upsample, flat in (("resize", True), ("transposed", False)):
         torch.manual_seed(0)
         network = ResnetGenerator(3, 3, width=4, blocks=1, upsample=upsample, norm="none").double()
-        made = network(torch.full((1, 3, 64, 64), 0.3, dtype=torch.float64))[..., 24:40, 24:40]
-        assert (float(made.detach().std((2, 3)).max()) < 1e-12) is flat
+        translation = network(torch.full((1, 3, 64, 64), 0.3, dtype=torch.float64))[..., 24:40, 24:40]
+        assert (float(translation.detach().std((2, 3)).max()) < 1e-12) is flat
 
 
-def test_dropout_acts_in_training_alone():
+def test_dropout_is_active_only_in_training():
     network = ResnetGenerator(3, 3, width=4, blocks=2, dropout=0.5)
     images = torch.rand(1, 3, 16, 16)
     assert not torch.equal(network(images), network(images))
@@ -126,6 +126,6 @@ def test_its_state_survives_safetensors(norm):
     options = {"width": 4, "blocks": 1, "norm": norm, "affine": True}
     first, second = ResnetGenerator(3, 3, **options), ResnetGenerator(3, 3, **options)
     images = torch.rand(2, 3, 16, 16)
-    first(images)  # moves what batch norm remembers
+    first(images)  # updates the state of batch norm
     second.load_state_dict(load(save(first.state_dict())))
     assert torch.equal(first.eval()(images), second.eval()(images))

@@ -1,4 +1,4 @@
-"""Gradients of every network, in float64: the same in every layout, and what finite differences say."""
+"""Gradients of every network in float64: equal in every memory layout, and to finite differences."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ NORMS = (
 )
 
 GENERATORS = {
-    f"{name} {options}": (lambda build=build, options=options: build(3, 2, width=4, **options))
-    for build, name, options in [
+    f"{name} {options}": (lambda network=network, options=options: network(3, 2, width=4, **options))
+    for network, name, options in [
         *((ResnetGenerator, "resnet", {"blocks": 2, **norm}) for norm in NORMS),
         (ResnetGenerator, "resnet", {"blocks": 1, "upsample": "resize"}),
         (ResnetGenerator, "resnet", {"blocks": 0, "downsamplings": 0}),
@@ -33,8 +33,8 @@ GENERATORS = {
     ]
 }
 DISCRIMINATORS = {
-    f"{name} {options}": (lambda build=build, options=options: build(3, width=4, **options))
-    for build, name, options in [
+    f"{name} {options}": (lambda network=network, options=options: network(3, width=4, **options))
+    for network, name, options in [
         *((PatchDiscriminator, "patch", {"layers": 2, **norm}) for norm in NORMS),
         (PatchDiscriminator, "patch", {"layers": 1, "spectral_norm": True}),
         (PixelDiscriminator, "pixel", {}),
@@ -44,40 +44,40 @@ DISCRIMINATORS = {
 NETWORKS = GENERATORS | DISCRIMINATORS
 
 
-def built(name, batch, size=(16, 32)):
+def build(name, batch, size=(16, 32)):
     """Return a network in float64 and images for it."""
     torch.manual_seed(0)
     network = NETWORKS[name]().double()
     if "spectral" in name:
-        network.eval()  # in training mode every call improves its estimate of the norm
+        network.eval()  # in training mode every call updates its estimate of the norm
     return network, torch.rand(batch, 3, *size, dtype=torch.float64) * 2 - 1
 
 
 def functional(network, images, layout=torch.contiguous_format):
-    """Return a random linear functional of what a network makes of images: its gradient arrives in `layout`."""
-    made = network(images)
-    made = made if isinstance(made, list) else [made]
+    """Return a random linear functional of a network's outputs, whose gradient arrives in `layout`."""
+    outputs = network(images)
+    outputs = outputs if isinstance(outputs, list) else [outputs]
     random = torch.Generator().manual_seed(1)
-    weights = [torch.randn(one.shape, dtype=one.dtype, generator=random).to(memory_format=layout) for one in made]
-    return sum((one * weight).sum() for one, weight in zip(made, weights, strict=True))
+    weights = [torch.randn(out.shape, dtype=out.dtype, generator=random).to(memory_format=layout) for out in outputs]
+    return sum((output * weight).sum() for output, weight in zip(outputs, weights, strict=True))
 
 
 def penalty(network, images, layout=torch.contiguous_format):
-    """Return a gradient penalty: differentiated, it shows the second derivatives."""
+    """Return a gradient penalty, whose gradient tests second derivatives."""
     torch.manual_seed(2)
     return WassersteinLoss().penalty(network, images, images.flip(-1).to(memory_format=layout))
 
 
 def gradients(function, network, images, layouts):
-    parameters_in, images_in, gradient_in = layouts
-    network.to(memory_format=parameters_in)
-    images = images.detach().clone(memory_format=images_in).requires_grad_()
+    parameter_layout, image_layout, gradient_layout = layouts
+    network.to(memory_format=parameter_layout)
+    images = images.detach().clone(memory_format=image_layout).requires_grad_()
     inputs = list(network.parameters()) + ([images] if function is functional else [])
-    return torch.autograd.grad(function(network, images, gradient_in), inputs, materialize_grads=True)
+    return torch.autograd.grad(function(network, images, gradient_layout), inputs, materialize_grads=True)
 
 
 def slope(function, network, images, directions, step=1e-6):
-    """Return the derivative along a direction, by central differences that few activations change sign within."""
+    """Return the derivative along a direction by central differences, so small that few activations change sign."""
     values = []
     tensors = [*network.parameters(), images][: len(directions)]
     with torch.no_grad():
@@ -94,8 +94,8 @@ CASES = [(functional, name) for name in NETWORKS] + [(penalty, name) for name in
 
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize(("function", "name"), CASES)
-def test_gradients_are_the_same_in_every_layout(function, name, batch):
-    network, images = built(name, batch)
+def test_gradients_are_equal_in_every_layout(function, name, batch):
+    network, images = build(name, batch)
     reference, *others = (gradients(function, network, images, layouts) for layouts in product(LAYOUTS, repeat=3))
     for other in others:
         for expected, gradient in zip(reference, other, strict=True):
@@ -105,7 +105,7 @@ def test_gradients_are_the_same_in_every_layout(function, name, batch):
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize(("function", "name"), CASES)
 def test_gradients_agree_with_finite_differences(function, name, batch):
-    network, images = built(name, batch)
+    network, images = build(name, batch)
     exact = gradients(function, network, images, (torch.contiguous_format,) * 3)
     directions = [torch.randn_like(gradient) * gradient.norm() / gradient.numel() ** 0.5 for gradient in exact]
     expected = sum(float((gradient * direction).sum()) for gradient, direction in zip(exact, directions, strict=True))
@@ -115,8 +115,8 @@ def test_gradients_agree_with_finite_differences(function, name, batch):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_no_parameter_is_without_a_gradient(name):
-    network, images = built(name, 2)
+def test_every_parameter_has_a_gradient(name):
+    network, images = build(name, 2)
     for parameter, gradient in zip(
         network.parameters(), gradients(functional, network, images, (torch.contiguous_format,) * 3), strict=False
     ):

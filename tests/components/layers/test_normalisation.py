@@ -1,4 +1,4 @@
-"""Norms: instance normalisation in every layout, and when a bias before a norm is of use."""
+"""Norms: instance normalisation in every layout, and when a bias before a norm has an effect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cgkit.components.layers.normalisation import InstanceNorm, Normalisation
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 SIZES = [(6, 5), (33, 32)]
-"""Of maps that are normalised in either way that torch has in channels_last."""
+"""Map sizes for both torch operations used in channels_last."""
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -26,7 +26,7 @@ def test_instance_norm_is_the_published_function(batch, layout, size):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("gradient_layout", LAYOUTS)
 @pytest.mark.parametrize("size", SIZES)
-def test_its_gradient_is_the_analytic_one_whatever_the_layouts(batch, layout, gradient_layout, size):
+def test_its_gradient_is_the_analytic_one_in_every_layout(batch, layout, gradient_layout, size):
     torch.manual_seed(0)
     features = torch.randn(batch, 4, *size, dtype=torch.float64).to(memory_format=layout).requires_grad_()
     upstream = torch.randn(batch, 4, *size, dtype=torch.float64).to(memory_format=gradient_layout)
@@ -60,7 +60,7 @@ def test_it_can_be_differentiated_twice(affine, layout):
 
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_its_scales_and_shifts_learn_from_all_images(batch, layout):
+def test_scale_and_shift_have_gradients_from_all_images(batch, layout):
     features = torch.randn(batch, 3, 4, 2, dtype=torch.float64).to(memory_format=layout)
     norm = InstanceNorm(3, affine=True).double()
     upstream = torch.randn(batch, 3, 4, 2, dtype=torch.float64).to(memory_format=layout)
@@ -80,14 +80,14 @@ def test_a_map_of_one_pixel_becomes_zero(batch):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_it_follows_bfloat16_under_autocast_with_scales_in_float32(layout):
+def test_it_accepts_bfloat16_under_autocast_with_a_float32_scale(layout):
     features = torch.randn(1, 4, 8, 8).bfloat16().to(memory_format=layout)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         normed = InstanceNorm(4, affine=True)(features)
     assert torch.allclose(normed.float(), F.instance_norm(features.float()), atol=0.02)
 
 
-def test_it_has_scales_and_shifts_only_where_asked():
+def test_it_has_scale_and_shift_only_if_affine():
     assert not list(InstanceNorm(4).state_dict())
     assert {name: len(value) for name, value in InstanceNorm(4, affine=True).state_dict().items()} == {
         "weight": 4,
@@ -105,7 +105,7 @@ def test_it_has_scales_and_shifts_only_where_asked():
         ("none", True, nn.Identity, True),
     ],
 )
-def test_a_bias_is_kept_exactly_where_the_norm_lets_it_through(kind, affine, layer, keeps_bias):
+def test_a_bias_is_kept_exactly_if_the_norm_preserves_it(kind, affine, layer, keeps_bias):
     norms = Normalisation(kind, affine)
     norm = norms(4).double()
     features = torch.randn(2, 4, 3, 3, dtype=torch.float64)

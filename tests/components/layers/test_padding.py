@@ -1,4 +1,4 @@
-"""Reflection padding: the same function and gradient as torch's own."""
+"""Reflection padding: the same function and gradient as torch's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 @pytest.fixture(params=["eager", "compiled"])
 def padding(request: pytest.FixtureRequest) -> Callable[[int], nn.Module]:
-    """Makes a layer that computes as on a CPU, or as wherever that way is not open."""
+    """Build a layer that uses either torch's own operation on a CPU, or the implementation for other devices."""
     torch.compiler.reset()
     return lambda width: (
         ReflectionPadding(width)
@@ -29,9 +29,12 @@ def padding(request: pytest.FixtureRequest) -> Callable[[int], nn.Module]:
 @pytest.mark.parametrize("extra", [(1, 1), (2, 9), (5, 3), (8, 1), (9, 10)])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("gradient_layout", LAYOUTS)
-def test_it_is_torchs_reflection_with_the_same_gradient(padding, width, extra, layout, gradient_layout):
-    height, across = width + extra[0], width + extra[1]
-    images = torch.randn(2, 3, height, across, dtype=torch.float64).to(memory_format=layout).requires_grad_()
+def test_it_equals_torchs_reflection_with_the_same_gradient(padding, width, extra, layout, gradient_layout):
+    images = (
+        torch.randn(2, 3, width + extra[0], width + extra[1], dtype=torch.float64)
+        .to(memory_format=layout)
+        .requires_grad_()
+    )
     padded = padding(width)(images)
     expected = F.pad(images, (width,) * 4, mode="reflect")
     assert torch.equal(padded, expected)
@@ -42,7 +45,7 @@ def test_it_is_torchs_reflection_with_the_same_gradient(padding, width, extra, l
     assert torch.allclose(gradient, expected_gradient, rtol=1e-14, atol=1e-14)
 
 
-def test_in_bfloat16_it_stays_there(padding):
+def test_bfloat16_stays_bfloat16(padding):
     images = torch.randn(1, 2, 6, 7).bfloat16()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         padded = padding(2)(images)
@@ -50,13 +53,13 @@ def test_in_bfloat16_it_stays_there(padding):
     assert torch.equal(padded, F.pad(images, (2,) * 4, mode="reflect"))
 
 
-def test_nothing_is_kept_for_its_gradient(padding):
+def test_no_tensor_is_saved_for_the_gradient(padding):
     layer, images = padding(2), torch.randn(1, 2, 6, 7, requires_grad=True)
-    layer(images)  # compiled, or not
-    kept = []
-    with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda tensor: tensor):
+    layer(images)  # compiles it, in one case
+    saved = []
+    with torch.autograd.graph.saved_tensors_hooks(saved.append, lambda tensor: tensor):
         layer(images)
-    assert not kept
+    assert not saved
 
 
 def test_it_can_be_differentiated_twice():

@@ -1,4 +1,4 @@
-"""What comes back of sources, and what was hidden in translations."""
+"""Cycle consistency, and patterns hidden in translations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from cgkit.components.metrics.cycles import CycleAfterBlur, CycleAfterJpeg, CycleAfterNoise, CycleConsistency
 from cgkit.contracts import Cycle
 
-DISTURBED = [CycleAfterJpeg(), CycleAfterBlur(), CycleAfterNoise()]
+PERTURBING = [CycleAfterJpeg(), CycleAfterBlur(), CycleAfterNoise()]
 
 
 def smooth(count: int = 2, channels: int = 3) -> Tensor:
@@ -26,18 +26,18 @@ def cycle(sources: Tensor, translations: Tensor, back) -> Cycle:
     return Cycle(sources, translations, back(translations), back)
 
 
-def test_consistency_is_the_mean_absolute_difference_of_what_comes_back() -> None:
+def test_consistency_is_the_mean_absolute_difference_of_reconstructions() -> None:
     sources = smooth()
     metric = CycleConsistency()
     assert metric(cycle(sources, sources, lambda images: images)).tolist() == [0, 0]
     assert metric(cycle(sources, sources, lambda images: images + 0.1)).tolist() == pytest.approx([0.1, 0.1])
 
 
-@pytest.mark.parametrize("metric", DISTURBED, ids=lambda metric: type(metric).__name__)
+@pytest.mark.parametrize("metric", PERTURBING, ids=lambda metric: type(metric).__name__)
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_pattern_that_hides_the_source_is_found(metric, channels: int) -> None:
+def test_a_pattern_that_hides_the_source_is_detected(metric, channels: int) -> None:
     sources = smooth(channels=channels)
-    # The translation is grey but for a faint chequered pattern, a thousandth of the source, that the way back reads.
+    # The translation is grey except for a faint chequered pattern, a thousandth of the source, which `back` decodes.
     chequered = 1 - 2 * ((torch.arange(32)[:, None] + torch.arange(32)) % 2)
     hiding = cycle(sources, 0.5 + chequered * sources / 1000, lambda images: (images - 0.5) * chequered * 1000)
     honest = cycle(sources, 1 - sources, lambda images: 1 - images)
@@ -48,9 +48,9 @@ def test_a_pattern_that_hides_the_source_is_found(metric, channels: int) -> None
     assert (plain.abs() < 0.03).all()
 
 
-def test_jpeg_is_what_a_file_would_hold() -> None:
+def test_jpeg_gives_the_pixels_of_a_saved_file() -> None:
     images = smooth()
-    read = CycleAfterJpeg(quality=40).disturbed(images)
+    read = CycleAfterJpeg(quality=40).perturb(images)
     file = io.BytesIO()
     pixels = images[1].mul(255).round().byte().permute(1, 2, 0).numpy()
     Image.fromarray(pixels).save(file, format="JPEG", quality=40)
@@ -59,15 +59,15 @@ def test_jpeg_is_what_a_file_would_hold() -> None:
     assert read.shape == images.shape
 
 
-def test_noise_is_decided_by_the_seed_and_has_the_deviation_asked_for() -> None:
+def test_noise_depends_on_the_seed_and_has_the_given_deviation() -> None:
     metric, images = CycleAfterNoise(sigma=0.05), torch.full((2, 3, 64, 64), 0.5)
     torch.manual_seed(1)
-    first = metric.disturbed(images)
+    first = metric.perturb(images)
     torch.manual_seed(1)
-    assert torch.equal(metric.disturbed(images), first)
+    assert torch.equal(metric.perturb(images), first)
     assert float((first - images).std()) == pytest.approx(0.05, rel=0.05)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 9), (5, 4)])
-def test_tiny_images_are_blurred_too(size: tuple[int, int]) -> None:
-    assert CycleAfterBlur(sigma=3.0).disturbed(torch.rand(1, 3, *size)).shape == (1, 3, *size)
+def test_tiny_images_can_be_blurred(size: tuple[int, int]) -> None:
+    assert CycleAfterBlur(sigma=3.0).perturb(torch.rand(1, 3, *size)).shape == (1, 3, *size)

@@ -1,4 +1,4 @@
-"""The distances to the truth."""
+"""Metrics that compare translations with the ground truth or the source."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ METRICS = [MeanAbsoluteError(), Psnr(), Ssim()]
 
 
 def flat(*values, channels=3, size=(12, 14)):
-    """One flat image for each value."""
+    """Return one flat image for each value."""
     return torch.stack([torch.full((channels, *size), value, dtype=torch.float64) for value in values])
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 16, 12), (3, 1, 5, 40), (2, 3, 10, 10), (1, 4, 11, 11)])
-def test_there_is_one_finite_number_an_image_whatever_the_others_are(metric, shape):
+def test_metrics_return_one_finite_number_per_image_independent_of_the_batch(metric, shape):
     translations, references = torch.rand(2, *shape)
     scores = metric(translations, references)
     assert scores.shape == shape[:1]
@@ -62,7 +62,7 @@ def test_ssim_of_flat_images_is_the_luminance_term():
 
 
 @pytest.mark.parametrize(("size", "window"), [((11, 11), 11), ((10, 14), 9), ((4, 3), 3)])
-def test_ssim_is_that_of_the_paper_with_the_largest_odd_window_that_fits(size, window):
+def test_ssim_is_the_published_formula_with_the_largest_odd_window_that_fits(size, window):
     translations, references = torch.rand(2, 2, 3, *size, dtype=torch.float64)
     offsets = torch.arange(window, dtype=torch.float64) - window // 2
     weights = torch.exp(-(offsets**2) / (2 * 1.5**2))
@@ -70,28 +70,28 @@ def test_ssim_is_that_of_the_paper_with_the_largest_odd_window_that_fits(size, w
     weights = weights / weights.sum()
     expected = []
     for x, y in zip(translations, references, strict=True):
-        places = []
+        positions = []
         for top in range(size[0] - window + 1):
             for left in range(size[1] - window + 1):
                 a, b = (image[:, top : top + window, left : left + window] for image in (x, y))
-                mean_a, mean_b = ((weights * one).sum((1, 2), keepdim=True) for one in (a, b))
-                var_a, var_b, both = (
-                    (weights * one).sum((1, 2), keepdim=True)
-                    for one in ((a - mean_a) ** 2, (b - mean_b) ** 2, (a - mean_a) * (b - mean_b))
+                mean_a, mean_b = ((weights * image).sum((1, 2), keepdim=True) for image in (a, b))
+                var_a, var_b, covariance = (
+                    (weights * product).sum((1, 2), keepdim=True)
+                    for product in ((a - mean_a) ** 2, (b - mean_b) ** 2, (a - mean_a) * (b - mean_b))
                 )
                 luminance = (2 * mean_a * mean_b + 1e-4) / (mean_a**2 + mean_b**2 + 1e-4)
-                places.append(luminance * (2 * both + 9e-4) / (var_a + var_b + 9e-4))
-        expected.append(torch.cat(places).mean().item())
+                positions.append(luminance * (2 * covariance + 9e-4) / (var_a + var_b + 9e-4))
+        expected.append(torch.cat(positions).mean().item())
     assert Ssim()(translations, references).tolist() == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_perceptual_distance_grows_with_a_blur_and_is_none_for_equal_images():
+def test_the_perceptual_distance_grows_with_blur_and_is_zero_for_equal_images():
     draws = torch.Generator().manual_seed(0)
     images = torch.rand(2, 3, 40, 40, generator=draws)
     metric = PerceptualDistance()
     assert metric(images, images).tolist() == pytest.approx([0, 0], abs=1e-9)
     blurred = [torch.nn.functional.avg_pool2d(images, width, 1, width // 2) for width in (3, 9)]
-    little, much = (metric(one, images) for one in blurred)
+    little, much = (metric(translations, images) for translations in blurred)
     assert (little > 0.01).all()
     assert (much > little).all()
     assert (much < 2).all()
@@ -99,7 +99,7 @@ def test_the_perceptual_distance_grows_with_a_blur_and_is_none_for_equal_images(
     assert torch.allclose(little, alone, atol=1e-5)
 
 
-def test_a_copy_is_all_that_its_source_was():
+def test_a_copy_has_source_similarity_one():
     images = torch.rand(2, 3, 20, 20)
     assert SourceSimilarity()(images, images).tolist() == pytest.approx([1, 1])
     assert (SourceSimilarity()(torch.rand(2, 3, 20, 20), images) < 0.3).all()

@@ -1,4 +1,4 @@
-"""How the learning rate changes over a run."""
+"""Learning-rate schedules: published values and general properties."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from cgkit.components.schedules.cosine import Cosine
     ("epoch", "rate"), [(1, 2e-4), (100, 2e-4), (101, 1.98e-4), (102, 1.96e-4), (150, 1.01e-4), (200, 1.98e-6)]
 )
 @pytest.mark.parametrize("epoch_steps", [1, 7, 1334])
-def test_by_epoch_the_rate_is_the_published_one(epoch, rate, epoch_steps):
+def test_the_rate_by_epoch_is_the_published_one(epoch, rate, epoch_steps):
     schedule = ConstantThenLinear(by="epoch")
     first, last = (epoch - 1) * epoch_steps, epoch * epoch_steps - 1
     for step in (first, last):
         assert f"{2e-4 * schedule(step, 200 * epoch_steps, epoch_steps):.2e}" == f"{rate:.2e}"
 
 
-def test_by_step_it_falls_with_every_step():
+def test_the_rate_by_step_falls_with_every_step():
     factors = [ConstantThenLinear()(step, 8, 4) for step in range(8)]
     assert factors == pytest.approx([1, 1, 1, 1, 4 / 5, 3 / 5, 2 / 5, 1 / 5])
 
 
-def test_the_share_at_the_full_rate_can_be_chosen():
+def test_constant_is_the_share_at_the_full_rate():
     factors = [ConstantThenLinear(constant=0.75)(step, 4, 1) for step in range(4)]
     assert factors == pytest.approx([1, 1, 1, 1 / 2])
     assert [ConstantThenLinear(constant=1.0)(step, 4, 1) for step in range(4)] == [1, 1, 1, 1]
     assert [ConstantThenLinear(constant=0.0)(step, 3, 1) for step in range(3)] == pytest.approx([3 / 4, 2 / 4, 1 / 4])
 
 
-def test_a_last_epoch_that_is_cut_short_counts_as_one():
+def test_an_incomplete_last_epoch_counts_as_a_whole_one():
     schedule = ConstantThenLinear(by="epoch")
     assert [schedule(step, 10, 3) for step in range(10)] == pytest.approx([1] * 6 + [2 / 3] * 3 + [1 / 3])
 
@@ -71,7 +71,7 @@ schedules = st.one_of(
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(schedule=schedules, steps=st.integers(1, 60), epoch_steps=st.integers(1, 20))
-def test_no_schedule_is_negative_above_one_or_zero_before_the_end(schedule, steps, epoch_steps):
+def test_factors_are_between_zero_and_one_and_positive_until_the_end(schedule, steps, epoch_steps):
     factors = [schedule(step, steps, epoch_steps) for step in range(steps + 20)]
     assert all(0 <= factor <= 1 for factor in factors)
     assert all(factor > 0 for factor in factors[:steps])

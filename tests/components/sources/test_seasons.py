@@ -1,4 +1,4 @@
-"""Painted landscapes: a world that is the same for everyone."""
+"""Painted landscapes: reproducible, aligned, and split without overlap."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def test_the_same_options_give_the_same_pictures():
         assert first[3].name == second[3].name
 
 
-def test_reading_again_gives_the_same_picture_in_memory_of_its_own():
+def test_a_second_read_returns_the_same_picture_in_new_memory():
     domain, _ = Seasons(SMALL).train()
-    once = rendered(domain, 0)
-    kept = once.copy()
-    once[:] = 0
-    assert (rendered(domain, 0) == kept).all()
+    picture = rendered(domain, 0)
+    copy = picture.copy()
+    picture[:] = 0
+    assert (rendered(domain, 0) == copy).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 7), (16, 16), (64, 64), (40, 100), (100, 40), (256, 256)])
-def test_pictures_are_float32_in_range_and_of_the_size_asked_for(size):
+def test_pictures_are_float32_in_range_and_of_the_requested_size(size):
     for domain in Seasons(size).test():
         picture = rendered(domain, 0)
         assert picture.shape == (3, *size)
@@ -53,16 +53,16 @@ def test_no_scene_is_in_two_splits():
     assert len(set(names)) == 60
 
 
-def test_pickled_domains_give_the_same_pictures_without_carrying_them():
+def test_pickled_domains_paint_the_same_pictures_without_containing_them():
     domain, _ = Seasons(SMALL).train()
-    light = len(pickle.dumps(domain))
+    size = len(pickle.dumps(domain))
     picture = rendered(domain, 7)
-    assert len(pickle.dumps(domain)) == light
+    assert len(pickle.dumps(domain)) == size
     assert (rendered(pickle.loads(pickle.dumps(domain)), 7) == picture).all()
     assert (pickle.loads(pickle.dumps(domain[7])).render() == picture).all()
 
 
-def test_fingerprints_tell_domains_apart():
+def test_different_domains_have_different_fingerprints():
     source = Seasons(SMALL)
     others = [Seasons((32, 24)), Seasons(SMALL, seed=1), Seasons(SMALL, train=10)]
     domains = [*source.train(), *source.test(), *(other.train()[0] for other in others)]
@@ -71,14 +71,14 @@ def test_fingerprints_tell_domains_apart():
 
 
 @pytest.mark.parametrize("index", [-1, 3])
-def test_there_is_nothing_beyond_the_end(index):
+def test_an_index_out_of_range_is_an_error(index):
     domain = Seasons(SMALL, test=3).test()[0]
     assert len(domain) == 3
     with pytest.raises(IndexError, match="3 scenes"):
         domain[index]
 
 
-def test_the_seasons_are_far_apart():
+def test_summer_and_winter_differ_strongly():
     summer, winter = Seasons((64, 64)).test()
     distances = [-10 * np.log10(np.square(rendered(summer, n) - rendered(winter, n)).mean()) for n in range(32)]
     assert 8.5 < np.mean(distances) < 10

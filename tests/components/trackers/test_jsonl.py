@@ -1,4 +1,4 @@
-"""Numbers as lines of JSON."""
+"""Metrics as JSON lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def lines(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_record_is_one_line_that_is_in_the_file_at_once(tmp_path):
+def test_a_record_is_one_line_and_in_the_file_immediately(tmp_path):
     tracker = JsonLines(tmp_path)
     tracker.record(10, {"cycle_forward": 1.25, "größe": 2})
     assert lines(tmp_path) == [{"step": 10, "cycle_forward": 1.25, "größe": 2.0}]
@@ -27,18 +27,18 @@ def test_a_record_is_one_line_that_is_in_the_file_at_once(tmp_path):
     tracker.close()
 
 
-def test_numbers_that_are_not_finite_are_null(tmp_path):
+def test_nan_and_infinity_become_null(tmp_path):
     JsonLines(tmp_path).record(1, {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 0.1})
     assert lines(tmp_path) == [{"step": 1, "a": None, "b": None, "c": None, "d": 0.1}]
 
 
-def test_a_number_reads_back_as_the_same_bits(tmp_path):
+def test_numbers_are_read_back_bit_identical(tmp_path):
     values = {"third": 1 / 3, "least": 5e-324, "greatest": sys.float_info.max}
     JsonLines(tmp_path).record(1, values)
     assert lines(tmp_path) == [{"step": 1, **values}]
 
 
-def test_another_tracker_of_the_same_folder_appends(tmp_path):
+def test_a_second_tracker_of_the_same_folder_appends(tmp_path):
     for step in (1, 2):
         tracker = JsonLines(tmp_path)
         tracker.record(step, {})
@@ -46,7 +46,7 @@ def test_another_tracker_of_the_same_folder_appends(tmp_path):
     assert lines(tmp_path) == [{"step": 1}, {"step": 2}]
 
 
-def test_rewinding_drops_later_steps_and_keeps_the_others_byte_for_byte(tmp_path):
+def test_rewinding_removes_later_steps_and_keeps_the_others_byte_for_byte(tmp_path):
     tracker = JsonLines(tmp_path)
     for step in (10, 20, 20, 30):
         tracker.record(step, {"loss": step / 3})
@@ -59,36 +59,36 @@ def test_rewinding_drops_later_steps_and_keeps_the_others_byte_for_byte(tmp_path
 
 
 @pytest.mark.parametrize(
-    "torn", ['{"step": 12, "lo', '{"step": 12}', "{", "gr\u00f6", '{"step": null}\n', "[]\n", "\n"]
+    "incomplete", ['{"step": 12, "lo', '{"step": 12}', "{", "gr\u00f6", '{"step": null}\n', "[]\n", "\n"]
 )
-def test_rewinding_drops_a_torn_line(tmp_path, torn):
+def test_rewinding_removes_an_incomplete_line(tmp_path, incomplete):
     tracker = JsonLines(tmp_path)
     tracker.record(10, {"loss": 1.0})
     with (tmp_path / "metrics.jsonl").open("ab") as file:
-        file.write(torn.encode()[: -1 if torn.endswith("\u00f6") else None])
+        file.write(incomplete.encode()[: -1 if incomplete.endswith("\u00f6") else None])
     tracker.rewind(20)
     tracker.record(20, {"loss": 2.0})
     assert lines(tmp_path) == [{"step": 10, "loss": 1.0}, {"step": 20, "loss": 2.0}]
 
 
-def test_rewinding_where_nothing_was_recorded_does_nothing(tmp_path):
+def test_rewinding_without_records_does_nothing(tmp_path):
     JsonLines(tmp_path).rewind(0)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rewinding_that_fails_leaves_the_file_as_it_was(tmp_path):
+def test_a_failed_rewind_or_record_leaves_the_file_unchanged(tmp_path):
     tracker = JsonLines(tmp_path)
     for step in (10, 20):
         tracker.record(step, {"loss": 1.0})
     before = (tmp_path / "metrics.jsonl").read_bytes()
     script = "import sys, pathlib; from cgkit.components.trackers.jsonl import JsonLines; import resource, signal;"
     script += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10));"
-    for act in ("rewind(10)", "record(30, {})"):
-        done = subprocess.run(
-            [sys.executable, "-c", f"{script} JsonLines(pathlib.Path(sys.argv[1])).{act}", str(tmp_path)],
+    for call in ("rewind(10)", "record(30, {})"):
+        process = subprocess.run(
+            [sys.executable, "-c", f"{script} JsonLines(pathlib.Path(sys.argv[1])).{call}", str(tmp_path)],
             capture_output=True,
             text=True,
         )
-        assert done.stderr.splitlines()[-1].startswith("OSError")
+        assert process.stderr.splitlines()[-1].startswith("OSError")
         assert (tmp_path / "metrics.jsonl").read_bytes() == before
         assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]

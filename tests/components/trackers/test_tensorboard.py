@@ -1,4 +1,4 @@
-"""Curves for TensorBoard, read back with its own reader."""
+"""TensorBoard curves, read back with TensorBoard's reader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def curves(folder):
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def test_a_record_can_be_read_at_once(tmp_path):
+def test_a_record_can_be_read_immediately(tmp_path):
     pytest.importorskip("tensorboard")
     tracker = TensorBoard(tmp_path)
     tracker.record(10, {"cycle_forward": 1.25, "learning_rate": 0.5})
@@ -37,7 +37,7 @@ def test_after_rewinding_later_points_are_hidden_and_replaced(tmp_path):
     assert curves(tmp_path) == {"loss": [(10, 10.0), (20, 20.0), (25, 0.5)]}
 
 
-def test_another_tracker_continues_the_curves(tmp_path):
+def test_a_second_tracker_continues_the_curves(tmp_path):
     pytest.importorskip("tensorboard")
     for step in (1, 2):
         tracker = TensorBoard(tmp_path)
@@ -47,7 +47,7 @@ def test_another_tracker_continues_the_curves(tmp_path):
     assert curves(tmp_path) == {"loss": [(1, 1.0), (2, 1.0)]}
 
 
-def test_without_the_package_the_message_says_how_to_get_it(tmp_path, monkeypatch):
+def test_without_the_package_the_message_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(PluginError, match="needs the package tensorboard") as caught:
         TensorBoard(tmp_path)
