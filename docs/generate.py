@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -27,6 +28,9 @@ from cgkit.testing import Check
 from cgkit.testing.check import all_checks
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))  # for the other modules of this folder
+import inventory  # noqa: E402
+
 HEADER = "<!-- Written by docs/generate.py: change the code, not this page. -->\n\n"
 
 
@@ -36,6 +40,7 @@ def pages() -> dict[str, str]:
         "reference/spec.md": _spec,
         "reference/cli.md": _commands,
         "reference/components.md": _components,
+        "reference/python.md": inventory.page,
         "plugins/conformance.md": _conformance,
     }
     return {path: HEADER + "\n\n".join(page()) + "\n" for path, page in generators.items()}

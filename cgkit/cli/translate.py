@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from cgkit.cli import console, options
 from cgkit.cli.file_progress import file_progress
 from cgkit.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from cgkit.translation.files import Skipped
 
 FORMATS = ("png", "jpg", "webp", "tiff", "bmp", "npy", "npz")
 
@@ -87,7 +92,7 @@ def command(
     cannot be read are reported, the others are translated, and the exit code is 3.
     """
     plugins = console.plugins(context)
-    from cgkit.translation.files import Skipped, translate_files
+    from cgkit.translation.files import translate_files
     from cgkit.translation.planning import listed_files
     from cgkit.translation.translator import Translator
 
@@ -105,20 +110,30 @@ def command(
         max_pixels=max_pixels,
         plugins=plugins,
     )
-    written: list[str] = []
-    skipped: list[str] = []
-    failed: list[str] = []
-    suffix = f".{file_format}" if file_format else None
     results = translate_files(
         translator,
         files,
         output,
         batch=batch,
-        suffix=suffix,
+        suffix=f".{file_format}" if file_format else None,
         overwrite=overwrite,
         samples=statistics_from,
         progress=file_progress(),
     )
+    written, skipped, failed = _collect(results, strict)
+    _render(written, skipped, failed, output, as_json)
+    return DataError.exit_code if failed else 0
+
+
+def _collect(
+    results: Generator[Path | Skipped | DataError, None, None], strict: bool
+) -> tuple[list[str], list[str], list[str]]:
+    """Return the files that were written, the files that were skipped, and the errors, which are printed too."""
+    from cgkit.translation.files import Skipped
+
+    written: list[str] = []
+    skipped: list[str] = []
+    failed: list[str] = []
     for result in results:
         if isinstance(result, DataError):
             failed.append(str(result))
@@ -130,6 +145,10 @@ def command(
         else:
             written.append(str(result))
     results.close()
+    return written, skipped, failed
+
+
+def _render(written: list[str], skipped: list[str], failed: list[str], output: Path, as_json: bool) -> None:
     if as_json:
         console.print_json({"schema": 1, "written": written, "skipped": skipped, "failed": failed})
     else:
@@ -137,7 +156,6 @@ def command(
         counts += [f"{len(skipped)} already there"] if skipped else []
         counts += [f"{len(failed)} failed"] if failed else []
         console.message(", ".join(counts))
-    return DataError.exit_code if failed else 0
 
 
 def _parse_tile(text: str) -> int | Literal["auto", "never"]:
