@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from cgkit.contracts import Metric, Size
+    from cgkit.contracts import Metric, Recognised, Size
 
 
 def stride_of(generator: object) -> int:
@@ -95,3 +95,13 @@ def recommended_options(component: object, size: Size) -> dict[str, Any]:
     """Return the options that a component recommends for images of a size; empty if it recommends none."""
     recommended = getattr(component, "recommended", None)
     return {} if recommended is None else dict(recommended(size))
+
+
+def recogniser_of(component: object) -> Callable[[Mapping[str, Tensor]], Recognised | None] | None:
+    """Return the function with which a generator recognises the tensors of a file; None if it has none."""
+    return cast("Callable[[Mapping[str, Tensor]], Recognised | None] | None", getattr(component, "recognise", None))
+
+
+def publisher_of(generator: object) -> Callable[[], Mapping[str, Tensor]] | None:
+    """Return the method that gives a generator's tensors under their published names; None if it has none."""
+    return cast("Callable[[], Mapping[str, Tensor]] | None", getattr(generator, "published_tensors", None))

@@ -118,7 +118,7 @@ class CycleGAN(nn.Module):
             # Equation 1: a discriminator should take a generated image for a real one.
             "adversarial_a2b": self.adversarial_loss(self.discriminators["b"](fake_b), real=True),
             "adversarial_b2a": self.adversarial_loss(self.discriminators["a"](fake_a), real=True),
-            # Equation 2: an image that is translated there and back should be reconstructed.
+            # Equation 2: translating an image and translating it back should reconstruct it.
             "cycle_forward": 10 * F.l1_loss(b2a(fake_b), real_a),
             "cycle_backward": 10 * F.l1_loss(a2b(fake_a), real_b),
             # Section 5.2: a generator should not change an image of its target domain.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from cgkit.abilities import order_of
 from cgkit.contracts import Domain
 from cgkit.data.randomness import derive_seed, generator
 from cgkit.errors import PluginError
@@ -40,7 +41,7 @@ class EpochOrder:
         return int(self._epochs[epoch][index])
 
     def _shuffle(self, epoch: int) -> Tensor:
-        own = getattr(self._domain, "order", None)
+        own = order_of(self._domain)
         if own is None:
             return torch.randperm(self._length, generator=generator(self._seed, self._stream, epoch))
         order = torch.as_tensor(own(epoch, derive_seed(self._seed, self._stream)), dtype=torch.int64)

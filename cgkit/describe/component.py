@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import nn
 
+from cgkit.abilities import stride_of
 from cgkit.contracts import Kind
 from cgkit.data.randomness import seeded
 from cgkit.describe.receptive_field import receptive_field
@@ -176,7 +177,7 @@ def _measure_network(component: Component, options: Mapping[str, Option]) -> Net
     with seeded(0):
         network: nn.Module = build(component, *given, options=defaults)
     parameters = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-    stride = int(getattr(network, "stride", 1))
+    stride = stride_of(network)
     size = math.ceil(SIZE / stride) * stride
     for parameter in network.parameters():
         if not parameter.any():  # such as a learned factor that starts at zero, which would hide its branch

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from cgkit.abilities import better_of
 from cgkit.contracts import Cycle, Metric
 from cgkit.data.randomness import derive_seed, generator, seeded
 from cgkit.errors import PluginError
@@ -95,7 +96,7 @@ class ImageAccumulator:
         baseline = float(torch.cat(self._baseline).mean()) if self._baseline else None
         real, untranslated = (baseline, None) if self.compares == "source" else (None, baseline)
         interval = interval_of_mean(values, random)
-        better = getattr(self.metric, "better", None)
+        better = better_of(self.metric)
         value = float(values.mean())
         return Number(self.name, self.direction, value, interval, real, untranslated, better, self.protocol)
 
@@ -144,7 +145,7 @@ class SetAccumulator:
             interval_of_sets(self.metric, generated, real, random),
             self._measure_baseline("train", target, real, len(generated)),
             self._measure_baseline("test", source, real, len(generated)),
-            getattr(self.metric, "better", None),
+            better_of(self.metric),
             self.protocol,
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cgkit.abilities import compared_by, enough_images, extractor_of
 from cgkit.contracts import Metric
 from cgkit.errors import CgkitError
 from cgkit.evaluation.gathering import Accumulator, ImageAccumulator, SetAccumulator, Translate, TranslatedBatch
@@ -30,7 +31,7 @@ class Measured:
     @property
     def compares(self) -> str:
         """What translations are compared with; see `cgkit.contracts.Metric`."""
-        return str(getattr(self.metric, "compares", "truth"))
+        return compared_by(self.metric)
 
     def applies(self, *, aligned: bool, channels: tuple[int, int]) -> bool:
         """Return whether the test images allow the metric's comparison."""
@@ -92,7 +93,7 @@ class Scoring:
     def _report_few_images(self, metrics: Sequence[Measured]) -> None:
         count = min(len(self._images.of("test", side)) for side in "ab")
         for measured in metrics:
-            enough = getattr(measured.metric, "enough", 0)
+            enough = enough_images(measured.metric)
             if count < enough:
                 self._report_once(
                     f"{measured.name} from {count} images is biased (it needs at least {enough}): "
@@ -120,7 +121,7 @@ class Scoring:
             "split": "test",
             "size": list(images.preparation.size),
             "resize": images.resize,
-            "extractor": getattr(measured.metric, "extractor", None),
+            "extractor": extractor_of(measured.metric),
             "seed": self._seed,
             "options": dict(measured.options),
             "images": images.digest,
@@ -130,7 +131,7 @@ class Scoring:
         """Return cached features by extractor; None for the training split if the test images are training images."""
         if split == "train" and not self._images.held_out["ab".index(side)]:
             return None
-        key = (str(getattr(metric, "extractor", id(metric))), split, side)
+        key = (extractor_of(metric) or str(id(metric)), split, side)
         if key not in self._real_features:
             parts = [metric.features(batch) for batch in self._images.of(split, side).batches(BATCH)]
             self._real_features[key] = torch.cat(parts)

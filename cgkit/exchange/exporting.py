@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from cgkit.abilities import stride_of
 from cgkit.errors import ResourceError, UsageError
 from cgkit.exchange.comparing import Comparison, OnUnitRange, shapes_to_compare
 from cgkit.files.atomic import replacing
@@ -85,7 +86,7 @@ def export_model(
     generator = load_generator(folder, info, direction, plugins, weights)
     use = (info.spec.generator.a2b if direction == "a2b" else info.spec.generator.b2a) or Use()
     channels = info.spec.data.channels[0 if direction == "a2b" else 1]
-    stride = int(getattr(generator, "stride", 1))
+    stride = stride_of(generator)
     metadata = {
         "cgkit": version("cgkit"),
         "direction": direction,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from cgkit.abilities import publisher_of
 from cgkit.checkpoints import load_strictly
 from cgkit.errors import CheckpointError
 from cgkit.exchange.comparing import Comparison, OnUnitRange, compare
@@ -25,7 +26,7 @@ def write(export: Export, file: Path) -> Comparison:
     Raises:
         CheckpointError: the published code has no such generator, or the imported network computes something else.
     """
-    published = getattr(export.network.generator, "published_tensors", None)
+    published = publisher_of(export.network.generator)
     if published is None:
         raise CheckpointError(f'generator "{export.name}" does not define published tensor names')
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from cgkit.abilities import recogniser_of
 from cgkit.contracts import Recognised
 from cgkit.errors import CheckpointError, UsageError, did_you_mean
 from cgkit.plugins import Plugins
@@ -87,7 +88,8 @@ def _match(key: str, tensors: Mapping[str, Tensor], generators: list[Component],
     """Yield a match for each generator that recognises the tensors; append why others cannot use them to `reasons`."""
     for component in generators:
         try:
-            recognised = getattr(component.load(), "recognise", lambda tensors: None)(tensors)
+            recognise = recogniser_of(component.load())
+            recognised = None if recognise is None else recognise(tensors)
         except ValueError as error:
             reasons.append(str(error))
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything; other generators may still match

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cgkit.abilities import stride_of
 from cgkit.data.randomness import seeded
 from cgkit.options import REQUIRED, build, options_of, recommended_options
 from cgkit.registry import Component
@@ -74,7 +75,7 @@ class Subject:
     def size(self) -> tuple[int, int]:
         """The smallest of a few heights and widths that the network accepts."""
         network = self.network()
-        stride = int(getattr(network, "stride", 1))
+        stride = stride_of(network)
         for side in SIZES:
             side = math.ceil(side / stride) * stride
             try:

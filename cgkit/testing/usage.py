@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cgkit.abilities import compared_by, wants_real_logits
 from cgkit.contracts import AdversarialLoss, Augmentation, Cycle
 from cgkit.testing.subject import Subject, functional, scales_of
 
@@ -21,7 +22,7 @@ def run_augmentation(augmentation: Augmentation, images: Tensor, size: tuple[int
 
 def losses(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     """Return the losses of the discriminator and the generator for real and fake logits, by network."""
-    logits = (fake, real) if getattr(loss, "wants_real_logits", False) else (fake,)
+    logits = (fake, real) if wants_real_logits(loss) else (fake,)
     return {"discriminator": loss.discriminator_loss(real, fake), "generator": loss.generator_loss(*logits)}
 
 
@@ -30,17 +31,12 @@ def small_discriminator() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Softplus(), nn.Conv2d(4, 1, 3))
 
 
-def compared(metric: Any) -> Any:
-    """Return what a metric compares translations with."""
-    return getattr(metric, "compares", "truth")
-
-
 def run_metric(metric: Any, translations: Tensor, others: Tensor) -> Any:
     """Call a metric with translations and the images to compare them with; in a cycle, `back` is the identity."""
     with torch.inference_mode():
-        if compared(metric) == "domain":
+        if compared_by(metric) == "domain":
             return metric(metric.features(translations), metric.features(others))
-        if compared(metric) == "cycle":
+        if compared_by(metric) == "cycle":
             return metric(Cycle(others, translations, translations, lambda images: images))
         return metric(translations, others)
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cgkit.abilities import stride_of
 from cgkit.contracts import Size
 from cgkit.engine.precision import Precision
 from cgkit.tiling.norm_statistics import Statistics, statistics_of
@@ -41,7 +42,7 @@ class PatchwiseGenerator:
         self._generator = generator
         self._precision = precision
         self._thumbnail = thumbnail
-        self._stride = int(getattr(generator, "stride", 1))
+        self._stride = stride_of(generator)
 
     def translate(self, read: Read, write: Write, size: Size, *, tile: int | None, progress: Progress) -> None:
         """Translate an image in [-1, 1], see `WindowTranslator`; a tile is by default 512 pixels wide."""

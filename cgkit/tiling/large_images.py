@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cgkit.abilities import stride_of
 from cgkit.contracts import Size
 from cgkit.engine.precision import Precision
 from cgkit.errors import UsageError
@@ -64,7 +65,7 @@ class LargeImages:
         self._channels = channels
         self._precision = precision
         self._tiling = tiling
-        self._stride = int(getattr(generator, "stride", 1))
+        self._stride = stride_of(generator)
 
     def might_tile(self, height: int, width: int) -> bool:
         """Return whether `should_tile` could return true; unlike `should_tile`, this is fast and thread-safe."""

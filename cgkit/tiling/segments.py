@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from cgkit.abilities import stride_of
 from cgkit.contracts import Size
 from cgkit.tiling.graph import UntileableError, first_line, norm_of, run_node, trace
 
@@ -72,7 +73,7 @@ def plan_segments(generator: nn.Module, channels: int) -> Plan:
     Raises:
         UntileableError: a step other than a norm depends on the whole image.
     """
-    side = _TRACED_STRIDES * int(getattr(generator, "stride", 1))
+    side = _TRACED_STRIDES * stride_of(generator)
     graph = trace(generator, channels, side)
     image = next(node for node in graph.nodes if node.op == "placeholder")
     (translation,) = next(node for node in graph.nodes if node.op == "output").args

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from cgkit.abilities import stride_of
 from cgkit.contracts import Size
 from cgkit.engine.precision import Precision
 from cgkit.tiling.feature_map import FeatureMap, check_space
@@ -54,7 +55,7 @@ class TiledGenerator:
         self._generator = generator
         self._precision = precision
         self._tile_bytes = tile_bytes
-        self._stride = int(getattr(generator, "stride", 1))
+        self._stride = stride_of(generator)
         self.plan: Plan = plan_segments(generator, channels)
         self._verify(channels)
 

@@ -7,11 +7,12 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from cgkit.abilities import compared_by
 from cgkit.contracts import Compared
 from cgkit.data.randomness import seeded
 from cgkit.testing.check import NotApplicableError, check
 from cgkit.testing.subject import Subject
-from cgkit.testing.usage import compared, run_metric
+from cgkit.testing.usage import run_metric
 
 
 @check("metrics")
@@ -19,7 +20,9 @@ def metrics_say_what_they_compare(subject: Subject) -> None:
     """Its `compares` is one of the known values, and `better` is "higher", "lower" or None."""
     metric = subject.build()
     known = get_args(Compared)
-    assert compared(metric) in known, f"its attribute compares is {compared(metric)!r}, not one of {', '.join(known)}"
+    assert compared_by(metric) in known, (
+        f"its attribute compares is {compared_by(metric)!r}, not one of {', '.join(known)}"
+    )
     better = getattr(metric, "better", None)
     assert better in ("higher", "lower", None), f"its attribute better is {better!r}, not higher or lower"
     extractor = getattr(metric, "extractor", None)
@@ -32,7 +35,7 @@ def metrics_say_what_they_compare(subject: Subject) -> None:
 def metrics_give_a_number_an_image(subject: Subject) -> None:
     """It returns (N,) finite numbers, for colour and grey images, for equal and different ones."""
     metric = subject.build()
-    if compared(metric) == "domain":
+    if compared_by(metric) == "domain":
         raise NotApplicableError
     for channels in (3, 1):
         noise, other = _make_noise(channels)
@@ -47,7 +50,7 @@ def metrics_give_a_number_an_image(subject: Subject) -> None:
 def metrics_of_sets_give_one_number(subject: Subject) -> None:
     """It returns a row of finite features per image, independent of the batch, and a finite number for two sets."""
     metric = subject.build()
-    if compared(metric) != "domain":
+    if compared_by(metric) != "domain":
         raise NotApplicableError
     for channels in (3, 1):
         noise, other = _make_noise(channels)
@@ -76,7 +79,7 @@ def metrics_tell_good_from_bad(subject: Subject) -> None:
     mixed[1] = 1 - mixed[1].roll(5, -1)
     equal, different = _compute(metric, noise.clone(), noise), _compute(metric, mixed, noise)
     assert not torch.equal(equal, different), "returns the same value for equal and different images"
-    if compared(metric) == "domain":
+    if compared_by(metric) == "domain":
         return
     alone = torch.cat([_compute(metric, mixed[[index]], noise[[index]]) for index in range(3)])
     assert torch.allclose(different, alone, atol=1e-4), "the value of an image depends on the rest of the batch"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from cgkit.abilities import stride_of
 from cgkit.data.randomness import seeded
 from cgkit.testing.check import NETWORKS, check
 from cgkit.testing.subject import Subject, functional, relative_difference, scales_of
@@ -45,7 +46,7 @@ def keeps_height_and_width(subject: Subject) -> None:
     height, width = subject.size
     for in_channels, out_channels in ((3, 3), (1, 3), (3, 2), (1, 1)):
         network = subject.network(in_channels, out_channels)
-        stride = int(getattr(network, "stride", 1))
+        stride = stride_of(network)
         for batch, size in ((1, (height, width)), (2, (height, width + stride)), (1, (height + stride, 2 * width))):
             given, expected = (batch, in_channels, *size), (batch, out_channels, *size)
             with torch.no_grad():

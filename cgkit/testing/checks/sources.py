@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cgkit.abilities import order_of
 from cgkit.contracts import Domain, ImageRecord, Source
 from cgkit.testing.check import NotApplicableError, check
 from cgkit.testing.subject import Subject
@@ -105,7 +106,7 @@ def aligned_tests_are_of_equal_length(subject: Subject) -> None:
 @check("sources")
 def an_order_of_its_own_is_a_permutation(subject: Subject) -> None:
     """`order(epoch, seed)` contains every index once, and depends on nothing but its arguments."""
-    ordered: list[Any] = [domain for domain in subject.build().train() if getattr(domain, "order", None)]
+    ordered: list[Any] = [domain for domain in subject.build().train() if order_of(domain)]
     if not ordered:
         raise NotApplicableError
     for domain in ordered:

@@ -6,6 +6,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from cgkit.abilities import remembers_images
 from cgkit.checkpoints import load_strictly
 from cgkit.testing.check import NETWORKS, NotApplicableError, check
 from cgkit.testing.subject import Subject, scales_of
@@ -49,7 +50,7 @@ def evaluation_changes_nothing(subject: Subject) -> None:
         network(images)
     changed = _changed(network, before)
     assert not changed, f"a forward pass in evaluation mode changed {changed[0]}"
-    if not getattr(network, "remembers_images", False):
+    if not remembers_images(network):
         return
     with torch.no_grad():
         network.train()
