@@ -86,14 +86,14 @@ def check_images(
     return Inspection(tuple(problems), tuple(sizes), tuple(depths.items()), tuple(sorted(channels)))
 
 
-def common_depth(found: Sequence[Inspection]) -> str | None:
+def common_depth(inspections: Sequence[Inspection]) -> str | None:
     """Return the depth in which translations into a domain are written: that of its files, or None without files.
 
     Raises:
         DataError: Its files have different depths.
     """
     depths: dict[str, Path] = {}
-    for inspection in found:
+    for inspection in inspections:
         for depth, path in inspection.depths:
             depths.setdefault(WRITTEN_AS.get(depth, depth), path)
     if len(depths) > 1:

@@ -53,10 +53,10 @@ class Preparation:
     def load(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
         """Load an image of a domain as float32 `(C, H, W)` in [0, 1], in its original size."""
         if record.render is not None:
-            with _failures_explained(f"the source, rendering {record.name},"):
+            with _failures_explained(f"rendering {record.name} in the source"):
                 return _convert_rendered(record.render(), record.name, pixels)
         if record.encoded is not None:
-            with _failures_explained(f"the source, fetching {record.name},"):
+            with _failures_explained(f"fetching {record.name} from the source"):
                 file = EncodedImage(record.name, record.encoded())
             return read_image(file, pixels)
         if record.path is None:
@@ -84,7 +84,7 @@ class Preparation:
 
 
 Item = tuple[Tensor, Tensor, str, str]
-"""An image from a, an image from b, and their names."""
+"""An image from domain a, an image from domain b, and their names."""
 
 
 class UnpairedImages(Dataset[Item]):
@@ -106,7 +106,7 @@ class UnpairedImages(Dataset[Item]):
         )
 
     def __getitem__(self, position: int) -> Item:
-        """Return the images from a and b at a position, in [-1, 1], and their names."""
+        """Return the images from domains a and b at a position, in [-1, 1], and their names."""
         (image_a, name_a), (image_b, name_b) = (self._load(side, position) for side in (0, 1))
         return image_a, image_b, name_a, name_b
 

@@ -29,18 +29,18 @@ def pixel_formats(data: Data) -> tuple[PixelFormat, PixelFormat]:
     return a, b
 
 
-def with_depths(spec: Spec, found: Mapping[str, str | None]) -> Spec:
+def with_depths(spec: Spec, file_depths: Mapping[str, str | None]) -> Spec:
     """Fill in missing depths of translations with the depth of each domain's files.
 
     Args:
         spec: The resolved spec.
-        found: The depth of the files of `a` and of `b`, or None without files.
+        file_depths: The depth of the files of `a` and of `b`, or None without files.
 
     Raises:
         SpecError: The declared range does not fit into the depth of the files.
     """
     data = spec.data
-    depths = {side: getattr(data.depth, side) or depth for side, depth in found.items()}
+    depths = {side: getattr(data.depth, side) or depth for side, depth in file_depths.items()}
     problems = [
         Problem(
             f"data.range.{side}", f"{problem}, but the files of domain {side} are {depth}", f"declare data.depth.{side}"

@@ -26,7 +26,7 @@ def most_pixels() -> int:
 
 @contextmanager
 def at_most(pixels: int | None) -> Iterator[None]:
-    """Set the limit to `pixels`, and to four values per pixel, in all threads; None leaves it unchanged."""
+    """Allow `pixels` pixels, and four values per pixel, in all threads during a `with` block; None changes nothing."""
     if pixels is None:
         yield
         return

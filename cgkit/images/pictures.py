@@ -70,13 +70,13 @@ def picture_header(picture: Image.Image) -> ImageHeader | None:
 def picture_values(picture: Image.Image) -> NDArray[Any]:
     """Return the values of a Pillow picture, `(H, W, channels)`: upright, and in sRGB if it has a colour profile."""
     # Skip every step that is not needed: Pillow copies the picture for each, which is expensive for large ones.
-    turned = picture.getexif().get(_ORIENTATION, 1) != 1
-    upright = ImageOps.exif_transpose(picture) if turned else picture
+    needs_rotation = picture.getexif().get(_ORIENTATION, 1) != 1
+    rotated = ImageOps.exif_transpose(picture) if needs_rotation else picture
     if picture.mode in _DEEP:
-        return np.asarray(upright)[..., None].astype(_DEEP[picture.mode])
+        return np.asarray(rotated)[..., None].astype(_DEEP[picture.mode])
     mode = _choose_mode(picture)
-    # A profile of CMYK applies to its values; one of a palette, or next to a transparent colour, to the colours.
-    colours = upright if picture.mode in ("CMYK", mode) else upright.convert(mode)
+    # A CMYK profile describes the original values; the profile of a palette or a colour key, the converted colours.
+    colours = rotated if picture.mode in ("CMYK", mode) else rotated.convert(mode)
     converted = to_srgb(colours)
     values = _to_array(converted if converted.mode == mode else converted.convert(mode))
     return values[..., None] if values.ndim == 2 else values

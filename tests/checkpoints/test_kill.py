@@ -92,7 +92,7 @@ def outcomes(prepared: Path, new: Checkpoint, later: Checkpoint, same: Callable[
         A letter for each kill: `o` if the old checkpoint was read, `n` if the new one was.
     """
     folder, record = prepared.with_name("copy"), prepared.with_name("record")
-    before = read_latest(prepared, report=pytest.fail)
+    previous = read_latest(prepared, report=pytest.fail)
     shutil.copytree(prepared, folder)
     assert in_a_child(lambda: write_and_record_changes(folder, new, record, keep=keep)) is None
     seen = ""
@@ -100,9 +100,9 @@ def outcomes(prepared: Path, new: Checkpoint, later: Checkpoint, same: Callable[
         shutil.rmtree(folder)
         shutil.copytree(prepared, folder)
         assert in_a_child(lambda line=line: write_until_killed(folder, new, line, keep=keep)) == signal.SIGKILL
-        found = read_latest(folder, report=pytest.fail)
-        assert same(found, new) or same(found, before), f"killed before line {line}: read {found}"
-        seen += "n" if same(found, new) else "o"
+        latest = read_latest(folder, report=pytest.fail)
+        assert same(latest, new) or same(latest, previous), f"killed before line {line}: read {latest}"
+        seen += "n" if same(latest, new) else "o"
         write_checkpoint(folder, later, keep=1)
         assert same(read_latest(folder, report=pytest.fail), later)
         assert [entry.name for entry in folder.iterdir()] == [f"step-{later.step:09d}"]

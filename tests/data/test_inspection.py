@@ -22,9 +22,12 @@ def test_every_unusable_image_is_reported(image_folder: Callable[..., Path]) -> 
     folder = image_folder("images", 3)
     (folder / "bad-1.png").write_text("text")
     (folder / "bad-2.png").touch()
-    found = check_images(records(folder))
-    assert [str(problem).split(":")[0].rpartition("/")[2] for problem in found.problems] == ["bad-1.png", "bad-2.png"]
-    assert len(found.sizes) == 3
+    inspection = check_images(records(folder))
+    assert [str(problem).split(":")[0].rpartition("/")[2] for problem in inspection.problems] == [
+        "bad-1.png",
+        "bad-2.png",
+    ]
+    assert len(inspection.sizes) == 3
 
 
 def test_images_smaller_than_the_crop_are_reported(image_folder: Callable[..., Path]) -> None:
@@ -48,9 +51,9 @@ class TestFitting:
     def test_the_values_are_described(self, image_folder: Callable[..., Path]) -> None:
         folder = image_folder("a", 2)
         Image.new("L", (9, 9)).save(folder / "grey.png")
-        found = check_images(records(folder))
-        assert found.describe_values() == "1 or 3 channels of uint8"
-        assert common_depth([found]) == "uint8"
+        inspection = check_images(records(folder))
+        assert inspection.describe_values() == "1 or 3 channels of uint8"
+        assert common_depth([inspection]) == "uint8"
         assert check_images([ImageRecord("x", render=lambda: None)]).describe_values() == "generated"
         assert common_depth([check_images([])]) is None
 
@@ -73,9 +76,9 @@ class TestFitting:
     def test_different_depths_in_one_domain_are_refused(self, tmp_path: Path) -> None:
         Image.fromarray(noise(4, 4)).save(tmp_path / "deep.png")
         Image.fromarray(noise(4, 4, depth="uint8")).save(tmp_path / "plain.png")
-        found = [check_images([record], PixelFormat(1)) for record in records(tmp_path)]
+        inspections = [check_images([record], PixelFormat(1)) for record in records(tmp_path)]
         with pytest.raises(DataError, match=r"different depths: .*deep\.png is uint16, .*plain\.png is uint8"):
-            common_depth(found)
+            common_depth(inspections)
 
     @pytest.mark.parametrize(
         ("depth", "written"), [("float64", "float32"), ("float16", "float32"), ("int64", "int32"), ("int8", "int16")]
