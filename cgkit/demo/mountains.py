@@ -23,7 +23,10 @@ def paint_mountains(painting: Painting, foot: float, height: float, haze: float)
     """
     canvas, palette, rng = painting.canvas, painting.palette, painting.rng
     height *= between(rng, 0.75, 1.15)
-    outline = Noise.draw(rng, (1.0, between(rng, 0.4, 0.6)), octaves=2), Noise.draw(rng, (1.0, 0.2), 6, 0.55)
+    outline = (
+        Noise.draw(rng, (1.0, between(rng, 0.4, 0.6)), octaves=2),
+        Noise.draw(rng, (1.0, 0.2), octaves=6, fade=0.55),
+    )
     relief = Noise.draw(rng, (0.08, 0.1), octaves=5, fade=0.58)
     spurs = [Noise.draw(rng, (1.0, 0.2), octaves=5) for _ in range(2)]
 
@@ -47,9 +50,10 @@ def paint_mountains(painting: Painting, foot: float, height: float, haze: float)
 
 
 def _facing(canvas: Canvas, ridge: Field, left: Field, right: Field, depth: Field, rough: Field) -> Field:
-    """Return how far faces look to the right (positive) or left: along the ridge, and on either side of each spur."""
+    """Return how far faces are turned to the right (positive) or left: below the ridge, and on both sides of spurs."""
     margin = (ridge.size - canvas.x.size) // 2
-    columns = margin + np.arange(canvas.x.size) + rough * ((0.006 + 0.05 * clamp(depth)) / canvas.pitch)
+    roughness = rough * ((0.006 + 0.05 * clamp(depth)) / canvas.pitch)
+    columns = margin + np.arange(canvas.x.size, dtype=np.float32) + roughness
     facing = np.zeros_like(depth)
     for crest, lean, share in ((ridge, 0.0, 0.3), (left, 0.55, 0.26), (right, -0.55, 0.26)):
         index = clamp(columns + depth * (lean / canvas.pitch), 0, ridge.size - 1).astype(np.intp)

@@ -46,7 +46,7 @@ class DiffAugment(nn.Module):
         self.p = p
 
     def forward(self, images: Tensor) -> Tensor:
-        """Change images `(N, C, H, W)`, each by its own draw; the dtype stays."""
+        """Change images `(N, C, H, W)`, each by its own draw, keeping their dtype."""
         # One transfer for all draws, which does not wait for the device.
         draws = torch.rand(8, len(images), 1, 1, 1, device="cpu").to(images.device, non_blocking=True)
         changed = images

@@ -55,7 +55,7 @@ class ResizeAndCrop(nn.Module):
         """
         height, width = image.shape[-2:]
         if self.resize:
-            image = self._scale_up(image, size)
+            image = self._scale_image(image, size)
         elif height < size[0] or width < size[1]:
             raise ValueError(
                 f"an image of {height} x {width} pixels is smaller than the window of {size[0]} x {size[1]},"
@@ -63,7 +63,7 @@ class ResizeAndCrop(nn.Module):
             )
         return _crop(image, size)
 
-    def _scale_up(self, image: Tensor, size: Size) -> Tensor:
+    def _scale_image(self, image: Tensor, size: Size) -> Tensor:
         height, width = image.shape[-2:]
         rows, columns = (round(self.scale * side) for side in size)
         if self.aspect == "keep":
@@ -80,6 +80,6 @@ class ResizeAndCrop(nn.Module):
 
 def _crop(image: Tensor, size: Size) -> Tensor:
     """Return a window at a uniformly random position."""
-    spare = [have - want for have, want in zip(image.shape[-2:], size, strict=True)]
-    top, left = (int(torch.randint(most + 1, (), device="cpu")) for most in spare)
+    margins = [side - target for side, target in zip(image.shape[-2:], size, strict=True)]
+    top, left = (int(torch.randint(margin + 1, (), device="cpu")) for margin in margins)
     return image[..., top : top + size[0], left : left + size[1]]

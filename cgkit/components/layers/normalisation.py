@@ -44,14 +44,14 @@ class _ChannelsLastInstanceNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-        normalised, mean, inverse_deviation = _normalise_with_statistics(features, weight, bias, eps)
-        context.save_for_backward(features, weight, bias, mean, inverse_deviation)
+        normalised, mean, rstd = _normalise_with_statistics(features, weight, bias, eps)
+        context.save_for_backward(features, weight, bias, mean, rstd)
         context.eps = eps
         return normalised
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        features, weight, bias, mean, inverse_deviation = context.saved_tensors
+        features, weight, bias, mean, rstd = context.saved_tensors
         needed = context.needs_input_grad[:3]
         if torch.is_grad_enabled():  # double backward
             inputs = [tensor for tensor, is_needed in zip((features, weight, bias), needed, strict=True) if is_needed]
@@ -59,11 +59,9 @@ class _ChannelsLastInstanceNorm(torch.autograd.Function):
             gradients = iter(torch.autograd.grad(normalised, inputs, gradient, create_graph=True))
             return (*(next(gradients) if is_needed else None for is_needed in needed), None)
         gradient = gradient.contiguous(memory_format=torch.channels_last)
+        backward, eps = torch.ops.aten.native_batch_norm_backward, context.eps
         per_image = [
-            torch.ops.aten.native_batch_norm_backward(
-                *(gradient[n : n + 1], features[n : n + 1], weight, None, None, mean[n], inverse_deviation[n]),
-                *(True, context.eps, needed),
-            )
+            backward(gradient[n : n + 1], features[n : n + 1], weight, None, None, mean[n], rstd[n], True, eps, needed)
             for n in range(len(features))
         ]
         features_gradients, weight_gradients, bias_gradients = zip(*per_image, strict=True)
@@ -78,7 +76,7 @@ class _ChannelsLastInstanceNorm(torch.autograd.Function):
 def _normalise_with_statistics(
     features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return normalised features, and each map's mean and 1 / deviation, by the faster of two torch operations."""
+    """Normalise features by the faster of two operations; also return each map's mean and 1 / deviation (`rstd`)."""
     count, channels, height, width = features.shape
     if height * width >= SMALL_MAP:
         result: tuple[Tensor, Tensor, Tensor] = torch.native_group_norm(
@@ -86,8 +84,8 @@ def _normalise_with_statistics(
         )
         return result
     per_image = [torch.native_batch_norm(image[None], weight, bias, None, None, True, 0.0, eps) for image in features]
-    maps, means, inverse_deviations = zip(*per_image, strict=True)
-    return torch.cat(maps), torch.stack(means), torch.stack(inverse_deviations)
+    maps, means, rstds = zip(*per_image, strict=True)
+    return torch.cat(maps), torch.stack(means), torch.stack(rstds)
 
 
 def _is_channels_last(features: Tensor) -> bool:
