@@ -71,7 +71,8 @@ def describe(progress: Progress) -> str:
     """Return the losses (summed over directions), speed, time left and share of time waiting for data, as one line."""
     sums: dict[str, float] = {}
     for name, value in progress.losses.items():
-        short = _SHORT_NAMES.get(name.split("_", maxsplit=1)[0], name)
+        term = name.rpartition("_")[0] or name  # without its direction or domain
+        short = _SHORT_NAMES.get(term, term)
         sums[short] = sums.get(short, 0.0) + value
     losses = " ".join(f"{name} {value:.3f}" for name, value in sums.items())
     minutes, seconds = divmod(round(progress.seconds_left), 60)

@@ -41,7 +41,9 @@ ALL_PASSES = Passes()
 
 @dataclass(frozen=True)
 class CyclePass:
-    """The images of one forward pass, `(N, C, H, W)` in [-1, 1]; None for those that were not requested.
+    """The images of one forward pass, `(N, C, H, W)` in [-1, 1]; None for those that nothing needed.
+
+    A translation is also generated if only its reconstruction was requested.
 
     Attributes:
         real_a: real images of domain a.

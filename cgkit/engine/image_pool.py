@@ -55,12 +55,18 @@ class ImagePool:
 
 
 class ImagePools:
-    """The pools of both domains. Their draws are a function of the seed, the step, the batch and the rank."""
+    """The pools of both domains, of one rank.
 
-    def __init__(self, capacity: int, seed: int, rank: tuple[int, ...]) -> None:
+    Args:
+        capacity: the size of each pool.
+        seed: the run's seed; the draws are a function of it, the step, the batch and the stream.
+        stream: distinguishes the draws of this rank, see `Processes.stream`.
+    """
+
+    def __init__(self, capacity: int, seed: int, stream: tuple[int, ...]) -> None:
         self.pools = {domain: ImagePool(capacity) for domain in ("a", "b")}
         self._seed = seed
-        self._rank = rank
+        self._stream = stream
         self._batch = (0, 0)
 
     def start_batch(self, step: int, number: int) -> None:
@@ -72,11 +78,11 @@ class ImagePools:
         return Fakes(self._exchange("a", fakes.a), self._exchange("b", fakes.b))
 
     def snapshot(self) -> dict[str, list[Tensor]]:
-        """Return the stored images, to be restored if the step that follows fails. Nothing is copied."""
+        """Return the stored images, for `undo` if the step that follows fails. No tensor is copied."""
         return {domain: list(pool.images) for domain, pool in self.pools.items()}
 
-    def restore(self, snapshot: Mapping[str, list[Tensor]]) -> None:
-        """Restore the stored images."""
+    def undo(self, snapshot: Mapping[str, list[Tensor]]) -> None:
+        """Undo all exchanges since a snapshot."""
         for domain, images in snapshot.items():
             self.pools[domain].images = list(images)
 
@@ -99,5 +105,5 @@ class ImagePools:
     def _exchange(self, domain: str, images: Tensor | None) -> Tensor | None:
         if images is None:
             return None
-        draws = generator(self._seed, f"image-pool-{domain}", *self._batch, *self._rank)
+        draws = generator(self._seed, f"image-pool-{domain}", *self._batch, *self._stream)
         return self.pools[domain].exchange(images, draws)

@@ -75,7 +75,7 @@ class Objective:
             ("identity_a", identity.a, self.identity_loss, cycle.identity_a, cycle.real_a),
             ("identity_b", identity.b, self.identity_loss, cycle.identity_b, cycle.real_b),
         ):
-            if output is not None:
+            if weight and output is not None:
                 terms[name] = weight * distance(*_to_float32(output, target))
         return _check_scalars(terms)
 

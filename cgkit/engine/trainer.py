@@ -68,7 +68,7 @@ class Trainer:
         self._share = 1.0
         self._step = Step(model, objective, self.image_pools, self._backward)
         self._pending: PendingStep | None = None
-        self._has_failed = False
+        self._has_failed = self._is_updating = False
 
     @property
     def best_generators(self) -> nn.ModuleDict:
@@ -79,23 +79,24 @@ class Trainer:
     def is_whole(self) -> bool:
         """Whether the state is exactly that of `step_number` steps.
 
-        After a failed step it is not if the networks have buffers, such as running statistics: they may have changed.
+        A step that fails before its update is undone, except for buffers (running statistics, say) of networks, losses
+        and augmentations, which it may have changed.
         """
-        return not self._has_failed or not list(self._buffers())
+        return not self._is_updating and not (self._has_failed and list(self._buffers()))
 
     def step(self, batches: Sequence[Batch], *, stop: bool = False) -> Terms:
         """Do one step on one batch, or on several whose gradients are averaged; return the loss terms.
 
         With several ranks, each gets its share of every batch; gradients and terms are averaged over the ranks. A step
-        with a non-finite loss or gradient changes no weight. The next step, or `settle`, raises the error: no step
-        waits for the device.
+        with a non-finite loss or gradient changes no weight, which the device decides; the next step, or `settle`,
+        raises the error. So no step waits for its own result.
 
         Args:
             batches: the images.
             stop: whether this process was asked to stop; see `stop_agreed`.
 
         Raises:
-            DivergedError: the step before was not finite.
+            DivergedError: the last step was not finite; it and this one are undone.
         """
         self._seed_draws()
         self.optimizers.set_learning_rates(self._schedule(self.step_number, self.steps, self._epoch_steps))
@@ -107,11 +108,13 @@ class Trainer:
             self._undo(pools)
             raise
         self.settle()
-        # The discriminators learn from images generated before the generators' update, so both updates come last.
+        # Both updates come last: the discriminators learn from images generated before the generators' update.
+        self._is_updating = True
         finite = self._update()
         self.objective.adapt(self.processes.gather)
         self.processes.share_first(list(self._buffers()))
         self.step_number += 1
+        self._is_updating = False
         images = [name for batch in batches for name in (*batch.names_a, *batch.names_b)]
         self._pending = PendingStep(self.step_number, self.losses, images, pools, Flag(finite))
         return self.losses
@@ -120,7 +123,7 @@ class Trainer:
         """Wait until it is known whether the last step was finite.
 
         Raises:
-            DivergedError: it was not. The weights, optimizers and image pools are those of the step before.
+            DivergedError: it was not. Weights, optimizers and image pools are as they were before that step.
         """
         last, self._pending = self._pending, None
         if last is None or last.finite:
@@ -153,7 +156,7 @@ class Trainer:
                     buffer.copy_(before)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """Return all tensors that a resumed run needs, by file.
+        """Return all tensors that a resumed run needs, by file and name. All ranks have to call it.
 
         Raises:
             DivergedError: see `settle`.
@@ -193,7 +196,7 @@ class Trainer:
         stored, rank = tensors.get("pool", {}), self.processes.rank
         self.image_pools.load({domain: stored.get(_name_pool(domain, rank)) for domain in "ab"}, self.precision.device)
         self._pending = None
-        self._has_failed = False
+        self._has_failed = self._is_updating = False
         self.step_number = step
 
     def _accumulate(self, batches: Sequence[Batch]) -> None:
@@ -238,8 +241,8 @@ class Trainer:
         return finite
 
     def _undo(self, pools: Mapping[str, list[Tensor]]) -> None:
-        """Drop gradients and logits that were computed but not applied, and restore the image pools."""
-        self.image_pools.restore(pools)
+        """Drop gradients and logits that were not applied, and put the image pools back; note that a step failed."""
+        self.image_pools.undo(pools)
         self.optimizers.forget_gradients()
         self.objective.forget()
         self._has_failed = True
@@ -254,4 +257,5 @@ class Trainer:
 
 
 def _name_pool(domain: str, rank: int) -> str:
+    """Return the name of a rank's pool in the file `pool`: `a`, `b` for rank 0, `a.1`, `b.1` for rank 1, and so on."""
     return f"{domain}.{rank}" if rank else domain

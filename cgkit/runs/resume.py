@@ -40,12 +40,25 @@ def refuse_other_spec(remembered: Mapping[str, Any], spec: Spec, folder: Path, l
     """
     problems = [
         Problem(path, f"was {_format(old)} when {folder} was started, now {_format(new)}", "choose another --output")
-        for path, old, new in difference(remembered, spec.to_json())
+        for path, old, new in difference(_add_new_defaults(remembered), spec.to_json())
         if not path.startswith((*MAY_CHANGE, *MAY_CHANGE_IN_DATA))
         and not _is_equivalent(old, new, path.rpartition(".")[2])
     ]
     if problems:
         raise SpecError(located(problems, layers))
+
+
+def _add_new_defaults(remembered: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec with the defaults of keys that did not exist yet when it was written."""
+    return _fill(remembered, Spec().to_json())
+
+
+def _fill(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    filled = {**defaults, **values}
+    for key, default in defaults.items():
+        if isinstance(default, Mapping) and isinstance(values.get(key), Mapping):
+            filled[key] = _fill(values[key], default)
+    return filled
 
 
 def refuse_other_data(remembered: Mapping[str, Any], now: Mapping[str, str]) -> None:

@@ -88,7 +88,7 @@ class Run:
         """Start the run, or resume it from the newest valid checkpoint, until it ends or is asked to stop.
 
         Raises:
-            CgkitError: see its subclasses; the state is saved first if it can be.
+            CgkitError: see its subclasses; the state is saved first if it is that of a complete step.
         """
         with self.folder.locked() if self._processes.is_first else nullcontext(), StopRequest() as stop:
             self._open_folder()
@@ -257,17 +257,22 @@ class Run:
 
     @contextmanager
     def _save_on_error(self, observers: Observers) -> Iterator[None]:
-        """Save the state if something fails, provided that it is exactly that of the last complete step."""
+        """If an error of ours ends the run, save the state, provided that it is exactly that of the last step.
+
+        A lack of resources or a bug saves nothing; the run then resumes from the last checkpoint.
+        """
         try:
             yield
         except CgkitError as error:
             # Saving takes all ranks. All of them diverge together, but any other error may be of one rank.
             together = self._processes.count == 1 or isinstance(error, DivergedError)
             whole = together and not isinstance(error, ResourceError) and self.trainer.is_whole
-            if whole and self.step > self._saved_step:
-                self._save(observers)
-            state = "diverged" if isinstance(error, DivergedError) else "failed"
-            self._write_status(state, exit_code=error.exit_code, error=str(error))
+            try:
+                if whole and self.step > self._saved_step:
+                    self._save(observers)
+            finally:
+                state = "diverged" if isinstance(error, DivergedError) else "failed"
+                self._write_status(state, exit_code=error.exit_code, error=str(error))
             raise
         except Exception as error:
             blamed = plugin_at_fault(error, self._context.assembly.components.values())

@@ -76,7 +76,7 @@ class Objective(Table):
     cycle: CycleWeights = CycleWeights()
     identity: IdentityWeights = IdentityWeights()
 
-    @field_validator("adversarial", "cycle", "identity", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
     def _expand_number(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -60,8 +60,7 @@ def contradictions(spec: Spec) -> Iterator[Problem]:
         yield Problem("evaluation.patience", "needs evaluation.best", 'for example evaluation.best = "psnr"')
     if evaluation.patience is not None and evaluation.every is None:
         yield Problem("evaluation.patience", "needs evaluation.every", "for example evaluation.every = 500")
-    tables = (objective.adversarial, objective.cycle, objective.identity)
-    if not any(weight for table in tables for weight in table.model_dump().values()):
+    if not any(weight for weights in objective.model_dump().values() for weight in weights.values()):
         yield Problem("objective", "all weights are zero, so there is nothing to learn")
 
 

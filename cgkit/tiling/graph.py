@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 
-from cgkit.tiling.norm_statistics import NormCall, norm_call
+from cgkit.tiling.norms import NormCall, norm_call
 
 _IN_PLACE = frozenset({operator.iadd, operator.isub, operator.imul, operator.itruediv})
 

@@ -29,14 +29,15 @@ _DOUBLINGS = 7
 
 @dataclass(frozen=True)
 class Segment:
-    """Consecutive steps of a generator, in which a value depends on nearby pixels only.
+    """Steps of a generator with the same number of norms before them. A value depends on nearby input pixels only.
 
     Attributes:
         steps: the steps in order.
         inputs: the results of earlier segments, or the image, that the steps use.
         outputs: the results that later segments use, or the translation.
         alignment: the edges of tiles are multiples of it, in pixels of the image.
-        reach: how far around a tile its values depend on the image, in pixels of the image; a multiple of `alignment`.
+        reach: how far around a tile its values depend on the segment's inputs, in pixels of the image; a multiple of
+            `alignment`.
         bytes: the peak memory per pixel of a tile, in float32.
     """
 
@@ -71,7 +72,8 @@ def plan_segments(generator: nn.Module, channels: int) -> Plan:
     """Split a generator into segments; its forward pass is traced, and its steps are run on small images.
 
     Raises:
-        UntileableError: a step other than a norm depends on the whole image.
+        UntileableError: the forward pass cannot be traced or normalises the image itself, the size of a feature map is
+            not proportional to the image's, or a step other than a norm depends on the whole image.
     """
     side = _TRACED_STRIDES * stride_of(generator)
     graph = trace(generator, channels, side)
@@ -79,6 +81,8 @@ def plan_segments(generator: nn.Module, channels: int) -> Plan:
     (translation,) = next(node for node in graph.nodes if node.op == "output").args
     if not isinstance(translation, fx.Node) or _shape(translation)[-2:] != (side, side):
         raise UntileableError("its output does not have the size of the image")
+    if any((norm := norm_of(user)) and norm.features is image for user in image.users):
+        raise UntileableError("it normalises the image itself")
     constants = tuple(node for node in graph.nodes if node.op == "get_attr")
     steps = [node for node in graph.nodes if node.op not in ("placeholder", "get_attr", "output")]
     depths = _count_norms(steps)
@@ -114,7 +118,7 @@ def unused_after(steps: Iterable[fx.Node]) -> Mapping[fx.Node, tuple[fx.Node, ..
 
 
 def _count_norms(steps: Iterable[fx.Node]) -> dict[fx.Node, int]:
-    """Return for each step the number of consecutive norms up to and including it."""
+    """Return for each step the largest number of norms on a path from the image up to and including it."""
     counts: dict[fx.Node, int] = {}
     for node in steps:
         before = max((counts.get(other, 0) for other in node.all_input_nodes), default=0)
@@ -132,7 +136,7 @@ def _make_segment(steps: tuple[fx.Node, ...], translation: fx.Node, generator: n
         node.meta["scale"] = _find_scale(node, side)
     for node in (*inputs, *outputs):
         if scale_of(node) * side != _shape(node)[2]:
-            raise UntileableError(f"the size of {node.name}, which is normalised, is not proportional to the image's")
+            raise UntileableError(f"the size of {node.name} is not proportional to the image's")
     alignment = lcm(*(scale_of(node).denominator for node in maps))
     segment = Segment(steps, inputs, outputs, alignment, 0, _peak_bytes(steps, inputs, side))
     return replace(segment, reach=ceil(_find_reach(segment, generator) / alignment) * alignment)
@@ -178,7 +182,10 @@ def _bytes(node: fx.Node) -> int:
 
 
 def _find_reach(segment: Segment, generator: nn.Module) -> int:
-    """Return the largest distance, in pixels of the image, between an output and an input that it depends on."""
+    """Return the largest distance, in pixels of the image, between an output and an input that it depends on.
+
+    It is measured: a stripe of NaN is put into zeros, and whatever becomes NaN depends on it.
+    """
     long, short = max(64, 32 * segment.alignment), max(16, 8 * segment.alignment)
     for _ in range(_DOUBLINGS):
         reaches = [_measure_reach(segment, generator, size) for size in ((long, short), (short, long))]
@@ -190,7 +197,7 @@ def _find_reach(segment: Segment, generator: nn.Module) -> int:
 
 
 def _measure_reach(segment: Segment, generator: nn.Module, size: Size) -> int | None:
-    """Return how far NaN spreads along the longer side from a few pixels in its middle; None if up to a border."""
+    """Return how far NaN spreads along the longer side from a stripe across its middle; None if up to a border."""
     axis = 2 if size[0] > size[1] else 3
     alignment = segment.alignment
     start = max(size) // 2 // alignment * alignment
@@ -217,7 +224,7 @@ def _measure_reach(segment: Segment, generator: nn.Module, size: Size) -> int | 
 
 @torch.inference_mode()
 def _run_steps(steps: tuple[fx.Node, ...], values: dict[fx.Node, Any], generator: nn.Module) -> dict[fx.Node, Any]:
-    """Compute the steps of a segment, with norms replaced by copies."""
+    """Compute the steps of a segment. Norms are replaced by copies: they would spread NaN everywhere."""
     with _plain_convolutions():
         for node in steps:
             try:

@@ -1,15 +1,18 @@
 """Exact translation in tiles: the result of translating the whole image, within a bounded amount of memory.
 
-Why does a translated tile equal the same part of the whole translation? A convolution is local: an output pixel
-depends on a few pixels around it. So a tile has the right values if it is read with enough surrounding pixels, which
-are cropped afterwards. A norm needs the mean and variance of the whole image; once they are known, it only scales and
-shifts each pixel. Therefore:
+Why does a tile equal the same part of the whole translation? A convolution is local: an output pixel depends on a few
+pixels around it. So a tile has the right values if its input is read with enough surrounding pixels, which are cropped
+from the result. A norm needs the mean and variance of the whole image; once they are known, it only scales and shifts
+each pixel. Therefore:
 
-1. `graph` traces the forward pass with torch.fx into a list of steps, and `segments` cuts the list before each norm.
-2. The segments run one after the other, each on all tiles of the image. Their outputs go to disk (`feature_map`), while
-   the mean and variance of these maps are accumulated (`norm_statistics`).
-3. The next segment reads the maps back, tile by tile with surroundings, and starts with the norm, whose statistics are
-   now those of the whole image.
+1. `graph` traces the forward pass with torch.fx. `segments` groups the steps by the number of norms before them, so
+   that each segment but the first starts with norms, and measures how far each segment looks (its reach).
+2. The segments run one after the other, each on all tiles of the image. What later segments need goes to disk
+   (`feature_map`), while the mean and variance of what will be normalised are accumulated (`norms.Moments`).
+3. The next segment reads those maps back, tile by tile, and starts with the norms, whose statistics are complete.
+
+The surrounding pixels are those of one segment, not of the whole network: the next segment reads correct values from
+disk instead of computing them again.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from cgkit.contracts import Size
 from cgkit.engine.precision import Precision
 from cgkit.tiling.feature_map import FeatureMap, check_space
 from cgkit.tiling.graph import UntileableError, first_line, norm_of, run_node
-from cgkit.tiling.norm_statistics import Affine, Moments, apply_affine
+from cgkit.tiling.norms import Affine, Moments, apply_affine
 from cgkit.tiling.segments import Plan, Segment, channels_of, plan_segments, scale_of, unused_after
 from cgkit.tiling.windows import Progress, Read, Window, Write, tiles
 
@@ -91,7 +94,7 @@ class TiledGenerator:
             try:
                 trial = _Pass(self._generator, exact, self.plan, (side, side), read, write)
                 trial.run(lambda _: side // 3, lambda _: None)
-            except (RuntimeError, TypeError, ValueError, IndexError) as error:  # third-party code
+            except (RuntimeError, TypeError, ValueError, LookupError) as error:  # third-party code
                 raise UntileableError(f"it does not work on part of an image: {first_line(error)}") from error
         difference = float((translation - expected).abs().max())
         if not difference <= TOLERANCE:

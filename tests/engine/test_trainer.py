@@ -274,6 +274,21 @@ def test_after_a_failed_step_networks_with_buffers_are_not_whole(make_trainer: M
     assert alike(trainer, spared)
 
 
+def test_a_failure_while_the_weights_are_updated_leaves_no_whole_state(make_trainer: Make) -> None:
+    trainer = make_trainer()
+    trainer.step([batch(1)])
+    update = trainer.optimizers.discriminators.step
+
+    def fail() -> None:
+        raise MemoryError("after the generators' update")
+
+    trainer.optimizers.discriminators.step = fail  # type: ignore[method-assign]
+    with pytest.raises(MemoryError):
+        trainer.step([batch(2)])
+    assert not trainer.is_whole
+    trainer.optimizers.discriminators.step = update  # type: ignore[method-assign]
+
+
 def test_a_gradient_that_is_not_finite_is_an_error_too(make_trainer: Make) -> None:
     trainer = make_trainer(clip_gradients=1.0)
     weight = next(trainer.model.generators.parameters())

@@ -106,6 +106,14 @@ def renamed(kind: str, name: str) -> Any:
     return registries[kind]
 
 
+def test_a_key_that_did_not_exist_when_the_run_was_started_may_have_its_default(plugins: Plugins) -> None:
+    written = resolve_spec({}, plugins).to_json()
+    del written["train"]["image_pool"], written["objective"]["identity"]
+    refuse_other_spec(written, resolve_spec({}, plugins), FOLDER)
+    with pytest.raises(SpecError, match=r"train\.image_pool: was 50 .* now 10"):
+        refuse_other_spec(written, resolve_spec({"train": {"image_pool": 10}}, plugins), FOLDER)
+
+
 def test_other_images_are_refused() -> None:
     refuse_other_data({"a": "1", "b": "2"}, {"a": "1", "b": "2"})
     refuse_other_data({}, {"a": "1"})

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from cgkit.components.generators.resnet import ResnetGenerator
 from cgkit.engine.precision import Precision
 from cgkit.models.inference import translation_by
-from cgkit.tiling.norm_statistics import Moments, NormCall, apply_affine, norm_call, precise, statistics_of
+from cgkit.tiling.norm_statistics import precise, statistics_of
+from cgkit.tiling.norms import Moments, NormCall, apply_affine, norm_call
 
 
 def test_frozen_statistics_of_an_image_reproduce_its_translation() -> None:

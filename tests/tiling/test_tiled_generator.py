@@ -142,7 +142,14 @@ class HiddenByComparison(nn.Module):
         return torch.where(surroundings > 0, images, -images)
 
 
-@pytest.mark.parametrize("network", [Pooled, Attention, Positions, Branching, HiddenByComparison])
+class NormalisedImage(nn.Sequential):
+    """Normalises the image itself, whose statistics are not known before its first tile."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.InstanceNorm2d(3), nn.Conv2d(3, 3, 3, padding=1))
+
+
+@pytest.mark.parametrize("network", [Pooled, Attention, Positions, Branching, HiddenByComparison, NormalisedImage])
 def test_a_generator_that_cannot_be_tiled_exactly_is_refused(network: type[nn.Module]) -> None:
     torch.manual_seed(0)
     with pytest.raises(UntileableError):
