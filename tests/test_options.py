@@ -141,7 +141,7 @@ def test_a_component_without_options_says_so():
         def __init__(self) -> None:
             pass
 
-    assert refused(Plain, x=1) == ["x: unknown key; there are none"]
+    assert refused(Plain, x=1) == ["x: unknown key; no key is allowed here"]
     assert checked(Plain) == checked(type("Bare", (), {})) == {}
 
 
@@ -149,10 +149,10 @@ def test_the_keys_beside_the_options_are_proposed_and_reserved():
     def metric(*, width: int = 1) -> None:
         pass
 
-    _, (problem,) = check_options(component(metric), {"nam": 1}, beside=["name"])
+    _, (problem,) = check_options(component(metric), {"nam": 1}, reserved=["name"])
     assert problem.hint == 'did you mean "name"?'
-    with pytest.raises(PluginError, match="an option cannot be called 'width', a spec has that key already"):
-        check_options(component(metric), {}, beside=["width"])
+    with pytest.raises(PluginError, match="an option cannot be called 'width', which is a key of its table in a spec"):
+        check_options(component(metric), {}, reserved=["width"])
 
 
 def test_a_required_option_must_be_given():
@@ -241,7 +241,7 @@ class TestASignature:
             pass
 
         metric.__annotations__["custom"] = Custom
-        with pytest.raises(PluginError, match='metric "odd" of cgkit-x: an option\'s type cannot be checked'):
+        with pytest.raises(PluginError, match='metric "odd" of cgkit-x: the type of an option is not supported'):
             check_options(component(metric), {})
 
     @pytest.mark.parametrize("default", [None, "x", 2.5, 10, object()])
@@ -249,7 +249,9 @@ class TestASignature:
         def metric(*, width: Annotated[int, Le(9)] = default) -> None:
             pass
 
-        with pytest.raises(PluginError, match='metric "odd" of cgkit-x: its own value of option width should be'):
+        with pytest.raises(
+            PluginError, match='metric "odd" of cgkit-x: its default or recommended value of option width should be'
+        ):
             check_options(component(metric), {})
         assert checked(metric, width=3) == {"width": 3}
 
@@ -257,7 +259,7 @@ class TestASignature:
         def metric(*, width: Any = object()) -> None:  # noqa: B008
             pass
 
-        with pytest.raises(PluginError, match="an option's value is no JSON value"):
+        with pytest.raises(PluginError, match="an option has no JSON value"):
             check_options(component(metric), {})
 
     def test_may_be_a_dataclass(self):

@@ -43,7 +43,7 @@ norm = "group"
 """
     ) == [
         "spec.toml:1: name: should be a valid string, got 5",
-        "spec.toml:2: colour: unknown key; there are: name, seed, license, requires, data, generator, discriminator,"
+        "spec.toml:2: colour: unknown key; known keys: name, seed, license, requires, data, generator, discriminator,"
         " adversarial_loss, cycle_loss, identity_loss, objective, augmentation, train, schedule, checkpoint, samples,"
         " log, evaluation, metric, tracker",
         'spec.toml:4: data.sise: unknown key; did you mean "size"?',
@@ -54,7 +54,7 @@ norm = "group"
         'spec.toml:11: train.learning_rate: should be a valid number, got "fast"',
         'spec.toml:13: objective.cycle.forwrd: unknown key; did you mean "forward"?',
         "spec.toml:18: augmentation.1.p: should be less than or equal to 1, got 1.5",
-        "spec.toml:19: augmentation.1.q: unknown key; there are: name, p",
+        "spec.toml:19: augmentation.1.q: unknown key; known keys: name, p",
         "spec.toml:21: generator.b2a.norm: should be 'instance' or 'batch', got \"group\"",
     ]
 

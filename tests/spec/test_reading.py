@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cgkit.errors import SpecError, dotted
 from cgkit.plugins import Plugins
 from cgkit.spec import load_spec
-from cgkit.spec.positions import lines_of, find_excess
+from cgkit.spec.positions import find_excess, lines_of
 from cgkit.spec.reading import MAX_BYTES, read_layer, read_override
 
 LIMIT = 1.0

@@ -199,7 +199,7 @@ class TestTheTwoNetworksOfAPair:
 
     def test_have_a_problem_of_one_side_told_there(self, problems):
         assert problems('[generator]\nblocks = 3\n[generator.b2a]\nname = "unet"\nblocks = 3') == [
-            "spec.toml:5: generator.b2a.blocks: unknown key; there are: name, a2b, b2a, depth"
+            "spec.toml:5: generator.b2a.blocks: unknown key; known keys: name, a2b, b2a, depth"
         ]
         assert problems('[generator.b2a]\nname = "needy"') == ["spec.toml:1: generator.b2a.rank: is required"]
         assert problems('[generator.b2a]\nname = "rennet"')[0].startswith(
@@ -279,7 +279,7 @@ class TestAComponentThatIsNotThere:
             'spec.toml:1: generator.name: no generator is called "rennet"; did you mean "resnet"?'
         ]
         assert problems('[data]\nsource = "video"') == [
-            'spec.toml:2: data.source: no source is called "video"; there are: folder, seasons'
+            'spec.toml:2: data.source: no source is called "video"; available: folder, seasons'
         ]
         assert problems('[adversarial_loss]\nname = "cgkit-x/hinge"') == [
             'spec.toml:2: adversarial_loss.name: no adversarial loss is called "cgkit-x/hinge";'
@@ -300,8 +300,8 @@ class TestAComponentThatIsNotThere:
         assert caught.value.exit_code == 4
 
     def test_may_be_a_blocked_plugins(self, plugins, problems):
-        plugins.statuses.append(PluginStatus("x", "cgkit-x", "1", "blocked", "not among CGKIT_PLUGINS"))
-        assert "cgkit-x is blocked: not among CGKIT_PLUGINS" in problems('[[metric]]\nname = "lpips"')[0]
+        plugins.statuses.append(PluginStatus("x", "cgkit-x", "1", "blocked", "not in CGKIT_PLUGINS"))
+        assert "cgkit-x is blocked: not in CGKIT_PLUGINS" in problems('[[metric]]\nname = "lpips"')[0]
 
 
 class TestTwoProvidersOfOneName:
