@@ -1,4 +1,4 @@
-"""cgkit: CycleGAN assembled from plugins by a declarative spec."""
+"""cgkit: train CycleGANs assembled from plugins by a declarative spec."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that `import cgkit` costs a plugin nothing."""
+    """Import a public name on first use, so that `import cgkit` is fast for plugins."""
     if name not in _LAZY:
         raise AttributeError(f"module 'cgkit' has no attribute {name!r}")
     return getattr(importlib.import_module(_LAZY[name]), name)

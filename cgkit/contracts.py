@@ -1,19 +1,19 @@
-"""What the engine expects of each kind of component.
+"""The contract of each kind of component: how it is built and called, with shapes, types and value ranges.
 
-A component is any callable (a class, usually) that is built with the positional arguments that its kind names in
-`KINDS`, plus its options: its keyword-only parameters. What comes back is used as the protocol of its kind says.
-A component raises `ValueError` where its options do not fit together, or where an image cannot be worked on; its
-message is shown to the user.
+A component is a callable, usually a class. It is built with the positional arguments of its kind (see `KINDS`) and its
+options, which are its keyword-only parameters. The result follows the protocol of its kind.
 
-Any component may have a static method `recommended(size)`: options that suit images of that `(height, width)`, used
-where the spec is silent. A component with options that have no default may have a static method `example(folder)`:
-the options of a small example, which may be made in that empty folder; the conformance kit builds it from them.
+- Images are float tensors `(N, C, H, W)`: in [-1, 1] for networks and reconstruction losses, in [0, 1] for sources,
+  augmentations, metrics and files. With bf16 precision, networks run under autocast.
+- Raise `ValueError` if options do not fit together or an image cannot be processed; its message is shown to the user.
+- Draw randomness from torch's global generator only. The engine seeds it, so that runs can be reproduced and resumed.
+- Losses and adversarial augmentations may be `nn.Module`s. They are moved to the run's device and are not trained. All
+  of their parameters and buffers are saved in checkpoints, so that a resumed run continues exactly.
 
-Images are float tensors in NCHW layout. Networks and reconstruction losses see them in [-1, 1]; sources,
-augmentations, metrics and files have them in [0, 1]. Where the precision is bf16, networks run under autocast.
-
-Losses and adversarial augmentations may be `nn.Module`s too: they are then moved to the run's device, nothing of them
-is trained, and their buffers and parameters are kept in every checkpoint, so that a resumed run goes on exactly.
+Optional static methods of any component:
+    recommended(size): the options that suit images of that `(height, width)`, for options that the spec leaves out.
+    example(folder): the options of a small example, if some have no default. It may create files in `folder`, which is
+        empty. The conformance kit builds the component with these options.
 """
 
 from __future__ import annotations
@@ -31,16 +31,19 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 """Height and width in pixels."""
 
+Options = Mapping[str, Any]
+"""The options of a component by name, as in a spec."""
+
 
 @dataclass(frozen=True)
 class Kind:
-    """One slot that plugins fill.
+    """A kind of component.
 
     Attributes:
-        name: the registry's name, plural: `adversarial_losses`.
-        table: what the spec calls one of them: `adversarial_loss`.
-        given: the positional arguments that the engine supplies when it builds one.
-        summary: one sentence on what such a component is for.
+        name: the name of its registry, plural: `adversarial_losses`.
+        table: the name in a spec, singular: `adversarial_loss`.
+        given: the positional arguments that the engine passes to build one.
+        summary: one sentence on its purpose.
     """
 
     name: str
@@ -50,15 +53,15 @@ class Kind:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("generators", "generator", ("in_channels", "out_channels"), "Networks that translate an image."),
-    Kind("discriminators", "discriminator", ("in_channels",), "Networks that tell real images from made ones."),
-    Kind("adversarial_losses", "adversarial_loss", (), "How a discriminator's logits become losses."),
-    Kind("reconstruction_losses", "reconstruction_loss", (), "Distances for the cycle and identity terms."),
-    Kind("augmentations", "augmentation", (), "Random changes to training images."),
+    Kind("generators", "generator", ("in_channels", "out_channels"), "Networks that translate images."),
+    Kind("discriminators", "discriminator", ("in_channels",), "Networks that distinguish real from generated images."),
+    Kind("adversarial_losses", "adversarial_loss", (), "Losses computed from a discriminator's logits."),
+    Kind("reconstruction_losses", "reconstruction_loss", (), "Distances for the cycle and identity losses."),
+    Kind("augmentations", "augmentation", (), "Random transformations of training images."),
     Kind("sources", "source", ("size",), "Where images come from."),
-    Kind("schedules", "schedule", (), "How the learning rate changes over a run."),
-    Kind("metrics", "metric", (), "Numbers that say how good translations are."),
-    Kind("trackers", "tracker", ("folder",), "Where a run's numbers are written."),
+    Kind("schedules", "schedule", (), "How the learning rate changes during a run."),
+    Kind("metrics", "metric", (), "How good translations are."),
+    Kind("trackers", "tracker", ("folder",), "Where losses and scores are recorded."),
 )
 
 
@@ -68,21 +71,21 @@ class Generator(Protocol):
     Called with `(N, in_channels, H, W)` in [-1, 1]; returns `(N, out_channels, H, W)` in [-1, 1], same H and W.
 
     Optional attributes:
-        stride: H and W are multiples of it (default 1); the caller pads and crops.
-        mixes_samples: true where the translation of one image depends on the others of its batch, other than through
-            batch norm, which is recognised.
-        initialises_itself: true where the network's own initial weights are to be kept; otherwise its convolutions
-            and linear layers are drawn from N(0, 0.02), as published.
+        stride: H and W are multiples of it (default 1). The engine pads and crops other images.
+        mixes_samples: true if the translation of an image depends on the other images in the batch. Batch norm is
+            detected without it.
+        initialises_itself: true to keep the network's own initial weights. Otherwise those of convolutions and linear
+            layers are drawn from N(0, 0.02), as published.
 
-    Optional methods, through which weights come from other programs and go to them:
-        recognise(tensors): static; shown the tensors of a file by name, returns what they are (`Recognised`), or None
-            where they are not of its kind. Raises `ValueError` where they are, and cannot be used all the same.
-        published_tensors(): the network's tensors, detached, under the names that other programs know them by;
-            `recognise` of them gives an equal network. Raises `ValueError` where those have no such network.
+    Optional methods to exchange weights with other programs:
+        recognise(tensors): static. Given the tensors of a file by name, returns a `Recognised`, or None if they belong
+            to another network. Raises `ValueError` if they belong to this one but cannot be used.
+        published_tensors(): returns the network's tensors, detached, by the names that other programs use, such that
+            `recognise` returns an equal network. Raises `ValueError` if those programs have no such network.
 
-    Images larger than memory are translated in tiles, with the result of the whole image, where torch.fx can follow
-    the forward pass, norms of an image are torch's (`GroupNorm`, `InstanceNorm2d` or their functions), and nothing
-    else depends on more of an image than its surroundings.
+    Images that do not fit into memory are translated in tiles, with the same result, if torch.fx can trace the forward
+    pass, norms over an image are torch's (`GroupNorm`, `InstanceNorm2d` or their functions), and in all other
+    operations a pixel depends only on its surroundings.
     """
 
     def __call__(self, images: Tensor, /) -> Tensor:
@@ -91,14 +94,14 @@ class Generator(Protocol):
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a generator makes of the tensors of a file.
+    """A generator that was recognised in the tensors of a file.
 
     Attributes:
-        in_channels: the channels that the network reads.
-        out_channels: the channels that it makes.
-        options: those of the generator, as a spec gives them; what is left out has its default.
-        state: the state dict of the generator that is built so.
-        remarks: what a user should know of it, a sentence each: what was left out, or cannot be told.
+        in_channels: the channels of its input.
+        out_channels: the channels of its output.
+        options: its options; those left out have their defaults.
+        state: the state dict of the generator built with these options.
+        remarks: sentences for the user, such as what was ignored or could not be determined.
     """
 
     in_channels: int
@@ -111,80 +114,80 @@ class Recognised:
 class Discriminator(Protocol):
     """An `nn.Module` built as `(in_channels, *, options)`.
 
-    Called with `(N, in_channels, H, W)` in [-1, 1]; returns logits `(N, 1, h, w)` (no sigmoid), or a list of such
+    Called with `(N, in_channels, H, W)` in [-1, 1]; returns logits `(N, 1, h, w)`, without a sigmoid, or a list of such
     tensors, one for each scale.
 
     Optional attributes: `mixes_samples` and `initialises_itself`, as for a generator; and
-        remembers_images: true where the network keeps something of the images that it was shown, in buffers. It is
-            then called as `discriminator(images, real=..., learning=...)`: whether the images are real, and whether
-            the discriminator itself learns from them. Both have defaults, `learning`'s is false: it teaches a
-            generator, is probed, or a penalty is taken, and nothing may be remembered.
+        remembers_images: true if the network keeps information about images in buffers. It is then called as
+            `discriminator(images, real=..., learning=...)`: whether the images are real, and whether the discriminator
+            is being trained on them. Both have defaults. `learning` defaults to False: the call is for the generator's
+            loss, a penalty or a test, and must not change the buffers.
     """
 
     def __call__(self, images: Tensor, /) -> Tensor | list[Tensor]:
-        """Judge a batch of images: a high logit means real."""
+        """Return the logits of a batch of images; a high logit means real."""
 
 
 @runtime_checkable
 class AdversarialLoss(Protocol):
-    """Built as `(*, options)`. Logits are float32 (or float64) tensors of any shape; the results are scalars.
+    """Built as `(*, options)`. Logits are float32 (or float64) tensors of any shape; all results are scalars.
 
     Optional method:
-        penalty(discriminator, real, fake): a scalar added to the discriminator's loss, on image batches of equal
-            shape, in float32; `discriminator` may be called any number of times, with images alone, and
-            differentiated twice.
+        penalty(discriminator, real, fake): returns a scalar that is added to the discriminator's loss. `real` and
+            `fake` are float32 image batches of equal shape. `discriminator` may be called with images any number of
+            times and differentiated twice.
 
     Optional attribute:
-        wants_real_logits: true where the generator's loss compares made images with real ones: it is then called as
+        wants_real_logits: true if the generator's loss compares generated with real images. It is then called as
             `generator_loss(fake_logits, real_logits)`.
     """
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return what the discriminator minimises (already halved where the method halves it)."""
+        """Return the loss that the discriminator minimises (halved if the method halves it)."""
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
-        """Return what the generator minimises."""
+        """Return the loss that the generator minimises."""
 
 
 class ReconstructionLoss(Protocol):
     """Built as `(*, options)`: a distance between two image batches of equal shape in [-1, 1]."""
 
     def __call__(self, reconstruction: Tensor, target: Tensor, /) -> Tensor:
-        """Return the distance as a scalar, zero for equal batches."""
+        """Return the distance, a scalar that is zero for equal batches."""
 
 
 Role = Literal["data", "adversarial", "framing"]
 
 
 class Augmentation(Protocol):
-    """An `nn.Module` built as `(*, options)`, drawing randomness from torch's global generator alone.
-
-    `role` says where it is used:
+    """An `nn.Module` built as `(*, options)`. Its `role` says how it is used.
 
     - `"data"`: called with one training image `(1, C, H, W)` in [0, 1]; returns the same shape and range. It runs in
-      several processes at once, so it keeps nothing from one image to the next.
-    - `"adversarial"`: called with what a discriminator is about to see, `(N, C, H, W)` in [0, 1]; returns the same
-      shape, differentiable. Real and made images get the same draw. Each discriminator has its own, which may keep
-      state in buffers. An optional method `observe(real_logits)` is called once after each step with what the
-      discriminator made of the real images: a list of detached logits, `(N, 1, h, w)`, one for each scale.
+      several processes at once and keeps no state between images.
+    - `"adversarial"`: called with the input of a discriminator, `(N, C, H, W)` in [0, 1]; returns the same shape,
+      differentiable. The same random draws are used for real and generated images. Each discriminator has its own
+      instance, which may keep state in buffers. An optional method `observe(real_logits)` is called once after each
+      step with the logits of the real images: a list of detached tensors `(N, 1, h, w)`, one for each scale.
     - `"framing"`: called as `(image, size)` with one image `(1, C, H, W)` of any size; returns `(1, C, *size)`.
-      At most one in a spec; without one, images are scaled to cover the size and cropped at the centre.
-      A method `smallest(size)` may say the least `(height, width)` that an image must have.
+      A spec has at most one. Without one, images are scaled to cover the size and cropped at the centre. An optional
+      method `smallest(size)` returns the smallest `(height, width)` that an image may have.
     """
 
     role: Role
 
     def __call__(self, images: Tensor, *size: Size) -> Tensor:
-        """Return the images, changed at random."""
+        """Return the images, randomly transformed."""
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image of a domain, not yet read.
+    """An image of a domain that has not been read yet. Exactly one of `path`, `encoded` and `render` is set.
 
-    Exactly one of `path` (a file), `encoded` (a function that returns a file's bytes) and `render` (a function that
-    returns float32 CHW in [0, 1]) is set; files and bytes are read by the toolkit through its one admission function.
-    `name` is unique within its domain and names the translation.
+    Attributes:
+        name: unique within the domain; also names the translation.
+        path: the image file.
+        render: returns the image, float32 `(C, H, W)` in [0, 1].
+        encoded: returns the bytes of an image file. Like `path`, they are read by cgkit, within its limits.
     """
 
     name: str
@@ -194,12 +197,11 @@ class ImageRecord:
 
 
 class Domain(Protocol):
-    """The images of one side, by index; cheap to ask, picklable.
+    """The images of one domain by index: picklable, and fast to index.
 
     Optional method:
-        order(epoch, seed): the indices of every image in the order in which they are shown in that epoch, a function
-            of its arguments alone; for images that lie together and are best read together. Without it, every order
-            is as likely.
+        order(epoch, seed): returns all indices in the order in which that epoch shows the images, depending on nothing
+            but the arguments. For images that are faster to read in groups. By default the order is uniformly random.
     """
 
     def __len__(self) -> int: ...
@@ -207,41 +209,41 @@ class Domain(Protocol):
     def __getitem__(self, index: int, /) -> ImageRecord: ...
 
     def fingerprint(self) -> str:
-        """Return a text that differs where the images differ: a resumed run must see the same data."""
+        """Return a text that differs if the images differ: a resumed run must have the same images."""
 
 
 class Source(Protocol):
-    """Built as `(size, *, options)`, `size` being the `(height, width)` that will be trained on.
+    """Built as `(size, *, options)`, where `size` is the `(height, width)` of training images.
 
-    `aligned` says whether the test split is aligned: `test()[0][i]` and `test()[1][i]` show the same scene, so that
-    a translation can be scored against the truth. The training split never is.
+    `aligned` says whether `test()[0][i]` and `test()[1][i]` show the same scene, so that translations can be compared
+    with the ground truth. Training images are never aligned.
     """
 
     aligned: bool
 
     def train(self) -> tuple[Domain, Domain]:
-        """Return the training images of domain a and of domain b."""
+        """Return the training images of domains a and b."""
 
     def test(self) -> tuple[Domain, Domain]:
-        """Return the test images of domain a and of domain b."""
+        """Return the test images of domains a and b."""
 
 
 class Schedule(Protocol):
-    """Built as `(*, options)`: what the learning rate is multiplied by."""
+    """Built as `(*, options)`: a factor of the learning rate."""
 
     def __call__(self, step: int, steps: int, epoch_steps: int, /) -> float:
-        """Return the factor for the 0-based `step` of `steps`; an epoch has `epoch_steps` of them."""
+        """Return the factor for `step`, counted from 0, of `steps`, with `epoch_steps` in an epoch."""
 
 
 @dataclass(frozen=True)
 class Cycle:
-    """What a metric of cycles is shown: `(N, C, H, W)` batches in [0, 1].
+    """The input of a metric that compares cycles. All images are `(N, C, H, W)` in [0, 1].
 
     Attributes:
         sources: test images of one domain.
         translations: their translations.
-        cycled: the translations translated back.
-        back: translates any images of the translations' domain back, in evaluation mode.
+        cycled: the translations, translated back.
+        back: the generator of the opposite direction, in evaluation mode; accepts any images.
     """
 
     sources: Tensor
@@ -254,63 +256,59 @@ Compared = Literal["truth", "source", "cycle", "domain"]
 
 
 class Metric(Protocol):
-    """Built as `(*, options)`; images are in [0, 1], randomness is drawn from torch's global generator alone.
+    """Built as `(*, options)`. Images are in [0, 1]. `compares` says how it is called; the default is `"truth"`.
 
-    `compares` says with what translations are compared, and so how it is called; without it, with the truth.
-
-    - `"truth"`: called as `(translations, references)`, two `(N, C, H, W)` batches of the same scenes; returns one
-      number an image, `(N,)`. It is computed where the test split is aligned.
-    - `"source"`: called as `(translations, sources)`, and returns the same. It is computed where both domains have as
-      many channels.
-    - `"cycle"`: called with a `Cycle`; returns one number an image, `(N,)`.
-    - `"domain"`: called as `(made, real)`, the features of a set of translations `(N, D)` and of a set of real images
-      `(M, D)`, `N` and `M` being 2 at least; returns one number, a scalar. A method `features(images)` turns
-      `(N, C, H, W)` into `(N, D)`, one row an image.
+    - `"truth"`: called as `(translations, references)`, two batches `(N, C, H, W)` of the same scenes; returns one
+      number for each image, `(N,)`. Computed if the test images are aligned.
+    - `"source"`: called as `(translations, sources)`; returns the same. Computed if both domains have equal channels.
+    - `"cycle"`: called with a `Cycle`; returns one number for each image, `(N,)`.
+    - `"domain"`: called as `(translations, real)` with the features of two sets of images, `(N, D)` and `(M, D)`, N and
+      M at least 2; returns a scalar. A method `features(images)` turns `(N, C, H, W)` into `(N, D)`.
 
     Optional attributes:
-        better: `"higher"` or `"lower"`: what good translations have; without it, or with None, neither.
-        extractor: what the features are made with, in words, its version or checksum included; part of the protocol
-            of each number. Metrics of one extractor share the features of every image.
-        enough: with `"domain"`, how many images of each kind the number needs to say little of how many there were.
-            With fewer it is computed, and the user is told.
+        better: `"higher"` or `"lower"`, whichever good translations have; by default, or if None, neither.
+        extractor: a description of the features with their version or checksum, part of the protocol of each number.
+            Metrics with the same extractor share the features of every image.
+        enough: for `"domain"`, the number of images in each set above which the result hardly depends on that number.
+            With fewer images it is computed with a warning.
     """
 
     compares: Compared
 
     def __call__(self, *shown: Any) -> Tensor:
-        """Return one number an image, `(N,)`; with `"domain"`, a scalar."""
+        """Return one number for each image, `(N,)`; for `"domain"`, a scalar."""
 
 
 class Tracker(Protocol):
-    """Built as `(folder, *, options)`; `folder` is the run folder, a `pathlib.Path`.
+    """Built as `(folder, *, options)`, where `folder` is the `Path` of the run folder.
 
-    Called from a thread of its own while the run waits. One that raises, or takes longer than the spec's
-    `log.patience`, is not called again, and the run goes on.
+    Called from a thread of its own while the run waits. A tracker that raises, or takes longer than `log.patience` in
+    the spec, is not called again, and the run continues.
     """
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
-        """Write named numbers of a step."""
+        """Record the values of a step by name."""
 
     def rewind(self, step: int) -> None:
-        """Forget everything after `step`: the run continues from a checkpoint of that step."""
+        """Delete everything recorded after `step`: the run resumes from a checkpoint of that step."""
 
     def close(self) -> None:
-        """Flush and release what is held."""
+        """Flush, and release all resources."""
 
 
 class RunFolderView(Protocol):
-    """The folder of a run, as a plugin sees it."""
+    """The folder of a run, as hooks see it."""
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The path of the folder."""
 
     def status(self) -> dict[str, Any]:
-        """Return the content of `status.json`; an empty dictionary if there is none yet."""
+        """Return the content of `status.json`; an empty dictionary if it does not exist yet."""
 
 
 class RunView(Protocol):
-    """A run, as the run hooks see it."""
+    """A run, as hooks see it."""
 
     @property
     def spec(self) -> Any:
@@ -333,15 +331,11 @@ class RunView(Protocol):
         """The number of steps of the whole run."""
 
 
-Options = Mapping[str, Any]
-"""A component's options as a spec gives them."""
-
-
 def kind_named(name: str) -> Kind:
-    """Return the kind whose registry or table has that name.
+    """Return the kind with that registry or table name.
 
     Raises:
-        KeyError: no kind is called so.
+        KeyError: there is none.
     """
     for kind in KINDS:
         if name in (kind.name, kind.table):
@@ -350,7 +344,7 @@ def kind_named(name: str) -> Kind:
 
 
 def kind_names() -> Sequence[str]:
-    """Return the registries' names in order."""
+    """Return the names of all registries in order."""
     return tuple(kind.name for kind in KINDS)
 
 

@@ -1,4 +1,4 @@
-"""The few exceptions that a user can meet, each with its exit code."""
+"""Errors for users: the exceptions with their exit codes, and the problems of a spec, also from pydantic's errors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+# Exceptions
+
 
 class CgkitError(Exception):
-    """Something that the user can mend: what is wrong, and what to do about it.
+    """An error that the user can fix: what is wrong, and a hint on what to do.
 
-    Every subclass has the exit code with which the command line ends. Any other exception is a bug of ours
-    and keeps its traceback.
+    The command line prints it and exits with the exit code of its class. Any other exception is a bug in cgkit and is
+    shown with its traceback.
     """
 
     exit_code = 1
@@ -31,22 +33,73 @@ class CgkitError(Exception):
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Raised in a worker, it must arrive whole; by default only the message would.
-        return _rebuilt, (type(self), self.args, self.__dict__)
+        # By default an exception is pickled without its attributes, and worker processes send theirs pickled.
+        return _rebuild, (type(self), self.args, self.__dict__)
 
 
-def _rebuilt(kind: type[CgkitError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> CgkitError:
+def _rebuild(kind: type[CgkitError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> CgkitError:
     error = kind.__new__(kind, *arguments)
     error.__dict__.update(attributes)
     return error
 
 
+class UsageError(CgkitError):
+    """Invalid arguments of a command or call."""
+
+    exit_code = 2
+
+
+class UnknownComponentError(UsageError):
+    """No plugin registered a component of that name."""
+
+
+class DataError(CgkitError):
+    """An image or image folder cannot be used."""
+
+    exit_code = 3
+
+
+class PluginError(CgkitError):
+    """A plugin or one of its components cannot be used."""
+
+    exit_code = 4
+
+
+class CheckpointError(CgkitError):
+    """A checkpoint is damaged, missing or refused."""
+
+    exit_code = 5
+
+
+class DivergedError(CgkitError):
+    """A loss or gradient is not finite."""
+
+    exit_code = 6
+
+
+class ResourceError(CgkitError):
+    """Not enough disk space or memory."""
+
+    exit_code = 7
+
+
+class RunFolderInUseError(CgkitError):
+    """Another process is training in the run folder."""
+
+    exit_code = 8
+
+
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a spec: where, what, and what to do.
+    """One problem of a spec.
 
-    `path` is the place in the spec as `dotted` writes it (`train.steps`); `file` and `line` say where that stands,
-    where known.
+    Attributes:
+        path: where in the spec, as `dotted` writes it: `train.steps`.
+        message: what is wrong.
+        hint: what to do about it.
+        file: the file that `path` is in, if known.
+        line: its line there, if known.
+        exit_code: 4 if a plugin is the cause, else 2.
     """
 
     path: str
@@ -57,16 +110,13 @@ class Problem:
     exit_code: int = 2
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
-        parts = [part for part in (place, self.path, self.message) if part]
+        location = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        parts = [part for part in (location, self.path, self.message) if part]
         return ": ".join(parts) + (f"; {self.hint}" if self.hint else "")
 
 
 class SpecError(CgkitError):
-    """A spec that cannot be used. Carries every problem found, not only the first.
-
-    The exit code is that of the worst problem: 4 where a plugin is to blame, else 2.
-    """
+    """A spec cannot be used: carries all of its problems, and the largest of their exit codes."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -74,114 +124,66 @@ class SpecError(CgkitError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-class UsageError(CgkitError):
-    """A command or a call with arguments that do not fit."""
+# Parts of messages
 
-    exit_code = 2
-
-
-class UnknownComponentError(UsageError):
-    """A name that no plugin registered."""
-
-
-class DataError(CgkitError):
-    """An image or a folder of images that cannot be used."""
-
-    exit_code = 3
-
-
-class PluginError(CgkitError):
-    """A plugin, or a component of one, that cannot be used."""
-
-    exit_code = 4
-
-
-class CheckpointError(CgkitError):
-    """A checkpoint that is damaged, missing or refused."""
-
-    exit_code = 5
-
-
-class DivergedError(CgkitError):
-    """A loss or a gradient that is no longer finite."""
-
-    exit_code = 6
-
-
-class ResourceError(CgkitError):
-    """Not enough disk or memory."""
-
-    exit_code = 7
-
-
-class RunFolderInUseError(CgkitError):
-    """Another process is training in the same run folder."""
-
-    exit_code = 8
+Place = tuple[str | int, ...]
+"""The keys and indices that lead to a value."""
 
 
 def dotted(place: Iterable[str | int]) -> str:
-    """Return the keys and indices that lead to a value as a spec's author would write them: `augmentation.0.name`."""
-    return ".".join(_quoted(str(part)) for part in place)
+    """Write a place as a spec does: `augmentation.0.name`."""
+    return ".".join(_quote_key(str(part)) for part in place)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Return `did you mean "..."?` for the closest known name, or None where nothing is close."""
+    """Return `did you mean "..."?` with the most similar known name; None if none is similar."""
     matches = difflib.get_close_matches(name, list(known), n=1)
     return f'did you mean "{matches[0]}"?' if matches else None
 
 
-def _quoted(key: str) -> str:
+def _quote_key(key: str) -> str:
     key = key if len(key) <= 60 else f"{key[:57]}..."
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
 
 
-MAX_PROBLEMS = 100
-"""How many problems are told of one validation: beyond that, a file is something else than was meant."""
+def _format_value(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
-Place = tuple[str | int, ...]
+
+# Problems from pydantic's errors
+
+MAX_PROBLEMS = 100
+"""The number of problems to report of one validation."""
 
 
 def problems_from(
     error: ValidationError, values: Mapping[str, Any], known: Callable[[Place], Iterable[str]]
 ) -> dict[Place, Problem]:
-    """Return the problems by the place in `values` that each is about.
+    """Convert a validation error into problems by place.
 
     Args:
-        error: what pydantic raised.
-        values: what it was given.
-        known: the keys that are right beside an unknown one, given the place of the unknown one.
+        error: the error that pydantic raised.
+        values: the validated values.
+        known: returns the valid keys of a table, given the place of an unknown key in it.
     """
     details = error.errors(include_url=False, include_context=False)
     problems: dict[Place, Problem] = {}
     for detail in details[:MAX_PROBLEMS]:
-        place = _place_in(values, detail["loc"])
+        place = _find_place(values, detail["loc"])
         if detail["type"] == "missing":
             place = (*place, detail["loc"][-1])
-        message, hint = _message(detail, known(place) if detail["type"] == "extra_forbidden" else ())
-        before = problems.get(place)
-        if before is not None:  # pydantic says something for each type of a union
-            message = _either(before.message, message)
+        message, hint = _describe(detail, known(place) if detail["type"] == "extra_forbidden" else ())
+        if place in problems:  # pydantic reports one error for each type of a union
+            message = _join_alternatives(problems[place].message, message)
         problems[place] = Problem(dotted(place), message, hint)
     if len(details) > MAX_PROBLEMS:
         problems[()] = Problem("", f"and {len(details) - MAX_PROBLEMS} more problems")
     return problems
 
 
-def unknown_key_hint(key: str, known: Iterable[str]) -> str:
-    """Return what to write instead of a key that there is not."""
-    known = list(known)
-    return did_you_mean(key, known) or (f"there are: {', '.join(known)}" if known else "there are none")
-
-
-def shown(value: Any) -> str:
-    """Return a value as a spec would write it, cut where it is long."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _place_in(values: Any, location: Iterable[str | int]) -> Place:
-    """Return the part of a location that is keys and indices; pydantic puts the types of a union between them."""
+def _find_place(values: Any, location: Iterable[str | int]) -> Place:
+    """Return the keys and indices in a location of pydantic, which also contains the types of unions."""
     place: Place = ()
     for part in location:
         if isinstance(values, Mapping) and part in values:
@@ -194,9 +196,12 @@ def _place_in(values: Any, location: Iterable[str | int]) -> Place:
     return place
 
 
-def _message(detail: Mapping[str, Any], known: Iterable[str]) -> tuple[str, str | None]:
+def _describe(detail: Mapping[str, Any], known: Iterable[str]) -> tuple[str, str | None]:
+    """Return the message and hint for one error of pydantic, in the terms of TOML."""
     if detail["type"] == "extra_forbidden":
-        return "unknown key", unknown_key_hint(str(detail["loc"][-1]), known)
+        known = list(known)
+        hint = did_you_mean(str(detail["loc"][-1]), known)
+        return "unknown key", hint or (f"known keys: {', '.join(known)}" if known else "no key is allowed here")
     if detail["type"] == "missing":
         return "is required", None
     message = re.sub(r"^(Input|String|Tuple|List|Dictionary|Value|Set) should", "should", str(detail["msg"]))
@@ -205,12 +210,13 @@ def _message(detail: Mapping[str, Any], known: Iterable[str]) -> tuple[str, str 
     message = re.sub(r"be a valid (list|tuple|set)\b", "be a valid array", message)
     if isinstance(detail["input"], Mapping) and detail["type"] == "value_error":
         return message, None
-    return f"{message}, got {shown(detail['input'])}", None
+    return f"{message}, got {_format_value(detail['input'])}", None
 
 
-def _either(first: str, second: str) -> str:
+def _join_alternatives(first: str, second: str) -> str:
+    """Join two messages about one value: `should be A or B, got C`."""
     if first == second:
         return first
-    claim, _, got = second.partition(", got ")
+    claim, _, value = second.partition(", got ")
     claim = f"{first.partition(', got ')[0]} or {claim.removeprefix('should be ')}"
-    return f"{claim}, got {got}" if got else claim
+    return f"{claim}, got {value}" if value else claim

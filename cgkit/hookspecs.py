@@ -1,10 +1,10 @@
-"""Every hook that a plugin may implement: the plugin contract, on one page.
+"""The hooks that a plugin may implement.
 
 A plugin is a module named by an entry point of the group `cgkit`. It implements any of these functions, marked with
-`@cgkit.hookimpl`, with as few of the arguments as it needs. Hooks only ever gain arguments.
+`@cgkit.hookimpl`, with only the arguments that it needs. Hooks may gain arguments but never lose any.
 
-The hooks that observe a run are called from a thread of the plugin's own while the run waits. A plugin that raises in
-one, or takes longer than the spec's `log.patience`, is not called again, and the run goes on.
+The `cgkit_run_*`, step and checkpoint hooks are called from a thread of the plugin's own while the run waits. A plugin
+that raises in one, or takes longer than `log.patience` in the spec, is not called again, and the run continues.
 """
 
 from __future__ import annotations
@@ -28,36 +28,35 @@ hookimpl = pluggy.HookimplMarker("cgkit")
 
 @hookspec
 def cgkit_register(registries: Registries) -> None:
-    """Add components to the registries; called once, when the plugin is loaded.
+    """Add components; called once, when the plugin is loaded.
 
-    `registries.generators.add("name", "module:attribute", summary="One sentence.")`, and the same for every slot.
+    `registries.generators.add("name", "module:attribute", summary="One sentence.")`, and the same for every kind.
     """
 
 
 @hookspec
 def cgkit_commands(cli: click.Group) -> None:
-    """Add commands to `cgkit`; called when a command that is not built in is asked for."""
+    """Add commands to `cgkit`; called when the user gives a command that is not built in, and for `cgkit --help`."""
 
 
 @hookspec
 def cgkit_run_started(run: RunView) -> None:
-    """See a run before its first step, after whatever it resumes from was loaded."""
+    """Observe a run before its first step, after any checkpoint was loaded."""
 
 
 @hookspec
 def cgkit_step_finished(run: RunView, step: int, losses: Mapping[str, Tensor]) -> None:
-    """See the losses of a finished step; they are still on the device, so reading one every step costs time.
+    """Observe the losses of a step. They are on the device: reading them at every step slows the run down.
 
-    Whether they are finite is looked at while the next step is under way: a step that was not is not applied, and ends
-    the run.
+    Whether they are finite is checked during the next step. If not, the step is discarded and the run ends.
     """
 
 
 @hookspec
 def cgkit_checkpoint_saved(run: RunView, step: int, folder: Path) -> None:
-    """See a checkpoint that is safely on disk, in `folder`."""
+    """Observe a checkpoint that has been completely written to `folder`."""
 
 
 @hookspec
 def cgkit_run_finished(run: RunView, error: BaseException | None) -> None:
-    """See the end of a run; `error` is None where it went well, or was stopped and saved."""
+    """Observe the end of a run; `error` is None if it finished, or was stopped and saved."""

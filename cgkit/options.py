@@ -1,6 +1,6 @@
-"""A component's options: its keyword-only parameters, their types, bounds, defaults and meaning.
+"""The options of a component: its keyword-only parameters.
 
-Nothing is declared twice: types and bounds are the annotations, meanings are the `Args:` section of the docstring.
+Types and bounds are read from the annotations, and descriptions from the `Args:` section of the docstring.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from cgkit.errors import CgkitError, PluginError, Problem, problems_from
 from cgkit.registry import Component, describe_exception
 
 REQUIRED = inspect.Parameter.empty
-"""The default of an option that a spec must give."""
+"""The default of an option that a spec must set."""
 
 _PREFIX = "option_"
-"""Pydantic reserves some field names (`schema`, `copy`); a prefix leaves every option name free."""
+"""Pydantic reserves some field names (`schema`, `copy`); with a prefix, options may have any name."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """One keyword-only parameter of a component."""
+    """A keyword-only parameter of a component; `meaning` is its description."""
 
     name: str
     annotation: Any
@@ -41,22 +41,22 @@ class Option:
 
 
 def options_of(component: Component) -> dict[str, Option]:
-    """Return a component's options by name, in the order of its signature.
+    """Return the options of a component by name, in the order of its signature.
 
     Raises:
-        PluginError: the component cannot be imported, or its signature does not follow the contract.
+        PluginError: the component cannot be imported, or its signature violates the contract.
     """
     target = component.load()
     function = target.__init__ if inspect.isclass(target) else target
     try:
         parameters: Iterable[inspect.Parameter] = inspect.signature(target).parameters.values()
         hints = get_type_hints(function, include_extras=True)
-    except Exception as error:  # an annotation is an expression, which may raise anything
+    except Exception as error:  # evaluating an annotation may raise anything
         raise PluginError(f"the signature of {component} cannot be read: {describe_exception(error)}") from error
     if "torch" in sys.modules and function is sys.modules["torch"].nn.Module.__init__:
-        parameters = ()  # nn.Module's own takes anything, and wants nothing
+        parameters = ()  # nn.Module's own __init__ takes *args and **kwargs but needs none
     _check_signature(component, parameters)
-    meanings = {**_argument_docs(function.__doc__), **_argument_docs(target.__doc__)}
+    meanings = {**_parse_args_section(function.__doc__), **_parse_args_section(target.__doc__)}
     options: dict[str, Option] = {}
     for parameter in parameters:
         name = parameter.name
@@ -72,82 +72,83 @@ def check_options(
     values: Mapping[str, Any],
     *,
     suggested: Mapping[str, Any] | None = None,
-    beside: Iterable[str] = (),
+    reserved: Iterable[str] = (),
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Validate what a spec says about a component.
+    """Validate the options that a spec sets for a component, and fill in the others.
 
     Args:
         component: the component that the spec names.
-        values: its options as JSON values.
-        suggested: options that the component itself suggests, where the spec is silent.
-        beside: the keys that a spec has beside the options in the same table, and that no option may be called.
+        values: the options that the spec sets, as JSON values.
+        suggested: values that the component recommends for the other options.
+        reserved: the other keys of the component's table, which cannot be names of options.
 
     Returns:
-        Every option with its value (defaults filled in) as JSON values, and the problems found, with paths that begin
-        at the component's table.
+        All options as JSON values, and the problems, with paths relative to the component's table.
 
     Raises:
-        PluginError: the component, not the spec, is to blame.
+        PluginError: the component is at fault, not the spec.
     """
     options = options_of(component)
-    clashes = sorted(options.keys() & set(beside))
+    clashes = sorted(options.keys() & set(reserved))
     if clashes:
-        raise PluginError(f"{component}: an option cannot be called {clashes[0]!r}, a spec has that key already")
-    together = {**(suggested or {}), **values}
+        raise PluginError(
+            f"{component}: an option cannot be called {clashes[0]!r}, which is a key of its table in a spec"
+        )
+    merged = {**(suggested or {}), **values}
     try:
-        valid = _model(options, component).model_validate_json(json.dumps(together))
+        valid = _model(options, component).model_validate_json(json.dumps(merged))
         return valid.model_dump(mode="json", by_alias=True), []
     except PydanticSerializationError as error:
-        raise PluginError(f"{component}: an option's value is no JSON value: {describe_exception(error)}") from error
+        raise PluginError(f"{component}: an option has no JSON value: {describe_exception(error)}") from error
     except ValidationError as error:
-        # Of an option that the spec gives pydantic tells the alias, of a default it tells the field.
-        everything = {**{_field(option.name): option.default for option in options.values()}, **together}
-        problems = problems_from(error, everything, lambda place: (*beside, *options) if len(place) == 1 else ())
+        # Pydantic reports a given value by its alias, but a default by its field name.
+        by_location = {**{_field(option.name): option.default for option in options.values()}, **merged}
+        problems = problems_from(error, by_location, lambda place: (*reserved, *options) if len(place) == 1 else ())
     for place, problem in problems.items():
         if place and place[0] not in values and problem.message != "is required":
             name = problem.path.removeprefix(_PREFIX)
-            raise PluginError(f"{component}: its own value of option {name} {problem.message}")
-    return together, list(problems.values())
+            raise PluginError(f"{component}: its default or recommended value of option {name} {problem.message}")
+    return merged, list(problems.values())
 
 
 def recommended_options(component: Component, size: Size) -> dict[str, Any]:
-    """Return the options that a component suggests for images of that size, where it has an opinion.
+    """Return the options that a component recommends for images of a size; empty if it does not.
 
     Raises:
-        PluginError: asking for it failed.
+        PluginError: its `recommended` raised an exception.
     """
     recommended = getattr(component.load(), "recommended", None)
     try:
         return dict(recommended(size)) if recommended is not None else {}
-    except Exception as error:  # a stranger's function may raise anything
+    except Exception as error:  # a plugin's function may raise anything
         raise PluginError(f"{component} cannot recommend options: {describe_exception(error)}") from error
 
 
 def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
-    """Build a component from checked options.
+    """Build a component with validated options.
 
     Raises:
-        ValueError: as the component raised it, where its options do not fit together.
-        PluginError: it raised anything else.
+        ValueError: raised by the component if its options do not fit together.
+        PluginError: it raised another exception.
     """
     known = options_of(component)
     valid = _model(known, component).model_validate_json(json.dumps(dict(options)))
     values = {name: getattr(valid, _field(name)) for name in known}
     try:
-        # What a component prints must not end up in a command's output.
+        # stdout is reserved for the output of the command.
         with contextlib.redirect_stdout(sys.stderr):
             return component.load()(*given, **values)
     except (CgkitError, ValueError, MemoryError):
         raise
-    except (Exception, SystemExit) as error:  # a stranger's component may raise anything
+    except (Exception, SystemExit) as error:  # a plugin's component may raise anything
         raise PluginError(f"{component} cannot be built: {describe_exception(error)}") from error
 
 
 def json_schemas_of(component: Component) -> dict[str, Any]:
-    """Return the JSON Schema of each option by name, without the meaning.
+    """Return the JSON Schema of each option by name, without its description.
 
     Raises:
-        PluginError: the component cannot be imported, or its signature does not follow the contract.
+        PluginError: the component cannot be imported, or its signature violates the contract.
     """
     schema = _model(options_of(component), component).model_json_schema(by_alias=True)
     properties: dict[str, Any] = schema.get("properties", {})
@@ -155,7 +156,7 @@ def json_schemas_of(component: Component) -> dict[str, Any]:
 
 
 def paths_among(component: Component) -> set[str]:
-    """Return the names of the options that are file system paths."""
+    """Return the names of the options that are file paths."""
     return {name for name, option in options_of(component).items() if _mentions_path(option.annotation)}
 
 
@@ -189,16 +190,18 @@ def _model(options: Mapping[str, Option], component: Component) -> type[BaseMode
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
     try:
         return create_model("Options", __config__=config, **fields)
-    except Exception as error:  # pydantic raises many kinds for a type that it cannot check
-        raise PluginError(f"{component}: an option's type cannot be checked: {describe_exception(error)}") from error
+    except Exception as error:  # pydantic raises various exceptions for unsupported types
+        raise PluginError(
+            f"{component}: the type of an option is not supported: {describe_exception(error)}"
+        ) from error
 
 
 def _field(option: str) -> str:
     return f"{_PREFIX}{option}"
 
 
-def _argument_docs(docstring: str | None) -> dict[str, str]:
-    """Return the sentences of a Google-style `Args:` section by argument name."""
+def _parse_args_section(docstring: str | None) -> dict[str, str]:
+    """Return the descriptions in a Google-style `Args:` section by argument name."""
     section = re.search(
         r"^(?:Args|Arguments):[ \t]*\n((?:[ \t]+.*\n|[ \t]*\n)+)", inspect.cleandoc(docstring or "") + "\n", re.M
     )

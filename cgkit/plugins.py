@@ -1,7 +1,7 @@
-"""Finding, loading and isolating plugins.
+"""Find and load plugins, isolated from each other.
 
-Each plugin is loaded in its own `try`: one that fails in any way is set aside whole, with its reason, and everything
-else works. (pluggy's own loader isolates nothing and drops a second entry point of the same name in silence.)
+A plugin that fails to load is not used at all; its status has the reason, and the others work. (pluggy's own loader
+does not isolate plugins, and silently drops a second entry point of the same name.)
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from cgkit.errors import UsageError, did_you_mean
 from cgkit.registry import BUILT_IN, Registries, describe_exception
 
 GROUP = "cgkit"
-"""The entry-point group that plugins are found in."""
+"""The entry-point group of plugins."""
 
 API = 1
-"""The plugin contract's version. A plugin may declare `cgkit_api = 1`; one built for another is not loaded."""
+"""The version of the plugin contract. A plugin that declares another one (`cgkit_api = 2`) is not loaded."""
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("cgkit_"))
 
 
 @dataclass(frozen=True)
 class PluginStatus:
-    """What became of one plugin.
+    """The outcome of loading a plugin.
 
     Attributes:
-        name: the entry point's name.
-        distribution: the installed package that brought it, spelt as on PyPI: lower case, with hyphens; of a plugin
-            in a single file, the file's name.
-        version: that package's version.
-        state: `ok`, `failed` or `blocked`.
+        name: the name of its entry point.
+        distribution: its package, spelt as on PyPI (lower case, with hyphens), or the file name of a plugin in a single
+            file.
+        version: the version of the package.
+        state: `ok`, `failed`, or `blocked` if the user's allow-list leaves it out.
         reason: why it is not `ok`.
     """
 
@@ -54,53 +54,53 @@ class PluginStatus:
 
     @property
     def fault(self) -> str:
-        """What is wrong, to follow the name in a message."""
+        """Why it is not loaded, as a predicate: `is blocked: ...`."""
         return f"{'is blocked' if self.state == 'blocked' else 'could not be loaded'}: {self.reason}"
 
 
 @dataclass
 class Plugins:
-    """The loaded plugins: the registries that they filled, the hooks that they implement, and what failed."""
+    """The loaded plugins with their components and hooks, and the status of every plugin."""
 
     registries: Registries = field(default_factory=Registries)
     statuses: list[PluginStatus] = field(default_factory=list)
-    manager: pluggy.PluginManager = field(default_factory=lambda: _new_manager())
+    manager: pluggy.PluginManager = field(default_factory=lambda: _create_manager())
 
     @property
     def failed(self) -> list[PluginStatus]:
-        """The plugins that could not be loaded."""
+        """The plugins that failed to load."""
         return [status for status in self.statuses if status.state == "failed"]
 
     @property
     def blocked(self) -> list[PluginStatus]:
-        """The plugins that the user did not want loaded."""
+        """The plugins that are not in the user's allow-list."""
         return [status for status in self.statuses if status.state == "blocked"]
 
     def version_of(self, provider: str) -> str:
-        """Return the version of the distribution that provides components under that name."""
+        """Return the version of a package; an empty text if it has none, or no plugin of it was found."""
         return next((status.version for status in self.statuses if status.distribution == provider), "")
 
     def implementations(self, hook: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-        """Yield the name of each plugin that implements a hook, and what calls it alone, in pluggy's order.
+        """Yield each plugin that implements a hook: its name, and a function that calls the hook of this plugin only.
 
-        That is the last loaded first, but for those that are marked `tryfirst` or `trylast`.
+        The order is pluggy's: last loaded first, except for those marked `tryfirst` or `trylast`.
         """
         for implementation in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
-            yield implementation.plugin_name, _caller_of(self.manager, hook, implementation.plugin)
+            yield implementation.plugin_name, _create_caller(self.manager, hook, implementation.plugin)
 
 
 def load_plugins(*, installed: bool = True, files: Sequence[Path] = ()) -> Plugins:
-    """Load the built-in plugin, every installed one unless told otherwise, and those that are single files.
+    """Load the built-in plugin, all installed plugins, and plugins in single files.
 
-    The environment variable `CGKIT_PLUGINS` is an allow-list of distributions, separated by commas; set and empty,
-    it allows none.
+    The environment variable `CGKIT_PLUGINS` is an allow-list of packages, separated by commas. If it is set but empty,
+    no installed plugin is loaded.
 
     Args:
-        installed: whether to load the plugins that are installed packages.
-        files: Python files, each a plugin without a package.
+        installed: whether to load installed plugins.
+        files: Python files that are plugins.
 
     Raises:
-        UsageError: one of the files is not there.
+        UsageError: a file does not exist.
     """
     plugins = Plugins()
     plugins.statuses.extend(_load_built_in(plugins))
@@ -112,7 +112,7 @@ def load_plugins(*, installed: bool = True, files: Sequence[Path] = ()) -> Plugi
 
 
 def _load_built_in(plugins: Plugins) -> Iterator[PluginStatus]:
-    """Load the built-in components and our own entry points; those that load are one plugin, `built-in`."""
+    """Load the built-in components and the entry points of cgkit itself; the latter only have a status if they fail."""
     built_in = PluginStatus("built-in", BUILT_IN, version(BUILT_IN))
     plugins.registries.merge(_register(plugins.manager, components.plugin(), built_in))
     yield built_in
@@ -124,70 +124,70 @@ def _load_built_in(plugins: Plugins) -> Iterator[PluginStatus]:
 
 
 def _load_installed(plugins: Plugins) -> Iterator[PluginStatus]:
-    allowed = _allow_list()
-    absent = set(allowed or ())
-    for status, entry_point in _installed():
-        absent.discard(status.distribution)
+    allowed = _read_allow_list()
+    missing = set(allowed or ())
+    for status, entry_point in _find_installed():
+        missing.discard(status.distribution)
         if allowed is not None and status.distribution not in allowed:
-            yield replace(status, state="blocked", reason="not among CGKIT_PLUGINS")
+            yield replace(status, state="blocked", reason="not in CGKIT_PLUGINS")
         elif entry_point is None:
             yield replace(status, state="failed", reason="its entry_points.txt is malformed")
         else:
             yield _load(plugins, entry_point.load, status)
-    for name in sorted(absent):
-        yield PluginStatus("", name, "", "failed", "named in CGKIT_PLUGINS, but no such plugin is installed")
+    for name in sorted(missing):
+        yield PluginStatus("", name, "", "failed", "in CGKIT_PLUGINS, but not installed")
 
 
 def _load_file(plugins: Plugins, file: Path) -> PluginStatus:
     if not file.is_file():
-        raise UsageError(f"{file}: there is no such plugin")
-    # The suffix tells it from a distribution: none is called so.
+        raise UsageError(f"{file}: there is no such file")
+    # With its suffix, the file name cannot be the name of a package.
     status = PluginStatus(file.stem, file.name, "")
     if any(file.name == other.distribution for other in plugins.statuses):
-        return replace(status, state="failed", reason="another plugin file is called so")
-    return _load(plugins, lambda: _module_of(file), status)
+        return replace(status, state="failed", reason="another plugin file has the same name")
+    return _load(plugins, lambda: _import_file(file), status)
 
 
-def _module_of(file: Path) -> ModuleType:
+def _import_file(file: Path) -> ModuleType:
     name = "cgkit_plugin_" + re.sub(r"\W", "_", file.stem)
     specification = importlib.util.spec_from_file_location(name, file)
     if specification is None or specification.loader is None:
-        raise ImportError(f"{file} is no Python file")
+        raise ImportError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module  # so that what it defines can be pickled and inspected
+    sys.modules[name] = module  # needed to pickle and inspect what it defines
     specification.loader.exec_module(module)
     return module
 
 
-def _new_manager() -> pluggy.PluginManager:
+def _create_manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager("cgkit")
     manager.add_hookspecs(hookspecs)
     return manager
 
 
-def _allow_list() -> set[str] | None:
+def _read_allow_list() -> set[str] | None:
     names = os.environ.get("CGKIT_PLUGINS")
-    return None if names is None else {_canonical(name.strip()) for name in names.split(",") if name.strip()}
+    return None if names is None else {_canonicalize(name.strip()) for name in names.split(",") if name.strip()}
 
 
-def _installed() -> list[tuple[PluginStatus, EntryPoint | None]]:
-    """Return the entry points of the group, sorted, so that order never surprises; None stands for malformed ones.
+def _find_installed() -> list[tuple[PluginStatus, EntryPoint | None]]:
+    """Return the entry points of all installed plugins, sorted to be independent of the path; None for malformed ones.
 
-    (`importlib.metadata.entry_points` would fail as a whole on the malformed file of any one package.)
+    (`importlib.metadata.entry_points` fails for all packages if the entry points of one are malformed.)
     """
-    found: dict[tuple[str, str], tuple[PluginStatus, EntryPoint | None]] = {}
+    entries: dict[tuple[str, str], tuple[PluginStatus, EntryPoint | None]] = {}
     for installed in distributions():
         for entry_point in entry_points_of(installed):
-            status = PluginStatus(entry_point.name if entry_point else "", *_provider(installed))
+            status = PluginStatus(entry_point.name if entry_point else "", *_read_provider(installed))
             if status.distribution == BUILT_IN:
                 continue
-            # A package that lies on the path twice is imported from where it lies first.
-            found.setdefault((status.distribution, status.name), (status, entry_point))
-    return [found[key] for key in sorted(found)]
+            # If a package is on the path twice, Python imports the first one.
+            entries.setdefault((status.distribution, status.name), (status, entry_point))
+    return [entries[key] for key in sorted(entries)]
 
 
 def entry_points_of(distribution: Distribution) -> Sequence[EntryPoint | None]:
-    """Return the entry points of an installed package that are plugins; None in place of malformed ones."""
+    """Return the entry points of a package that are plugins; a single None if its entry points are malformed."""
     try:
         if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
             return ()
@@ -195,26 +195,26 @@ def entry_points_of(distribution: Distribution) -> Sequence[EntryPoint | None]:
         return ()
     try:
         return tuple(distribution.entry_points.select(group=GROUP))
-    except Exception:  # noqa: BLE001 - the standard library trips over a malformed file in many ways
+    except Exception:  # noqa: BLE001 - a malformed file makes the standard library raise various exceptions
         return (None,)
 
 
-def _provider(distribution: Distribution) -> tuple[str, str]:
+def _read_provider(distribution: Distribution) -> tuple[str, str]:
     try:
-        return _canonical(distribution.name), distribution.version
+        return _canonicalize(distribution.name), distribution.version
     except Exception:  # noqa: BLE001 - a package may be installed without any metadata
         return "unknown", ""
 
 
-def _canonical(distribution: str) -> str:
-    """Return a distribution's name as PyPI spells it (PEP 503): `Cgkit_Hinge` is `cgkit-hinge`."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
+def _canonicalize(package: str) -> str:
+    """Return the name of a package as PyPI spells it (PEP 503): `cgkit-hinge` for `Cgkit_Hinge`."""
+    return re.sub(r"[-_.]+", "-", package).lower()  # packaging has it too, but importing that slows every command
 
 
 def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> PluginStatus:
     plugin = None
     try:
-        # What a plugin prints while it loads must not end up in a command's output.
+        # stdout is reserved for the output of the command.
         with contextlib.redirect_stdout(sys.stderr):
             plugin = load()
             if plugins.manager.is_registered(plugin):
@@ -222,7 +222,7 @@ def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> Pl
             staged = _register(plugins.manager, plugin, status)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever a plugin does, the others go on
+    except BaseException as error:  # noqa: BLE001 - one plugin must not affect the others
         if plugin is not None and plugins.manager.is_registered(plugin):
             plugins.manager.unregister(plugin)
         return replace(status, state="failed", reason=describe_exception(error))
@@ -231,33 +231,33 @@ def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> Pl
 
 
 def _register(manager: pluggy.PluginManager, plugin: Any, status: PluginStatus) -> Registries:
-    """Register one plugin's hooks; return the registries that it filled, not yet merged with the others'."""
+    """Register the hooks of a plugin; return its components, which are merged only if all of it loads."""
     api = getattr(plugin, "cgkit_api", API)
     if api != API:
         raise RuntimeError(f"built for version {api} of the plugin contract, this is version {API}")
     manager.register(plugin, name=f"{status.distribution}:{status.name}")
-    _refuse_unheard_hooks(manager, plugin)
+    _check_hooks(manager, plugin)
     staged = Registries(status.distribution)
-    _caller_of(manager, "cgkit_register", plugin)(registries=staged)
+    _create_caller(manager, "cgkit_register", plugin)(registries=staged)
     return staged
 
 
-def _caller_of(manager: pluggy.PluginManager, hook: str, plugin: Any) -> Callable[..., Any]:
-    """Return what calls a hook of one plugin alone."""
+def _create_caller(manager: pluggy.PluginManager, hook: str, plugin: Any) -> Callable[..., Any]:
+    """Return a function that calls a hook of one plugin only."""
     others = [other for other in manager.get_plugins() if other is not plugin]
     return manager.subset_hook_caller(hook, remove_plugins=others)
 
 
-def _refuse_unheard_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
-    """Refuse what pluggy takes in silence: a hook that there is not, and one that is not marked as such."""
+def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """Refuse what pluggy silently accepts: unknown hooks, and hooks that are not marked with `hookimpl`."""
     callers = manager.get_hookcallers(plugin) or []
     for caller in callers:
         if not caller.has_spec():
-            hint = did_you_mean(caller.name, HOOKS) or f"there are: {', '.join(HOOKS)}"
-            raise AttributeError(f"there is no hook {caller.name!r}; {hint}")
-    heard = {caller.name for caller in callers}
+            hint = did_you_mean(caller.name, HOOKS) or f"available: {', '.join(HOOKS)}"
+            raise AttributeError(f"unknown hook {caller.name!r}; {hint}")
+    implemented = {caller.name for caller in callers}
     for name in HOOKS:
-        if hasattr(plugin, name) and name not in heard:
+        if hasattr(plugin, name) and name not in implemented:
             raise TypeError(f"{name} is not a function marked with @cgkit.hookimpl")
-    if not heard:
-        raise AttributeError(f"implements no hook; there are: {', '.join(HOOKS)}")
+    if not implemented:
+        raise AttributeError(f"implements no hook; available: {', '.join(HOOKS)}")

@@ -1,4 +1,4 @@
-"""Registries: named components of each kind, and who provides them."""
+"""Registries of the components of each kind, by name and provider."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cgkit.contracts import KINDS, Kind
 from cgkit.errors import CgkitError, PluginError, UnknownComponentError, did_you_mean
 
 BUILT_IN = "cgkit"
-"""The provider of the components that ship with the toolkit."""
+"""The provider of the built-in components."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _REFERENCE = re.compile(r"[\w.]+:\w+")
@@ -27,16 +27,16 @@ _REFERENCE = re.compile(r"[\w.]+:\w+")
 
 @dataclass(frozen=True)
 class Component:
-    """A registered component: what it is called, who provides it, and how to get hold of it.
+    """A registered component.
 
     Attributes:
-        kind: the slot it fills.
-        name: what a spec calls it.
-        provider: the distribution that registered it.
+        kind: its kind.
+        name: its name in a spec.
+        provider: the package that registered it, or the file name of a plugin in a single file.
         target: the callable itself, or `"module:attribute"`, imported on first use.
         given_summary: the summary it was registered with, if any.
-        default: whether a spec that names none gets this one.
-        fallback: whether it is taken where none that a spec names applies.
+        default: whether it is used if a spec names none of its kind.
+        fallback: whether it is used if none of those that a spec names applies.
     """
 
     kind: Kind
@@ -68,7 +68,7 @@ class Component:
         return f'{_noun(self.kind)} "{self.name}" of {self.provider}'
 
     def load(self) -> Callable[..., Any]:
-        """Return the callable that builds the component.
+        """Return the callable that builds the component, importing it if necessary.
 
         Raises:
             PluginError: it cannot be imported, or is not callable.
@@ -77,12 +77,12 @@ class Component:
             return self.target
         module_name, _, attribute = self.target.partition(":")
         try:
-            # What a module prints must not end up in a command's output.
+            # stdout is reserved for the output of the command.
             with contextlib.redirect_stdout(sys.stderr):
                 target = getattr(importlib.import_module(module_name), attribute)
         except CgkitError:
             raise
-        except (Exception, SystemExit) as error:  # a stranger's module may raise anything
+        except (Exception, SystemExit) as error:  # a plugin's module may raise anything
             raise PluginError(f"{self} cannot be loaded: {describe_exception(error)}") from error
         if not callable(target):
             raise PluginError(f"{self} cannot be used: {self.target} is not callable")
@@ -109,31 +109,33 @@ class Registry:
         """Register a component.
 
         Args:
-            name: what a spec calls it: lower-case letters, digits and hyphens.
-            target: a class or function, or `"module:attribute"`, which is imported on first use only.
-            summary: one sentence for listings; without it, the first line of the target's docstring.
-            default: take this one where a spec names none; only what is built in can be, because a spec must mean
-                the same whatever is installed.
-            fallback: take this one where none that a spec names applies; likewise.
+            name: its name in a spec: lower-case letters, digits and hyphens.
+            target: a class or function, or `"module:attribute"`, which is imported on first use.
+            summary: one sentence for listings; by default the first line of the target's docstring.
+            default: use it if a spec names no component of its kind. Only for built-in components: the meaning of a
+                spec must not depend on the installed plugins.
+            fallback: use it if none of the components that a spec names applies. Only for built-in components.
 
         Raises:
-            PluginError: the name or the target is malformed, or this plugin already registered the name.
+            PluginError: the name or target is malformed, or this plugin has already registered the name.
         """
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise PluginError(f"{name!r} is no component name: use lower-case letters, digits and hyphens")
+            raise PluginError(f"{name!r} is not a valid component name: use lower-case letters, digits and hyphens")
         if isinstance(target, str) and not _REFERENCE.fullmatch(target):
-            raise PluginError(f'{target!r} does not name a component: write "module:attribute"')
+            raise PluginError(f'{target!r} is not a valid target: write "module:attribute"')
         if not isinstance(target, str) and not callable(target):
             raise PluginError(f"the target of {name!r} is neither callable nor a string")
         if (default or fallback) and self._provider != BUILT_IN:
-            raise PluginError(f"{name!r} cannot be a default: a spec must mean the same whatever is installed")
+            raise PluginError(
+                f"{name!r} cannot be a default: the meaning of a spec must not depend on the installed plugins"
+            )
         if name in self._components:
             raise PluginError(f"{_noun(self.kind)} {name!r} is registered twice by {self._provider}")
         component = Component(self.kind, name, self._provider, target, summary, default, fallback)
         self._components[name] = [component]
 
     def merge(self, other: Registry) -> None:
-        """Take over what another registry of the same kind holds; one name may then have several providers."""
+        """Add the components of another registry of the same kind; a name may then have several providers."""
         for name, components in other._components.items():
             self._components.setdefault(name, []).extend(components)
 
@@ -141,38 +143,38 @@ class Registry:
         """Return the component called `name` or `provider/name`.
 
         Raises:
-            UnknownComponentError: nothing is called so.
-            PluginError: several distributions provide the name.
+            UnknownComponentError: there is none.
+            PluginError: several packages provide the name.
         """
         provider, _, bare = name.rpartition("/")
         providers = self._components.get(bare, [])
-        found = [component for component in providers if provider in ("", component.provider)]
-        if not found:
+        matches = [component for component in providers if provider in ("", component.provider)]
+        if not matches:
             known = sorted({component.qualified_name if provider else component.name for component in self})
             raise UnknownComponentError(
                 f'no {_noun(self.kind)} is called "{name}"',
-                hint=did_you_mean(name, known) or f"there are: {', '.join(known)}",
+                hint=did_you_mean(name, known) or f"available: {', '.join(known)}",
             )
-        if len(found) > 1:
-            choices = " or ".join(f'"{component.qualified_name}"' for component in found)
+        if len(matches) > 1:
+            choices = " or ".join(f'"{component.qualified_name}"' for component in matches)
             raise PluginError(
                 f'{_noun(self.kind)} "{name}" is provided by several packages',
                 hint=f"write {choices}",
             )
-        return found[0]
+        return matches[0]
 
     def choose(self, name: str | None) -> Component:
-        """Return the component of that name; the first default where there is no name.
+        """Return the component of that name; the first default if the name is None.
 
         Raises:
-            UnknownComponentError: nothing is called so.
-            PluginError: several distributions provide the name.
+            UnknownComponentError: there is none.
+            PluginError: several packages provide the name.
         """
         defaults = self.defaults()
         return defaults[0] if name is None and defaults else self[name or ""]
 
     def reference(self, component: Component) -> str:
-        """Return the shortest name that means that component and no other."""
+        """Return the shortest unambiguous name of a component."""
         return component.name if len(self._components[component.name]) == 1 else component.qualified_name
 
     def __iter__(self) -> Iterator[Component]:
@@ -184,20 +186,20 @@ class Registry:
         return sum(len(components) for components in self._components.values())
 
     def defaults(self) -> tuple[Component, ...]:
-        """Return the components that a spec gets where it names none, in order of registration."""
+        """Return the components for a spec that names none, in order of registration."""
         return tuple(
             component for components in self._components.values() for component in components if component.default
         )
 
     def fallbacks(self) -> tuple[Component, ...]:
-        """Return the components that are taken where none that a spec names applies, in order of registration."""
+        """Return the components for a spec whose own do not apply, in order of registration."""
         return tuple(
             component for components in self._components.values() for component in components if component.fallback
         )
 
 
 class Registries:
-    """One registry for each kind, named in the plural: what `cgkit_register` receives."""
+    """One registry for each kind, as attributes with plural names; the argument of `cgkit_register`."""
 
     def __init__(self, provider: str = BUILT_IN) -> None:
         self._registries = {kind.name: Registry(kind, provider) for kind in KINDS}
@@ -218,16 +220,16 @@ class Registries:
         return iter(self._registries.values())
 
     def merge(self, other: Registries) -> None:
-        """Take over what other registries hold."""
+        """Add the components of other registries."""
         for registry in self:
             registry.merge(other[registry.kind.name])
 
 
 def describe_exception(error: BaseException) -> str:
-    """Return one line that says what was raised."""
+    """Return the type and message of an exception in one line."""
     try:
         text = textwrap.shorten(str(error), 500, placeholder=" ...")
-    except Exception:  # noqa: BLE001 - a stranger's exception may fail at that too
+    except Exception:  # noqa: BLE001 - a plugin's exception may fail even here
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

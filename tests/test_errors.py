@@ -1,4 +1,4 @@
-"""What a user reads when something is wrong, and the exit code that comes with it."""
+"""Error messages and exit codes."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from cgkit.errors import CgkitError, Problem, SpecError, did_you_mean, dotted
         (Problem("", "there is no such file", file="x.toml"), "x.toml: there is no such file"),
     ],
 )
-def test_a_problem_says_where_what_and_what_to_do(problem, text):
+def test_a_problem_has_location_message_and_hint(problem, text):
     assert str(problem) == text
 
 
-def test_a_spec_error_tells_every_problem_and_takes_the_worst_exit_code():
+def test_a_spec_error_has_all_problems_and_the_largest_exit_code():
     error = SpecError([Problem("a", "x"), Problem("b", "y", exit_code=4), Problem("c", "z")])
     assert str(error) == "a: x\nb: y\nc: z"
     assert error.exit_code == 4
     assert SpecError([Problem("a", "x")]).exit_code == 2
 
 
-def test_an_error_ends_with_what_to_do():
+def test_an_error_ends_with_its_hint():
     assert str(CgkitError("no room", hint="make some")) == "no room; make some"
     assert str(CgkitError("no room")) == "no room"
 
@@ -42,7 +42,7 @@ def test_every_error_has_its_documented_exit_code():
         for name, error in vars(errors).items()
         if isinstance(error, type) and issubclass(error, CgkitError)
     }
-    del codes["SpecError"]  # its own depends on its problems
+    del codes["SpecError"]  # depends on its problems
     assert codes == {
         "CgkitError": 1,
         "UsageError": 2,
@@ -56,13 +56,13 @@ def test_every_error_has_its_documented_exit_code():
     }
 
 
-def test_a_place_is_written_as_its_author_would():
+def test_a_place_is_written_as_in_toml():
     assert dotted(["augmentation", 0, "name"]) == "augmentation.0.name"
     assert dotted(["a.b", "", "ü\n"]) == '"a.b".""."\\u00fc\\n"'
     assert len(dotted(["x" * 1000])) == 62
 
 
-def test_the_closest_name_is_proposed():
+def test_the_most_similar_name_is_suggested():
     assert did_you_mean("stepz", ["steps", "epochs"]) == 'did you mean "steps"?'
     assert did_you_mean("stepz", []) is None
     assert did_you_mean("colour", ["steps"]) is None

@@ -1,4 +1,4 @@
-"""The plugin contract: hooks only ever gain arguments, and each says when it is called."""
+"""The contract of hooks: they never lose arguments, and are documented."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTRACT = {
     "cgkit_checkpoint_saved": ["run", "step", "folder"],
     "cgkit_run_finished": ["run", "error"],
 }
-"""What was promised to plugins: nothing may go from here."""
+"""The hooks and arguments promised to plugins: none may be removed."""
 
 
 @pytest.mark.parametrize(("hook", "arguments"), CONTRACT.items())

@@ -1,4 +1,4 @@
-"""A component's options are its keyword-only parameters: types, bounds, defaults and meanings."""
+"""The options of a component are its keyword-only parameters, with types, bounds, defaults and descriptions."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ DEFAULTS = {
 }
 
 
-def test_every_option_is_spelt_out():
+def test_every_option_is_filled_in():
     assert checked(Many) == DEFAULTS
 
 
@@ -93,7 +93,7 @@ def test_every_option_is_spelt_out():
         ("either", 5),
     ],
 )
-def test_a_value_of_the_right_type_is_taken(name, value):
+def test_a_value_of_the_right_type_is_accepted(name, value):
     assert checked(Many, **{name: value}) == {**DEFAULTS, name: value}
 
 
@@ -127,32 +127,32 @@ def test_a_value_of_the_wrong_type_is_a_problem(name, value, problem):
     assert refused(Many, **{name: value}) == [problem]
 
 
-def test_every_problem_is_told():
+def test_all_problems_are_reported():
     assert len(refused(Many, whole=0, real="x", hole=1)) == 3
 
 
-def test_what_is_not_finite_is_refused():
+def test_numbers_that_are_not_finite_are_refused():
     assert refused(Many, real=float("nan"))
     assert refused(Many, real=float("inf"))
 
 
-def test_a_component_without_options_says_so():
+def test_a_component_without_options_accepts_none():
     class Plain:
         def __init__(self) -> None:
             pass
 
-    assert refused(Plain, x=1) == ["x: unknown key; there are none"]
+    assert refused(Plain, x=1) == ["x: unknown key; no key is allowed here"]
     assert checked(Plain) == checked(type("Bare", (), {})) == {}
 
 
-def test_the_keys_beside_the_options_are_proposed_and_reserved():
+def test_other_keys_of_the_table_are_suggested_and_reserved():
     def metric(*, width: int = 1) -> None:
         pass
 
-    _, (problem,) = check_options(component(metric), {"nam": 1}, beside=["name"])
+    _, (problem,) = check_options(component(metric), {"nam": 1}, reserved=["name"])
     assert problem.hint == 'did you mean "name"?'
-    with pytest.raises(PluginError, match="an option cannot be called 'width', a spec has that key already"):
-        check_options(component(metric), {}, beside=["width"])
+    with pytest.raises(PluginError, match="an option cannot be called 'width', which is a key of its table in a spec"):
+        check_options(component(metric), {}, reserved=["width"])
 
 
 def test_a_required_option_must_be_given():
@@ -164,7 +164,7 @@ def test_a_required_option_must_be_given():
     assert checked(metric, rank=1) == {"rank": 1}
 
 
-def test_options_may_have_the_names_that_pydantic_uses():
+def test_options_may_have_names_that_pydantic_reserves():
     def metric(
         *,
         schema: int = 1,
@@ -190,7 +190,7 @@ def test_options_may_have_the_names_that_pydantic_uses():
 
 
 class TestASignature:
-    """A component whose signature breaks the contract is refused, by name."""
+    """A component whose signature violates the contract is refused by name."""
 
     def refusal(self, target: Any, kind: str = "metric") -> str:
         with pytest.raises(PluginError) as caught:
@@ -198,13 +198,13 @@ class TestASignature:
         assert f'{kind} "odd" of cgkit-x' in str(caught.value)
         return str(caught.value)
 
-    def test_needs_a_type_for_each_option(self):
+    def test_must_have_a_type_for_each_option(self):
         def metric(*, width=3):
             pass
 
         assert "option 'width' has no type" in self.refusal(metric)
 
-    def test_names_each_option(self):
+    def test_must_name_each_option(self):
         def metric(**options: int) -> None:
             pass
 
@@ -215,7 +215,7 @@ class TestASignature:
         assert "takes *layers" in self.refusal(another)
 
     @pytest.mark.parametrize("count", [0, 1, 3])
-    def test_has_the_positional_parameters_of_its_kind(self, count):
+    def test_must_have_the_positional_parameters_of_its_kind(self, count):
         namespace: dict[str, Any] = {}
         exec(f"def generator({', '.join(f'x{n}' for n in range(count))}): pass", namespace)
         assert self.refusal(namespace["generator"], "generator").endswith(
@@ -223,7 +223,7 @@ class TestASignature:
             " put a * before the options"
         )
 
-    def test_has_types_that_can_be_looked_up(self):
+    def test_must_have_types_that_can_be_evaluated(self):
         def metric(*, width: Decimal = 3) -> None:  # type: ignore[assignment]
             pass
 
@@ -233,7 +233,7 @@ class TestASignature:
         assert "cannot be read: NameError: name 'Decimal' is not defined" in self.refusal(metric)
         assert "cannot be read: AttributeError" in self.refusal(another)
 
-    def test_has_types_that_can_be_checked(self):
+    def test_must_have_types_that_are_supported(self):
         class Custom:
             pass
 
@@ -241,23 +241,25 @@ class TestASignature:
             pass
 
         metric.__annotations__["custom"] = Custom
-        with pytest.raises(PluginError, match='metric "odd" of cgkit-x: an option\'s type cannot be checked'):
+        with pytest.raises(PluginError, match='metric "odd" of cgkit-x: the type of an option is not supported'):
             check_options(component(metric), {})
 
     @pytest.mark.parametrize("default", [None, "x", 2.5, 10, object()])
-    def test_has_defaults_of_the_right_type(self, default):
+    def test_must_have_defaults_of_the_right_type(self, default):
         def metric(*, width: Annotated[int, Le(9)] = default) -> None:
             pass
 
-        with pytest.raises(PluginError, match='metric "odd" of cgkit-x: its own value of option width should be'):
+        with pytest.raises(
+            PluginError, match='metric "odd" of cgkit-x: its default or recommended value of option width should be'
+        ):
             check_options(component(metric), {})
         assert checked(metric, width=3) == {"width": 3}
 
-    def test_has_defaults_that_can_be_written_down(self):
+    def test_must_have_defaults_with_a_json_value(self):
         def metric(*, width: Any = object()) -> None:  # noqa: B008
             pass
 
-        with pytest.raises(PluginError, match="an option's value is no JSON value"):
+        with pytest.raises(PluginError, match="an option has no JSON value"):
             check_options(component(metric), {})
 
     def test_may_be_a_dataclass(self):
@@ -268,11 +270,11 @@ class TestASignature:
         assert checked(Metric) == {"width": 3}
 
 
-class TestMeanings:
+class TestDescriptions:
     def meanings(self, target: Any) -> dict[str, str]:
         return {name: option.meaning for name, option in options_of(component(target)).items()}
 
-    def test_are_the_sentences_of_the_docstring(self):
+    def test_are_read_from_the_docstring(self):
         class Metric:
             """A metric.
 
@@ -302,7 +304,7 @@ class TestMeanings:
             "other": "",
         }
 
-    def test_may_be_those_of_the_initialiser(self):
+    def test_may_be_in_the_docstring_of_init(self):
         class Metric:
             """A metric."""
 
@@ -322,7 +324,7 @@ class TestMeanings:
         assert self.meanings(metric) == {"width": ""}
 
 
-def test_paths_are_found_wherever_they_are():
+def test_paths_are_found_inside_other_types():
     def metric(
         *,
         plain: Path,
@@ -337,20 +339,20 @@ def test_paths_are_found_wherever_they_are():
 
 
 class TestBuilding:
-    def test_gives_values_of_the_annotated_types(self):
+    def test_passes_values_of_the_annotated_types(self):
         values = build(component(Many), options=checked(Many, path="/x", pair=[3, 4], real=1)).values
         assert values["path"] == Path("/x")
         assert values["pair"] == (3, 4)
         assert (values["real"], type(values["real"])) == (1.0, float)
 
-    def test_gives_what_the_engine_supplies_by_position(self):
+    def test_passes_the_arguments_of_the_engine_by_position(self):
         def generator(in_channels: int, out_channels: int, *, width: int = 2) -> tuple[int, int, int]:
             return in_channels, out_channels, width
 
         assert build(component(generator, "generator"), 3, 1, options={}) == (3, 1, 2)
 
     @pytest.mark.parametrize("error", [ValueError("too small"), DataError("no images"), MemoryError()])
-    def test_lets_through_what_is_for_the_user(self, error):
+    def test_does_not_wrap_errors_for_the_user(self, error):
         def metric() -> None:
             raise error
 
@@ -359,14 +361,14 @@ class TestBuilding:
         assert caught.value is error
 
     @pytest.mark.parametrize("error", [TypeError("oops"), ZeroDivisionError(), SystemExit(3), ImportError("no lpips")])
-    def test_blames_the_component_for_anything_else(self, error):
+    def test_reports_other_exceptions_as_errors_of_the_plugin(self, error):
         def metric() -> None:
             raise error
 
         with pytest.raises(PluginError, match=f'metric "odd" of cgkit-x cannot be built: {type(error).__name__}'):
             build(component(metric), options={})
 
-    def test_leaves_stdout_to_the_data(self, capsys):
+    def test_redirects_stdout_to_stderr(self, capsys):
         def metric() -> None:
             sys.stdout.write("loading weights")
 
@@ -374,7 +376,7 @@ class TestBuilding:
         assert capsys.readouterr() == ("", "loading weights")
 
 
-def test_a_module_that_has_no_init_of_its_own_has_no_options() -> None:
+def test_a_module_without_an_init_has_no_options() -> None:
     class Plain(torch.nn.Module):
         """Does nothing."""
 
@@ -382,5 +384,5 @@ def test_a_module_that_has_no_init_of_its_own_has_no_options() -> None:
     assert isinstance(build(component(Plain, "augmentation"), options={}), Plain)
     with pytest.raises(PluginError, match="takes 0 positional arguments, but a generator is built with"):
         options_of(component(Plain, "generator"))
-    torch.compile(Plain(), backend="eager")  # puts another __init__ into nn.Module
+    torch.compile(Plain(), backend="eager")  # replaces nn.Module.__init__
     assert options_of(component(Plain, "augmentation")) == {}

@@ -1,4 +1,4 @@
-"""Plugins are found through their entry points; one that fails in any way is set aside whole, and all else works."""
+"""Plugins are found through their entry points; one that fails is not used, and all others work."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def install(site: Path) -> Install:
-    """Install a package whose metadata are written by hand: a real entry point in milliseconds."""
+    """Install a package with handwritten metadata, which takes milliseconds."""
 
     def install(distribution: str, source: str, *, entry_point: str = "", version: str = "1.0") -> None:
         module = distribution.lower().replace("-", "_").replace(".", "_")
@@ -62,8 +62,8 @@ def good(name: str = "good") -> str:
 
 
 def status_of(plugins: Plugins, distribution: str) -> PluginStatus:
-    (found,) = [status for status in plugins.statuses if status.distribution == distribution]
-    return found
+    (status,) = [status for status in plugins.statuses if status.distribution == distribution]
+    return status
 
 
 def test_an_installed_plugin_fills_the_registries(install):
@@ -77,19 +77,19 @@ def test_an_installed_plugin_fills_the_registries(install):
     assert plugins.failed == []
 
 
-def test_a_package_is_spelt_as_on_the_index(install):
+def test_a_package_name_is_normalised_as_on_pypi(install):
     install("Cgkit_Odd.Name", good())
     assert load_plugins().registries.generators["cgkit-odd-name/good"].provider == "cgkit-odd-name"
 
 
-def test_what_is_built_in_is_a_plugin_like_any_other():
+def test_the_built_in_components_are_a_plugin():
     plugins = load_plugins(installed=False)
     (status,) = plugins.statuses
     assert (status.distribution, status.state) == ("cgkit", "ok")
     assert plugins.registries.generators.choose(None).qualified_name == "cgkit/resnet"
 
 
-def test_none_but_the_built_in_one_is_loaded_where_nothing_installed_is_wanted(install):
+def test_without_installed_plugins_only_the_built_in_one_is_loaded(install):
     install("cgkit-good", good())
     assert [status.distribution for status in load_plugins(installed=False).statuses] == ["cgkit"]
 
@@ -98,26 +98,29 @@ REGISTER = "import cgkit\n@cgkit.hookimpl\ndef cgkit_register(registries):\n    
 
 FAULTS = {
     "raises on import": ("1 / 0", "ZeroDivisionError: division by zero"),
-    "is no Python": ("def", "SyntaxError: invalid syntax (cgkit_bad.py, line 1)"),
+    "is not Python": ("def", "SyntaxError: invalid syntax (cgkit_bad.py, line 1)"),
     "exits": ("import sys; sys.exit(0)", "SystemExit: 0"),
-    "raises what is no Exception": ("class Panic(BaseException): pass\nraise Panic('rust')", "Panic: rust"),
-    "raises what cannot be told": (
+    "raises a BaseException": ("class Panic(BaseException): pass\nraise Panic('rust')", "Panic: rust"),
+    "raises an exception without a message": (
         "class Mute(Exception):\n    def __str__(self): raise ValueError\nraise Mute",
         "Mute",
     ),
-    "needs what is not installed": ("import lpips_of_nobody", "ModuleNotFoundError: No module named 'lpips_of_nobody'"),
+    "needs a package that is not installed": (
+        "import lpips_of_nobody",
+        "ModuleNotFoundError: No module named 'lpips_of_nobody'",
+    ),
     "raises when registering": (REGISTER + "raise OSError('a\\nb')", "OSError: a b"),
     "exits when registering": (REGISTER + "raise SystemExit", "SystemExit"),
     "is built for another version": ("cgkit_api = 2\n" + REGISTER + "pass", "RuntimeError: built for version 2"),
     "misspells a hook": (
         "import cgkit\n@cgkit.hookimpl\ndef cgkit_registr(registries): pass",
-        "AttributeError: there is no hook 'cgkit_registr'; did you mean \"cgkit_register\"?",
+        "AttributeError: unknown hook 'cgkit_registr'; did you mean \"cgkit_register\"?",
     ),
-    "has a hook of its own": (
+    "has an unknown hook": (
         "import cgkit\n@cgkit.hookimpl\ndef zzz(registries): pass",
-        "AttributeError: there is no hook 'zzz'; there are: cgkit_register, cgkit_commands,",
+        "AttributeError: unknown hook 'zzz'; available: cgkit_register, cgkit_commands,",
     ),
-    "wants an argument that there is not": (
+    "takes an unknown argument": (
         "import cgkit\n@cgkit.hookimpl\ndef cgkit_register(registries, engine): pass",
         "PluginValidationError: Plugin 'cgkit-bad:cgkit_bad' for hook 'cgkit_register'",
     ),
@@ -133,18 +136,24 @@ FAULTS = {
         REGISTER + "pass\ndef cgkit_commands(cli): pass",
         "TypeError: cgkit_commands is not a function marked with @cgkit.hookimpl",
     ),
-    "implements nothing": ("", "AttributeError: implements no hook; there are: cgkit_register,"),
+    "implements nothing": ("", "AttributeError: implements no hook; available: cgkit_register,"),
     "registers a name twice": (
         REGISTER + "for _ in range(2): registries.metrics.add('bad', dict)",
         "PluginError: metric 'bad' is registered twice by cgkit-bad",
     ),
-    "registers half and raises": (REGISTER + "registries.metrics.add('bad', dict); 1 / 0", "ZeroDivisionError"),
-    "registers a malformed name": (REGISTER + "registries.metrics.add('Bad!', dict)", "PluginError: 'Bad!' is no"),
-    "wants to be the default": (
-        REGISTER + "registries.metrics.add('bad', dict, default=True)",
-        "PluginError: 'bad' cannot be a default: a spec must mean the same whatever is installed",
+    "raises halfway through registering": (
+        REGISTER + "registries.metrics.add('bad', dict); 1 / 0",
+        "ZeroDivisionError",
     ),
-    "has a slot that there is not": (
+    "registers a malformed name": (
+        REGISTER + "registries.metrics.add('Bad!', dict)",
+        "PluginError: 'Bad!' is not a valid",
+    ),
+    "registers a default": (
+        REGISTER + "registries.metrics.add('bad', dict, default=True)",
+        "PluginError: 'bad' cannot be a default: the meaning of a spec must not depend on the installed plugins",
+    ),
+    "uses an unknown registry": (
         REGISTER + "registries.exporters.add('bad', dict)",
         "AttributeError: 'Registries' object has no attribute 'exporters'",
     ),
@@ -152,7 +161,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("source", "reason"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_plugin_is_set_aside_alone_and_whole_where_it(install, source, reason):
+def test_nothing_of_a_plugin_is_used_but_all_of_the_others_if_it(install, source, reason):
     install("cgkit-another", good("another"))
     install("cgkit-bad", source)
     install("cgkit-good", good())
@@ -167,14 +176,14 @@ def test_a_plugin_is_set_aside_alone_and_whole_where_it(install, source, reason)
     assert not [name for name, plugin in plugins.manager.list_name_plugin() if plugin and "bad" in name]
 
 
-def test_what_a_plugin_prints_while_loading_is_not_among_the_data(install, capsys):
+def test_what_a_plugin_prints_while_loading_goes_to_stderr(install, capsys):
     install("cgkit-loud", "print('on import')\n" + REGISTER + "print('on registering')")
     assert status_of(load_plugins(), "cgkit-loud").state == "ok"
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "on import\non registering\n")
 
 
-def test_an_interruption_is_not_swallowed(install):
+def test_a_keyboard_interrupt_is_not_caught(install):
     install("cgkit-slow", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         load_plugins()
@@ -186,19 +195,23 @@ def test_a_hook_of_a_failed_plugin_is_not_called(install):
 
         @cgkit.hookimpl
         def cgkit_run_started(run):
-            run.append("called")
+            run.called = True
 
         @cgkit.hookimpl
         def cgkit_register(registries):
             raise RuntimeError
     """
     install("cgkit-bad", source)
-    seen: list[str] = []
-    load_plugins().manager.hook.cgkit_run_started(run=seen)
-    assert seen == []
+
+    class Run:
+        called = False
+
+    run = Run()
+    load_plugins().manager.hook.cgkit_run_started(run=run)
+    assert not run.called
 
 
-def test_two_packages_with_one_entry_point_name_both_load(install):
+def test_two_packages_with_the_same_entry_point_name_both_load(install):
     for letter in "xy":
         install(f"cgkit-{letter}", good(letter), entry_point=f"same = cgkit_{letter}")
     plugins = load_plugins()
@@ -207,7 +220,7 @@ def test_two_packages_with_one_entry_point_name_both_load(install):
     assert plugins.registries.generators["y"].provider == "cgkit-y"
 
 
-def test_a_module_named_by_two_packages_is_loaded_once(install):
+def test_a_module_that_two_packages_name_is_loaded_once(install):
     install("cgkit-x", good("x"))
     install("cgkit-y", good("y"), entry_point="y = cgkit_x")
     plugins = load_plugins()
@@ -216,7 +229,7 @@ def test_a_module_named_by_two_packages_is_loaded_once(install):
     assert plugins.manager.get_plugin("cgkit-x:cgkit_x") is not None
 
 
-def test_one_package_may_bring_several_plugins(install, site):
+def test_a_package_may_have_several_plugins(install, site):
     (site / "second.py").write_text(dedent(good("second")))
     install("cgkit-x", good("x"), entry_point="one = cgkit_x\ntwo = second")
     plugins = load_plugins()
@@ -240,7 +253,7 @@ def test_an_entry_point_may_name_an_object_in_a_module(install):
 
 
 @pytest.mark.parametrize("entry_point", ["x = cgkit_x:missing", "x = no_such_module", "x = !!", "x =", "x = ..y"])
-def test_an_entry_point_that_leads_nowhere_fails(install, entry_point):
+def test_a_broken_entry_point_fails(install, entry_point):
     install("cgkit-good", good())
     install("cgkit-x", good("x"), entry_point=entry_point)
     plugins = load_plugins()
@@ -248,7 +261,7 @@ def test_an_entry_point_that_leads_nowhere_fails(install, entry_point):
     assert plugins.failed[0].reason
 
 
-def test_a_package_without_metadata_still_brings_its_plugin(site):
+def test_the_plugin_of_a_package_without_metadata_is_loaded(site):
     (site / "bare.py").write_text(dedent(good("bare")))
     (site / "bare-1.0.dist-info").mkdir()
     (site / "bare-1.0.dist-info" / "entry_points.txt").write_text("[cgkit]\nbare = bare\n")
@@ -258,7 +271,7 @@ def test_a_package_without_metadata_still_brings_its_plugin(site):
 @pytest.mark.parametrize(
     "content", [b"[cgkit]\nthis is no entry point", b"[cgkit]\n\xff = x", b"nonsense", b"\xff\xfe"]
 )
-def test_a_package_with_malformed_metadata_is_set_aside_alone(install, site, content):
+def test_malformed_metadata_affect_only_their_package(install, site, content):
     install("cgkit-bad", good("bad"))
     install("cgkit-good", good())
     (site / "cgkit_bad-1.0.dist-info" / "entry_points.txt").write_bytes(content)
@@ -268,12 +281,12 @@ def test_a_package_with_malformed_metadata_is_set_aside_alone(install, site, con
     assert "bad" not in {component.name for component in plugins.registries.generators}
 
 
-def test_a_malformed_plugin_is_reported(install):
+def test_a_malformed_entry_point_is_reported(install):
     install("cgkit-bad", good("bad"), entry_point="this is no entry point")
     assert status_of(load_plugins(), "cgkit-bad").reason == "its entry_points.txt is malformed"
 
 
-def test_a_package_that_lies_on_the_path_twice_is_loaded_from_where_it_lies_first(install, tmp_path, monkeypatch):
+def test_the_first_of_two_versions_on_the_path_is_loaded(install, tmp_path, monkeypatch):
     install("cgkit-x", good("x"), version="2.0")
     old = tmp_path / "old" / "cgkit_x-1.0.dist-info"
     old.mkdir(parents=True)
@@ -296,11 +309,11 @@ class TestTheAllowList:
         assert self.states(load_plugins()) == {"cgkit": "ok", "cgkit-x": "ok", "cgkit-y": "failed"}
 
     @pytest.mark.parametrize("value", ["cgkit-x", " cgkit-x ,", "Cgkit_X"])
-    def test_allows_what_it_names_and_imports_nothing_else(self, monkeypatch, value):
+    def test_allows_the_packages_in_it_and_imports_no_others(self, monkeypatch, value):
         monkeypatch.setenv("CGKIT_PLUGINS", value)
         plugins = load_plugins()
         assert self.states(plugins) == {"cgkit": "ok", "cgkit-x": "ok", "cgkit-y": "blocked"}
-        assert status_of(plugins, "cgkit-y").reason == "not among CGKIT_PLUGINS"
+        assert status_of(plugins, "cgkit-y").reason == "not in CGKIT_PLUGINS"
         assert plugins.blocked == [status_of(plugins, "cgkit-y")]
 
     @pytest.mark.parametrize("value", ["", " ", ","])
@@ -309,14 +322,14 @@ class TestTheAllowList:
         assert self.states(load_plugins()) == {"cgkit": "ok", "cgkit-x": "blocked", "cgkit-y": "blocked"}
         assert "cgkit_x" not in sys.modules
 
-    def test_tells_what_it_names_and_is_not_installed(self, monkeypatch):
+    def test_with_a_package_that_is_not_installed_is_reported(self, monkeypatch):
         monkeypatch.setenv("CGKIT_PLUGINS", "cgkit-x,cgkit-z")
         status = status_of(load_plugins(), "cgkit-z")
-        assert (status.state, status.reason) == ("failed", "named in CGKIT_PLUGINS, but no such plugin is installed")
+        assert (status.state, status.reason) == ("failed", "in CGKIT_PLUGINS, but not installed")
 
 
-class TestOneNameOfTwoProviders:
-    def test_must_be_told_apart(self, install):
+class TestANameWithTwoProviders:
+    def test_must_be_qualified(self, install):
         install("cgkit-x", good("same"))
         install("cgkit-y", good("same"))
         registry = load_plugins().registries.generators
@@ -324,7 +337,7 @@ class TestOneNameOfTwoProviders:
             registry["same"]
         assert registry["cgkit-y/same"].provider == "cgkit-y"
 
-    def test_never_shadows_what_is_built_in(self, install):
+    def test_does_not_replace_a_built_in_component(self, install):
         install("cgkit-x", good("resnet"))
         registry = load_plugins().registries.generators
         with pytest.raises(PluginError, match='write "cgkit/resnet" or "cgkit-x/resnet"'):
@@ -333,7 +346,7 @@ class TestOneNameOfTwoProviders:
 
 
 class TestASpec:
-    def test_that_needs_a_failed_plugin_says_which_and_why(self, install, tmp_path):
+    def test_that_needs_a_failed_plugin_reports_it_with_the_reason(self, install, tmp_path):
         install("cgkit-bad", "import lpips_of_nobody")
         file = tmp_path / "spec.toml"
         file.write_text('\n[[metric]]\nname = "lpips"')
@@ -346,7 +359,7 @@ class TestASpec:
             " ModuleNotFoundError: No module named 'lpips_of_nobody'"
         )
 
-    def test_that_does_not_need_it_is_not_bothered(self, install, tmp_path):
+    def test_that_does_not_need_it_loads(self, install, tmp_path):
         install("cgkit-bad", "import lpips_of_nobody")
         install("cgkit-good", good())
         file = tmp_path / "spec.toml"
@@ -380,7 +393,7 @@ def test_nothing_heavy_is_imported_by(statement):
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
-def test_a_hook_is_called_plugin_by_plugin_the_last_loaded_first_unless_one_says_otherwise(install):
+def test_hooks_are_called_in_pluggys_order_last_loaded_first(install):
     source = "import cgkit\n@cgkit.hookimpl{}\ndef cgkit_commands(cli): cli.append(__name__)\n"
     install("cgkit-a", source.format(""))
     install("cgkit-b", source.format("(trylast=True)"))
@@ -391,6 +404,6 @@ def test_a_hook_is_called_plugin_by_plugin_the_last_loaded_first_unless_one_says
         hook(cli=called)
         assert name.partition(":")[0].replace("-", "_") == called[-1]
     assert called == ["cgkit_c", "cgkit_a", "cgkit_b"]
-    together: list[str] = []
-    plugins.manager.hook.cgkit_commands(cli=together)
-    assert together == called
+    called_by_pluggy: list[str] = []
+    plugins.manager.hook.cgkit_commands(cli=called_by_pluggy)
+    assert called_by_pluggy == called

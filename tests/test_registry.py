@@ -1,4 +1,4 @@
-"""Components are found by name, never shadowed in silence, and imported on first use only."""
+"""Components are found by name, never replaced silently, and imported on first use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def registries() -> Registries:
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Write a module that can be imported in this test."""
+    """Write a module that can be imported in a test."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(source: str, name: str = "cgkit_component_of_a_test") -> str:
@@ -40,13 +40,13 @@ def module(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_there_is_one_registry_for_each_kind(registries):
+def test_every_kind_has_a_registry(registries):
     assert [registry.kind for registry in registries] == list(KINDS)
     for kind in KINDS:
         assert getattr(registries, kind.name) is registries[kind.name]
 
 
-def test_a_component_is_found_by_its_name_alone_and_with_its_provider(registries):
+def test_a_component_is_found_by_its_name_with_and_without_its_provider(registries):
     registries.metrics.add("plain", Plain)
     component = registries.metrics["plain"]
     assert component is registries.metrics["cgkit/plain"]
@@ -110,7 +110,7 @@ def test_a_package_that_cannot_be_imported_makes_the_summary_empty(registries, m
 
 @pytest.mark.parametrize("name", ["", "Upper", "under_score", "a/b", "-a", "a b", "ä", "a\n", 5])
 def test_a_malformed_name_is_refused(registries, name):
-    with pytest.raises(PluginError, match="is no component name"):
+    with pytest.raises(PluginError, match="is not a valid component name"):
         registries.metrics.add(name, Plain)
 
 
@@ -122,21 +122,21 @@ def test_a_malformed_target_is_refused(registries, target):
         registries.metrics.add("plain", target)
 
 
-def test_a_name_is_registered_once_by_each_provider(registries):
+def test_a_provider_registers_a_name_only_once(registries):
     registries.metrics.add("plain", Plain)
     with pytest.raises(PluginError, match="metric 'plain' is registered twice by cgkit"):
         registries.metrics.add("plain", Plain)
     registries.trackers.add("plain", Plain)
 
 
-def test_only_what_is_built_in_can_be_a_default(registries):
+def test_only_a_built_in_component_can_be_a_default(registries):
     registries.metrics.add("plain", Plain, default=True)
     assert registries.metrics.choose(None).name == "plain"
-    with pytest.raises(PluginError, match="a spec must mean the same whatever is installed"):
+    with pytest.raises(PluginError, match="the meaning of a spec must not depend on the installed plugins"):
         Registries("cgkit-x").metrics.add("plain", Plain, default=True)
 
 
-def test_two_providers_of_one_name_must_be_told_apart(registries):
+def test_a_name_with_two_providers_must_be_qualified(registries):
     registries.adversarial_losses.add("plain", Plain)
     for provider in ("cgkit-x", "cgkit-y"):
         other = Registries(provider)
@@ -151,15 +151,15 @@ def test_two_providers_of_one_name_must_be_told_apart(registries):
     component = registries.adversarial_losses["cgkit-x/plain"]
     assert component.provider == "cgkit-x"
     assert registries.adversarial_losses.reference(component) == "cgkit-x/plain"
-    assert [found.provider for found in registries.adversarial_losses] == ["cgkit", "cgkit-x", "cgkit-y"]
+    assert [component.provider for component in registries.adversarial_losses] == ["cgkit", "cgkit-x", "cgkit-y"]
     assert len(registries.adversarial_losses) == 3
 
 
-def test_an_unknown_name_is_told_with_what_may_be_meant(registries):
+def test_an_unknown_name_is_reported_with_suggestions(registries):
     registries.metrics.add("plain", Plain)
     for name, hint in (
         ("plan", 'did you mean "plain"?'),
-        ("x", "there are: plain"),
+        ("x", "available: plain"),
         ("x/plain", 'did you mean "cgkit/plain"?'),
     ):
         with pytest.raises(UnknownComponentError) as caught:
@@ -167,7 +167,7 @@ def test_an_unknown_name_is_told_with_what_may_be_meant(registries):
         assert str(caught.value) == f'no metric is called "{name}"; {hint}'
 
 
-def test_what_is_added_after_a_merge_is_not_taken_over(registries):
+def test_components_added_after_a_merge_are_not_included(registries):
     late = Registries("cgkit-x")
     registries.merge(late)
     late.metrics.add("late", Plain)
@@ -195,7 +195,7 @@ class TestLoading:
             ("import sys; sys.exit(3)", "cannot be loaded: SystemExit: 3"),
         ],
     )
-    def test_tells_in_one_line_what_went_wrong(self, registries, module, source, reason):
+    def test_reports_a_failure_in_one_line(self, registries, module, source, reason):
         registries.metrics.add("found", f"{module(source)}:Found")
         with pytest.raises(PluginError) as caught:
             registries.metrics["found"].load()
@@ -203,18 +203,18 @@ class TestLoading:
         assert "\n" not in str(caught.value)
         assert caught.value.exit_code == 4
 
-    def test_of_a_module_that_there_is_not_names_it(self, registries):
+    def test_names_a_missing_module(self, registries):
         registries.metrics.add("found", "cgkit_missing_package.deeper:Found")
         with pytest.raises(PluginError, match="No module named 'cgkit_missing_package'"):
             registries.metrics["found"].load()
 
-    def test_leaves_stdout_to_the_data(self, registries, module, capsys):
+    def test_redirects_stdout_to_stderr(self, registries, module, capsys):
         registries.metrics.add("found", module("print(1234)\nFound = dict") + ":Found")
         assert registries.metrics["found"].load() is dict
         captured = capsys.readouterr()
         assert (captured.out, captured.err) == ("", "1234\n")
 
-    def test_lets_an_interruption_through(self, registries, module):
+    def test_does_not_catch_a_keyboard_interrupt(self, registries, module):
         registries.metrics.add("found", module("raise KeyboardInterrupt") + ":Found")
         with pytest.raises(KeyboardInterrupt):
             registries.metrics["found"].load()

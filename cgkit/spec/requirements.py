@@ -80,7 +80,7 @@ def compatible(name: str, version: str) -> str:
 
     Versions of one series give an option the same meaning. An unusual version gives the name alone.
     """
-    series = _series(version)
+    series = _parse_series(version)
     if series is None:
         return name
     parsed = Version(version)
@@ -90,7 +90,7 @@ def compatible(name: str, version: str) -> str:
 
 def is_same_series(first: str, second: str) -> bool:
     """Return whether two versions are of one series; true if either is unusual."""
-    series = _series(first), _series(second)
+    series = _parse_series(first), _parse_series(second)
     return None in series or series[0] == series[1]
 
 
@@ -118,7 +118,7 @@ def _explain_missing(provider: str, plugins: Plugins, requirement: str) -> tuple
     return ("is disabled", "leave out --no-plugins") if has_plugin else ("has no plugin", None)
 
 
-def _series(version: str) -> tuple[int, ...] | None:
+def _parse_series(version: str) -> tuple[int, ...] | None:
     """Return the leading numbers that a series shares: (1,) for 1.2.5, (0, 3) for 0.3.1; None if invalid."""
     try:
         parsed = Version(version)

@@ -189,7 +189,7 @@ class _Resolver:
         try:
             suggested = recommended_options(component, self._size)
             keys = type(table).model_fields
-            values, problems = check_options(component, options, suggested=suggested, beside=keys)
+            values, problems = check_options(component, options, suggested=suggested, reserved=keys)
         except CgkitError as error:
             self.problems.append(_to_problem(default_path, error))
             return dict(options)

@@ -90,11 +90,11 @@ def test_a_second_file_of_the_same_name_is_rejected(cgkit: Cli, tmp_path: Path, 
     other.parent.mkdir()
     other.write_text(SOURCE.replace('"line"', '"other"'))
     result = cgkit("list-components", "--plugin", plugin, "--plugin", other)
-    assert "another plugin file is called so" in result.err
+    assert "another plugin file has the same name" in result.err
     assert "other" not in [line.split()[0] for line in result.out.splitlines() if line.startswith("  ")]
 
 
 def test_a_missing_file_is_a_usage_error(cgkit: Cli, tmp_path: Path) -> None:
     result = cgkit("list-components", "--plugin", tmp_path / "none.py")
     assert (result.code, result.out) == (2, "")
-    assert "none.py: there is no such plugin" in result.err
+    assert "none.py: there is no such file" in result.err

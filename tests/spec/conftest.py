@@ -1,4 +1,4 @@
-"""Light components for the spec to name, and specs as real files in the working directory."""
+"""Lightweight components for specs, and fixtures that load specs from files in the working directory."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Tracker:
         pass
 
 
-def light_components() -> Registries:
+def lightweight_components() -> Registries:
     registries = Registries()
     registries.generators.add("resnet", Resnet, default=True)
     registries.generators.add("unet", Unet)
@@ -118,7 +118,7 @@ def light_components() -> Registries:
 
 @pytest.fixture
 def plugins() -> Plugins:
-    return Plugins(registries=light_components())
+    return Plugins(registries=lightweight_components())
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +142,7 @@ def load(plugins: Plugins) -> Callable[..., Spec]:
 
 @pytest.fixture
 def problems(load: Callable[..., Spec]) -> Callable[..., list[str]]:
-    """Return everything that is wrong with a spec given as text, as a user reads it."""
+    """Return the lines of the error for a spec given as text."""
 
     def problems(text: str, *overrides: str) -> list[str]:
         with pytest.raises(SpecError) as caught:

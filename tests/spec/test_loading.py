@@ -1,4 +1,4 @@
-"""From files and overrides to one spec, or to every problem in them, each with its file and line."""
+"""Files and overrides load as one spec, or all of their problems are reported with file and line."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cgkit.spec.loading import located
 from cgkit.spec.reading import read_layer, read_override
 
 
-def test_an_empty_file_is_the_published_recipe(load):
+def test_an_empty_file_has_the_published_settings(load):
     spec = load("")
     assert (spec.train.batch, spec.train.image_pool, spec.train.betas) == (1, 50, (0.5, 0.999))
     assert spec.generator.a2b.options["blocks"] == 9
 
 
-def test_every_problem_is_told_at_once_with_its_line(problems):
+def test_all_problems_are_reported_at_once_with_their_lines(problems):
     assert problems(
         """name = 5
 colour = "red"
@@ -43,7 +43,7 @@ norm = "group"
 """
     ) == [
         "spec.toml:1: name: should be a valid string, got 5",
-        "spec.toml:2: colour: unknown key; there are: name, seed, license, requires, data, generator, discriminator,"
+        "spec.toml:2: colour: unknown key; known keys: name, seed, license, requires, data, generator, discriminator,"
         " adversarial_loss, cycle_loss, identity_loss, objective, augmentation, train, schedule, checkpoint, samples,"
         " log, evaluation, metric, tracker",
         'spec.toml:4: data.sise: unknown key; did you mean "size"?',
@@ -54,7 +54,7 @@ norm = "group"
         'spec.toml:11: train.learning_rate: should be a valid number, got "fast"',
         'spec.toml:13: objective.cycle.forwrd: unknown key; did you mean "forward"?',
         "spec.toml:18: augmentation.1.p: should be less than or equal to 1, got 1.5",
-        "spec.toml:19: augmentation.1.q: unknown key; there are: name, p",
+        "spec.toml:19: augmentation.1.q: unknown key; known keys: name, p",
         "spec.toml:21: generator.b2a.norm: should be 'instance' or 'batch', got \"group\"",
     ]
 
@@ -109,12 +109,12 @@ norm = "group"
         ),
     ],
 )
-def test_a_problem_says_what_is_wrong_and_where(problems, text, expected):
+def test_a_problem_has_its_location_and_what_is_wrong(problems, text, expected):
     (problem,) = problems(text)
     assert problem.startswith(expected)
 
 
-def test_what_several_augmentations_have_wrong_is_told_of_each(problems):
+def test_each_augmentation_has_problems_of_its_own(problems):
     text = '[[augmentation]]\nname = "flip"\np = "x"\n[[augmentation]]\nname = "nose"'
     assert problems(text) == [
         'spec.toml:3: augmentation.0.p: should be a valid number, got "x"',
@@ -122,10 +122,10 @@ def test_what_several_augmentations_have_wrong_is_told_of_each(problems):
     ]
 
 
-def test_a_hundred_problems_are_enough(problems):
-    told = problems("\n".join(f"key{number} = 1" for number in range(500)))
-    assert len(told) == 101
-    assert "spec.toml: and 400 more problems" in told
+def test_at_most_a_hundred_problems_are_reported(problems):
+    lines = problems("\n".join(f"key{number} = 1" for number in range(500)))
+    assert len(lines) == 101
+    assert "spec.toml: and 400 more problems" in lines
 
 
 class TestOverrides:
@@ -153,28 +153,28 @@ class TestOverrides:
             ("extends=x.toml", "--set extends=x.toml: extends: unknown key"),
         ],
     )
-    def test_a_problem_of_an_override_names_it(self, problems, override, expected):
+    def test_a_problem_in_an_override_quotes_it(self, problems, override, expected):
         (problem,) = problems("[train]\nbatch = 2", override)
         assert expected in problem
 
-    def test_a_problem_points_to_the_layer_that_said_it(self, problems):
-        told = problems("[train]\nstepz = 1\nbatch = 1", "train.batch=2", "train.keep=1")
-        assert [problem.partition(": unknown")[0] for problem in told] == [
+    def test_a_problem_points_to_the_layer_with_the_value(self, problems):
+        lines = problems("[train]\nstepz = 1\nbatch = 1", "train.batch=2", "train.keep=1")
+        assert [problem.partition(": unknown")[0] for problem in lines] == [
             "spec.toml:2: train.stepz",
             "--set train.keep=1: train.keep",
         ]
 
-    def test_overrides_win_and_the_last_one_most(self, load):
+    def test_overrides_take_precedence_and_the_last_one_wins(self, load):
         spec = load("[train]\nbatch = 2\nimage_pool = 7", "train.batch=3", "train.batch=4", "name=x")
         assert (spec.train.batch, spec.train.image_pool, spec.name) == (4, 7, "x")
 
-    def test_a_budget_in_steps_replaces_one_in_epochs(self, load):
+    def test_steps_replace_epochs_and_vice_versa(self, load):
         train = load("[train]\nepochs = 200", "train.steps=5").train
         assert (train.steps, train.epochs) == (5, None)
         train = load("[train]\nsteps = 200", "train.epochs=5").train
         assert (train.steps, train.epochs) == (None, 5)
 
-    def test_another_component_leaves_the_options_of_the_old_one_behind(self, load):
+    def test_another_component_drops_the_options_of_the_old_one(self, load):
         spec = load("[generator]\nblocks = 6", "generator.name=unet")
         assert spec.generator.a2b.options == {"depth": 8}
         spec = load('[generator]\nname = "unet"\ndepth = 3', "generator.name=resnet", "generator.width=8")
@@ -185,41 +185,41 @@ class TestOverrides:
         assert spec.generator.a2b.options == {"depth": 3}
 
     @pytest.mark.parametrize("name", ["resnet", "cgkit/resnet"])
-    def test_the_same_component_by_its_name_keeps_its_options(self, load, name):
+    def test_naming_the_same_component_keeps_its_options(self, load, name):
         assert load("[generator]\nblocks = 5", f"generator.name={name}").generator.a2b.options["blocks"] == 5
 
-    def test_another_source_leaves_its_options_but_not_the_tables_own_keys(self, load):
+    def test_another_source_drops_options_but_keeps_the_other_keys_of_the_table(self, load):
         text = '[data]\nsource = "folder"\na = "x"\nb = "y"\nsize = 32\nchannels = 1'
         data = load(text, "data.source=seasons").data
         assert (data.options, data.size, data.channels) == ({"count": 100}, (32, 32), (1, 1))
 
-    def test_another_generator_leaves_a_side_that_names_its_own(self, load):
+    def test_another_generator_keeps_a_direction_that_names_its_own(self, load):
         text = '[generator]\nblocks = 4\n[generator.b2a]\nname = "unet"\ndepth = 5'
         spec = load(text, "generator.name=needy", "generator.rank=2")
         assert (spec.generator.a2b.name, spec.generator.b2a.options) == ("needy", {"depth": 5})
 
-    def test_another_generator_drops_what_a_side_said_about_the_old_one(self, load):
+    def test_another_generator_drops_the_options_that_a_direction_set_for_the_old_one(self, load):
         spec = load("[generator.b2a]\nblocks = 4", "generator.name=unet")
         assert spec.generator.b2a.options == {"depth": 8}
 
-    def test_another_generator_of_one_side_leaves_the_other_side(self, load):
+    def test_another_generator_for_one_direction_keeps_the_other_direction(self, load):
         text = "[generator]\nblocks = 4\n[generator.b2a]\nblocks = 3"
         spec = load(text, "generator.b2a.name=unet")
         assert spec.generator.a2b.options["blocks"] == 4
         assert spec.generator.b2a.options == {"depth": 8}
 
-    def test_a_run_may_get_another_name_without_losing_anything(self, load):
+    def test_another_name_of_the_run_changes_nothing_else(self, load):
         assert load('name = "x"\n[objective]\ncycle = 3', "name=y").objective.cycle.forward == 3
 
 
 class TestExtends:
-    def test_the_file_wins_over_what_it_extends(self, load):
+    def test_a_file_overrides_the_file_that_it_extends(self, load):
         Path("base.toml").write_text('name = "base"\n[train]\nbatch = 2\nsteps = 9\n[generator]\nblocks = 4')
         spec = load('extends = "base.toml"\n[train]\nbatch = 3\n[generator]\nname = "unet"')
         assert (spec.name, spec.train.batch, spec.train.steps) == ("base", 3, 9)
         assert spec.generator.a2b.options == {"depth": 8}
 
-    def test_arrays_of_tables_are_replaced_whole(self, load):
+    def test_arrays_of_tables_are_replaced_and_not_merged(self, load):
         Path("base.toml").write_text('[[augmentation]]\nname = "noise"\n[[augmentation]]\nname = "crop"')
         spec = load('extends = "base.toml"\n[[augmentation]]\nname = "flip"')
         assert [use.name for use in spec.augmentation] == ["flip"]
@@ -227,8 +227,8 @@ class TestExtends:
     def test_a_problem_in_the_extended_file_names_that_file(self, problems):
         Path("bases").mkdir()
         Path("bases/base.toml").write_text("\n[train]\nstepz = 2\n[generator]\nbloks = 3")
-        told = problems('extends = "bases/base.toml"\n[train]\nbatchs = 3')
-        assert [problem.partition(": unknown")[0] for problem in told] == [
+        lines = problems('extends = "bases/base.toml"\n[train]\nbatchs = 3')
+        assert [problem.partition(": unknown")[0] for problem in lines] == [
             "bases/base.toml:3: train.stepz",
             "bases/base.toml:5: generator.bloks",
             "spec.toml:3: train.batchs",
@@ -244,7 +244,7 @@ class TestExtends:
             ('["base.toml"]', "should be the name of a file"),
         ],
     )
-    def test_a_base_that_is_no_file_is_a_problem_of_that_line(self, problems, extends, expected):
+    def test_a_base_that_is_not_a_file_is_a_problem_of_that_line(self, problems, extends, expected):
         (problem,) = problems(f"seed = 1\nextends = {extends}")
         assert problem.startswith(f"spec.toml:2: extends: {expected}")
 
@@ -257,13 +257,13 @@ class TestExtends:
     def test_a_spec_cannot_extend_itself(self, problems):
         assert "itself extends another file" in problems('extends = "spec.toml"')[0]
 
-    def test_a_base_that_is_no_toml_is_told_with_its_own_line(self, problems):
+    def test_a_base_that_is_not_toml_is_reported_with_its_own_line(self, problems):
         Path("base.toml").write_text("\n[train\n")
         assert problems('extends = "base.toml"')[0].startswith("base.toml:2: not valid TOML")
 
 
 class TestPaths:
-    def test_are_relative_to_the_file_that_says_them(self, load, folder):
+    def test_are_relative_to_the_file_that_contains_them(self, load, folder):
         Path("bases").mkdir()
         Path("bases/base.toml").write_text('[data]\nsource = "folder"\na = "photos"\nb = "paintings"')
         data = load('extends = "bases/base.toml"\n[data]\nb = "mine"\nmore = ["x", "/y"]').data
@@ -272,7 +272,7 @@ class TestPaths:
         assert data.options["more"] == [str(folder / "x"), "/y"]
         assert data.options["pattern"] == "*"
 
-    def test_of_an_override_are_relative_to_the_working_directory(self, plugins, folder, monkeypatch):
+    def test_in_an_override_are_relative_to_the_working_directory(self, plugins, folder, monkeypatch):
         from cgkit.spec import load_spec
 
         Path("specs").mkdir()
@@ -282,22 +282,22 @@ class TestPaths:
         assert data.options["b"] == str(folder / "other")
         assert data.options["test_a"] == "/t"
 
-    def test_a_home_directory_is_expanded_and_an_unknown_one_left_alone(self, load, monkeypatch, folder):
+    def test_with_a_home_directory_are_expanded_unless_the_user_is_unknown(self, load, monkeypatch, folder):
         monkeypatch.setenv("HOME", "/home/me")
         options = load('[data]\nsource = "folder"\na = "~/a"\nb = "~nobody-of-that-name/b"').data.options
         assert options["a"] == "/home/me/a"
         assert options["b"] == str(folder / "~nobody-of-that-name" / "b")
 
-    def test_of_a_loop_of_links_are_left_to_the_source(self, load):
+    def test_with_circular_links_are_accepted(self, load):
         Path("loop").symlink_to("loop")
         assert load('[data]\nsource = "folder"\na = "loop"\nb = "x"').data.options["a"].endswith("loop")
 
 
-def test_a_problem_without_layers_has_no_place():
+def test_a_problem_without_layers_has_no_file():
     assert located([Problem("train", "is wrong")], []) == [Problem("train", "is wrong")]
 
 
-def test_a_problem_of_what_no_layer_says_names_the_file():
+def test_a_problem_of_a_value_in_no_layer_has_the_file_without_a_line():
     Path("spec.toml").write_text("[data]")
     layers = [read_layer(Path("spec.toml")), read_override("seed=1")]
     assert str(located([Problem("train.steps", "is wrong")], layers)[0]) == "spec.toml: train.steps: is wrong"

@@ -1,4 +1,4 @@
-"""What a spec may say: its keys, their types and bounds, and what one number stands for."""
+"""The keys of a spec, their types, bounds and short forms."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def spec(values: dict) -> Spec:
         ({"channels": {"b": 3, "a": 1}}, (256, 256), (1, 3)),
     ],
 )
-def test_one_number_stands_for_two_in_the_data(data, size, channels):
+def test_one_number_sets_both_sizes_or_channels(data, size, channels):
     assert (spec({"data": data}).data.size, spec({"data": data}).data.channels) == (size, channels)
 
 
-def test_one_range_and_one_depth_stand_for_both_domains():
+def test_one_range_or_depth_applies_to_both_domains():
     both = spec({"data": {"range": [0, 4095], "depth": "uint16"}}).data
     assert (both.range.a, both.range.b, both.depth.a, both.depth.b) == ((0, 4095), (0, 4095), "uint16", "uint16")
     one = spec({"data": {"range": {"b": [-1000.0, 3000]}, "depth": {"a": "uint8"}}}).data
     assert (one.range.a, one.range.b, one.depth.a, one.depth.b) == (None, (-1000, 3000), "uint8", None)
 
 
-def test_one_number_stands_for_both_directions_of_a_weight():
+def test_one_weight_applies_to_both_directions():
     objective = spec({"objective": {"cycle": 3, "identity": {"a": 0.0}, "adversarial": 0.5}}).objective
     assert objective.cycle.model_dump() == {"forward": 3.0, "backward": 3.0}
     assert objective.identity.model_dump() == {"a": 0.0, "b": 5.0}
@@ -87,7 +87,7 @@ def test_one_number_stands_for_both_directions_of_a_weight():
         {"augmentation": [{"name": "flip"}] * 101},
     ],
 )
-def test_what_is_out_of_bounds_is_refused(values):
+def test_values_out_of_bounds_are_refused(values):
     with pytest.raises(ValidationError):
         spec(values)
 
@@ -95,22 +95,22 @@ def test_what_is_out_of_bounds_is_refused(values):
 def test_every_number_has_bounds():
     unbounded = [
         f"{table.__name__}.{name}"
-        for table in _tables(Spec)
+        for table in _find_tables(Spec)
         for name, field in table.model_json_schema()["properties"].items()
-        for kind in _numbers(field)
+        for kind in _find_numbers(field)
         if not {"minimum", "exclusiveMinimum"} & kind.keys() or not {"maximum", "exclusiveMaximum"} & kind.keys()
     ]
-    # These two are checked by a validator of their own.
+    # These have validators of their own.
     assert unbounded == ["Data.background", "Data.background", "Data.background", "Data.workers"]
 
 
-def test_a_components_options_may_have_any_name():
+def test_component_options_may_have_any_name():
     names = ["schema", "copy", "json", "dict", "model_config", "model_fields", "options", "self", "cls", "__class__"]
     use = spec({"generator": {"name": "x", **dict.fromkeys(names, 1)}}).generator
     assert use.options == dict.fromkeys(names, 1)
 
 
-def test_a_spec_is_written_in_the_shape_in_which_it_is_read():
+def test_a_spec_is_written_with_the_structure_of_a_spec_file():
     written = spec({"data": {"size": 64, "a": "x"}, "generator": {"name": "unet", "b2a": {"depth": 3}}}).to_json()
     assert json.loads(json.dumps(written)) == written
     assert spec(written).to_json() == written
@@ -118,26 +118,26 @@ def test_a_spec_is_written_in_the_shape_in_which_it_is_read():
     assert written["generator"] == {"name": "unet", "b2a": {"depth": 3}}
 
 
-def test_a_spec_cannot_be_changed():
+def test_a_spec_is_immutable():
     with pytest.raises(ValidationError):
         Spec().seed = 5
 
 
-def test_every_component_table_is_a_table_and_has_a_kind():
+def test_every_component_table_is_a_field_and_has_a_kind():
     assert set(COMPONENT_TABLES.values()) <= {kind.name for kind in KINDS}
     assert set(COMPONENT_TABLES) <= Spec.model_fields.keys()
     for table, sides in SIDES.items():
         assert set(sides) < Spec.model_fields[table].annotation.model_fields.keys()
 
 
-def _tables(table: type[BaseModel]) -> list[type[BaseModel]]:
+def _find_tables(table: type[BaseModel]) -> list[type[BaseModel]]:
     inside = [field.annotation for field in table.model_fields.values()]
     models = [model for model in inside if isinstance(model, type) and issubclass(model, BaseModel)]
-    return list(dict.fromkeys([table, *(found for model in models for found in _tables(model))]))
+    return list(dict.fromkeys([table, *(inner for model in models for inner in _find_tables(model))]))
 
 
-def _numbers(schema: dict) -> list[dict]:
+def _find_numbers(schema: dict) -> list[dict]:
     if schema.get("type") in ("integer", "number"):
         return [schema]
     inside = [*schema.get("anyOf", []), *schema.get("prefixItems", [])]
-    return [number for part in inside for number in _numbers(part)]
+    return [number for part in inside for number in _find_numbers(part)]

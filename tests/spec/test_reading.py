@@ -1,4 +1,4 @@
-"""What is no spec at all is refused, at once and in one line; what is one keeps the line of each of its values."""
+"""Files that are not specs are refused quickly with short messages; values of valid files have their lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cgkit.spec.positions import find_excess, lines_of
 from cgkit.spec.reading import MAX_BYTES, read_layer, read_override
 
 LIMIT = 1.0
-"""Seconds of this process within which anything is refused, whatever else the machine does; most take milliseconds."""
+"""Time limit in seconds of CPU time for refusing a file; most take milliseconds."""
 
 quickly = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -53,18 +53,18 @@ HOSTILE = {
     "a table of many unknown keys": "[generator]\n" + "\n".join(f"k{number}=1" for number in range(9_000)),
     "more values than any spec": "a = [" + "1,\n" * 80_000 + "]",
     "many unknown tables": "\n".join(f"[k{number}]" for number in range(25_000)),
-    "many numbers that are none": "x = [" + "nan," * 60_000 + "]",
+    "many NaNs": "x = [" + "nan," * 60_000 + "]",
     "many augmentations": '[[augmentation]]\nname="flip"\n' * 7_000,
     "an array of many numbers": "metric = [" + "1," * 120_000 + "]",
-    "a string never closed": 'a = """' + '\\"' * 120_000,
+    "an unterminated string": 'a = """' + '\\"' * 120_000,
     "a string that ends in a backslash": 'a = """\\"""' * 20_000 + "\\",
-    "quotes without end": '"' * 200_000,
+    "only quotes": '"' * 200_000,
     "backslashes and quotes": '"' + '\\"' * 120_000,
     "a long name": f'name = "{"x" * 200_000}"',
     "a long component": f'generator = {{ name = "{"x" * 200_000}" }}',
     "a long key": f"{'x' * 200_000} = 1",
     "a date": "name = 2020-01-01",
-    "a date that there is not": "name = 2020-13-45",
+    "a date that does not exist": "name = 2020-13-45",
     "a time": "seed = 10:00:00",
     "a duplicate key": "seed = 1\nseed = 2",
     "a duplicate table": "[train]\n[train]",
@@ -82,7 +82,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
-def test_what_is_no_spec_is_refused_at_once(plugins, content):
+def test_a_file_that_is_not_a_spec_is_refused_quickly(plugins, content):
     file = Path("spec.toml")
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     began = time.process_time()
@@ -113,7 +113,7 @@ def test_what_is_no_spec_is_refused_at_once(plugins, content):
         ("#" * (MAX_BYTES + 1), "spec.toml: larger than 256 KiB"),
     ],
 )
-def test_a_refusal_says_where_and_why(plugins, content, expected):
+def test_a_refusal_has_the_location_and_reason(plugins, content, expected):
     Path("spec.toml").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(SpecError) as caught:
         load_spec("spec.toml", plugins)
@@ -129,20 +129,20 @@ def test_a_refusal_says_where_and_why(plugins, content, expected):
         f"seed = 7\nname = 'x'\n[generator]\nname = 'needy'\nrank = 1\n# {'[' * 100}",
         "#" * (MAX_BYTES - 30) + "\nseed = 7\nname = 'x'",
     ],
-    ids=["byte order mark", "Windows line ends", "dots in a comment", "brackets in a comment", "as large as may be"],
+    ids=["byte order mark", "Windows line ends", "dots in a comment", "brackets in a comment", "the largest size"],
 )
-def test_what_is_unusual_but_right_is_accepted(plugins, content):
+def test_unusual_but_valid_files_are_accepted(plugins, content):
     Path("spec.toml").write_bytes(content.encode())
     spec = load_spec("spec.toml", plugins)
     assert (spec.seed, spec.name) == (7, "x")
 
 
-def test_dots_and_brackets_in_a_string_are_text():
+def test_dots_and_brackets_in_a_string_do_not_count_as_nesting():
     assert find_excess(f'a = "{deep("a", 100)} {"[" * 100}"') is None
     assert find_excess(f"a = '''\n{deep('a', 100)} {'[' * 100}'''''\nb = 1") is None
 
 
-class TestAFileThatIsNone:
+class TestAPathThatIsNotARegularFile:
     def refusal(self, file: str | Path) -> str:
         began = time.process_time()
         with pytest.raises(SpecError) as caught:
@@ -191,7 +191,7 @@ class TestLines:
     def lines(self, text: str) -> dict[str, int]:
         return {dotted(place): line for place, line in lines_of(text).items()}
 
-    def test_of_tables_keys_and_elements(self):
+    def test_are_those_of_tables_keys_and_elements(self):
         text = '''# a comment = 1
 name = "x"  # [not.a.table]
 a.b = 1
@@ -236,7 +236,7 @@ q = 2
             "augmentation.1.inner.q": 18,
         }
 
-    def test_a_key_with_an_escape_is_the_key_that_it_means(self):
+    def test_of_keys_with_escapes_have_the_unescaped_key(self):
         assert self.lines('"n\\u0061me" = 1') == {"name": 1}
 
 
@@ -268,23 +268,23 @@ class TestOverrides:
             (f"x={'[' * 99}", {"x": "[" * 99}),
         ],
     )
-    def test_say_one_value(self, text, values):
+    def test_set_one_value(self, text, values):
         assert read_override(text).values == values
 
     @pytest.mark.parametrize(
         "text",
         ["", "x", "=1", ".a=1", "a.=1", "a..b=1", "a b=1", "a\n.b=1", '"a=1', '"\\q"=1', "é=1", f"{deep('a', 40)}=1"],
     )
-    def test_of_another_form_are_refused(self, text):
+    def test_that_are_malformed_are_refused(self, text):
         with pytest.raises(SpecError, match="path=value"):
             read_override(text)
 
-    def test_are_of_a_bounded_length(self):
+    def test_have_a_short_label_if_they_are_long(self):
         with pytest.raises(SpecError) as caught:
             read_override("name=" + "x" * 10_000)
         assert len(str(caught.value)) < 200
 
-    def test_have_one_line_as_a_label(self):
+    def test_have_a_label_of_one_line(self):
         assert read_override("x=1\n2").label == "--set x=1 2"
 
     @quickly
@@ -307,7 +307,7 @@ class TestOverrides:
 @example("generator=''")
 @example("[[generator]]\n[generator.a2b]")
 @example("objective.cycle=nan")
-def test_anything_either_loads_or_is_a_spec_error(plugins, content):
+def test_any_file_either_loads_or_raises_a_spec_error(plugins, content):
     _load_or_refuse(content, plugins)
 
 
@@ -335,7 +335,7 @@ lines = st.one_of(
 
 @quickly
 @given(st.lists(lines, max_size=6).map("\n".join))
-def test_anything_that_looks_like_a_spec_either_loads_or_is_a_spec_error(plugins, content):
+def test_any_file_of_toml_lines_either_loads_or_raises_a_spec_error(plugins, content):
     _load_or_refuse(content, plugins)
 
 
@@ -348,9 +348,9 @@ def test_every_value_of_a_valid_text_has_a_line(content):
         values = tomllib.loads(content)
     except ValueError:
         return
-    found = lines_of(content)
-    assert set(found) == set(_places(values, ()))
-    assert all(1 <= line <= content.count("\n") + 1 for line in found.values())
+    lines = lines_of(content)
+    assert set(lines) == set(_find_places(values, ()))
+    assert all(1 <= line <= content.count("\n") + 1 for line in lines.values())
 
 
 def _load_or_refuse(content: str | bytes, plugins: Plugins) -> None:
@@ -364,9 +364,9 @@ def _load_or_refuse(content: str | bytes, plugins: Plugins) -> None:
     assert refusal is None or (refusal.problems and refusal.exit_code == 2)
 
 
-def _places(values: Any, place: tuple[str, ...]) -> list[tuple[str, ...]]:
+def _find_places(values: Any, place: tuple[str, ...]) -> list[tuple[str, ...]]:
     inside = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
     places = []
     for key, value in inside:
-        places += [(*place, str(key)), *_places(value, (*place, str(key)))]
+        places += [(*place, str(key)), *_find_places(value, (*place, str(key)))]
     return places

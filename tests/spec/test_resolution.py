@@ -1,4 +1,4 @@
-"""A resolved spec names every component with every option, and resolves to itself."""
+"""A resolved spec has every component with all options, and resolves to itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cgkit.registry import Registries
 from cgkit.spec import load_spec, resolve_spec
 
 
-def test_every_component_is_named_and_every_option_spelt_out(load):
+def test_every_component_is_named_and_every_option_filled_in(load):
     assert load("[data]\nsize = 64").to_json() == {
         "name": "run",
         "seed": 0,
@@ -111,7 +111,7 @@ def test_resolving_is_idempotent(plugins, values: dict[str, Any]):
     assert resolve_spec(spec.to_json(), plugins) == spec
 
 
-def test_plain_values_without_layers_have_problems_without_places(plugins):
+def test_problems_of_plain_values_have_no_file(plugins):
     with pytest.raises(SpecError) as caught:
         resolve_spec({"train": {"stepz": 1}, "generator": {"bloks": float("nan")}}, plugins)
     assert str(caught.value).split("\n") == [
@@ -121,12 +121,12 @@ def test_plain_values_without_layers_have_problems_without_places(plugins):
 
 
 @pytest.mark.parametrize("values", [[], 5, None, "x"])
-def test_values_that_are_no_table_are_refused(plugins, values):
+def test_values_that_are_not_a_table_are_refused(plugins, values):
     with pytest.raises(SpecError, match="should be a table"):
         resolve_spec(values, plugins)
 
 
-def test_values_nested_without_end_are_refused(plugins):
+def test_deeply_nested_values_are_refused(plugins):
     nested: dict[str, Any] = {}
     for _ in range(500):
         nested = {"x": nested}
@@ -136,10 +136,10 @@ def test_values_nested_without_end_are_refused(plugins):
 
 class TestRecommendations:
     @pytest.mark.parametrize(("size", "blocks"), [("128", 6), ("256", 9), ("[256, 128]", 6), ("[512, 256]", 9)])
-    def test_apply_where_the_spec_is_silent(self, load, size, blocks):
+    def test_apply_to_options_that_the_spec_leaves_out(self, load, size, blocks):
         assert load(f"[data]\nsize = {size}").generator.a2b.options["blocks"] == blocks
 
-    def test_are_overruled_where_it_speaks(self, load):
+    def test_do_not_override_the_spec(self, load):
         spec = load("[data]\nsize = 64\n[generator]\nblocks = 9\n[generator.b2a]\nblocks = 2")
         assert (spec.generator.a2b.options["blocks"], spec.generator.b2a.options["blocks"]) == (9, 2)
 
@@ -152,7 +152,7 @@ class TestRecommendations:
             (lambda size: 1 / 0, "cannot recommend options: ZeroDivisionError"),
         ],
     )
-    def test_that_are_wrong_are_the_plugins_fault(self, plugins, load, recommended, reason):
+    def test_that_are_invalid_are_errors_of_the_plugin(self, plugins, load, recommended, reason):
         class Odd:
             def __init__(self, in_channels: int, out_channels: int, *, width: int = 3) -> None:
                 pass
@@ -166,7 +166,7 @@ class TestRecommendations:
 
 
 class TestTheTwoNetworksOfAPair:
-    def test_are_alike_where_nothing_else_is_said(self, load):
+    def test_are_equal_by_default(self, load):
         generator = load("[generator]\nblocks = 4").generator
         assert generator.a2b == generator.b2a
 
@@ -175,16 +175,16 @@ class TestTheTwoNetworksOfAPair:
         assert generator.a2b.options == {"width": 8, "blocks": 4, "norm": "instance"}
         assert generator.b2a.options == {"width": 8, "blocks": 2, "norm": "instance"}
 
-    def test_may_be_different_components_that_share_no_option(self, load):
+    def test_may_be_different_components_without_common_options(self, load):
         generator = load('[generator]\nblocks = 4\n[generator.b2a]\nname = "unet"').generator
         assert (generator.a2b.options["blocks"], generator.b2a.options) == (4, {"depth": 8})
 
     @pytest.mark.parametrize("name", ["resnet", "cgkit/resnet"])
-    def test_share_options_where_one_names_the_same_component_again(self, load, name):
+    def test_share_options_if_one_names_the_same_component(self, load, name):
         generator = load(f'[generator]\nblocks = 4\n[generator.b2a]\nname = "{name}"').generator
         assert generator.b2a.options["blocks"] == 4
 
-    def test_may_differ_for_discriminators_by_domain(self, load):
+    def test_may_be_different_discriminators_for_each_domain(self, load):
         discriminator = load('[discriminator]\nlayers = 2\n[discriminator.a]\nname = "pixel"').discriminator
         assert (discriminator.a.name, discriminator.b.name, discriminator.b.options) == (
             "pixel",
@@ -192,49 +192,49 @@ class TestTheTwoNetworksOfAPair:
             {"layers": 2},
         )
 
-    def test_have_a_shared_problem_told_once(self, problems):
+    def test_report_a_shared_problem_once(self, problems):
         assert problems("[generator]\nblocks = 0") == [
             "spec.toml:2: generator.blocks: should be greater than or equal to 1, got 0"
         ]
 
-    def test_have_a_problem_of_one_side_told_there(self, problems):
+    def test_report_a_problem_of_one_network_in_its_own_table(self, problems):
         assert problems('[generator]\nblocks = 3\n[generator.b2a]\nname = "unet"\nblocks = 3') == [
-            "spec.toml:5: generator.b2a.blocks: unknown key; there are: name, a2b, b2a, depth"
+            "spec.toml:5: generator.b2a.blocks: unknown key; known keys: name, a2b, b2a, depth"
         ]
         assert problems('[generator.b2a]\nname = "needy"') == ["spec.toml:1: generator.b2a.rank: is required"]
         assert problems('[generator.b2a]\nname = "rennet"')[0].startswith(
             "spec.toml:2: generator.b2a.name: no generator"
         )
 
-    def test_cannot_both_leave_a_shared_option_unused(self, problems):
+    def test_cannot_both_ignore_a_shared_option(self, problems):
         text = '[generator]\nblocks = 3\n[generator.a2b]\nname = "unet"\n[generator.b2a]\nname = "unet"'
         assert problems(text) == ["spec.toml:2: generator.blocks: is used by neither generator.a2b nor generator.b2a"]
 
 
-class TestSeveral:
-    def test_none_is_an_empty_array(self, load):
+class TestArrays:
+    def test_may_be_empty(self, load):
         spec = load("augmentation = []\nmetric = []")
         assert (spec.augmentation, spec.metric) == ((), ())
 
-    def test_the_default_tracker_is_always_there(self, load):
+    def test_of_trackers_always_contain_the_default_one(self, load):
         trackers = load('[[tracker]]\nname = "board"').tracker
         assert [use.name for use in trackers] == ["board", "jsonl"]
 
     @pytest.mark.parametrize("name", ["jsonl", "cgkit/jsonl"])
-    def test_the_default_tracker_may_get_other_options(self, load, name):
+    def test_of_trackers_may_set_the_options_of_the_default_one(self, load, name):
         (tracker,) = load(f'[[tracker]]\nname = "{name}"\nflush = false').tracker
         assert tracker.options == {"flush": False}
 
-    def test_a_problem_has_the_line_of_its_own_element(self, problems):
+    def test_have_problems_with_the_line_of_the_element(self, problems):
         assert problems('[[tracker]]\nname = "board"\n[[tracker]]\nname = "jsonl"\nflsh = 1') == [
             'spec.toml:5: tracker.1.flsh: unknown key; did you mean "flush"?'
         ]
 
-    def test_a_metric_or_tracker_cannot_be_there_twice(self, problems):
+    def test_of_metrics_and_trackers_cannot_contain_one_twice(self, problems):
         text = '[[metric]]\nname = "psnr"\n[[metric]]\nname = "cgkit/psnr"'
         assert problems(text) == ['spec.toml:3: metric.1: "psnr" is listed twice']
 
-    def test_an_augmentation_may_be_there_twice(self, load):
+    def test_of_augmentations_may_contain_one_twice(self, load):
         assert len(load('augmentation = [{ name = "flip" }, { name = "flip", p = 1 }]').augmentation) == 2
 
 
@@ -251,11 +251,11 @@ class TestContradictions:
             ),
         ],
     )
-    def test_what_images_are_like_fits_together(self, problems, data, expected):
+    def test_image_formats_are_checked_together(self, problems, data, expected):
         line = 2 + data.count("\n")
-        found = problems(f"[data]\n{data}")
-        assert found[0].startswith(f"spec.toml:{line}: {expected.partition(':')[0]}")
-        assert found[0].endswith(expected.partition(": ")[2])
+        lines = problems(f"[data]\n{data}")
+        assert lines[0].startswith(f"spec.toml:{line}: {expected.partition(':')[0]}")
+        assert lines[0].endswith(expected.partition(": ")[2])
 
     def test_identity_needs_equal_channels(self, problems, load):
         expected = (
@@ -266,47 +266,47 @@ class TestContradictions:
         assert problems("[data]\nchannels = [1, 3]\n[objective]\nidentity = { a = 0, b = 1 }") == [expected]
         assert load("[data]\nchannels = [1, 3]\n[objective]\nidentity = 0").data.channels == (1, 3)
 
-    def test_all_weights_zero_leave_nothing_to_learn(self, problems, load):
+    def test_at_least_one_weight_is_not_zero(self, problems, load):
         assert problems("\n[objective]\nadversarial = 0\ncycle = 0\nidentity = 0") == [
             "spec.toml:2: objective: all weights are zero, so there is nothing to learn"
         ]
         assert load("[objective]\nadversarial = 0\ncycle = { backward = 0 }\nidentity = 0")
 
 
-class TestAComponentThatIsNotThere:
-    def test_is_told_with_what_may_be_meant(self, problems):
+class TestAnUnknownComponent:
+    def test_is_reported_with_a_suggestion(self, problems):
         assert problems('generator = { name = "rennet" }') == [
             'spec.toml:1: generator.name: no generator is called "rennet"; did you mean "resnet"?'
         ]
         assert problems('[data]\nsource = "video"') == [
-            'spec.toml:2: data.source: no source is called "video"; there are: folder, seasons'
+            'spec.toml:2: data.source: no source is called "video"; available: folder, seasons'
         ]
         assert problems('[adversarial_loss]\nname = "cgkit-x/hinge"') == [
             'spec.toml:2: adversarial_loss.name: no adversarial loss is called "cgkit-x/hinge";'
             ' cgkit-x is not installed; pip install "cgkit-x"'
         ]
 
-    def test_may_be_a_failed_plugins(self, plugins, problems, load):
+    def test_may_be_from_a_plugin_that_failed(self, plugins, problems, load):
         plugins.statuses.append(PluginStatus("x", "cgkit-x", "1", "failed", "ImportError: no luck"))
         assert load("")
         for name in ("video", "reznet"):
             (problem,) = problems(f'generator = {{ name = "{name}" }}')
             assert "cgkit-x could not be loaded: ImportError: no luck" in problem
 
-    def test_has_the_exit_code_of_a_plugin_where_one_failed(self, plugins, load):
+    def test_has_the_exit_code_of_a_plugin_error_if_one_failed(self, plugins, load):
         plugins.statuses.append(PluginStatus("x", "cgkit-x", "1", "failed", "ImportError: no luck"))
         with pytest.raises(SpecError) as caught:
             load("[generator]\nname = 'video'\n[train]\nstepz = 1")
         assert caught.value.exit_code == 4
 
-    def test_may_be_a_blocked_plugins(self, plugins, problems):
-        plugins.statuses.append(PluginStatus("x", "cgkit-x", "1", "blocked", "not among CGKIT_PLUGINS"))
-        assert "cgkit-x is blocked: not among CGKIT_PLUGINS" in problems('[[metric]]\nname = "lpips"')[0]
+    def test_may_be_from_a_blocked_plugin(self, plugins, problems):
+        plugins.statuses.append(PluginStatus("x", "cgkit-x", "1", "blocked", "not in CGKIT_PLUGINS"))
+        assert "cgkit-x is blocked: not in CGKIT_PLUGINS" in problems('[[metric]]\nname = "lpips"')[0]
 
 
-class TestTwoProvidersOfOneName:
+class TestANameWithTwoProviders:
     @pytest.fixture
-    def stranger(self, plugins: Plugins) -> Plugins:
+    def with_another_resnet(self, plugins: Plugins) -> Plugins:
         class Other:
             def __init__(self, in_channels: int, out_channels: int, *, heads: int = 2) -> None:
                 pass
@@ -316,23 +316,23 @@ class TestTwoProvidersOfOneName:
         plugins.registries.merge(registries)
         return plugins
 
-    def test_are_a_problem_that_names_both(self, stranger, problems):
+    def test_is_a_problem_that_names_both(self, with_another_resnet, problems):
         assert problems('[generator]\nname = "resnet"') == [
             'spec.toml:2: generator.name: generator "resnet" is provided by several packages;'
             ' write "cgkit/resnet" or "cgkit-x/resnet"'
         ]
 
-    def test_are_told_apart_by_their_qualified_names(self, stranger, load):
+    def test_can_be_qualified(self, with_another_resnet, load):
         assert load('[generator]\nname = "cgkit-x/resnet"').generator.a2b.options == {"heads": 2}
         assert load('[generator]\nname = "cgkit/resnet"').generator.a2b.name == "cgkit/resnet"
 
-    def test_leave_a_default_what_it_is(self, stranger, load, plugins):
+    def test_does_not_change_the_default(self, with_another_resnet, load, plugins):
         spec = load("")
         assert spec.generator.a2b.name == "cgkit/resnet"
         assert resolve_spec(spec.to_json(), plugins) == spec
 
 
-def test_a_component_that_cannot_be_imported_is_a_problem_of_the_plugin(plugins, load):
+def test_a_component_that_cannot_be_imported_is_an_error_of_the_plugin(plugins, load):
     plugins.registries.generators.add("broken", "cgkit_no_such_module:Generator")
     with pytest.raises(SpecError, match="No module named 'cgkit_no_such_module'") as caught:
         load('\n[generator]\nname = "broken"')
@@ -341,7 +341,7 @@ def test_a_component_that_cannot_be_imported_is_a_problem_of_the_plugin(plugins,
     assert load('[generator]\nname = "unet"')
 
 
-def test_a_source_that_cannot_be_imported_is_a_problem_too(plugins, load):
+def test_a_source_that_cannot_be_imported_is_reported(plugins, load):
     plugins.registries.sources.add("broken", "cgkit_no_such_module:Source")
     with pytest.raises(SpecError, match="No module named 'cgkit_no_such_module'"):
         load('[data]\nsource = "broken"\na = "x"')

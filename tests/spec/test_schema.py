@@ -1,4 +1,4 @@
-"""The JSON Schema says what the spec's own reader says."""
+"""The JSON Schema accepts and refuses the same specs as the reader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = [
     file.relative_to(ROOT)
     for file in sorted((ROOT / "examples").rglob("*.toml"))
-    if "requires" not in tomllib.loads(file.read_text())  # those are for where the plugins are
+    if "requires" not in tomllib.loads(file.read_text())  # those need their plugins
 ]
 
 
@@ -31,7 +31,7 @@ def schema(built_in: Plugins) -> dict[str, Any]:
     return spec_schema(built_in)
 
 
-def complaints(schema: dict[str, Any], text: str) -> list[str]:
+def find_errors(schema: dict[str, Any], text: str) -> list[str]:
     validator = jsonschema.Draft7Validator(schema)
     return [error.message for error in validator.iter_errors(tomllib.loads(text))]
 
@@ -42,7 +42,7 @@ def test_the_schema_itself_is_valid(schema: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_every_example_is_valid(example: Path, schema: dict[str, Any]) -> None:
-    assert complaints(schema, (ROOT / example).read_text()) == []
+    assert find_errors(schema, (ROOT / example).read_text()) == []
 
 
 GOOD = [
@@ -90,23 +90,27 @@ BAD = [
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_what_the_reader_takes_is_valid(text: str, schema: dict[str, Any], tmp_path: Path, built_in: Plugins) -> None:
-    assert complaints(schema, text) == []
+def test_specs_that_the_reader_accepts_are_valid(
+    text: str, schema: dict[str, Any], tmp_path: Path, built_in: Plugins
+) -> None:
+    assert find_errors(schema, text) == []
     file = tmp_path / "spec.toml"
     file.write_text(text)
     load_spec(file, built_in)
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_what_the_reader_refuses_is_not(text: str, schema: dict[str, Any], tmp_path: Path, built_in: Plugins) -> None:
-    assert complaints(schema, text)
+def test_specs_that_the_reader_refuses_are_invalid(
+    text: str, schema: dict[str, Any], tmp_path: Path, built_in: Plugins
+) -> None:
+    assert find_errors(schema, text)
     file = tmp_path / "spec.toml"
     file.write_text(text)
     with pytest.raises(Exception, match=r"spec\.toml"):
         load_spec(file, built_in)
 
 
-def test_options_carry_their_meaning_and_bounds(schema: dict[str, Any]) -> None:
+def test_options_have_descriptions_and_bounds(schema: dict[str, Any]) -> None:
     cases = schema["properties"]["generator"]["allOf"]
     (resnet,) = [case["then"]["properties"] for case in cases if "resnet" in str(case["if"])]
     assert resnet["width"]["minimum"] == 1
@@ -114,14 +118,14 @@ def test_options_carry_their_meaning_and_bounds(schema: dict[str, Any]) -> None:
     assert "channels after the first layer" in resnet["width"]["description"]
 
 
-def test_a_plugins_components_are_in_the_schema_and_one_that_fails_is_only_a_name() -> None:
+def test_a_plugins_components_are_included_and_a_broken_one_has_no_options() -> None:
     plugins = load_plugins(installed=False)
 
     class Own:
-        """Its own.
+        """A generator.
 
         Args:
-            heads: how many there are.
+            heads: number of heads.
         """
 
         def __init__(self, in_channels: int, out_channels: int, *, heads: int = 2) -> None: ...
@@ -129,6 +133,6 @@ def test_a_plugins_components_are_in_the_schema_and_one_that_fails_is_only_a_nam
     plugins.registries.generators.add("own", Own)
     plugins.registries.generators.add("broken", "a_module_that_is_not_there:Broken")
     schema = spec_schema(plugins)
-    assert complaints(schema, '[generator]\nname = "own"\nheads = 3') == []
-    assert complaints(schema, '[generator]\nname = "own"\nheads = "three"')
-    assert complaints(schema, '[generator]\nname = "broken"') == []
+    assert find_errors(schema, '[generator]\nname = "own"\nheads = 3') == []
+    assert find_errors(schema, '[generator]\nname = "own"\nheads = "three"')
+    assert find_errors(schema, '[generator]\nname = "broken"') == []

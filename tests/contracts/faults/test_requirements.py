@@ -70,7 +70,7 @@ class TestARequiredPackage:
         site.install("cgkit-linear", LINEAR)
         refused = forked("run", spec("linear", top='requires = ["cgkit-linear"]\n'), CGKIT_PLUGINS="")
         assert refused.code == 4
-        assert "cgkit-linear, but it is blocked: not among CGKIT_PLUGINS; add it to CGKIT_PLUGINS" in refused.err
+        assert "cgkit-linear, but it is blocked: not in CGKIT_PLUGINS; add it to CGKIT_PLUGINS" in refused.err
 
     def test_that_is_disabled_or_has_no_plugin_is_reported_as_such(
         self, site: Site, errors: Callable[..., list[str]]
