@@ -153,7 +153,7 @@ def _to_unit_range(values: NDArray[Any], span: Range | None) -> Tensor:
     """Convert `(H, W, C)` values to float32 `(C, H, W)` in [0, 1]."""
     low, high = span or (0, 1)
     if values.dtype == np.uint8 and low == 0:
-        planes = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+        planes = torch.from_numpy(np.array(values.transpose(2, 0, 1), order="C"))
         scaled = planes.to(torch.float32).div_(high)
         return scaled if high >= 255 else scaled.clamp_(0, 1)
     # float32 cannot represent every 32-bit integer.
