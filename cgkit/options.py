@@ -96,13 +96,13 @@ def check_options(
         )
     merged = {**(suggested or {}), **values}
     try:
-        valid = _model(options, component).model_validate_json(json.dumps(merged))
+        valid = _create_options_model(options, component).model_validate_json(json.dumps(merged))
         return valid.model_dump(mode="json", by_alias=True), []
     except PydanticSerializationError as error:
         raise PluginError(f"{component}: an option has no JSON value: {describe_exception(error)}") from error
     except ValidationError as error:
         # Pydantic reports a given value by its alias, but a default by its field name.
-        by_location = {**{_field(option.name): option.default for option in options.values()}, **merged}
+        by_location = {**{_to_field(option.name): option.default for option in options.values()}, **merged}
         problems = problems_from(error, by_location, lambda place: (*reserved, *options) if len(place) == 1 else ())
     for place, problem in problems.items():
         if place and place[0] not in values and problem.message != "is required":
@@ -132,8 +132,8 @@ def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
         PluginError: it raised another exception.
     """
     known = options_of(component)
-    valid = _model(known, component).model_validate_json(json.dumps(dict(options)))
-    values = {name: getattr(valid, _field(name)) for name in known}
+    valid = _create_options_model(known, component).model_validate_json(json.dumps(dict(options)))
+    values = {name: getattr(valid, _to_field(name)) for name in known}
     try:
         # stdout is reserved for the output of the command.
         with contextlib.redirect_stdout(sys.stderr):
@@ -150,7 +150,7 @@ def json_schemas_of(component: Component) -> dict[str, Any]:
     Raises:
         PluginError: the component cannot be imported, or its signature violates the contract.
     """
-    schema = _model(options_of(component), component).model_json_schema(by_alias=True)
+    schema = _create_options_model(options_of(component), component).model_json_schema(by_alias=True)
     properties: dict[str, Any] = schema.get("properties", {})
     return properties
 
@@ -182,11 +182,11 @@ def _check_signature(component: Component, parameters: Iterable[inspect.Paramete
         )
 
 
-def _model(options: Mapping[str, Option], component: Component) -> type[BaseModel]:
+def _create_options_model(options: Mapping[str, Option], component: Component) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for option in options.values():
         default = ... if option.default is REQUIRED else option.default
-        fields[_field(option.name)] = (option.annotation, Field(default, alias=option.name))
+        fields[_to_field(option.name)] = (option.annotation, Field(default, alias=option.name))
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
     try:
         return create_model("Options", __config__=config, **fields)
@@ -196,7 +196,7 @@ def _model(options: Mapping[str, Option], component: Component) -> type[BaseMode
         ) from error
 
 
-def _field(option: str) -> str:
+def _to_field(option: str) -> str:
     return f"{_PREFIX}{option}"
 
 

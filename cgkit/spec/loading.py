@@ -131,14 +131,14 @@ def _validate(values: Mapping[str, Any]) -> tuple[Spec, list[Problem]]:
     """
     invalid = dict(islice(_find_invalid(values, ()), MAX_PROBLEMS))
     problems = [Problem(dotted(place), message) for place, message in invalid.items()]
-    values = _without(values, invalid)
+    values = _remove(values, invalid)
     while len(problems) < MAX_PROBLEMS:
         try:
             return Spec.model_validate_json(json.dumps(values)), problems
         except ValidationError as error:
-            found = problems_from(error, values, _keys_at)
-            problems += found.values()
-            values = _without(values, found)
+            by_place = problems_from(error, values, _list_keys)
+            problems += by_place.values()
+            values = _remove(values, by_place)
     return Spec(), problems
 
 
@@ -165,20 +165,20 @@ def _find_invalid(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
         yield place, "should be a string, a number, true or false, an array or a table"
 
 
-def _without(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
-    """Return the values without those at some places; without a whole table if its component name is among them."""
+def _remove(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
+    """Remove the values at some places; remove a whole table if the name of its component is among them."""
     pruned: dict[str, Any] = dict(values)
     for place in places:
         table = pruned.get(str(place[0])) if place else None
         names_component = place[-1:] in (("name",), ("source",)) and len(place) > 1
         if len(place) > 1 and isinstance(table, Mapping) and not names_component:
-            pruned[str(place[0])] = _without(table, [place[1:]])
+            pruned[str(place[0])] = _remove(table, [place[1:]])
         elif place:
             pruned.pop(str(place[0]), None)
     return pruned
 
 
-def _keys_at(place: Place) -> Iterable[str]:
+def _list_keys(place: Place) -> Iterable[str]:
     """Return the known keys of the table that contains a place."""
     model: Any = Spec
     for part in place[:-1]:

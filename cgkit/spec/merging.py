@@ -19,7 +19,7 @@ _BUDGETS = ("steps", "epochs")
 
 def combine(layers: Sequence[Layer], registries: Registries) -> dict[str, Any]:
     """Merge layers; later ones override earlier ones, and all overrides count as one layer."""
-    paths = _path_options(layers, registries)
+    paths = _find_path_options(layers, registries)
     values: dict[str, Any] = {}
     overrides: dict[str, Any] = {}
     for layer in layers:
@@ -39,9 +39,9 @@ def _override(base: Mapping[str, Any], over: Mapping[str, Any], registries: Regi
     """
     merged = _merge(base, over)
     for table, kind in COMPONENT_TABLES.items():
-        if _both_tables(base, over, table):
+        if _are_tables(base, over, table):
             merged[table] = _merge_component(base[table], over[table], registries[kind], table)
-    if _both_tables(base, over, "train") and any(budget in over["train"] for budget in _BUDGETS):
+    if _are_tables(base, over, "train") and any(budget in over["train"] for budget in _BUDGETS):
         without = {key: value for key, value in base["train"].items() if key not in _BUDGETS}
         merged["train"] = _merge(without, over["train"])
     return merged
@@ -50,7 +50,7 @@ def _override(base: Mapping[str, Any], over: Mapping[str, Any], registries: Regi
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
-        merged[key] = _merge(base[key], value) if _both_tables(base, over, key) else value
+        merged[key] = _merge(base[key], value) if _are_tables(base, over, key) else value
     return merged
 
 
@@ -82,11 +82,11 @@ def _is_same(registry: Registry, first: Any, second: Any) -> bool:
         return False
 
 
-def _both_tables(base: Mapping[str, Any], over: Mapping[str, Any], key: str) -> bool:
+def _are_tables(base: Mapping[str, Any], over: Mapping[str, Any], key: str) -> bool:
     return isinstance(base.get(key), dict) and isinstance(over.get(key), dict)
 
 
-def _path_options(layers: Iterable[Layer], registries: Registries) -> set[str]:
+def _find_path_options(layers: Iterable[Layer], registries: Registries) -> set[str]:
     """Return the names of the source's options that are paths."""
     tables = [layer.values["data"] for layer in layers if isinstance(layer.values.get("data"), dict)]
     sources = [table["source"] for table in tables if "source" in table]

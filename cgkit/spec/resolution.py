@@ -54,7 +54,7 @@ def contradictions(spec: Spec) -> Iterator[Problem]:
             f"the identity loss needs equal channels in both domains, but a has {channels_a} and b has {channels_b}",
             "set objective.identity = 0",
         )
-    yield from _data_contradictions(spec.data)
+    yield from _check_data(spec.data)
     evaluation = spec.evaluation
     if evaluation.patience is not None and evaluation.best is None:
         yield Problem("evaluation.patience", "needs evaluation.best", 'for example evaluation.best = "psnr"')
@@ -64,7 +64,7 @@ def contradictions(spec: Spec) -> Iterator[Problem]:
         yield Problem("objective", "all weights are zero, so there is nothing to learn")
 
 
-def _data_contradictions(data: Data) -> Iterator[Problem]:
+def _check_data(data: Data) -> Iterator[Problem]:
     if data.alpha == "channel" and not {2, 4} & set(data.channels):
         yield Problem("data.alpha", '"channel" needs 2 or 4 channels in a domain', "for example data.channels = 4")
     for side in "ab":
