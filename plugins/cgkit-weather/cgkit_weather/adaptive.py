@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from cgkit.components.augmentations.draws import Probability
 from cgkit.contracts import Role
-from cgkit_weather import geometry, recolouring
+from cgkit_weather import recolouring, warping
 
-_TRANSFORMATIONS = geometry.TRANSFORMATIONS + recolouring.TRANSFORMATIONS
+_TRANSFORMATIONS = warping.TRANSFORMATIONS + recolouring.TRANSFORMATIONS
 """Number of transformations in the chain, each applied with probability p."""
 
 
@@ -82,13 +82,13 @@ class AdaptiveAugmentation(nn.Module):
         # The chain, in order.
         allowed = [pixels] * 3 + [geometry] * 5 + [colour] * 5
         self.register_buffer("_allowed", torch.tensor(allowed)[:, None], persistent=False)
-        rotations = [index in geometry.ROTATIONS for index in range(_TRANSFORMATIONS)]
+        rotations = [index in warping.ROTATIONS for index in range(_TRANSFORMATIONS)]
         self.register_buffer("_rotations", torch.tensor(rotations)[:, None], persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return `(N, C, H, W)` of the same dtype, each image augmented by its own draws."""
-        uniform = torch.rand(_TRANSFORMATIONS + geometry.UNIFORM + recolouring.UNIFORM, len(images), device="cpu")
-        normal = torch.randn(geometry.NORMAL + recolouring.NORMAL, len(images), device="cpu")
+        uniform = torch.rand(_TRANSFORMATIONS + warping.UNIFORM + recolouring.UNIFORM, len(images), device="cpu")
+        normal = torch.randn(warping.NORMAL + recolouring.NORMAL, len(images), device="cpu")
         # Two asynchronous transfers for all draws.
         uniform = uniform.to(images.device, non_blocking=True)
         normal = normal.to(images.device, non_blocking=True)
@@ -96,8 +96,8 @@ class AdaptiveAugmentation(nn.Module):
         # The chain rotates twice; with this probability for each, at least one of the two is applied with p.
         probabilities = torch.where(self._rotations, 1 - (1 - self.p).sqrt(), self.p)
         applied = (chances < probabilities) & self._allowed
-        split = geometry.TRANSFORMATIONS, geometry.UNIFORM, geometry.NORMAL
-        images = geometry.warp(images, applied[: split[0]], uniform[: split[1]], normal[: split[2]])
+        split = warping.TRANSFORMATIONS, warping.UNIFORM, warping.NORMAL
+        images = warping.warp(images, applied[: split[0]], uniform[: split[1]], normal[: split[2]])
         return recolouring.recolour(images, applied[split[0] :], uniform[split[1] :], normal[split[2] :])
 
     def observe(self, real_logits: list[Tensor]) -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from cgkit_weather.geometry import NORMAL, TRANSFORMATIONS, UNIFORM, warp
+from cgkit_weather.warping import NORMAL, TRANSFORMATIONS, UNIFORM, warp
 from torch import Tensor
 
 FLIP, QUARTERS, SHIFT, SCALE, ROTATION, STRETCH, SECOND_ROTATION, DRIFT = range(TRANSFORMATIONS)
