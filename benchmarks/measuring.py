@@ -173,7 +173,7 @@ def machine() -> dict[str, Any]:
     """Return the hardware and versions that the figures were measured with."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "processor": _processor(),
+        "processor": _describe_processor(),
         "cores": os.cpu_count(),
         "gpu": gpu,
         "system": platform.platform(),
@@ -202,7 +202,7 @@ def report(title: str, rows: Sequence[Mapping[str, Any]], output: Path | None = 
         f"{about['gpu'] or about['processor']}, {about['cores']} cores; torch {about['torch']}", highlight=False
     )
     if output is not None:
-        document = {"title": title, "machine": about, "rows": [_row_as_json(row) for row in rows], **more}
+        document = {"title": title, "machine": about, "rows": [_convert_row(row) for row in rows], **more}
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         console.print(f"written to {output}", highlight=False)
@@ -213,7 +213,7 @@ def options_as_json(options: argparse.Namespace) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
 
 
-def _row_as_json(row: Mapping[str, Any]) -> dict[str, Any]:
+def _convert_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: asdict(value) if isinstance(value, Timing) else value for name, value in row.items()}
 
 
@@ -227,7 +227,7 @@ def _format_seconds(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds >= 0.1 else f"{seconds * 1e3:.3g} ms"
 
 
-def _processor() -> str:
+def _describe_processor() -> str:
     information = Path("/proc/cpuinfo")
     text = information.read_text() if information.exists() else ""
     models = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]

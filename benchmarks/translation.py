@@ -115,7 +115,7 @@ def main() -> None:
         write_untrained_model(folder / "model", options.size, options.width, options.blocks)
         seconds, memory = in_own_process(plain_loop, folder / "images", folder / "plain", options.width, options.blocks)
         plain = options.images / seconds
-        rows: list[dict[str, Any]] = [_row("plain loop, fp32", 1, plain, plain, None, memory)]
+        rows: list[dict[str, Any]] = [_make_row("plain loop, fp32", 1, plain, plain, None, memory)]
         for precision in options.precisions:
             for batch in options.batches:
                 single, whole, peaks = [], [], []
@@ -130,11 +130,11 @@ def main() -> None:
                     peaks.append(peak)
                 # The difference of the commands is one image less than the folder has.
                 rate = (options.images - 1) / (median(whole) - median(single))
-                rows.append(_row(f"cgkit translate, {precision}", batch, rate, plain, median(single), max(peaks)))
+                rows.append(_make_row(f"cgkit translate, {precision}", batch, rate, plain, median(single), max(peaks)))
     report("A folder of images", rows, options.output, options=options_as_json(options))
 
 
-def _row(name: str, batch: int, rate: float, plain: float, start_up: float | None, memory: int) -> dict[str, Any]:
+def _make_row(name: str, batch: int, rate: float, plain: float, start_up: float | None, memory: int) -> dict[str, Any]:
     return {
         "what": name,
         "batch": batch,

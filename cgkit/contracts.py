@@ -296,41 +296,6 @@ class Tracker(Protocol):
         """Flush, and release all resources."""
 
 
-class RunFolderView(Protocol):
-    """The folder of a run, as hooks see it."""
-
-    @property
-    def path(self) -> Path:
-        """The path of the folder."""
-
-    def status(self) -> dict[str, Any]:
-        """Return the content of `status.json`; an empty dictionary if it does not exist yet."""
-
-
-class RunView(Protocol):
-    """A run, as hooks see it."""
-
-    @property
-    def spec(self) -> Any:
-        """The resolved spec, a `cgkit.spec.Spec`."""
-
-    @property
-    def plugins(self) -> Any:
-        """The loaded plugins, a `cgkit.plugins.Plugins`."""
-
-    @property
-    def folder(self) -> RunFolderView:
-        """The run folder."""
-
-    @property
-    def step(self) -> int:
-        """The number of steps done."""
-
-    @property
-    def steps(self) -> int:
-        """The number of steps of the whole run."""
-
-
 def kind_named(name: str) -> Kind:
     """Return the kind with that registry or table name.
 

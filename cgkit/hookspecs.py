@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
@@ -19,11 +19,45 @@ if TYPE_CHECKING:
     import click
     from torch import Tensor
 
-    from cgkit.contracts import RunView
     from cgkit.registry import Registries
 
 hookspec = pluggy.HookspecMarker("cgkit")
 hookimpl = pluggy.HookimplMarker("cgkit")
+
+
+class RunFolderView(Protocol):
+    """The folder of a run, as hooks see it."""
+
+    @property
+    def path(self) -> Path:
+        """The path of the folder."""
+
+    def status(self) -> dict[str, Any]:
+        """Return the content of `status.json`; an empty dictionary if it does not exist yet."""
+
+
+class RunView(Protocol):
+    """A run, as hooks see it."""
+
+    @property
+    def spec(self) -> Any:
+        """The resolved spec, a `cgkit.spec.Spec`."""
+
+    @property
+    def plugins(self) -> Any:
+        """The loaded plugins, a `cgkit.plugins.Plugins`."""
+
+    @property
+    def folder(self) -> RunFolderView:
+        """The run folder."""
+
+    @property
+    def step(self) -> int:
+        """The number of steps done."""
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of the whole run."""
 
 
 @hookspec

@@ -37,67 +37,69 @@ HEADER = "<!-- Written by docs/generate.py: change the code, not this page. -->\
 def pages() -> dict[str, str]:
     """Return the text of every generated page by its path in `docs/`."""
     generators: dict[str, Callable[[], Iterator[str]]] = {
-        "reference/spec.md": _spec,
-        "reference/cli.md": _commands,
-        "reference/components.md": _components,
+        "reference/spec.md": _describe_spec,
+        "reference/cli.md": _describe_commands,
+        "reference/components.md": _describe_components,
         "reference/python.md": inventory.page,
-        "plugins/conformance.md": _conformance,
+        "plugins/conformance.md": _describe_conformance,
     }
     return {path: HEADER + "\n\n".join(page()) + "\n" for path, page in generators.items()}
 
 
-def _spec() -> Iterator[str]:
+def _describe_spec() -> Iterator[str]:
     yield "# The spec, key by key"
     yield (
         "All tables and keys of a spec. Keys that a spec leaves out have the value in the column *default*. Unknown "
         'keys are errors. A spec can also extend another one: `extends = "other.toml"`.'
     )
-    plain = {name: field for name, field in Spec.model_fields.items() if not _model_in(field)}
+    plain = {name: field for name, field in Spec.model_fields.items() if not _find_model(field)}
     yield "## Top level"
-    yield _table_of_fields(plain)
+    yield _format_fields(plain)
     for name, field in Spec.model_fields.items():
-        model = _model_in(field)
+        model = _find_model(field)
         if model is not None:
-            yield from _spec_table(name, model, several=model is Use and not inspect.isclass(field.annotation))
+            yield from _describe_table(name, model, several=model is Use and not inspect.isclass(field.annotation))
 
 
-def _spec_table(name: str, model: type[BaseModel], *, several: bool) -> Iterator[str]:
+def _describe_table(name: str, model: type[BaseModel], *, several: bool) -> Iterator[str]:
     yield f"## `[[{name}]]`" if several else f"## `[{name}]`"
-    kind = _kind_of(name)
+    kind = _find_kind(name)
     if kind is None:
         yield inspect.cleandoc(model.__doc__ or "")
     else:
         about = "" if model is Use else inspect.cleandoc(model.__doc__ or "") + " "
-        link = f"one of the [{_words(kind)}](components.md#{_anchor(kind)})"
+        link = f"one of the [{_format_kind(kind)}](components.md#{_format_anchor(kind)})"
         yield (
             f"{about}{'Each such table' if several else 'It'} names {link}. Keys that are not listed here are options "
             f"of that component: `cgkit describe {kind.table} NAME` lists them."
         )
-    inner = {key: field for key, field in model.model_fields.items() if _model_in(field)}
+    inner = {key: field for key, field in model.model_fields.items() if _find_model(field)}
     own = {key: field for key, field in model.model_fields.items() if key not in inner}
     if own:
-        yield _table_of_fields(own, kind)
+        yield _format_fields(own, kind)
     for key, field in inner.items():
-        nested = _model_in(field)
+        nested = _find_model(field)
         if name not in SIDES and nested is not None:
             yield f"### `{name}.{key}`"
             yield inspect.cleandoc(nested.__doc__ or "")
-            yield _table_of_fields(nested.model_fields)
+            yield _format_fields(nested.model_fields)
     if name in SIDES:
         tables = " and ".join(f"`[{name}.{side}]`" for side in SIDES[name])
         yield f"{tables} have the same keys, and apply to one network each."
 
 
-def _table_of_fields(fields: Mapping[str, FieldInfo], kind: Kind | None = None) -> str:
+def _format_fields(fields: Mapping[str, FieldInfo], kind: Kind | None = None) -> str:
     rows = []
     for key, field in fields.items():
         annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         meaning = field.description or ("The component; by default that of the kind." if kind else "")
-        rows.append((f"`{key}`", _type(annotation), _value(field.default), _bounds(annotation), meaning))
-    return _table(("key", "type", "default", "bounds", "meaning"), rows)
+        rows.append(
+            (f"`{key}`", _format_type(annotation), _format_value(field.default), _format_bounds(annotation), meaning)
+        )
+    return _format_table(("key", "type", "default", "bounds", "meaning"), rows)
 
 
-def _model_in(field: FieldInfo) -> type[BaseModel] | None:
+def _find_model(field: FieldInfo) -> type[BaseModel] | None:
     """Return the model of the table, or list of tables, in a field; None if it has another type."""
     annotations = [field.annotation]
     while annotations:
@@ -108,71 +110,77 @@ def _model_in(field: FieldInfo) -> type[BaseModel] | None:
     return None
 
 
-def _kind_of(table: str) -> Kind | None:
+def _find_kind(table: str) -> Kind | None:
     registry = COMPONENT_TABLES.get(table, f"{table}s")
     return next((kind for kind in KINDS if kind.name == registry), None)
 
 
-def _commands() -> Iterator[str]:
+def _describe_commands() -> Iterator[str]:
     yield "# The commands"
     yield "Data goes to stdout, messages go to stderr. `--json` prints a single JSON document with a `schema` number."
     context = click.Context(cli, info_name="cgkit")
-    yield from _command(cli, context, level=2)
+    yield from _describe_command(cli, context, level=2)
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None
-        yield from _command(command, click.Context(command, info_name=name, parent=context), level=2)
+        yield from _describe_command(command, click.Context(command, info_name=name, parent=context), level=2)
 
 
-def _command(command: click.Command, context: click.Context, level: int) -> Iterator[str]:
+def _describe_command(command: click.Command, context: click.Context, level: int) -> Iterator[str]:
     yield f"{'#' * level} `{context.command_path}`"
     yield re.sub(r"\s+", " ", inspect.cleandoc(command.help or "")).strip()
     pieces = " ".join(command.collect_usage_pieces(context))
     yield f"```text\n{context.command_path} {pieces}\n```"
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-    rows = [_option_of_command(option, context) for option in options]
+    rows = [_format_command_option(option, context) for option in options]
     if rows:
-        yield _table(("option", "value", "meaning"), rows)
+        yield _format_table(("option", "value", "meaning"), rows)
     if isinstance(command, click.Group) and command is not cli:
         for name, inner in command.commands.items():
-            yield from _command(inner, click.Context(inner, info_name=name, parent=context), level + 1)
+            yield from _describe_command(inner, click.Context(inner, info_name=name, parent=context), level + 1)
 
 
-def _option_of_command(option: click.Option, context: click.Context) -> tuple[str, str, str]:
+def _format_command_option(option: click.Option, context: click.Context) -> tuple[str, str, str]:
     value = "" if option.is_flag else f"`{option.make_metavar(context)}`"
     _, meaning = option.get_help_record(context) or ("", "")
     return f"`{', '.join(option.opts)}`", value, meaning.strip()
 
 
-def _components() -> Iterator[str]:
+def _describe_components() -> Iterator[str]:
     yield "# The components"
     yield (
         "The components that ship with cgkit. `cgkit list-components` also lists those of installed plugins, and "
         "`cgkit describe KIND NAME` describes any component. The *default* of a kind applies if a spec names none."
     )
     for registry in load_plugins(installed=False).registries:
-        yield f"## {_words(registry.kind).capitalize()}"
+        yield f"## {_format_kind(registry.kind).capitalize()}"
         yield registry.kind.summary
         for component in registry:
-            yield from _component(component, registry)
+            yield from _describe_component(component, registry)
 
 
-def _component(component: Component, registry: Registry) -> Iterator[str]:
+def _describe_component(component: Component, registry: Registry) -> Iterator[str]:
     yield f"### `{component.name}`"
     yield f"{component.summary}{' *Default.*' if component.default else ''}"
     prose = inspect.cleandoc(component.load().__doc__ or "").partition("\nArgs:")[0].partition("\n\n")[2].strip()
     if prose:
         yield prose
-    rows = [_option_row(option) for option in options_of(component).values()]
-    yield _table(("option", "type", "default", "bounds", "meaning"), rows) if rows else "It has no options."
+    rows = [_format_option(option) for option in options_of(component).values()]
+    yield _format_table(("option", "type", "default", "bounds", "meaning"), rows) if rows else "It has no options."
 
 
-def _option_row(option: Option) -> tuple[str, ...]:
-    default = "required" if option.default is REQUIRED else _value(option.default)
-    return f"`{option.name}`", _type(option.annotation), default, _bounds(option.annotation), option.meaning
+def _format_option(option: Option) -> tuple[str, ...]:
+    default = "required" if option.default is REQUIRED else _format_value(option.default)
+    return (
+        f"`{option.name}`",
+        _format_type(option.annotation),
+        default,
+        _format_bounds(option.annotation),
+        option.meaning,
+    )
 
 
-def _conformance() -> Iterator[str]:
+def _describe_conformance() -> Iterator[str]:
     yield "# The conformance kit"
     yield (
         "`cgkit plugins check cgkit-NAME` runs these checks on every component of an installed package. To include "
@@ -202,35 +210,35 @@ def _conformance() -> Iterator[str]:
     )
     common = [check for check in checks if len(check.kinds) == len(KINDS)]
     yield "## Any component"
-    yield _table_of_checks(common)
+    yield _format_checks(common)
     for kind in KINDS:
-        yield f"## {_words(kind).capitalize()}"
-        yield _table_of_checks([check for check in checks if kind.name in check.kinds and check not in common])
+        yield f"## {_format_kind(kind).capitalize()}"
+        yield _format_checks([check for check in checks if kind.name in check.kinds and check not in common])
 
 
-def _table_of_checks(checks: Iterable[Check]) -> str:
-    return _table(("check", "requirement"), [(f"`{check.name}`", check.summary) for check in checks])
+def _format_checks(checks: Iterable[Check]) -> str:
+    return _format_table(("check", "requirement"), [(f"`{check.name}`", check.summary) for check in checks])
 
 
-def _words(kind: Kind | None) -> str:
+def _format_kind(kind: Kind | None) -> str:
     return kind.name.replace("_", " ") if kind else ""
 
 
-def _anchor(kind: Kind | None) -> str:
-    return _words(kind).replace(" ", "-")
+def _format_anchor(kind: Kind | None) -> str:
+    return _format_kind(kind).replace(" ", "-")
 
 
-def _type(annotation: Any) -> str:
+def _format_type(annotation: Any) -> str:
     return re.sub(r" \| none\b", "", type_name(annotation)).replace(" | ", " or ")
 
 
-def _bounds(annotation: Any) -> str:
+def _format_bounds(annotation: Any) -> str:
     if type_name(annotation).startswith("text"):
         return re.sub(r"at least (\d+) of them, at most (\d+) of them", r"\1 to \2 characters", bounds(annotation))
     return bounds(annotation)
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -240,7 +248,7 @@ def _value(value: Any) -> str:
     return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _format_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 

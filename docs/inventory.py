@@ -28,6 +28,8 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
         "UsageError",
     ),
     "cgkit.hookspecs": (
+        "RunFolderView",
+        "RunView",
         "hookimpl",
         "cgkit_register",
         "cgkit_commands",

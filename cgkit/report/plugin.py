@@ -6,8 +6,7 @@ import time
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from cgkit.contracts import RunView
-from cgkit.hookspecs import hookimpl
+from cgkit.hookspecs import RunView, hookimpl
 
 FIRST_AFTER = 60.0
 """Seconds of training before the first report."""

@@ -49,7 +49,7 @@ class Outcome:
 
 
 class Run:
-    """One training run in its folder. The run hooks receive it as a `cgkit.contracts.RunView`."""
+    """One training run in its folder. The run hooks receive it as a `cgkit.hookspecs.RunView`."""
 
     def __init__(self, context: RunContext) -> None:
         spec, assembly = context.spec, context.assembly

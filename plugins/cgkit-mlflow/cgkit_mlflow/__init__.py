@@ -13,7 +13,7 @@ from cgkit import hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cgkit.contracts import RunView
+    from cgkit.hookspecs import RunView
     from cgkit_mlflow.recorder import Recorder
 
 _recorders: WeakKeyDictionary[RunView, Recorder] = WeakKeyDictionary()

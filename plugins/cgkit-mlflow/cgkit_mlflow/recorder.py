@@ -16,8 +16,8 @@ from mlflow.tracking.client import MlflowClient
 from torch import Tensor
 
 import cgkit
-from cgkit.contracts import RunView
 from cgkit.files.atomic import replace_text
+from cgkit.hookspecs import RunView
 
 CHECKPOINT = "checkpoint"
 _BATCH = 100
