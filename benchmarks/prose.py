@@ -61,10 +61,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--under", default="", help="only files whose path begins with this")
     options = parser.parse_args()
-    passages = list(prose())
-    sample = random.Random(options.seed).sample(passages, options.count)
-    print(f"{options.count} of {len(passages)} passages, seed {options.seed}\n")
+    passages = [(place, passage) for place, passage in prose() if place.startswith(options.under)]
+    sample = random.Random(options.seed).sample(passages, min(options.count, len(passages)))
+    print(f"{len(sample)} of {len(passages)} passages, seed {options.seed}\n")
     for number, (place, passage) in enumerate(sample, start=1):
         print(f"[{number}] {place}\n{passage.strip()}\n")
 
