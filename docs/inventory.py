@@ -67,7 +67,7 @@ def page() -> Iterator[str]:
         yield f"## `{module}`"
         yield _first_sentence(importlib.import_module(module).__doc__)
         entries = "\n".join(_describe(module, name) for name in public_names(module, names))
-        yield f"```python\n{entries.strip()}\n```"
+        yield f"```py\n{entries.strip()}\n```"
 
 
 def public_names(module: str, names: tuple[str, ...] | None) -> list[str]:
