@@ -14,10 +14,10 @@ test:  ## run all tests on two cores
 	pytest -n 2
 
 check:  ## check style, types, imports, spelling and counts
-	ruff check . && ruff format --check . && mypy && lint-imports && codespell && python benchmarks/counts.py
+	ruff check . && ruff format --check . && mypy && lint-imports && codespell && python docs/counts.py
 
 counts:  ## count how large the code is, and check the limits
-	python benchmarks/counts.py
+	python docs/counts.py
 
 format:  ## fix the style
 	ruff check --fix . ; ruff format .

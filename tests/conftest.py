@@ -88,6 +88,13 @@ class Result:
         return json.loads(self.out)
 
 
+def load_image(file: Path) -> Image.Image:
+    """Return a picture whose file is closed."""
+    with Image.open(file) as image:
+        image.load()
+    return image
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)

@@ -77,7 +77,8 @@ def test_the_reported_peak_memory_is_that_of_the_run(
         process = cgkit_process(*arguments, *larger)
         assert process.stdout is not None
         assert process.stderr is not None
-        output, errors = process.stdout.read(), process.stderr.read()
+        with process.stdout, process.stderr:
+            output, errors = process.stdout.read(), process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0, errors

@@ -17,7 +17,7 @@ from PIL import Image
 
 import cgkit as package
 from cgkit.runs.start import run
-from tests.conftest import TINY, Result
+from tests.conftest import TINY, Result, load_image
 
 Cli = Callable[..., Result]
 MakeFolder = Callable[..., Path]
@@ -78,7 +78,7 @@ class Test16BitGreyToFloatBands:
             assert (page.shape, page.dtype, page.photometric.name) == ((20, 24, 3), np.float32, "RGB")
             values = page.asarray()
         assert -1000 <= values.min() < values.max() <= 3000
-        grey = torch.from_numpy(np.asarray(Image.open(deep / "a" / "0.png")).astype(np.float32))[None] / 65_535
+        grey = torch.from_numpy(np.asarray(load_image(deep / "a" / "0.png")).astype(np.float32))[None] / 65_535
         expected = package.Translator.load(deep / "run", device="cpu")(grey).permute(1, 2, 0).numpy() * 4000 - 1000
         assert np.abs(values - expected).max() < 0.01
 
@@ -90,7 +90,7 @@ class Test16BitGreyToFloatBands:
         cgkit(
             "translate", deep / "run", deep / "b", "--output", tmp_path / "png", "--direction", "b2a", "--format", "png"
         )
-        assert Image.open(tmp_path / "png" / "0.png").mode == "I;16"
+        assert load_image(tmp_path / "png" / "0.png").mode == "I;16"
 
     def test_a_format_that_cannot_hold_the_translations_is_rejected_before_any_work(
         self, cgkit: Cli, deep: Path, tmp_path: Path

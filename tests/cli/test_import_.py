@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 
-from tests.conftest import Result
+from tests.conftest import Result, load_image
 from tests.exchange.published_networks import Resnet, drawn
 
 Cli = Callable[..., Result]
@@ -37,7 +36,7 @@ def test_an_imported_model_is_described_and_translates(
     assert f"the file has {numbers:,}" in result.err
     inputs = image_folder("inputs", count=1)
     assert cgkit("translate", tmp_path / "model", inputs, "--output", tmp_path / "out", "--direction", "b2a").code == 0
-    assert Image.open(tmp_path / "out" / "image-0.png").size == (24, 20)
+    assert load_image(tmp_path / "out" / "image-0.png").size == (24, 20)
     assert cgkit("translate", tmp_path / "model", inputs, "--output", tmp_path / "other").code == 5
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from cgkit.plugins import Plugins
 from cgkit.runs.start import run
 from cgkit.translation.translator import Translator
-from tests.conftest import TINY, Result
+from tests.conftest import TINY, Result, load_image
 
 Cli = Callable[..., Result]
 MakeFolder = Callable[..., Path]
@@ -55,7 +55,7 @@ def test_both_directions_differ(cgkit: Cli, trained: Path, tmp_path: Path, image
     pixels = []
     for direction in ("a2b", "b2a"):
         cgkit("translate", trained, inputs / "image-0.png", "--output", tmp_path / direction, "--direction", direction)
-        pixels.append(np.asarray(Image.open(tmp_path / direction / "image-0.png")))
+        pixels.append(np.asarray(load_image(tmp_path / direction / "image-0.png")))
     assert not np.array_equal(*pixels)
 
 
@@ -64,9 +64,9 @@ def test_a_translation_is_the_output_of_the_generator(
 ) -> None:
     inputs = image_folder("inputs", count=1, size=(16, 16))
     cgkit("translate", trained, inputs, "--output", tmp_path / "out")
-    image = torch.from_numpy(np.array(Image.open(inputs / "image-0.png"))).permute(2, 0, 1).float() / 255
+    image = torch.from_numpy(np.array(load_image(inputs / "image-0.png"))).permute(2, 0, 1).float() / 255
     expected = Translator.load(trained, plugins=plugins, device="cpu")(image)
-    written = torch.from_numpy(np.array(Image.open(tmp_path / "out" / "image-0.png"))).permute(2, 0, 1).float() / 255
+    written = torch.from_numpy(np.array(load_image(tmp_path / "out" / "image-0.png"))).permute(2, 0, 1).float() / 255
     assert (written - expected).abs().max() <= 0.5 / 255 + 1e-6
 
 
@@ -75,7 +75,7 @@ def test_grey_images_are_translated_by_a_colour_model(
 ) -> None:
     inputs = image_folder("inputs", count=1, mode="L")
     assert cgkit("translate", trained, inputs, "--output", tmp_path / "out").code == 0
-    assert Image.open(tmp_path / "out" / "image-0.png").mode == "RGB"
+    assert load_image(tmp_path / "out" / "image-0.png").mode == "RGB"
 
 
 def test_a_grey_model_writes_grey_images(cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
@@ -85,7 +85,7 @@ def test_a_grey_model_writes_grey_images(cgkit: Cli, tmp_path: Path, image_folde
     (tmp_path / "spec.toml").write_text(spec)
     assert cgkit("run", tmp_path / "spec.toml", "--output", tmp_path / "run").code == 0
     assert cgkit("translate", tmp_path / "run", a, "--output", tmp_path / "out").code == 0
-    assert {Image.open(tmp_path / "out" / name).mode for name in images(tmp_path / "out")} == {"L"}
+    assert {load_image(tmp_path / "out" / name).mode for name in images(tmp_path / "out")} == {"L"}
 
 
 def test_the_batch_size_does_not_matter_and_bf16_differs_little(
@@ -96,7 +96,7 @@ def test_the_batch_size_does_not_matter_and_bf16_differs_little(
     for name, options in settings.items():
         assert cgkit("translate", trained, inputs, "--output", tmp_path / name, *options).code == 0
     pixels = {
-        name: np.stack([np.asarray(Image.open(tmp_path / name / file), int) for file in images(tmp_path / name)])
+        name: np.stack([np.asarray(load_image(tmp_path / name / file), int) for file in images(tmp_path / name)])
         for name in settings
     }
     assert len(pixels["single"]) == 5
@@ -214,7 +214,7 @@ def test_an_image_that_has_changed_is_translated_again(
     Image.new("RGB", (9, 9), "red").save(inputs / "image-1.png")
     result = cgkit("translate", trained, inputs, "--output", out, "--json")
     assert [Path(name).name for name in result.json["written"]] == ["image-1.png"]
-    assert Image.open(out / "image-1.png").size == (9, 9)
+    assert load_image(out / "image-1.png").size == (9, 9)
 
 
 def test_files_of_another_origin_are_only_replaced_with_overwrite(
@@ -228,7 +228,7 @@ def test_files_of_another_origin_are_only_replaced_with_overwrite(
     assert (out / "image-0.png").read_bytes() == before
     assert [path.name for path in out.iterdir()] == ["image-0.png"]
     assert cgkit("translate", trained, inputs, "--output", out, "--overwrite").code == 0
-    assert Image.open(out / "image-0.png").size != (5, 5)
+    assert load_image(out / "image-0.png").size != (5, 5)
     assert cgkit("translate", trained, inputs, "--output", out, "--direction", "b2a").code == 2
 
 
@@ -262,7 +262,7 @@ def test_a_killed_translation_resumes(
     finished = images(out)
     assert len(finished) < 400
     for name in finished:
-        Image.open(out / name).load()
+        load_image(out / name)
     result = cgkit("translate", trained, inputs, "--output", out, "--json")
     assert result.code == 0
     assert len(result.json["skipped"]) == len(finished)
@@ -295,7 +295,7 @@ def test_format_changes_the_file_format(cgkit: Cli, trained: Path, tmp_path: Pat
     result = cgkit("translate", trained, inputs / "no suffix. really", "--output", tmp_path / "out", "--format", "webp")
     assert result.code == 0
     assert images(tmp_path / "out") == [Path("no suffix.webp")]
-    assert Image.open(tmp_path / "out" / "no suffix.webp").format == "WEBP"
+    assert load_image(tmp_path / "out" / "no suffix.webp").format == "WEBP"
 
 
 @pytest.mark.parametrize("kind", ["symlink", "hardlink"])

@@ -27,7 +27,7 @@ def load(file: Path) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def counts() -> ModuleType:
-    return load(ROOT / "benchmarks" / "counts.py")
+    return load(ROOT / "docs" / "counts.py")
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from cgkit.images.admission import inspect_image
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image, read_with_alpha
 from cgkit.images.writing import WRITTEN, check_format, suffix_for, write_image
+from tests.conftest import load_image
 from tests.images.files import noise
 
 RANGES = {
@@ -93,7 +94,7 @@ class TestRoundTrip:
 def test_values_are_rounded_to_the_nearest_level_and_clipped(tmp_path: Path) -> None:
     image = torch.tensor([-1.0, 0.4 / 255, 0.6 / 255, 2.0]).reshape(1, 1, 4)
     write_image(image, tmp_path / "x.png", PixelFormat(1))
-    assert np.asarray(Image.open(tmp_path / "x.png")).tolist() == [[0, 0, 1, 255]]
+    assert np.asarray(load_image(tmp_path / "x.png")).tolist() == [[0, 0, 1, 255]]
     write_image(image, tmp_path / "x.tif", PixelFormat(1, range=(-1000, 3000), depth="float32"))
     assert tifffile.imread(tmp_path / "x.tif").tolist() == [
         [-1000, *(np.float32(-1000 + 4000 * np.array([0.4, 0.6]) / 255)), 3000]

@@ -18,6 +18,7 @@ from cgkit.images.reading import read_image
 from cgkit.tiling.large_images import LargeImages, Tiling
 from cgkit.translation.files import translate_files
 from cgkit.translation.translator import Translator
+from tests.conftest import load_image
 from tests.tiling.in_windows import FP32
 from tests.translation.untrained import make_translator
 
@@ -56,7 +57,7 @@ def test_tiles_carry_transparency_over(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 4), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "image.png")
     translator = make_translator(nn.Identity(), tiling=Tiling(32), alpha="carry")
-    translation = np.asarray(Image.open(translate_one(translator, tmp_path / "image.png", tmp_path / "out")))
+    translation = np.asarray(load_image(translate_one(translator, tmp_path / "image.png", tmp_path / "out")))
     assert np.array_equal(translation[..., 3], pixels[..., 3])
     assert np.array_equal(np.asarray(translator(tmp_path / "image.png")), translation)
 
@@ -95,7 +96,7 @@ def test_files_that_might_need_tiles_but_do_not_are_translated_whole(tmp_path: P
         progress=lambda *_: pytest.fail("used tiles"),
     )
     assert isinstance(written, Path)
-    assert Image.open(written).getpixel((0, 0)) == (255, 0, 0)
+    assert load_image(written).getpixel((0, 0)) == (255, 0, 0)
 
 
 class Global(nn.Module):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cgkit.abilities import mixes_samples
 from cgkit.errors import DataError
 from cgkit.translation.files import translate_files
+from tests.conftest import load_image
 from tests.translation.untrained import make_translator
 
 Folder = Callable[..., Path]
@@ -43,7 +44,7 @@ def test_consecutive_images_of_one_size_form_a_batch_and_keep_their_order(image_
     assert results == [tmp_path / "out" / f"image-{number}.png" for number in (0, 1, 3, 4, 5, 6)]
     for number in (0, 1, 3, 4, 5, 6):
         source, translation = (
-            np.asarray(Image.open(folder / f"image-{number}.png")) for folder in (inputs, tmp_path / "out")
+            np.asarray(load_image(folder / f"image-{number}.png")) for folder in (inputs, tmp_path / "out")
         )
         assert np.array_equal(translation, 255 - source)
 
@@ -74,4 +75,4 @@ def test_stopping_early_writes_only_images_that_were_in_progress(image_folder: F
     written = sorted((tmp_path / "out").glob("image*"))
     assert 1 <= len(written) < 12
     for file in written:
-        Image.open(file).load()
+        load_image(file)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cgkit.components.metrics.cycles import CycleAfterBlur, CycleAfterJpeg, CycleAfterNoise, CycleConsistency
 from cgkit.contracts import Cycle
+from tests.conftest import load_image
 
 PERTURBING = [CycleAfterJpeg(), CycleAfterBlur(), CycleAfterNoise()]
 
@@ -54,7 +55,7 @@ def test_jpeg_gives_the_pixels_of_a_saved_file() -> None:
     file = io.BytesIO()
     pixels = images[1].mul(255).round().byte().permute(1, 2, 0).numpy()
     Image.fromarray(pixels).save(file, format="JPEG", quality=40)
-    expected = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1) / 255
+    expected = torch.from_numpy(np.array(load_image(file))).permute(2, 0, 1) / 255
     assert torch.allclose(read[1], expected)
     assert read.shape == images.shape
 

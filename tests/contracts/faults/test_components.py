@@ -89,12 +89,12 @@ FAULTS = {
         "returns shape (1, 3, 8, 8)",
     ),
     "returns NaN": (GENERATOR, "return images * float('nan')", "generator.name", "not finite"),
-    "returns nothing": (GENERATOR, "return None", "generator.name", "returns NoneType in place of a tensor"),
+    "returns nothing": (GENERATOR, "return None", "generator.name", "returns NoneType instead of a tensor"),
     "returns a vector as a loss": (
         LOSS,
         "return (reconstruction - target).abs().mean(dim=(1, 2, 3)).repeat(2)",
         "cycle_loss.name",
-        "where a scalar is expected",
+        "expected a scalar",
     ),
     "cannot be built": (BUILDER, "raise KeyError('weights')", "generator.name", "KeyError: 'weights'"),
     "needs a missing package when it is built": (

@@ -1,6 +1,6 @@
 """Count how large the code is, how it hangs together, and how much of it a run passes; check the limits.
 
-python benchmarks/counts.py
+python docs/counts.py
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class Count:
 
     @property
     def holds(self) -> bool:
+        """Whether the number keeps its limit."""
         if self.limit is None:
             return True
         return self.value >= self.limit if self.at_least else self.value <= self.limit

@@ -1,6 +1,6 @@
 """Draw docstrings, comments and messages at random, to be read by someone who has not written them.
 
-    python benchmarks/prose.py --seed 1 --count 100
+    python docs/prose.py --seed 1 --count 100
 
 CONTRIBUTING.md says how they should read. The same seed draws the same sample from the same code.
 """
