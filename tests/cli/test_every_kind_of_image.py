@@ -97,7 +97,7 @@ class Test16BitGreyToFloatBands:
     ) -> None:
         result = cgkit("translate", deep / "run", deep / "a", "--output", tmp_path / "out", "--format", "jpg")
         assert result.code == 2
-        assert "JPEG cannot hold 3 channels of float32; write tiff or npy" in result.err
+        assert "JPEG cannot store 3 channels of float32; write tiff or npy" in result.err
         assert not (tmp_path / "out").exists()
         assert cgkit("translate", deep / "run", deep / "a", "--output", tmp_path / "out", "--format", "npy").code == 0
         assert np.load(tmp_path / "out" / "0.npy").dtype == np.float32

@@ -62,7 +62,7 @@ class TestFitting:
         np.save(tmp_path / "b.npy", noise(4, 4, 12))
         (problem,) = check_images(records(tmp_path), PixelFormat(13)).problems
         assert str(problem) == (
-            f"{tmp_path / 'b.npy'}: has 12 channels, but its domain has 13; set data.channels, or remove it"
+            f"{tmp_path / 'b.npy'}: has 12 channels, but its domain has 13; set data.channels, or remove the file"
         )
 
     def test_values_without_a_declared_range_are_reported_once(self, tmp_path: Path) -> None:
