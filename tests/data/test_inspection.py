@@ -69,7 +69,7 @@ class TestFitting:
         for name, values in (("a", np.array([[-3.5, 700]])), ("b", np.zeros((2, 2)))):
             np.save(tmp_path / f"{name}.npy", values.astype(np.float32))
         (problem,) = check_images(records(tmp_path), PixelFormat(1)).problems
-        assert "a.npy: contains float32 values, here from -3.5 to 700, and no range is declared" in str(problem)
+        assert "a.npy: contains float32 values, here from -3.5 to 700, but no range is declared" in str(problem)
         assert "range = [LOWEST, HIGHEST]" in str(problem)
         assert check_images(records(tmp_path), PixelFormat(1, range=(-10, 800))).problems == ()
 
