@@ -1,4 +1,4 @@
-"""Files and folders that survive a power failure."""
+"""Write files and folders so that they survive a power failure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def make_folder(path: Path) -> None:
 
 def sync_folder(path: Path) -> None:
     """Wait until everything created, renamed or removed in a folder is on disk."""
-    if sys.platform == "win32":  # folders cannot be opened there, and need no sync
+    if sys.platform == "win32":  # Windows cannot open folders, and they need no sync there
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -63,7 +63,7 @@ def sync_folder(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a folder with its contents, a file or a link, as far as possible."""
+    """Remove a file, a link, or a folder with its contents; parts of a folder that cannot be removed remain."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -1,11 +1,11 @@
-"""The contents of a checkpoint, and its names in a run's `checkpoints` folder.
+"""The contents of a checkpoint, and the names of checkpoints in a run's `checkpoints` folder.
 
 | name | meaning |
 |---|---|
 | `step-000000600` | a complete checkpoint |
-| `.tmp-step-000000600-<pid>` | a checkpoint being written: never read, litter once its writer has ended |
-| `.tmp-old-step-000000600-<pid>` | a checkpoint being replaced: read until the new one has its name |
-| `.tmp-pruned-step-000000600-<pid>` | a checkpoint being removed: never read, litter |
+| `.tmp-step-000000600-<pid>` | a checkpoint being written; never read, and later removed if its writer was killed |
+| `.tmp-old-step-000000600-<pid>` | a checkpoint being replaced; read until the new one has its final name |
+| `.tmp-pruned-step-000000600-<pid>` | a checkpoint being removed; never read, and removed by the next writer if it remains |
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ class Checkpoint:
 
     Attributes:
         step: Number of completed steps, 0 or more.
-        tensors: The tensors of each file (`model`, `ema`, `optimizer`, `pool` ...) by name. Tensors read from disk are
-            contiguous, on the CPU, and share no memory with a file or with each other.
-        state: JSON values: schedules, counters, the resolved spec, plugin versions ... Tuples are read back as lists.
+        tensors: For each file (such as `model`, `ema`, `optimizer` or `pool`), its tensors by name. Tensors read from
+            disk are contiguous, on the CPU, and share no memory with a file or with each other.
+        state: JSON values, such as schedules, counters, the resolved spec and plugin versions. Tuples are read back as
+            lists.
     """
 
     step: int
@@ -51,24 +52,25 @@ def temporary_name(step: int, kind: Literal["", "old-", "pruned-"] = "") -> str:
 
 
 def finished_step(name: str) -> int | None:
-    """Return the step of a complete checkpoint's folder, or None for any other name."""
+    """Return the step of a complete checkpoint from the name of its folder, or None for any other name."""
     return _parse_step(_FINISHED, name)
 
 
 def aside_step(name: str) -> int | None:
-    """Return the step of a checkpoint being replaced, or None for any other name."""
+    """Return the step of a checkpoint being replaced from the name of its folder, or None for any other name."""
     return _parse_step(_ASIDE, name)
 
 
 def is_litter(name: str) -> bool:
-    """Return whether a name is one of ours that is never read."""
+    """Return whether a folder name is that of a checkpoint being written or removed, which is never read."""
     return _parse_step(_LITTER, name) is not None
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints of a run in order of step, intact or damaged; none if the folder does not exist.
+    """Return the folders of a run's checkpoints, intact or damaged, in order of step.
 
-    If a writer was killed while replacing a checkpoint, the old one is listed under its temporary name.
+    If a writer was killed while replacing a checkpoint, the old one is listed under its temporary name. The list is
+    empty if the folder does not exist.
     """
     names = [entry.name for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []
     by_step = {step: name for name in sorted(names) if (step := aside_step(name)) is not None}

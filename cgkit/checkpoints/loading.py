@@ -9,29 +9,29 @@ from torch import Tensor, nn
 
 from cgkit.errors import CheckpointError
 
-_MAX_NAMED = 3  # differences of each kind that a message names
+_MAX_NAMED = 3  # the largest number of differences of one kind that a message lists
 
 
 def load_strictly(target: nn.Module | Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, what: str) -> None:
     """Copy saved tensors into a module, or into named tensors, all or nothing.
 
-    `nn.Module.load_state_dict` silently casts float64, int8 and complex numbers; here that is an error. The target
-    keeps its devices and strides (channels_last).
+    `nn.Module.load_state_dict` silently casts tensors to the target's dtype; here a different dtype is an error. The
+    target keeps its devices and strides, such as those of channels_last.
 
     Args:
         target: The module or tensors to load into.
         tensors: The saved tensors, named as in `state_dict()`.
-        what: The name of the target in error messages: "model", "ema" ...
+        what: The name of the target in error messages, such as "model" or "ema".
 
     Raises:
-        CheckpointError: Names, shapes or dtypes differ. Nothing has been copied.
+        CheckpointError: Names, shapes or dtypes differ; nothing has been copied.
     """
     own = target.state_dict() if isinstance(target, nn.Module) else target
     if differences := _compare(own, tensors):
         raise CheckpointError(f"{what}: the saved tensors do not match: " + "; ".join(differences))
     if isinstance(target, nn.Module):
         state = target.state_dict()
-        state.update(tensors)  # keep the module's own dictionary: it carries the versions of its submodules
+        state.update(tensors)  # keep the module's own dictionary, which has the versions of its submodules
         target.load_state_dict(state)
     else:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The MANIFEST.json of a checkpoint, written last: the files of the checkpoint with their sizes and hashes."""
+"""The MANIFEST.json of a checkpoint, which is written last and lists its other files with their sizes and hashes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _MAX_MANIFEST = 1 << 20  # bytes, enough for some 5,000 files
 
 
 class DamagedCheckpointError(CheckpointError):
-    """A checkpoint is not what was written; the one before it may be intact."""
+    """A checkpoint is damaged: its files do not match what was written. The previous checkpoint may still be intact."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The step of a checkpoint, and the size and hash of each file."""
+    """The step of a checkpoint, and the size and hash of each of its files by name."""
 
     step: int
     files: Mapping[str, Content]
@@ -40,10 +40,11 @@ class Manifest:
 
 
 def tensor_file(stem: str) -> str:
-    """Return the name of the file for the tensors `stem`.
+    """Return the name of the file for the tensors `stem`, such as `model`.
 
     Raises:
-        ValueError: `stem` contains anything but small letters, digits, `_` and `-`.
+        ValueError: `stem` is too long, does not begin with a lower-case letter, or contains characters other than
+            lower-case letters, digits, `_` and `-`.
     """
     name = f"{stem}.safetensors"
     if not _FILE.fullmatch(name):
@@ -55,8 +56,8 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a checkpoint.
 
     Raises:
-        DamagedCheckpointError: It is missing, or not one that we would write.
-        CheckpointError: It was made by a newer version.
+        DamagedCheckpointError: The manifest is missing, or not in the form that cgkit writes.
+        CheckpointError: The checkpoint was written by a newer version of cgkit.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -70,13 +71,13 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:
-    """Raise DamagedCheckpointError if a file is missing, extra, or differs from the manifest.
+    """Raise DamagedCheckpointError if a file is missing, is not in the manifest, or differs from its entry there.
 
     Names that begin with a dot are ignored: file managers and network file systems leave such files behind.
     """
     present = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} - {MANIFEST}
     if extra := sorted(present - manifest.files.keys()):
-        raise DamagedCheckpointError(f"{folder}: {extra[0]} does not belong to it")
+        raise DamagedCheckpointError(f"{folder}: {extra[0]} does not belong to the checkpoint")
     for name, content in manifest.files.items():
         if not (folder / name).is_file():
             raise DamagedCheckpointError(f"{folder}: {name} is missing")
@@ -95,7 +96,7 @@ def _parse(value: Any, folder: Path) -> Manifest:
     version = _require_count(value.get("format"), "format")
     if version > FORMAT:
         raise CheckpointError(
-            f"{folder} was made by a newer version of cgkit (format {version}; this version reads {FORMAT})",
+            f"{folder} was written by a newer version of cgkit (format {version}; this version reads {FORMAT})",
             hint="upgrade cgkit",
         )
     if version != FORMAT or value.keys() != {"format", "step", "files"} or not isinstance(value["files"], dict):
@@ -118,5 +119,5 @@ def _parse_content(name: str, entry: Any) -> Content:
 
 def _require_count(value: Any, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{what} is not a whole number")
+        raise ValueError(f"{what} is not a non-negative integer")
     return value

@@ -11,14 +11,14 @@ from torch.optim import Optimizer
 
 from cgkit.errors import CheckpointError
 
-_KEPT = ("params", "foreach", "fused", "capturable", "differentiable")  # suit the machine, not the training
+_KEPT = ("params", "foreach", "fused", "capturable", "differentiable")  # they depend on the machine
 
 
 def optimizer_tensors(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the state of an optimizer as named tensors, and the rest of it as JSON values.
+    """Return the state of an optimizer: its tensors by name, and everything else as JSON values.
 
-    A tensor is named after the number of its parameter in the optimizer: `3.exp_avg`. The tensors are the optimizer's
-    own, not copies.
+    The name of a tensor begins with the index of its parameter in the optimizer, as in `3.exp_avg`. The tensors are
+    the optimizer's own, not copies.
     """
     state = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
@@ -34,22 +34,22 @@ def optimizer_tensors(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str
 
 
 def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Restore what `optimizer_tensors` returned, into an optimizer of the same parameters.
+    """Restore the state that `optimizer_tensors` returned, in an optimizer with the same parameters.
 
-    Each tensor gets the device and strides of its parameter: fused Adam walks through both in memory order and silently
-    computes nonsense if their strides differ. So move a module to its device and memory format first. The optimizer
-    keeps its implementation (`fused`, `foreach`, `capturable`, a learning rate stored in a tensor).
+    Each tensor gets the device and strides of its parameter, since fused Adam reads both in memory order and silently
+    computes wrong results if their strides differ. So move the module to its device and memory format first. The
+    optimizer keeps its implementation (`fused`, `foreach`, `capturable`, a learning rate stored in a tensor).
 
     Raises:
-        CheckpointError: The state does not match the parameters (their number, a shape, a dtype), or is incomplete.
-            Nothing has changed.
+        CheckpointError: The state is incomplete, or does not match the parameters in number, shape or dtype. The
+            optimizer is unchanged.
     """
     entries, groups = _join(tensors, state)
     owners = [(parameter, group) for group in optimizer.param_groups for parameter in group["params"]]
     parameters = {str(number): owner for number, owner in enumerate(owners)}
     members = [group["params"] for group in optimizer.state_dict()["param_groups"]]
     if not entries.keys() <= parameters.keys() or [group.get("params") for group in groups] != members:
-        raise CheckpointError("the optimizer in the checkpoint has other parameters or parameter groups")
+        raise CheckpointError("the optimizer in the checkpoint has different parameters or parameter groups")
     restored = {
         parameters[number][0]: {name: _place(value, *parameters[number], name) for name, value in table.items()}
         for number, table in entries.items()
@@ -58,7 +58,7 @@ def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], state: M
         {name: _convert(value, own.get(name), name) for name, value in saved.items() if name not in _KEPT}
         for own, saved in zip(optimizer.param_groups, groups, strict=True)
     ]
-    # Not `load_state_dict`, which casts numbers such as NAdam's mu_product to the dtype of their parameter.
+    # Do not use `load_state_dict`, which casts scalars such as NAdam's mu_product to the dtype of their parameter.
     optimizer.state.clear()
     optimizer.state.update(restored)
     for group, values in zip(optimizer.param_groups, options, strict=True):
@@ -66,7 +66,7 @@ def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], state: M
 
 
 def _join(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[Any]]:
-    """Return the entries of each parameter, by its number, and the groups."""
+    """Return the state of each parameter, by the parameter's index, and the parameter groups."""
     values, groups = state.get("values"), state.get("groups")
     if not (
         isinstance(values, dict)
@@ -93,7 +93,7 @@ def _place(value: Any, parameter: Tensor, group: Mapping[str, Any], name: str) -
     if value.shape != parameter.shape or value.dtype != parameter.dtype:
         raise CheckpointError(
             f"{name} in the checkpoint's optimizer is {value.dtype} of shape {tuple(value.shape)}, "
-            f"its parameter {parameter.dtype} of shape {tuple(parameter.shape)}"
+            f"but its parameter is {parameter.dtype} of shape {tuple(parameter.shape)}"
         )
     return torch.empty_like(parameter, requires_grad=False).copy_(value)
 
@@ -103,5 +103,5 @@ def _convert(value: Any, own: Any, name: str) -> Any:
     if not isinstance(own, Tensor):
         return tuple(value) if isinstance(own, tuple) and isinstance(value, list) else value
     if not isinstance(value, int | float):
-        raise CheckpointError(f"the optimizer in the checkpoint has no number for {name}")
+        raise CheckpointError(f"the value of {name} in the checkpoint's optimizer is not a number")
     return torch.full_like(own, value)

@@ -1,4 +1,4 @@
-"""Read checkpoints, and return only what is bit for bit what was written."""
+"""Read checkpoints, and refuse those that are not bit for bit as they were written."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from cgkit.checkpoints.layout import Checkpoint, aside_step, finished_step, list
 from cgkit.checkpoints.manifest import MAX_STATE, STATE, DamagedCheckpointError, read_manifest, verify_files
 from cgkit.errors import CheckpointError
 
-_MAX_REASON = 200  # characters
-_ATTEMPTS = 5  # number of times that a writer may change the folder during a read
+_MAX_REASON = 200  # characters of an error's reason that a message quotes
+_ATTEMPTS = 5  # number of times that the newest checkpoint is sought while a writer keeps changing the folder
 _DAMAGE = (errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.EISDIR, errno.ESTALE)
 T = TypeVar("T")
 
 
 def read_latest(folder: Path, *, report: Callable[[str], None]) -> Checkpoint | None:
-    """Return the newest intact checkpoint of a run, by step, or None if the run has no checkpoint at all.
+    """Return the intact checkpoint of a run with the highest step, or None if the run has no checkpoint at all.
 
     Args:
         folder: The run's `checkpoints` folder, which may be missing.
         report: Called with one line about each damaged checkpoint that was skipped.
 
     Raises:
-        CheckpointError: All checkpoints are damaged; or the newest was made by a newer version of cgkit or is not
-            readable by this user, in which case an older one is no substitute.
+        CheckpointError: All checkpoints are damaged; or the newest undamaged one was written by a newer version of
+            cgkit or may not be read by this user, in which case no older one is used instead.
     """
     for _ in range(_ATTEMPTS):
         candidates = _list(folder)
@@ -42,7 +42,7 @@ def read_latest(folder: Path, *, report: Callable[[str], None]) -> Checkpoint | 
             for skipped in damages:
                 report(f"skipped a damaged checkpoint: {skipped}")
             return checkpoint
-        if _list(folder) == candidates:  # otherwise the run went on and pruned the checkpoint that was being read
+        if _list(folder) == candidates:  # otherwise a running writer pruned the checkpoint that was being read
             break
     if not damages:
         return None
@@ -55,14 +55,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read and verify one checkpoint.
 
     Raises:
-        DamagedCheckpointError: It is not what was written; the message names the damaged file.
-        CheckpointError: It was made by a newer version of cgkit, or is not readable by this user.
+        DamagedCheckpointError: The checkpoint is damaged; the message says which file, or what is wrong.
+        CheckpointError: The checkpoint was written by a newer version of cgkit, or may not be read by this user.
     """
     with _os_errors_explained(path):
         manifest = read_manifest(path)
         step = finished_step(path.name) if aside_step(path.name) is None else aside_step(path.name)
         if step not in (None, manifest.step):
-            raise DamagedCheckpointError(f"{path}: it is the checkpoint of step {manifest.step}")
+            raise DamagedCheckpointError(f"{path}: contains the checkpoint of step {manifest.step}")
         verify_files(path, manifest)
         files = [path / name for name in manifest.files if name != STATE]
         tensors = {file.stem: _parse(file, tensor_files.read) for file in files}
@@ -82,7 +82,7 @@ def _parse(path: Path, parse: Callable[[Path], T]) -> T:
     try:
         return parse(path)
     except ValueError as error:
-        # A hostile file can influence this text, and torch appends its own stack.
+        # Quote only the start: a hostile file can influence the message, and torch appends a stack trace.
         reason = (str(error).splitlines() or ["unreadable"])[0][:_MAX_REASON]
         raise DamagedCheckpointError(f"{path.parent}: {path.name}: {reason}") from error
 

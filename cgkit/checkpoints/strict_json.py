@@ -1,4 +1,4 @@
-"""JSON that decodes to exactly what was encoded: no duplicate keys, no NaN."""
+"""Encode and decode JSON strictly: non-finite numbers, keys that are not strings and duplicate keys are errors."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from cgkit.errors import CheckpointError
 
 
 def encode(value: Any, *, what: str) -> bytes:
-    """Return `value` as JSON text, one key a line.
+    """Return `value` as JSON text with one key per line.
+
+    Args:
+        value: The value to encode.
+        what: The name of the value in error messages.
 
     Raises:
-        CheckpointError: Part of it is not a JSON value; the message names the part.
+        CheckpointError: A part of the value is not a JSON value, and the message names it; or the value is nested too
+            deeply.
     """
     try:
         _check(value, what)
@@ -26,7 +31,8 @@ def decode(text: bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: It is not UTF-8 or not JSON, repeats a key, contains a non-finite number, or nests too deeply.
+        ValueError: The text is not UTF-8 or not JSON, repeats a key, contains a non-finite number, or is nested too
+            deeply.
     """
     try:
         return json.loads(
@@ -53,7 +59,7 @@ def _check(value: Any, path: str) -> None:
     elif value is not None and not isinstance(value, bool | int | float | str):
         kind = type(value).__name__
         raise CheckpointError(
-            f"{path} is a {kind}: the state of a checkpoint must consist of JSON values", hint="save tensors as tensors"
+            f"{path} is a {kind}: the state of a checkpoint must consist of JSON values", hint="move tensors out of it"
         )
 
 

@@ -1,4 +1,4 @@
-"""Tensors in safetensors files, read with more checks than the format requires."""
+"""Write tensors to safetensors files, and read them with more checks than the format requires."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _IO_ERROR = re.compile(r"I/O error: (.*) \(os error ([0-9]+)\)")
 
 
 def check_savable(tensors: Mapping[str, Tensor], *, what: str) -> None:
-    """Raise CheckpointError for the first tensor that a file cannot store."""
+    """Raise CheckpointError for the first tensor that a safetensors file cannot store; `what` names the file."""
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise CheckpointError(f"{what}: {name} is a {type(tensor).__name__}, not a tensor")
@@ -39,17 +39,17 @@ def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() or tensor.is_complex():
             values = tensor.detach()
-            # A sum that includes NaN or infinity is never finite, and is much faster than checking each number.
+            # A sum that includes NaN or infinity is never finite, and summing is much faster than checking each number.
             if not torch.isfinite(values.sum()) and not torch.isfinite(values).all():
                 return name
     return None
 
 
 def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors of any strides, on any device, sharing memory or not.
+    """Write tensors to a safetensors file; they may have any strides, be on any device, and share memory.
 
     Contiguous CPU tensors with memory of their own are not copied. All others are copied to contiguous CPU memory,
-    and the copies live until the file is written.
+    and the copies are kept until the file is written.
 
     Raises:
         OSError: The file cannot be written.
@@ -62,18 +62,20 @@ def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
         if match := _IO_ERROR.search(str(error)):
             raise OSError(int(match[2]), match[1], str(path)) from error
         raise
-    path.chmod(mode)  # the library replaces the file by one that ignores the umask
+    path.chmod(mode)  # the library replaces the file by one whose mode ignores the umask
 
 
 def read(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file by name, on the CPU, each in memory of its own.
 
     Raises:
-        ValueError: It is not a safetensors file, repeats a name, or contains a dtype or a value that we never write.
+        OSError: The file cannot be read.
+        ValueError: The file is not in safetensors format, repeats a name, or contains an unsupported dtype or values
+            that are not finite.
     """
     _check_header(path)
     try:
-        # Clones, because the tensors are mapped from the file and would keep a pruned file's disk space allocated.
+        # Clone the tensors, because they are mapped from the file and would keep a pruned file's disk space allocated.
         tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
     except (SafetensorError, RuntimeError, TypeError, OverflowError) as error:
         raise ValueError(f"not a safetensors file ({error})") from error
@@ -86,7 +88,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def _pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors contiguous, on the CPU, and in separate memory, as the library requires."""
+    """Return the tensors as contiguous CPU tensors that share no memory, as the library requires."""
     packed, storages = {}, set()
     for name, tensor in tensors.items():
         plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
@@ -101,4 +103,4 @@ def _check_header(path: Path) -> None:
         length = int.from_bytes(file.read(8), "little")
         if length > _MAX_HEADER:
             raise ValueError(f"a header of {length} bytes is too long")
-        strict_json.decode(file.read(length))  # the library accepts duplicate names
+        strict_json.decode(file.read(length))  # refuses duplicate names, which the library accepts

@@ -1,4 +1,4 @@
-"""Write checkpoints such that, whenever the writer stops, the new one or the one before it can be read."""
+"""Write checkpoints so that, whenever the writer is interrupted, the new one or the previous one can be read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cgkit.checkpoints.layout import Checkpoint, aside_step, finished_name, fini
 from cgkit.checkpoints.manifest import MANIFEST, MAX_STATE, STATE, Manifest, tensor_file
 from cgkit.errors import CheckpointError, DivergedError, ResourceError
 
-_MARGIN = 1.1  # of the space needed: for headers, partly filled blocks, and folders
+_MARGIN = 1.1  # space required per byte of content, which includes headers, partly filled blocks and folders
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -24,21 +24,23 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path
 
     After a kill, a full disk or a power failure at any moment, `read_latest` finds this checkpoint or the previous one.
     A checkpoint of the same step is replaced. Only one process at a time may write to a folder; the leftovers of a
-    killed one are removed.
+    killed process are removed.
 
     Args:
         folder: The run's `checkpoints` folder; created if it is missing.
-        checkpoint: What to write; tensors of any strides, on any device, sharing memory or not.
+        checkpoint: The checkpoint to write; its tensors may have any strides, be on any device, and share memory.
         keep: Number of newest checkpoints to keep, at least 1. The one just written is always kept, and so is
-            everything with a name that is not one of ours.
+            everything whose name is not that of a checkpoint.
 
     Returns:
         The folder of the new checkpoint.
 
     Raises:
-        DivergedError: A tensor is not finite: it would push out the good checkpoints and be refused when read.
-        ResourceError: The disk is too full or refuses a write; nothing has changed.
+        DivergedError: A tensor contains NaN or infinity. Such a checkpoint would be refused when read, but good ones
+            would be pruned to make room for it.
+        ResourceError: The disk is too full, or an operation on it failed; the earlier checkpoints are intact.
         CheckpointError: A tensor or a value of the state cannot be saved.
+        ValueError: `keep` is less than 1, the step is negative, or `checkpoint.tensors` has an invalid file name.
     """
     if keep < 1 or checkpoint.step < 0:
         raise ValueError(f"keep {keep} must be 1 or more, and step {checkpoint.step} must be 0 or more")
@@ -60,13 +62,13 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path
 
 
 def _encode_state(checkpoint: Checkpoint) -> bytes:
-    """Return the JSON of a checkpoint's state, after checking that everything in the checkpoint could be read again."""
+    """Return the JSON of a checkpoint's state, after checking that everything in the checkpoint can be read again."""
     for stem, tensors in checkpoint.tensors.items():
         tensor_file(stem)
         tensor_files.check_savable(tensors, what=stem)
         if name := tensor_files.first_non_finite(tensors):
             raise DivergedError(
-                f"{stem}: {name} is no longer finite; no checkpoint was written, to keep the earlier ones",
+                f"{stem}: {name} contains NaN or infinity; no checkpoint was written, which keeps the earlier ones",
                 hint="if a buffer may be infinite, register it with persistent=False",
             )
     state = strict_json.encode(checkpoint.state, what="state")
@@ -88,11 +90,11 @@ def _write_files(temporary: Path, checkpoint: Checkpoint, state: bytes) -> None:
 
 
 def _put_in_place(temporary: Path, step: int) -> Path:
-    """Rename a finished checkpoint to its final name. A predecessor of that name can be read until then."""
+    """Rename a finished checkpoint to its final name; a checkpoint that already has the name is readable until then."""
     final, aside = temporary.parent / finished_name(step), temporary.parent / temporary_name(step, "old-")
     replaces = os.path.lexists(final)
     if replaces:
-        final.rename(aside)  # a folder with files in it cannot be overwritten by a rename
+        final.rename(aside)  # a rename cannot replace a folder that is not empty
     try:
         temporary.rename(final)
     except BaseException:
@@ -106,7 +108,7 @@ def _put_in_place(temporary: Path, step: int) -> Path:
 
 
 def _clean_up(folder: Path) -> None:
-    """Remove the leftovers of a killed writer; rename a checkpoint set aside back, unless its successor is in place."""
+    """Remove the leftovers of a killed writer, but restore a checkpoint being replaced if the new one is missing."""
     for entry in sorted(folder.iterdir()):
         step = aside_step(entry.name)
         if step is not None and not os.path.lexists(folder / finished_name(step)):
@@ -120,7 +122,7 @@ def _prune(folder: Path, *, keep: int, spare: Path) -> None:
     for step in steps[:-keep]:
         path = folder / finished_name(step)
         if path != spare:
-            # Rename first: a kill during the removal must not leave half a checkpoint.
+            # Rename first, since a kill during the removal must not leave an incomplete checkpoint under its name.
             remove(path.rename(folder / temporary_name(step, "pruned-")))
 
 

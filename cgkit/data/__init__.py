@@ -1,1 +1,1 @@
-"""Turn image records into training batches, and decide which images meet at which step."""
+"""Turn image records into training batches, and decide which images are paired at each step."""

@@ -16,13 +16,13 @@ from cgkit.images.reading import extremes_of
 
 @dataclass(frozen=True)
 class Inspection:
-    """The findings from the headers of a set of images.
+    """The result of checking the headers of a set of images.
 
     Attributes:
-        problems: One error for each unusable image.
-        sizes: Height and width of each usable image file.
-        depths: The types of values, each with the first file that has it.
-        channels: The different numbers of channels.
+        problems: An error for each unusable image, except that a missing range is reported only for the first one.
+        sizes: Height and width of each image file that fits its domain, even if it is too small.
+        depths: The types of values in these files, each with the first file that has it.
+        channels: The numbers of channels in these files, each once, in ascending order.
     """
 
     problems: tuple[DataError, ...]
@@ -31,7 +31,7 @@ class Inspection:
     channels: tuple[int, ...] = ()
 
     def describe(self) -> str:
-        """Describe the sizes: `256x256`, or `200x150 to 640x480` (width x height, smallest to largest)."""
+        """Return the sizes as text: `256x256`, or `200x150 to 640x480` (width x height, smallest to largest)."""
         if not self.sizes:
             return "generated"
         ordered = sorted(self.sizes, key=lambda size: size[0] * size[1])
@@ -39,7 +39,7 @@ class Inspection:
         return smallest if smallest == largest else f"{smallest} to {largest}"
 
     def describe_values(self) -> str:
-        """Describe the values: `3 channels of uint8`, or `1 or 3 channels of uint16`."""
+        """Return the channels and types as text: `3 channels of uint8`, or `1 or 3 channels of uint16`."""
         if not self.sizes:
             return "generated"
         channels = " or ".join(map(str, self.channels))
@@ -54,8 +54,8 @@ def check_images(
 
     Args:
         records: The images of one domain.
-        pixels: The format of the domain; 8-bit colour by default.
-        at_least: The minimum height and width.
+        pixels: The pixel format of the domain; by default 8-bit colour.
+        at_least: The minimum height and width, in pixels.
     """
     pixels = pixels or PixelFormat()
     problems: list[DataError] = []
@@ -68,7 +68,7 @@ def check_images(
             continue
         try:
             header = inspect_image(record.path, pixels)
-            if not pixels.has_range_of(header.depth):  # report only the first such file
+            if not pixels.has_range_of(header.depth):  # reported below, only for the first such file
                 undeclared = undeclared or record.path
                 continue
             if (problem := misfit(header, pixels)) is not None:
@@ -87,10 +87,13 @@ def check_images(
 
 
 def common_depth(inspections: Sequence[Inspection]) -> str | None:
-    """Return the depth in which translations into a domain are written: that of its files, or None without files.
+    """Return the depth for writing translations into a domain: that of its files (see `WRITTEN_AS`), or None.
+
+    Args:
+        inspections: The results for all sets of images of the domain. Without files, the result is None.
 
     Raises:
-        DataError: Its files have different depths.
+        DataError: The files of the domain have different depths.
     """
     depths: dict[str, Path] = {}
     for inspection in inspections:
@@ -100,7 +103,7 @@ def common_depth(inspections: Sequence[Inspection]) -> str | None:
         (depth_1, path_1), (depth_2, path_2), *_ = depths.items()
         raise DataError(
             f"a domain contains images of different depths: {path_1} is {depth_1}, {path_2} is {depth_2}",
-            hint="convert one kind; or, if equal values mean the same in both, declare data.depth",
+            hint="convert the files of one depth, or declare data.depth if equal values mean the same in both",
         )
     return next(iter(depths), None)
 
@@ -117,6 +120,6 @@ def _describe_missing_range(path: Path, pixels: PixelFormat) -> DataError:
     low, high = extremes_of(path, pixels)
     depth = inspect_image(path, pixels).depth
     return DataError(
-        f"{path}: contains {depth} values, here from {low:g} to {high:g}, and no range is declared for them",
+        f"{path}: contains {depth} values, here from {low:g} to {high:g}, but no range is declared for them",
         hint="declare it under [data]: range = [LOWEST, HIGHEST], or range = { b = [LOWEST, HIGHEST] } for one domain",
     )

@@ -1,4 +1,4 @@
-"""Read, frame and augment images, and combine them into batches, in this process or in workers."""
+"""Read, frame and augment images, and combine them into batches, in this process or in worker processes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from cgkit.images.pixels import PixelFormat, to_unit
 from cgkit.images.reading import read_image
 
 WORKER_TIMEOUT = 600
-"""Seconds after which a worker that does not answer is an error, so that a run cannot hang forever."""
+"""Seconds to wait for a batch from the workers before raising an error, so that a run cannot hang forever."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of both domains, `(N, C, H, W)` in [-1, 1], and their names."""
+    """Training images of both domains, `(N, C, H, W)` in [-1, 1], and the names of the images."""
 
     real_a: Tensor
     real_b: Tensor
@@ -41,9 +41,9 @@ class Preparation:
     """The steps that turn an image into network input.
 
     Attributes:
-        size: The height and width for training.
-        framing: The framing augmentation, or None to cover the size and crop the centre.
-        augmentations: The augmentations with the role `"data"`, in order.
+        size: The height and width of training images, in pixels.
+        framing: The augmentation that scales and crops images to `size`, or None to do so with `cover`.
+        augmentations: The augmentations with the role `"data"`, in the order in which they are applied.
     """
 
     size: Size
@@ -64,11 +64,11 @@ class Preparation:
         return read_image(record.path, pixels)
 
     def for_testing(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
-        """Return an image in the size for training, without randomness."""
+        """Return an image scaled and cropped to the training size, without randomness."""
         return cover(self.load(record, pixels), self.size)
 
     def for_training(self, record: ImageRecord, pixels: PixelFormat, seed: int) -> Tensor:
-        """Return an image framed and augmented with random numbers from `seed`."""
+        """Return an image framed and augmented, with random numbers that depend only on `seed`."""
         with seeded(seed):
             image = self.load(record, pixels)[None]
             if self.framing is None:
@@ -79,16 +79,19 @@ class Preparation:
                 with _failures_explained(f"augmentation {type(augmentation).__module__}.{type(augmentation).__name__}"):
                     image = augmentation(image)
         if image.shape != (1, pixels.channels, *self.size):
-            raise PluginError(f"the augmentations gave {record.name} the shape {tuple(image.shape)}")
+            raise PluginError(f"the augmentations turned {record.name} into the wrong shape {tuple(image.shape)}")
         return image[0]
 
 
 Item = tuple[Tensor, Tensor, str, str]
-"""An image from domain a, an image from domain b, and their names."""
+"""An image from domain a, an image from domain b, and the names of the two."""
 
 
 class UnpairedImages(Dataset[Item]):
-    """Pairs of unrelated images by position; any process can request positions in any order."""
+    """Pairs of unrelated images, one from each domain; any process can request positions in any order.
+
+    Positions count the pairs from the start of the run.
+    """
 
     def __init__(
         self,
@@ -106,7 +109,7 @@ class UnpairedImages(Dataset[Item]):
         )
 
     def __getitem__(self, position: int) -> Item:
-        """Return the images from domains a and b at a position, in [-1, 1], and their names."""
+        """Return the images from domains a and b at a position, in [-1, 1], and the names of the images."""
         (image_a, name_a), (image_b, name_b) = (self._load(side, position) for side in (0, 1))
         return image_a, image_b, name_a, name_b
 
@@ -120,10 +123,11 @@ class UnpairedImages(Dataset[Item]):
 def training_batches(
     images: UnpairedImages, batches: StepBatches, *, workers: int, pin_memory: bool = False
 ) -> Iterator[Batch]:
-    """Yield the batches in order, loaded by `workers` processes, or by this process if 0.
+    """Yield the batches in order, loaded by `workers` processes, or by this process if `workers` is 0.
 
     Raises:
-        DataError: An image cannot be read, or a worker died.
+        DataError: An image cannot be read, or a worker died or did not answer in time.
+        PluginError: The source or an augmentation failed.
     """
     loader = DataLoader(
         _ErrorsAsItems(images),
@@ -139,7 +143,7 @@ def training_batches(
     try:
         while True:
             try:
-                # Workers use one thread; so must this process, or sums may differ in the last bit.
+                # Use one thread, as workers do; with more threads, sums may differ in the last bit.
                 with _one_thread(workers == 0):
                     batch = next(iterator)
             except StopIteration:
@@ -155,7 +159,7 @@ def training_batches(
                 raise batch
             yield batch
     finally:
-        del iterator  # stops the workers now, even if this frame is kept alive
+        del iterator  # stops the workers now, even if a traceback keeps this frame alive
 
 
 def batch_of_tests(domain: Domain, pixels: PixelFormat, preparation: Preparation, count: int) -> Tensor:
@@ -187,7 +191,10 @@ def _frame(framing: nn.Module, image: Tensor, size: Size, name: str) -> Tensor:
 
 @contextmanager
 def _failures_explained(what: str) -> Iterator[None]:
-    """Turn any exception into a `PluginError` that names what failed."""
+    """Turn an unexpected exception into a `PluginError` that names what failed.
+
+    `CgkitError` and `MemoryError` pass through.
+    """
     try:
         yield
     except (CgkitError, MemoryError):
@@ -197,7 +204,7 @@ def _failures_explained(what: str) -> Iterator[None]:
 
 
 class _ErrorsAsItems(Dataset[Item | CgkitError]):
-    """Returns errors as items: raised in a worker, they would reach the parent only as the text of a traceback."""
+    """Returns each `CgkitError` as an item, because an exception raised in a worker reaches its parent only as text."""
 
     def __init__(self, images: UnpairedImages) -> None:
         self._images = images
@@ -217,9 +224,12 @@ def _collate(items: Sequence[Item | CgkitError]) -> Batch | CgkitError:
 
 
 def _ignore_signals(worker: int) -> None:
-    """Ignore signals in a worker: terminals and schedulers signal every process, but the parent stops its workers."""
+    """Make a worker ignore signals.
+
+    Terminals and schedulers send a signal to every process, but workers must run until their parent stops them.
+    """
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):  # not every system has all three
+        if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(signal.Signals[name], signal.SIG_IGN)
 
 

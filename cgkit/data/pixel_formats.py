@@ -30,20 +30,20 @@ def pixel_formats(data: Data) -> tuple[PixelFormat, PixelFormat]:
 
 
 def with_depths(spec: Spec, file_depths: Mapping[str, str | None]) -> Spec:
-    """Fill in missing depths of translations with the depth of each domain's files.
+    """Return a spec in which a missing depth of translations is the depth of the domain's files.
 
     Args:
         spec: The resolved spec.
-        file_depths: The depth of the files of `a` and of `b`, or None without files.
+        file_depths: The depth of the files of each domain, `a` and `b`, or None if it has no files.
 
     Raises:
-        SpecError: The declared range does not fit into the depth of the files.
+        SpecError: The depth of the files cannot store the declared range, or needs a range but none is declared.
     """
     data = spec.data
     depths = {side: getattr(data.depth, side) or depth for side, depth in file_depths.items()}
     problems = [
         Problem(
-            f"data.range.{side}", f"{problem}, but the files of domain {side} are {depth}", f"declare data.depth.{side}"
+            f"data.range.{side}", f"{problem}, and the files of domain {side} are {depth}", f"declare data.depth.{side}"
         )
         for side, depth in depths.items()
         if depth is not None and (problem := unheld(depth, getattr(data.range, side))) is not None

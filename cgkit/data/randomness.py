@@ -1,6 +1,7 @@
 """Random numbers as a pure function of (seed, stream, step, index).
 
-Because there is no state, a resumed run needs no saved generators, and results do not depend on the number of workers.
+Because there is no state, a resumed run needs no saved generator state, and results do not depend on the number of
+workers.
 """
 
 from __future__ import annotations
@@ -13,25 +14,25 @@ import torch
 
 
 def derive_seed(seed: int, stream: str, *indices: int) -> int:
-    """Return a 63-bit seed for a stream of random numbers and indices.
+    """Return the 63-bit seed for one use of a stream of random numbers.
 
     Args:
         seed: The seed of the run.
-        stream: The purpose of the random numbers: `"order-a"`, `"step"`, `"image-pool"` ...
-        indices: Whatever distinguishes one use from the next: the step, the index of the image ...
+        stream: The purpose of the random numbers, such as `"order-a"`, `"step"` or `"image-pool"`.
+        indices: Numbers that distinguish the uses of the stream, such as the step or the index of an image.
     """
     text = ":".join([str(seed), stream, *map(str, indices)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def generator(seed: int, stream: str, *indices: int) -> torch.Generator:
-    """Return a CPU generator with the seed from `derive_seed`."""
+    """Return a CPU generator seeded with `derive_seed`."""
     return torch.Generator().manual_seed(derive_seed(seed, stream, *indices))
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's global CPU generator for the duration of a `with` block, and restore it afterwards."""
+    """Seed torch's global CPU generator for a `with` block, and restore the generator's state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield

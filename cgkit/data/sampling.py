@@ -1,4 +1,4 @@
-"""Decide which images meet at which step: each domain shows every image once per epoch, in its own random order."""
+"""Decide which images are paired at each step: each domain shows all its images once per epoch, in its own order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class EpochOrder:
     Args:
         domain: The images.
         seed: The seed of the run.
-        stream: The random stream of the domain, so that both domains are shuffled independently.
+        stream: The name of the domain's random stream; two names let the domains be shuffled independently.
     """
 
     def __init__(self, domain: Domain, seed: int, stream: str) -> None:
@@ -35,7 +35,7 @@ class EpochOrder:
         """Return the index of the image at a position, counted from the start of the run."""
         epoch, index = divmod(position, self._length)
         if epoch not in self._epochs:
-            # Keep the neighbouring epoch, since a batch may cross the boundary.
+            # Keep the orders of adjacent epochs, since a batch may cross the boundary.
             self._epochs = {other: order for other, order in self._epochs.items() if abs(other - epoch) == 1}
             self._epochs[epoch] = self._shuffle(epoch)
         return int(self._epochs[epoch][index])
@@ -51,10 +51,10 @@ class EpochOrder:
 
 
 class StepBatches:
-    """A batch sampler that yields the positions of each batch from a step onwards, `accumulate` batches per step.
+    """Yields the positions in each batch, from `first_step` up to but excluding step `steps`, for a `DataLoader`.
 
-    With several processes, each takes every `count`-th position, starting at its rank; together they see the batch
-    that a single process would see.
+    A step has `accumulate` batches of `batch` positions. Of `count` processes, each takes every `count`-th position of
+    a batch, starting at its rank; together they see the batch that a single process would see.
     """
 
     def __init__(

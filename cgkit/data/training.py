@@ -1,4 +1,4 @@
-"""The training images of a run, as batches for each step."""
+"""Provide the training images of a run as batches for each step."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from cgkit.spec import Spec
 
 
 class TrainingData:
-    """The training images of both domains, in the order that the spec's seed decides."""
+    """The training images of both domains, in an order that depends on the spec's seed."""
 
     def __init__(self, spec: Spec, domains: tuple[Domain, Domain], preparation: Preparation) -> None:
         self.domains = domains
-        # Taken once, before the files can change.
+        # Compute the fingerprints at the start of the run, since the files may change during it.
         self.fingerprints = {side: domain.fingerprint() for side, domain in zip("ab", domains, strict=True)}
         self._spec = spec
         self._images = UnpairedImages(domains, pixel_formats(spec.data), preparation, spec.seed)
 
     @property
     def epoch_steps(self) -> int:
-        """The number of steps in which the larger domain is shown once."""
+        """The number of steps that it takes to show every image of the larger domain once."""
         train = self._spec.train
         return -(-max(map(len, self.domains)) // (train.batch * train.accumulate))
 
@@ -35,13 +35,13 @@ class TrainingData:
         return train.steps or (train.epochs or 200) * self.epoch_steps
 
     def batches(self, first: int, *, rank: int, count: int, pin_memory: bool) -> Iterator[list[Batch]]:
-        """Yield the batches of each step, of which there are `train.accumulate`.
+        """Yield a list of `train.accumulate` batches for each remaining step.
 
         Args:
-            first: the number of steps already done.
-            rank: the rank whose share is loaded.
-            count: the number of ranks.
-            pin_memory: whether to copy the images to pinned memory, for a GPU.
+            first: The number of steps already done.
+            rank: The rank for which images are loaded.
+            count: The number of ranks, which load disjoint parts of each batch.
+            pin_memory: Whether to copy the images to pinned memory, from which a GPU reads faster.
         """
         train = self._spec.train
         order = StepBatches(first, self.steps, train.batch, train.accumulate, rank=rank, count=count)

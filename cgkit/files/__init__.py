@@ -1,1 +1,1 @@
-"""List image files, replace a file all or nothing, and append JSON lines."""
+"""List image files, replace files all or nothing, and append lines to JSON Lines files."""

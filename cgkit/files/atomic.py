@@ -1,4 +1,4 @@
-"""Replace a file all or nothing."""
+"""Replace files atomically: a file has either its old or its complete new content."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from zlib import crc32
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`; after the `with` block, the file written there replaces `path`.
 
-    If the block raises, the temporary file is removed and `path` is unchanged.
+    If the block raises an exception, the temporary file is removed and `path` is unchanged.
     """
-    # Use a checksum of the name, since the name itself may be as long as the file system allows.
+    # Use a checksum of the name, since the name itself may already be as long as the file system allows.
     temporary = path.with_name(f".tmp-{os.getpid()}-{crc32(os.fsencode(path.name)):08x}")
     try:
         yield temporary
@@ -25,6 +25,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text file all or nothing."""
+    """Write a text file in UTF-8, all or nothing; an existing file is replaced."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

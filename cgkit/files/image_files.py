@@ -18,7 +18,12 @@ ARRAYS = (".npy", ".npz")
 def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
     """Return the image files in a folder, sorted by relative path.
 
-    Hidden files and folders are skipped. Links are followed, and loops of links only once.
+    Hidden files and folders are skipped. Links are followed, but a folder that can be reached by several paths is
+    listed only once.
+
+    Args:
+        folder: The folder.
+        recursive: Whether to include the files in its subfolders.
 
     Raises:
         DataError: The folder is missing, cannot be read, or contains no image.
@@ -54,5 +59,5 @@ def _files(folder: Path, recursive: bool, visited: set[tuple[int, int]]) -> Iter
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a circular link counts as a file, which cannot be read
+    except OSError:  # a circular link: treat it as a file, and let reading it report the problem
         return False

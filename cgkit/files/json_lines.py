@@ -1,4 +1,4 @@
-"""Files with one JSON object per line, each with its step."""
+"""Append to files with one JSON object per line, each with a `step`, and cut them back to an earlier step."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from cgkit.files.atomic import replacing
 
 
 def append(file: Path, values: Mapping[str, Any]) -> None:
-    """Append a line, and pass it to the operating system before returning.
+    """Append a line, and hand it to the operating system before returning.
 
     Args:
         file: The file; created if it does not exist.
-        values: JSON values with a `step`; none of them NaN or infinite.
+        values: The JSON object, including its `step`.
 
     Raises:
         OSError: The file cannot be written.
+        ValueError: A value is NaN or infinite.
     """
     with file.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(values, allow_nan=False) + "\n")
 
 
 def rewind(file: Path, step: int) -> None:
-    """Drop the lines of later steps and all malformed lines, all or nothing.
+    """Remove the lines of steps later than `step` and all malformed lines; do nothing if there is no file.
 
     Raises:
-        OSError: The file cannot be replaced; it is unchanged.
+        OSError: The file cannot be replaced, and is unchanged.
     """
     if not file.exists():
         return
@@ -41,7 +42,7 @@ def rewind(file: Path, step: int) -> None:
 
 
 def _parse_step(line: bytes) -> float:
-    """Return the step of a line, or infinity if it has none."""
+    """Return the step of a line, or infinity if the line has none."""
     try:
         step = json.loads(line)["step"]
     except (ValueError, TypeError, KeyError):

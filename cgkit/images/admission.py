@@ -1,7 +1,7 @@
-"""Check image files before they are opened; every file passes through here.
+"""Check image files before their pixels are decoded; every image file is opened through this module.
 
-Before anything is decoded, a file or its bytes must be a regular file of acceptable size, in a supported format, with
-an acceptable number of pixels and values, and not animated.
+An image is opened only if it is in a supported format, is not animated, and is within the limits on bytes, pixels and
+values. If it is on disk, it must also be a regular file.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ def inspect_image(path: Path, pixels: PixelFormat | None = None) -> ImageHeader:
     """Read the header of an image without decoding its pixels.
 
     Args:
-        path: The file.
-        pixels: The format of its domain, which says how to interpret pages and arrays.
+        path: The image file.
+        pixels: The pixel format of the domain, which determines how TIFF pages and NumPy arrays are interpreted; by
+            default 8-bit colour.
 
     Raises:
-        DataError: The file is not admissible; the message says why.
+        DataError: The file fails one of the checks; the message says which.
     """
     with admitted(path, pixels or PixelFormat()) as image:
         return image.header
@@ -43,12 +44,14 @@ def inspect_image(path: Path, pixels: PixelFormat | None = None) -> ImageHeader:
 
 @contextmanager
 def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenImage]:
-    """Open an image that passes every check; errors in the `with` block become `DataError` too.
+    """Check and open an image, without decoding its pixels.
+
+    `OSError`, `ValueError` and `MemoryError` become `DataError`, also if they are raised in the `with` block.
 
     Raises:
-        DataError: The file is not admissible, or its pixels cannot be decoded.
+        DataError: The image fails one of the checks, or its pixels cannot be decoded.
     """
-    name = str(path).replace("\n", "\\n")  # keep each problem on one line
+    name = str(path).replace("\n", "\\n")  # a message must stay on one line even if the file name has line breaks
     try:
         if isinstance(path, EncodedImage):
             check_length(len(path.content))
@@ -60,7 +63,7 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
             check_size(image.header.width, image.header.height, image.header.channels)
             yield OpenImage(image.header, damage_explained()(image.decode))
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name}: more than {most_pixels() // 1_000_000} million pixels") from error
+        raise DataError(f"{name}: has more than {most_pixels() // 1_000_000} million pixels") from error
     except DataError as error:
         raise DataError(f"{name}: {error.message}", hint=error.hint) from error
     except (OSError, ValueError, MemoryError) as error:
@@ -69,7 +72,7 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
 
 
 def _open_by_content(path: Path | EncodedImage, pixels: PixelFormat) -> AbstractContextManager[OpenImage]:
-    """Open a file by its first bytes, since its suffix may be wrong."""
+    """Open a file in the format that its first bytes indicate, since its suffix may be wrong."""
     with open_stream(path) as stream:
         start = stream.read(8)
     if start.startswith(NPY_MAGIC):

@@ -1,4 +1,4 @@
-"""Images saved as NumPy arrays: `.npy` files, and a single or named array in an `.npz` file."""
+"""Read images saved as NumPy arrays: `.npy` files, and `.npz` files, of which one array is read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cgkit.images.pixels import PixelFormat
 
 NPY_MAGIC = npy.MAGIC_PREFIX
 NPZ_MAGIC = b"PK\x03\x04"
-_MAX_HEADER = 10_000  # bytes; NumPy evaluates the header as a Python literal
+_MAX_HEADER = 10_000  # bytes; NumPy parses the header as a Python literal, which is unsafe for very long texts
 
 
 @contextmanager
@@ -27,8 +27,8 @@ def open_npy(file: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
     """Open an `.npy` file without reading its values.
 
     Raises:
-        DataError: It contains no image: objects, or another number of axes.
-        ValueError: It is damaged.
+        DataError: The array is not an image: its values are not real numbers, or it has the wrong number of axes.
+        ValueError: The file is damaged.
     """
     with open_stream(file) as stream:
         length = stream.seek(0, 2)
@@ -41,8 +41,10 @@ def open_npz(file: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
     """Open the only array of an `.npz` file, or the array named `pixels.array`, without reading its values.
 
     Raises:
-        DataError: There is no such array, or it contains no image.
-        ValueError: The file is damaged.
+        DataError: The file does not contain the requested array, contains several although none is requested, or the
+            array is not an image.
+        ValueError: The array is damaged.
+        zipfile.BadZipFile: The file is damaged.
     """
     with open_stream(file) as stream, zipfile.ZipFile(stream) as archive:
         member = _find_member(archive, pixels.array)
@@ -58,9 +60,9 @@ def _find_member(archive: zipfile.ZipFile, wanted: str | None) -> zipfile.ZipInf
         member = arrays[wanted or ""]
     else:
         names = ", ".join(sorted(map(repr, arrays))[:5]) or "none"
-        raise DataError(f"contains the arrays {names}", hint="choose one with data.array = NAME")
+        raise DataError(f"contains these arrays: {names}", hint="choose one with data.array = NAME")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError("has a compression that NumPy never uses")
+        raise DataError("is compressed with a method that NumPy never uses")
     return member
 
 
@@ -68,12 +70,12 @@ def _read_header(stream: IO[bytes], length: int, file_format: str, pixels: Pixel
     version = npy.read_magic(stream)
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     if version not in readers:
-        raise DataError(f"has version {version[0]}.{version[1]} of the format; plain arrays have 1.0 or 2.0")
+        raise DataError(f"has version {version[0]}.{version[1]} of the array format; only 1.0 and 2.0 are supported")
     shape, fortran, dtype = readers[version](stream, max_header_size=_MAX_HEADER)
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise DataError(f"contains {'objects' if dtype.hasobject else dtype}, not numbers")
+        raise DataError(f"contains {'Python objects' if dtype.hasobject else dtype} instead of real numbers")
     if len(shape) not in (2, 3) or min(shape) < 1:
-        raise DataError(f"contains an array of shape {shape}", hint="images are (H, W) or (H, W, channels)")
+        raise DataError(f"contains an array of shape {shape}", hint="the shape must be (H, W) or (H, W, channels)")
     height, width, channels = (*shape, 1)[:3]
     size = height * width * channels * dtype.itemsize
     if length - stream.tell() < size:

@@ -1,4 +1,4 @@
-"""Convert pictures with an ICC colour profile to sRGB."""
+"""Convert pictures with an ICC colour profile to the sRGB colour space."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from PIL import Image, ImageCms
 
-_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE  # the cache is not thread-safe
+_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE  # as LittleCMS's cache is not thread-safe
 
 
 def to_srgb(picture: Image.Image) -> Image.Image:
-    """Convert an 8-bit RGB or CMYK picture with a colour profile to sRGB.
+    """Convert an 8-bit RGB, RGBA or CMYK picture with a colour profile to sRGB; return other pictures unchanged.
 
-    A picture without a profile is taken to be sRGB already. An unusable profile is ignored, as browsers do.
+    A picture without a profile is assumed to be in sRGB. An unusable profile is ignored, as in web browsers.
     """
     profile = picture.info.get("icc_profile")
     if not isinstance(profile, bytes) or picture.mode not in ("RGB", "RGBA", "CMYK"):

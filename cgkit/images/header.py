@@ -1,4 +1,4 @@
-"""Image headers, and images whose pixels are not decoded yet."""
+"""Image headers, and images whose pixels have not been decoded yet."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class ImageHeader:
 
     Attributes:
         width: Width in pixels, after applying the EXIF orientation.
-        height: Height in pixels, likewise.
-        channels: Number of channels: 1 for grey; transparency counts as one.
-        format: The file format.
-        depth: The type of the values, by NumPy's name.
-        layout: The meaning of the channels: grey, red-green-blue, or unspecified bands.
-        alpha: Whether the last channel is transparency.
+        height: Height in pixels, after applying the EXIF orientation.
+        channels: Number of channels, including any alpha channel.
+        format: Name of the file format, such as `PNG` or `NPY`.
+        depth: Type of the values, by its NumPy name, such as `uint16`.
+        layout: Meaning of the channels besides alpha: grey, colour (red, green, blue), or bands of unknown meaning.
+        alpha: Whether the last channel is an alpha channel.
     """
 
     width: int
@@ -42,7 +42,7 @@ class OpenImage:
 
     Attributes:
         header: The header.
-        decode: Returns the values, upright, `(H, W, channels)` in the header's depth.
+        decode: Decodes the pixels and returns an upright `(H, W, channels)` array of the type `header.depth`.
     """
 
     header: ImageHeader
@@ -51,7 +51,7 @@ class OpenImage:
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """The bytes of an image file that is not on disk, and its name."""
+    """An image file in memory: its name, for messages, and its bytes."""
 
     name: str
     content: bytes
@@ -60,10 +60,10 @@ class EncodedImage:
         return self.name
 
     def open(self) -> io.BytesIO:
-        """Return the bytes as a stream."""
+        """Return a binary stream of the bytes."""
         return io.BytesIO(self.content)
 
 
 def open_stream(file: Path | EncodedImage) -> BinaryIO:
-    """Return the bytes of a file as a stream, to be closed by the caller."""
+    """Open an image file as a binary stream, which the caller must close."""
     return file.open() if isinstance(file, EncodedImage) else file.open("rb")

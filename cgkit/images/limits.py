@@ -12,11 +12,11 @@ from cgkit.errors import DataError
 MAX_BYTES = 1_000_000_000
 MAX_PIXELS = 64_000_000
 MAX_VALUES = 256_000_000
-"""Pixels times channels: a gigabyte as float32."""
+"""Limit on pixels times channels; as float32, that many values take about a gigabyte."""
 MAX_ASPECT = 64
 
 _pixel_limits = [MAX_PIXELS]
-"""A stack; its last entry is in force."""
+"""A stack of limits on the number of pixels, of which the last applies."""
 
 
 def most_pixels() -> int:
@@ -26,7 +26,10 @@ def most_pixels() -> int:
 
 @contextmanager
 def at_most(pixels: int | None) -> Iterator[None]:
-    """Allow `pixels` pixels, and four values per pixel, in all threads during a `with` block; None changes nothing."""
+    """Allow images of up to `pixels` pixels and four times as many values, in all threads, during a `with` block.
+
+    None keeps the current limits.
+    """
     if pixels is None:
         yield
         return
@@ -41,7 +44,7 @@ def at_most(pixels: int | None) -> Iterator[None]:
 
 
 def check_length(length: int) -> None:
-    """Raise a `DataError`, without the file's name, if a file is empty or has too many bytes."""
+    """Raise a `DataError` if a file of `length` bytes is empty or too large; the message does not name the file."""
     if length == 0:
         raise DataError("empty")
     if length > MAX_BYTES:
@@ -49,12 +52,15 @@ def check_length(length: int) -> None:
 
 
 def check_size(width: int, height: int, channels: int = 1) -> None:
-    """Raise a `DataError`, without the file's name, if an image has too many pixels or values, or is too elongated."""
+    """Raise a `DataError` if an image has too many pixels or values, or too large an aspect ratio.
+
+    The message does not name the file.
+    """
     limit = most_pixels()
     if width * height > limit:
-        raise DataError(f"{width}x{height} is more than {limit // 1_000_000} million pixels")
+        raise DataError(f"{width}x{height} exceeds the limit of {limit // 1_000_000} million pixels")
     values = MAX_VALUES * limit // MAX_PIXELS
     if width * height * channels > values:
-        raise DataError(f"{width}x{height}x{channels} is more than {values // 1_000_000} million values")
+        raise DataError(f"{width}x{height}x{channels} exceeds the limit of {values // 1_000_000} million values")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise DataError(f"{width}x{height} is too elongated; the limit is {MAX_ASPECT}:1")
+        raise DataError(f"{width}x{height} is too elongated; the largest aspect ratio is {MAX_ASPECT}:1")

@@ -1,4 +1,4 @@
-"""Libraries that only some files need: import them on demand, and translate their errors."""
+"""Import libraries that only some image files need, and convert the errors that they raise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from cgkit.errors import DataError
 
 @contextmanager
 def damage_explained() -> Iterator[None]:
-    """Turn any exception of a library into a `ValueError`; libraries document none for damaged files."""
+    """Turn an undocumented exception of an image library into a `ValueError`.
+
+    Libraries do not document what they raise for damaged files. `DataError`, `OSError`, `MemoryError` and Pillow's
+    `DecompressionBombError` pass through.
+    """
     try:
         yield
     except (DataError, OSError, MemoryError, Image.DecompressionBombError):
@@ -24,10 +28,14 @@ def damage_explained() -> Iterator[None]:
 
 
 def library(name: str, needed_for: str) -> Any:
-    """Import a library of the extra `tiff`.
+    """Import a library that belongs to the optional dependencies `cgkit[tiff]`.
+
+    Args:
+        name: The name of the library.
+        needed_for: The kind of file that needs the library, for the message.
 
     Raises:
-        DataError: It is not installed; the hint says how to install it.
+        DataError: The library is not installed; the hint says how to install it.
     """
     try:
         return importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""Read 8-bit pictures and 16-bit PNG with Pillow, or with imagecodecs if Pillow would lose bits."""
+"""Read 8-bit images and 16-bit PNG files with Pillow, or with imagecodecs if Pillow would lose bits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cgkit.images.limits import check_size
 from cgkit.images.optional_libraries import library
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-"""Formats that Pillow may open; others start external programs, or have rarely reviewed decoders."""
+"""Formats that Pillow may open; it reads others with external programs or with decoders that are rarely reviewed."""
 
 _CHANNELS: dict[str, tuple[Layout, int, bool]] = {
     "L": ("grey", 1, False),
@@ -31,7 +31,7 @@ _CHANNELS: dict[str, tuple[Layout, int, bool]] = {
     "RGBA": ("colour", 4, True),
 }
 _CONVERSIONS = {"1": "L", "L": "L", "LA": "LA", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB"}
-"""Target of each mode whose conversion Pillow defines exactly."""
+"""The mode to which pictures of each supported Pillow mode are converted, unless they have a transparent colour."""
 
 _DEEP = {"I;16": "uint16", "I;16L": "uint16", "I;16B": "uint16", "I": "int32", "F": "float32"}
 _ORIENTATION = 0x0112
@@ -45,11 +45,11 @@ _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     7: lambda values: values.swapaxes(0, 1)[::-1, ::-1],
     8: lambda values: values.swapaxes(0, 1)[::-1],
 }
-_SMALL, _ROWS = 4_000_000, 256  # pixels; rows converted at a time
+_SMALL, _ROWS = 4_000_000, 256  # pixels of a picture converted at once; rows per strip of a larger one
 _WARNINGS = threading.Lock()
-"""Held while warnings are silenced, which affects all threads."""
+"""Held while warnings are silenced, because the warning filters are shared by all threads."""
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # keep remarks about files off stderr
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # keep Pillow's messages about files off stderr
 
 
 def picture_header(picture: Image.Image) -> ImageHeader | None:
@@ -68,14 +68,15 @@ def picture_header(picture: Image.Image) -> ImageHeader | None:
 
 
 def picture_values(picture: Image.Image) -> NDArray[Any]:
-    """Return the values of a Pillow picture, `(H, W, channels)`: upright, and in sRGB if it has a colour profile."""
-    # Skip every step that is not needed: Pillow copies the picture for each, which is expensive for large ones.
+    """Return the values of a Pillow picture as an upright `(H, W, channels)` array, in sRGB if it has a profile."""
+    # Skip every unnecessary step, since Pillow copies the picture each time, which is expensive for large pictures.
     needs_rotation = picture.getexif().get(_ORIENTATION, 1) != 1
     rotated = ImageOps.exif_transpose(picture) if needs_rotation else picture
     if picture.mode in _DEEP:
         return np.asarray(rotated)[..., None].astype(_DEEP[picture.mode])
     mode = _choose_mode(picture)
-    # A CMYK profile describes the original values; the profile of a palette or a colour key, the converted colours.
+    # A CMYK profile applies to the original values. The profile of a picture with a palette or a transparent colour
+    # applies to the values after conversion.
     colours = rotated if picture.mode in ("CMYK", mode) else rotated.convert(mode)
     converted = to_srgb(colours)
     values = _to_array(converted if converted.mode == mode else converted.convert(mode))
@@ -83,7 +84,7 @@ def picture_values(picture: Image.Image) -> NDArray[Any]:
 
 
 def _to_array(picture: Image.Image) -> NDArray[Any]:
-    """Return the values of a picture; a large one is converted in strips, since the conversion copies its input."""
+    """Return the values of a picture; convert a large picture in strips, since the conversion copies its input."""
     width, height = picture.size
     if width * height <= _SMALL:
         return np.array(picture)
@@ -96,7 +97,7 @@ def _to_array(picture: Image.Image) -> NDArray[Any]:
 
 
 def upright(values: NDArray[Any], orientation: int | None) -> NDArray[Any]:
-    """Apply an EXIF orientation to `(H, W, C)`."""
+    """Turn the values `(H, W, C)` of an image upright according to its EXIF orientation."""
     turn = _UPRIGHT.get(orientation or 1)
     return values if turn is None else turn(values)
 
@@ -106,10 +107,11 @@ def open_picture(file: Path | EncodedImage) -> Iterator[OpenImage]:
     """Open a file with Pillow without decoding its pixels.
 
     Raises:
-        DataError: It has another format, is animated, or has an unsupported mode.
+        DataError: The file is in an unsupported format or mode, is animated or too large, or needs imagecodecs, which
+            is not installed.
     """
     with open_stream(file) as stream, identify(stream) as picture:
-        check_size(*picture.size)  # now, because Pillow decodes a whole PNG to find its EXIF
+        check_size(*picture.size)  # before anything else, because Pillow decodes a whole PNG to find its EXIF data
         if (frames := getattr(picture, "n_frames", 1)) > 1:
             raise DataError(f"has {frames} frames", hint="save each frame as a separate image")
         if picture.format == "PNG":
@@ -119,7 +121,7 @@ def open_picture(file: Path | EncodedImage) -> Iterator[OpenImage]:
                 return
         header = picture_header(picture)
         if header is None:
-            raise DataError(f"the mode {picture.mode} is not supported")
+            raise DataError(f"has the pixel mode {picture.mode}, which is not supported")
         yield OpenImage(header, partial(picture_values, picture))
 
 
@@ -128,14 +130,16 @@ def identify(stream: BinaryIO) -> Iterator[Image.Image]:
     """Open a stream with Pillow.
 
     Raises:
-        DataError: It has none of the supported formats.
+        DataError: The stream is in none of the supported formats.
     """
     with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # our own pixel limit is stricter, and other warnings do not matter
+        warnings.simplefilter("ignore")  # `check_size` limits the pixels, and the other warnings are not relevant
         try:
             picture = Image.open(stream, formats=FORMATS)
         except UnidentifiedImageError:
-            raise DataError(f"not an image; the formats are {', '.join(FORMATS)}, NPY, NPZ", hint="remove it") from None
+            raise DataError(
+                f"not an image in a supported format ({', '.join(FORMATS)}, NPY, NPZ)", hint="remove it"
+            ) from None
     with picture:
         yield picture
 
@@ -154,7 +158,7 @@ def _read_png_depth_and_colour(file: Path | EncodedImage) -> tuple[int, int]:
 
 
 def _open_deep_png(file: Path | EncodedImage, picture: Image.Image, colour_type: int) -> OpenImage:
-    """Open a PNG of 16 bits per channel; Pillow keeps all 16 bits only for opaque grey."""
+    """Open a PNG file with 16 bits per channel; Pillow keeps all 16 bits only for grey images without alpha."""
     alpha = colour_type in (4, 6) or "transparency" in picture.info
     layout: Layout = "grey" if colour_type in (0, 4) else "colour"
     channels = (1 if layout == "grey" else 3) + alpha

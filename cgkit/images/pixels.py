@@ -1,4 +1,4 @@
-"""Convert between the values of a file and the range [0, 1] that the networks use."""
+"""Convert between the values stored in image files and tensors in [0, 1]."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Alpha = Literal["composite", "carry", "channel"]
 
 WHITE: Colour = (255, 255, 255)
 WHOLE_RANGES: dict[str, Range] = {"bool": (0, 1), "uint8": (0, 255), "uint16": (0, 65_535)}
-"""The default range of each type that has one."""
+"""The values of black and white in each type that has a default range."""
 WRITTEN_AS = {
     "bool": "uint8",
     "int8": "int16",
@@ -28,7 +28,7 @@ WRITTEN_AS = {
     "float16": "float32",
     "float64": "float32",
 }
-"""The depth of translations, if it differs from the depth of the domain's files."""
+"""The depth of translations for each depth of a domain's files in which translations are not written."""
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -38,14 +38,14 @@ class PixelFormat:
     """How the images of a domain are stored, and how they are presented to the networks.
 
     Attributes:
-        channels: Number of channels that the networks see.
-        range: The values that become 0 and 1; None for the full range of 8 or 16 bits.
-        depth: The type in which translations are written, by NumPy's name.
-        alpha: The treatment of transparency: `composite` over `background`; `carry`, which also copies it to the
-            translation; or `channel`, the last of 2 or 4 channels.
-        background: The colour behind transparent pixels, 0 to 255.
-        pages: Whether the pages of a TIFF file are its bands; otherwise a file must have one page.
-        array: The name of the array in `.npz` files with several.
+        channels: Number of channels that the networks see, including alpha if `alpha` is `channel`.
+        range: The stored values that become 0 and 1; None for the full range of an 8-bit or 16-bit type.
+        depth: The type in which translations are written, by its NumPy name.
+        alpha: The treatment of alpha channels. `composite`: images are composited over `background`; `carry`: the same,
+            but a translation gets the alpha channel of its source; `channel`: alpha is the last of 2 or 4 channels.
+        background: The colour behind transparent pixels, each value from 0 to 255.
+        pages: Whether the pages of a TIFF file are the bands of one image; if not, a file must have a single page.
+        array: The name of the array to read from `.npz` files that contain several.
     """
 
     channels: int = 3
@@ -58,57 +58,59 @@ class PixelFormat:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether the last of the channels is transparency."""
+        """Whether the last channel is an alpha channel."""
         return self.alpha == "channel" and self.channels in (2, 4)
 
     @property
     def colours(self) -> int:
-        """Number of channels besides transparency."""
+        """Number of channels, not counting an alpha channel."""
         return self.channels - self.has_alpha
 
     def has_range_of(self, depth: str) -> bool:
-        """Return whether the range of values of a depth is known."""
+        """Return whether the range of values in files of a depth is known."""
         return self.range is not None or depth in WHOLE_RANGES
 
     @property
     def written_range(self) -> Range:
-        """The values that 0 and 1 become in a file."""
+        """The values that represent 0 and 1 in the file of a translation."""
         return self.range or WHOLE_RANGES[self.depth]
 
 
 def misfit(header: ImageHeader, pixels: PixelFormat) -> DataError | None:
-    """Return the reason why an image does not fit a domain, without the file's name, or None if it fits."""
+    """Return an error that says why an image does not fit its domain, without naming the file, or None if it fits."""
     if not pixels.has_range_of(header.depth):
         return DataError(
-            f"contains {header.depth} values, and no range is declared for them",
+            f"contains {header.depth} values, but no range is declared for them",
             hint="declare data.range",
         )
     held, wanted = header.channels - header.alpha, pixels.colours
     if held == wanted or (header.layout != "bands" and {held, wanted} == {1, 3}):
         return None
-    besides = " besides transparency" if pixels.has_alpha else ""
-    hint = "set data.channels, or remove it"
+    besides = " besides alpha" if pixels.has_alpha else ""
+    hint = "set data.channels, or remove the file"
     if header.format in ("NPY", "NPZ") and wanted in (header.height, header.width):
-        hint = "arrays are (H, W) or (H, W, channels)"
+        hint = "the shape must be (H, W) or (H, W, channels)"
     return DataError(f"has {held} channel{'s' * (held > 1)}, but its domain has {wanted}{besides}", hint=hint)
 
 
 def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> tuple[Tensor, Tensor | None]:
-    """Convert an image to the form that the networks see, and return its transparency too.
+    """Convert an image to the range [0, 1] and the channels of its domain; also return its alpha channel.
 
-    Values outside the range are clipped. Transparency is composited over the background. Grey is repeated to three
-    channels; colour is reduced to one channel by its luma (ITU-R BT.601).
+    Values outside the range are clipped. Images with alpha are composited over the background, unless alpha is a
+    channel of the domain. Grey is repeated in three channels; colour is reduced to one channel, the luma (ITU-R
+    BT.601).
 
     Args:
-        values: `(H, W, channels)`.
+        values: The stored values, `(H, W, channels)`.
         header: The header of the image.
-        pixels: The format of the domain.
+        pixels: The pixel format of the domain.
 
     Returns:
-        float32 `(channels, H, W)` in [0, 1]; and `(1, H, W)`, 0 for transparent pixels, or None if all are opaque.
+        The image, float32 `(channels, H, W)` in [0, 1]; and its alpha channel, `(1, H, W)` from 0 (transparent) to 1
+        (opaque), or None if neither the image nor the domain has one.
 
     Raises:
-        DataError: The image does not fit the domain, or contains NaN or infinity; without the file's name.
+        DataError: The image does not fit the domain, or contains NaN or infinity; the message does not name the file.
     """
     if (problem := misfit(header, pixels)) is not None:
         raise problem
@@ -128,7 +130,7 @@ def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> t
 
 
 def to_values(image: Tensor, pixels: PixelFormat) -> NDArray[Any]:
-    """Convert `(C, H, W)` in [0, 1] to the values of a file, `(H, W, C)`, rounded if the file stores integers."""
+    """Convert a `(C, H, W)` tensor in [0, 1] to the `(H, W, C)` values of a file, rounded if they are integers."""
     unit = image.detach().float().clamp(0, 1).cpu().numpy().transpose(1, 2, 0)
     if not pixels.has_alpha:
         return _to_range(unit, pixels.written_range, pixels.depth)
@@ -138,14 +140,17 @@ def to_values(image: Tensor, pixels: PixelFormat) -> NDArray[Any]:
 
 
 def with_alpha(image: Tensor, alpha: Tensor | None, pixels: PixelFormat) -> tuple[Tensor, PixelFormat]:
-    """Append a transparency channel, `(1, H, W)`, to a grey or colour image; images of bands are returned unchanged."""
+    """Return a grey or colour image with an alpha channel, `(1, H, W)`, appended, and the new pixel format.
+
+    An image of other bands is returned unchanged, and so is any image if `alpha` is None.
+    """
     if alpha is None or pixels.channels not in (1, 3):
         return image, pixels
     return torch.cat([image.cpu(), alpha]), replace(pixels, channels=pixels.channels + 1, alpha="channel")
 
 
 def _max_alpha(depth: str) -> int:
-    """Return the value of full opacity, which does not depend on the range of the colours."""
+    """Return the alpha value of opaque pixels in a depth; it does not depend on the range of the colours."""
     return int(np.iinfo(depth).max) if np.issubdtype(depth, np.integer) else 1
 
 
@@ -156,12 +161,12 @@ def _to_unit_range(values: NDArray[Any], span: Range | None) -> Tensor:
         planes = torch.from_numpy(np.array(values.transpose(2, 0, 1), order="C"))
         scaled = planes.to(torch.float32).div_(high)
         return scaled if high >= 255 else scaled.clamp_(0, 1)
-    # float32 cannot represent every 32-bit integer.
+    # Scale wide types in float64, since float32 cannot represent every 32-bit integer.
     needs_float64 = values.dtype.itemsize > 2 and values.dtype != np.float32
-    # Always a copy, since the operations below are in place.
+    # Always make a copy, since the operations below are in place.
     copy = np.array(values.transpose(2, 0, 1), dtype=np.float64 if needs_float64 else np.float32, order="C")
     if not np.isfinite(copy).all():
-        raise DataError("contains NaN or infinite values", hint="replace these values, or remove it")
+        raise DataError("contains NaN or infinite values", hint="replace these values, or remove the file")
     return torch.from_numpy(copy).sub_(low).div_(high - low).clamp_(0, 1).float()
 
 

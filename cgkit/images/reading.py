@@ -1,4 +1,4 @@
-"""Read image files into the form that the networks see."""
+"""Read image files as tensors in [0, 1], or as the values that they store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cgkit.images.pictures import picture_header, picture_values
 from cgkit.images.pixels import PixelFormat, misfit, to_unit
 
 COLOUR = PixelFormat()
-"""Colour with 8 bits per channel."""
+"""The default pixel format: three colour channels with 8 bits each."""
 
 
 def read_image(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> Tensor:
@@ -27,34 +27,39 @@ def read_image(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> Tenso
     The EXIF orientation and any colour profile are applied. Values outside a declared range are clipped.
 
     Args:
-        path: A file of a supported format, or the bytes of one.
-        pixels: The format of the domain.
+        path: An image file in a supported format, or its bytes.
+        pixels: The pixel format of the domain.
 
     Returns:
-        float32 `(channels, H, W)` in [0, 1].
+        The image, float32 `(channels, H, W)` in [0, 1].
 
     Raises:
-        DataError: The file is not admissible, cannot be decoded, or does not fit the domain.
+        DataError: The file fails a check of `cgkit.images.admission`, cannot be decoded, or does not fit the domain.
     """
     return read_with_alpha(path, pixels)[0]
 
 
 def read_with_alpha(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> tuple[Tensor, Tensor | None]:
-    """Read an image like `read_image`, and its transparency: `(1, H, W)` in [0, 1], or None if it has none."""
+    """Read an image like `read_image`; return it and its alpha channel as `to_unit` does."""
     with admitted(path, pixels) as image:
         return to_unit(image.decode(), image.header, pixels)
 
 
 @dataclass(frozen=True)
 class Values:
-    """The values of an image as its file stores them, `(H, W, channels)`: often a quarter of their size as floats."""
+    """The values of an image as stored in its file, `(H, W, channels)`; 8-bit values take a quarter of float32's size.
+
+    Attributes:
+        content: The values.
+        header: The header of the image.
+    """
 
     content: NDArray[Any]
     header: ImageHeader
 
 
 def read_values(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> Values:
-    """Read an upright image without converting its values, to save memory on large images.
+    """Read an image and turn it upright, but keep its values as stored, which saves memory for large images.
 
     Raises:
         DataError: See `read_image`.
@@ -66,20 +71,24 @@ def read_values(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> Valu
 
 
 def values_of_picture(picture: Image.Image, pixels: PixelFormat = COLOUR) -> Values:
-    """Return the values of a Pillow picture in the form that `read_values` returns."""
+    """Return the values of a Pillow picture in the form that `read_values` returns.
+
+    Raises:
+        DataError: The mode of the picture is not supported, or the picture does not fit the domain.
+    """
     header = picture_header(picture)
     if header is None:
-        raise DataError(f"a picture of mode {picture.mode} cannot be read", hint="pass its pixels as an array")
+        raise DataError(f"pictures of mode {picture.mode} are not supported", hint="pass the pixels as an array")
     if (problem := misfit(header, pixels)) is not None:
         raise problem
     return Values(picture_values(picture), header)
 
 
 def extremes_of(path: Path, pixels: PixelFormat = COLOUR) -> tuple[float, float]:
-    """Return the lowest and highest finite value in a file, whatever the range of its domain.
+    """Return the lowest and the highest finite value stored in a file, regardless of any declared range.
 
     Raises:
-        DataError: The file is not admissible, cannot be decoded, or contains no finite number.
+        DataError: The file fails a check, cannot be decoded, or contains no finite number.
     """
     with admitted(path, pixels) as image:
         values = image.decode()

@@ -1,4 +1,4 @@
-"""Read TIFF of any depth and number of bands, with Pillow if it loses nothing, else with tifffile."""
+"""Read TIFF files with any number of bands: with Pillow if it loses nothing, otherwise with tifffile."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _SIGNED_OR_FLOAT = (2, 3)
 _WHITE_IS_ZERO, _RGB, _PALETTE, _GREY = 0, 2, 3, (0, 1)
 _ALPHAS = (1, 2)
 _COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)
-"""The lossless ones: none, LZW, deflate, PackBits, deflate under its old number, LZMA and Zstandard."""
+"""The supported compression methods, all lossless: none, LZW, deflate, PackBits, old deflate, LZMA and Zstandard."""
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # keep remarks about files off stderr
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # keep tifffile's messages off stderr
 
 
 @contextmanager
@@ -37,13 +37,13 @@ def open_tiff(file: Path | EncodedImage, *, pages: bool) -> Iterator[OpenImage]:
     """Open a TIFF file without decoding its pixels.
 
     Args:
-        file: The file.
-        pages: Whether its pages are the bands of one image.
+        file: The TIFF file.
+        pages: Whether the pages of the file are the bands of one image.
 
     Raises:
-        DataError: It has several pages although `pages` is false, is of an unsupported kind, or needs tifffile, which
-            is not installed.
-        ValueError: It is damaged.
+        DataError: The file has several pages although `pages` is false, is of an unsupported kind, or needs tifffile
+            or imagecodecs, which are not installed.
+        ValueError: The file is damaged.
     """
     if not pages and _suits_pillow(file):
         with open_picture(file) as opened:
@@ -61,7 +61,7 @@ def open_tiff(file: Path | EncodedImage, *, pages: bool) -> Iterator[OpenImage]:
 
 
 def _suits_pillow(file: Path | EncodedImage) -> bool:
-    """Return whether Pillow keeps every bit and band: it reads signed values as unsigned, and omits bands."""
+    """Return whether Pillow reads a file without loss; it reads signed values as unsigned, and may omit bands."""
     try:
         with damage_explained(), open_stream(file) as stream, identify(stream) as picture:
             return _keeps_everything(picture)
@@ -99,16 +99,16 @@ def _check_pages(bands: Sequence[Any], *, pages: bool, length: int) -> None:
         if (page.shape, page.dtype) != (first.shape, first.dtype):
             raise DataError("has pages of different sizes or depths")
         if len(bands) > 1 and page.axes != "YX":
-            raise DataError("has several pages with several bands each")
+            raise DataError("has several pages, which also have several bands each")
         if page.axes not in ("YX", "YXS", "SYX") or page.dtype is None or page.dtype.kind not in "biuf":
-            raise DataError(f"has axes {page.axes} and type {page.dtype}, which is not a grey, colour or band image")
+            raise DataError(f"has axes {page.axes} and type {page.dtype}, which are not those of an image")
         if page.bitspersample not in (1, 8, 16, 32, 64) or int(page.photometric) == _PALETTE:
             kind = "a palette" if int(page.photometric) == _PALETTE else f"{page.bitspersample} bits per channel"
             raise DataError(f"has {kind}, which is not supported", hint="save it with 16 bits per channel")
         if int(page.compression) not in _COMPRESSIONS:
             name = getattr(page.compression, "name", page.compression)
             raise DataError(f"is compressed with {name}, which is not supported", hint="use lossless compression")
-        # Without this check, tifffile fills missing data with zeros.
+        # Without this check, tifffile would fill missing data with zeros.
         ends = (start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=False))
         if not page.dataoffsets or max(ends) > length or min(page.databytecounts) == 0:
             raise ValueError("some of its data is missing")

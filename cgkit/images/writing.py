@@ -24,11 +24,11 @@ class FileFormat:
     """An image format that can be written.
 
     Attributes:
-        name: The name of the format; Pillow's name if Pillow writes it.
-        depths: The types of values that it can store; empty for all.
-        bands: Whether it can store any number of channels, rather than only grey and colour.
-        alpha: Whether it can store transparency.
-        options: Options for Pillow.
+        name: The name of the format, as Pillow spells it if Pillow writes the format.
+        depths: The types of values that the format can store; empty if it can store all of them.
+        bands: Whether the format can store any number of channels, rather than only grey and colour.
+        alpha: Whether the format can store an alpha channel.
+        options: Arguments for Pillow's `save`.
     """
 
     name: str
@@ -60,13 +60,13 @@ WRITTEN = {
     ".npy": FileFormat("NPY"),
     ".npz": FileFormat("NPZ"),
 }
-"""The formats by suffix."""
+"""The formats that can be written, by suffix."""
 
 
 def suffix_for(suffix: str, pixels: PixelFormat) -> str:
-    """Return the suffix itself if its format can store the images of a domain, or is unknown; else `.png` or `.tif`.
+    """Return `suffix` if its format can store the images of a domain or is unknown; otherwise `.png` or `.tif`.
 
-    Most programs can read PNG; TIFF can store everything.
+    PNG is preferred, since most programs can read it; TIFF can store all images.
     """
     file_format = WRITTEN.get(suffix.lower())
     if file_format is None or file_format.holds(pixels):
@@ -75,31 +75,31 @@ def suffix_for(suffix: str, pixels: PixelFormat) -> str:
 
 
 def check_format(suffix: str, pixels: PixelFormat) -> None:
-    """Raise a `UsageError` if a suffix has no format that can store the images of a domain."""
+    """Raise a `UsageError` if a suffix is not supported, or if its format cannot store the images of a domain."""
     file_format = WRITTEN.get(suffix.lower())
     if file_format is None:
-        raise UsageError(f"{suffix} is not supported; the suffixes are {' '.join(WRITTEN)}")
+        raise UsageError(f"the suffix {suffix!r} is not supported; use one of {' '.join(WRITTEN)}")
     if not file_format.holds(pixels):
         channels = f"{pixels.colours} channel{'s' * (pixels.colours > 1)} of {pixels.depth}"
-        transparency = " and transparency" if pixels.has_alpha else ""
+        transparency = " and an alpha channel" if pixels.has_alpha else ""
         names = ["png"] if _PNG.holds(pixels) else []
         hint = f"write {', '.join([*names, 'tiff'])} or npy"
-        raise UsageError(f"{file_format.name} cannot hold {channels}{transparency}", hint=hint)
+        raise UsageError(f"{file_format.name} cannot store {channels}{transparency}", hint=hint)
 
 
 def write_image(image: Tensor, path: Path, pixels: PixelFormat = COLOUR, *, alpha: Tensor | None = None) -> None:
-    """Write an image, all or nothing, in the format of the suffix; each value is rounded to the nearest level.
+    """Write an image, all or nothing, in the format that the suffix names; integers are rounded to the nearest value.
 
     Args:
-        image: `(C, H, W)` in [0, 1].
+        image: The image, `(C, H, W)` in [0, 1].
         path: The file to write; an existing file is replaced.
-        pixels: The format of the domain.
-        alpha: Transparency that is not among the channels, `(1, H, W)` in [0, 1]; only for grey and colour.
+        pixels: The pixel format of the domain.
+        alpha: An alpha channel to append, `(1, H, W)` in [0, 1]; ignored unless the image is grey or colour.
 
     Raises:
-        DataError: The image has another number of channels, or a library is missing.
+        DataError: The number of channels is not that of the domain, or a library for the format is not installed.
         UsageError: The suffix is not supported, or its format cannot store the image.
-        ResourceError: The disk is full, or the folder is not writable.
+        ResourceError: The file cannot be written, for example because the disk is full.
     """
     if image.ndim != 3 or len(image) != pixels.channels:
         shape = tuple(image.shape)
@@ -109,12 +109,12 @@ def write_image(image: Tensor, path: Path, pixels: PixelFormat = COLOUR, *, alph
 
 
 def write_values(values: NDArray[Any], path: Path, pixels: PixelFormat) -> None:
-    """Write the result of `to_values`, `(H, W, C)`, like `write_image`.
+    """Write `(H, W, C)` values from `to_values` to an image file, as `write_image` does.
 
     Raises:
-        DataError: A library is missing.
+        DataError: A library for the format is not installed.
         UsageError: The suffix is not supported, or its format cannot store the image.
-        ResourceError: The disk is full, or the folder is not writable.
+        ResourceError: The file cannot be written, for example because the disk is full.
     """
     try:
         check_format(path.suffix, pixels)
@@ -131,7 +131,7 @@ def write_values(values: NDArray[Any], path: Path, pixels: PixelFormat) -> None:
 
 
 def _save(values: NDArray[Any], file: Path, file_format: FileFormat, *, transparent: bool) -> None:
-    """Write `(H, W, C)` in a format that can store it, whatever the suffix of the file."""
+    """Write `(H, W, C)` values in `file_format`, which must be able to store them; the suffix of `file` is ignored."""
     channels = values.shape[-1]
     flat = np.ascontiguousarray(values[..., 0] if channels == 1 else values)
     if file_format.name in ("NPY", "NPZ"):
@@ -157,5 +157,5 @@ def _save_tiff(values: NDArray[Any], file: Path, *, transparent: bool) -> None:
     if transparent:
         options["extrasamples"] = ["unassalpha"]
     if np.issubdtype(values.dtype, np.integer):
-        options["predictor"] = True  # smaller files; not for floats, since not every program can read that
+        options["predictor"] = True  # makes files smaller; not every program can read it for floats
     tifffile.imwrite(file, values, compression="zlib", **options)

@@ -121,4 +121,4 @@ def unheld(depth: str, span: Range | None) -> str | None:
     low, high = _LIMITS[depth]
     if low <= span[0] and span[1] <= high:
         return None
-    return f"{depth} cannot hold data.range, {span[0]:g} to {span[1]:g}"
+    return f"{depth} cannot store data.range, {span[0]:g} to {span[1]:g}"

@@ -81,7 +81,7 @@ def test_a_checkpoint_named_after_another_step_is_detected(folder, three, small,
     three[2].rename(folder / "step-000000009")
     messages: list[str] = []
     assert same(read_latest(folder, report=messages.append), small(2))
-    assert "it is the checkpoint of step 3" in messages[0]
+    assert "contains the checkpoint of step 3" in messages[0]
 
 
 def test_a_checkpoint_can_be_moved(folder, three, small, same, tmp_path):
@@ -135,7 +135,7 @@ def test_steps_are_compared_as_numbers(folder, small, same):
 
 def test_a_newer_format_is_an_error_and_is_not_skipped(folder, three):
     edit_manifest(three[-1], format=2)
-    with pytest.raises(CheckpointError, match="made by a newer version"):
+    with pytest.raises(CheckpointError, match="written by a newer version"):
         read_latest(folder, report=print)
 
 

@@ -97,7 +97,7 @@ class Test16BitGreyToFloatBands:
     ) -> None:
         result = cgkit("translate", deep / "run", deep / "a", "--output", tmp_path / "out", "--format", "jpg")
         assert result.code == 2
-        assert "JPEG cannot hold 3 channels of float32; write tiff or npy" in result.err
+        assert "JPEG cannot store 3 channels of float32; write tiff or npy" in result.err
         assert not (tmp_path / "out").exists()
         assert cgkit("translate", deep / "run", deep / "a", "--output", tmp_path / "out", "--format", "npy").code == 0
         assert np.load(tmp_path / "out" / "0.npy").dtype == np.float32
@@ -160,7 +160,7 @@ def test_a_depth_that_cannot_hold_the_range_is_reported_with_its_line(cgkit: Cli
     result = cgkit("check", spec_of(tmp_path, "channels = { a = 1, b = 3 }\nrange = [-1000, 3000]"))
     assert result.code == 2
     assert (
-        "spec.toml:10: data.range.a: uint16 cannot hold data.range, -1000 to 3000, but the files of domain a are"
+        "spec.toml:10: data.range.a: uint16 cannot store data.range, -1000 to 3000, and the files of domain a are"
         in result.err
     )
 

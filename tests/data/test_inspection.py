@@ -62,14 +62,14 @@ class TestFitting:
         np.save(tmp_path / "b.npy", noise(4, 4, 12))
         (problem,) = check_images(records(tmp_path), PixelFormat(13)).problems
         assert str(problem) == (
-            f"{tmp_path / 'b.npy'}: has 12 channels, but its domain has 13; set data.channels, or remove it"
+            f"{tmp_path / 'b.npy'}: has 12 channels, but its domain has 13; set data.channels, or remove the file"
         )
 
     def test_values_without_a_declared_range_are_reported_once(self, tmp_path: Path) -> None:
         for name, values in (("a", np.array([[-3.5, 700]])), ("b", np.zeros((2, 2)))):
             np.save(tmp_path / f"{name}.npy", values.astype(np.float32))
         (problem,) = check_images(records(tmp_path), PixelFormat(1)).problems
-        assert "a.npy: contains float32 values, here from -3.5 to 700, and no range is declared" in str(problem)
+        assert "a.npy: contains float32 values, here from -3.5 to 700, but no range is declared" in str(problem)
         assert "range = [LOWEST, HIGHEST]" in str(problem)
         assert check_images(records(tmp_path), PixelFormat(1, range=(-10, 800))).problems == ()
 

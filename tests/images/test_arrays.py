@@ -54,10 +54,10 @@ class TestArchives:
 
     def test_one_of_several_arrays_is_chosen_by_name(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "x.npz", image=noise(4, 5), mask=noise(4, 6))
-        with pytest.raises(DataError, match=r"contains the arrays 'image', 'mask'; .*data\.array"):
+        with pytest.raises(DataError, match=r"contains these arrays: 'image', 'mask'; .*data\.array"):
             inspect_image(tmp_path / "x.npz")
         assert inspect_image(tmp_path / "x.npz", PixelFormat(1, array="mask")).width == 6
-        with pytest.raises(DataError, match="contains the arrays"):
+        with pytest.raises(DataError, match="contains these arrays"):
             inspect_image(tmp_path / "x.npz", PixelFormat(1, array="other"))
 
     def test_paths_in_member_names_are_ignored(self, tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ class TestArchives:
         (np.zeros(5), "shape"),
         (np.zeros((2, 3, 4, 5)), "shape"),
         (np.zeros((0, 5)), "shape"),
-        (np.zeros((5, 5), complex), "not numbers"),
-        (np.zeros((5, 5), "U3"), "not numbers"),
-        (np.zeros((5, 5), [("a", "f4")]), "not numbers"),
+        (np.zeros((5, 5), complex), "instead of real numbers"),
+        (np.zeros((5, 5), "U3"), "instead of real numbers"),
+        (np.zeros((5, 5), [("a", "f4")]), "instead of real numbers"),
     ],
     ids=str,
 )
@@ -104,7 +104,7 @@ def test_an_array_that_is_not_an_image_is_refused(tmp_path: Path, array: np.ndar
 
 def test_a_channels_first_array_is_explained(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", noise(3, 20, 30))
-    with pytest.raises(DataError, match=r"has 30 channels.*arrays are \(H, W\) or \(H, W, channels\)"):
+    with pytest.raises(DataError, match=r"has 30 channels.*the shape must be \(H, W\) or \(H, W, channels\)"):
         read_image(tmp_path / "x.npy")
 
 
@@ -118,6 +118,6 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", objects, allow_pickle=True)
     np.savez(tmp_path / "x.npz", objects)
     for name in ("x.npy", "x.npz"):
-        with pytest.raises(DataError, match="contains objects, not numbers"):
+        with pytest.raises(DataError, match="contains Python objects instead of real numbers"):
             read_image(tmp_path / name)
     assert not (tmp_path / "written").exists()

@@ -148,15 +148,15 @@ def test_a_format_that_cannot_hold_the_domain_is_replaced(
 
 
 def test_unsupported_formats_and_shapes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"\.gif is not supported; the suffixes are \.png"):
+    with pytest.raises(UsageError, match=r"the suffix .\.gif. is not supported; use one of \.png"):
         write_image(torch.rand(3, 4, 4), tmp_path / "x.gif")
     with pytest.raises(DataError, match=r"shape \(5, 4, 4\) does not have the 3 channels"):
         write_image(torch.rand(5, 4, 4), tmp_path / "x.png")
-    with pytest.raises(UsageError, match="JPEG cannot hold 13 channels of uint8; write tiff or npy"):
+    with pytest.raises(UsageError, match="JPEG cannot store 13 channels of uint8; write tiff or npy"):
         check_format(".jpg", PixelFormat(13))
-    with pytest.raises(UsageError, match="WEBP cannot hold 1 channel of uint16; write png, tiff or npy"):
+    with pytest.raises(UsageError, match="WEBP cannot store 1 channel of uint16; write png, tiff or npy"):
         write_image(torch.rand(1, 4, 4), tmp_path / "x.webp", PixelFormat(1, depth="uint16"))
-    with pytest.raises(UsageError, match="JPEG cannot hold 3 channels of uint8 and transparency"):
+    with pytest.raises(UsageError, match="JPEG cannot store 3 channels of uint8 and an alpha channel"):
         write_image(torch.rand(3, 4, 4), tmp_path / "x.jpg", alpha=torch.ones(1, 4, 4))
     assert list(tmp_path.iterdir()) == []
 

@@ -243,8 +243,8 @@ class TestContradictions:
         ("data", "expected"),
         [
             ('depth = { b = "float32" }', "data.depth: float32 needs data.range"),
-            ('range = [0, 4095]\ndepth = "uint8"', "data.depth: uint8 cannot hold data.range, 0 to 4095"),
-            ('range = [-1, 1]\ndepth = "uint16"', "data.depth: uint16 cannot hold data.range, -1 to 1"),
+            ('range = [0, 4095]\ndepth = "uint8"', "data.depth: uint8 cannot store data.range, 0 to 4095"),
+            ('range = [-1, 1]\ndepth = "uint16"', "data.depth: uint16 cannot store data.range, -1 to 1"),
             (
                 'alpha = "channel"',
                 'data.alpha: "channel" needs 2 or 4 channels in a domain; for example data.channels = 4',

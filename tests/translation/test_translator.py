@@ -118,7 +118,7 @@ def test_a_translation_has_the_channels_of_its_domain() -> None:
         (np.zeros((8, 8, 3), np.int64), "range of an array of int64 is unknown"),
         (np.full((8, 8, 3), 255.0), "in [0, 1]"),
         (np.full((8, 8, 3), np.nan), "in [0, 1]"),
-        (Image.new("F", (8, 8)), "float32 values, and no range is declared for them"),
+        (Image.new("F", (8, 8)), "float32 values, but no range is declared for them"),
         (Image.new("LAB", (8, 8)), "mode LAB"),
         ("missing.png", "cannot be read"),
     ],
