@@ -40,11 +40,11 @@ class Canvas:
         return slice(max(first - 1, 0), min(last + 1, self.y.size))
 
     def coverage(self, distance: Field) -> Field:
-        """Return the fraction of each painted pixel inside a shape, given its distance to the edge (positive inside)."""
+        """Return the fraction of each painted pixel in a shape, given its distance to the edge (positive inside)."""
         return clamp(distance * (1 / self.pitch) + 0.5)
 
     def blend(self, colours: Field, cover: Field, rows: slice, columns: NDArray[np.intp] | None = None) -> None:
-        """Blend colours `(3, n, m)` with opacity `cover`, `(n, m)`, onto `rows`, in all columns or only in `columns`."""
+        """Blend colours `(3, n, m)` with opacity `cover` `(n, m)` onto `rows`, in all columns or only in `columns`."""
         band = self.pixels[:, rows]
         below = band if columns is None else band[:, :, columns]
         below += (colours - below) * cover

@@ -9,7 +9,7 @@ from cgkit.demo.noise import Field, Noise, bend, between, clamp, slope, smooth
 from cgkit.demo.palette import mix, shade
 
 MARGIN = 0.3
-"""Width of the margins left and right of the picture for which the ridge is computed: spurs extend from there into it."""
+"""Width by which the ridge extends beyond the picture on each side: spurs run down from there into the picture."""
 
 
 def paint_mountains(painting: Painting, foot: float, height: float, haze: float) -> None:
