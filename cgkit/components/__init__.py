@@ -1,4 +1,4 @@
-"""The built-in plugin: every component that ships with cgkit, registered like any other plugin's."""
+"""The built-in plugin: every component that ships with cgkit, registered like those of any other plugin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def plugin() -> ModuleType:
 def cgkit_register(registries: Registries) -> None:
     """Register the components that ship with cgkit.
 
-    `default` marks the published recipe, `fallback` the metrics used if there is no ground truth.
+    `default` marks what a spec uses if it names no component of a kind: the published recipe, and metrics that need a
+    ground truth. `fallback` marks the metrics used if there is no ground truth.
     """
     _register_networks(registries)
     _register_losses(registries)

@@ -1,5 +1,5 @@
-"""Procedural landscapes: scenes drawn from a seed, each painted in summer or winter at any size.
+"""Procedural landscapes: scenes generated from a seed, painted in summer or winter at any size.
 
-The arithmetic is limited to what IEEE 754 fixes to the last bit (`+ - * /`, square roots, comparisons), so that a scene
-is the same picture on every machine: no sines, no powers, no matrix products.
+The arithmetic is limited to operations whose results IEEE 754 defines to the last bit (`+ - * /`, square roots and
+comparisons, but no sines, powers or matrix products), so that a scene gives the same picture on every machine.
 """

@@ -1,4 +1,4 @@
-"""The canvas: the coordinates of its pixels, and blending layers onto it."""
+"""The canvas: the coordinates of its pixels, and the blending of layers onto it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cgkit.demo.palette import Palette
 class Canvas:
     """A picture in progress, painted at twice its resolution.
 
-    In a scene, y is 0 at the top and 1 at the bottom; x has the same unit and is 0 in the middle.
+    The coordinate y is 0 at the top of the scene and 1 at the bottom; x has the same unit and is 0 in the middle.
 
     Attributes:
-        grain: the side of a finished pixel; finer details are not painted.
-        pitch: the distance between painted rows, and columns.
+        grain: the side of a pixel of the finished picture; finer details are not painted.
+        pitch: the distance between adjacent painted rows, and between adjacent columns.
         y: the y of each painted row.
         x: the x of each painted column.
         pixels: the colours, `(3, rows, columns)`.
@@ -35,16 +35,16 @@ class Canvas:
         self.pixels = np.zeros((3, rows, columns), np.float32)
 
     def rows(self, top: float, bottom: float = 1.0) -> slice:
-        """Return the painted rows that cover a band of the scene."""
+        """Return the painted rows that cover the band from y = `top` to y = `bottom`."""
         first, last = (round(min(max(y, 0.0), 1.0) * self.y.size) for y in (top, bottom))
         return slice(max(first - 1, 0), min(last + 1, self.y.size))
 
     def coverage(self, distance: Field) -> Field:
-        """Return the share of each painted pixel inside a shape, given the distance to its edge (positive inside)."""
+        """Return the fraction of each painted pixel in a shape, given its distance to the edge (positive inside)."""
         return clamp(distance * (1 / self.pitch) + 0.5)
 
     def blend(self, colours: Field, cover: Field, rows: slice, columns: NDArray[np.intp] | None = None) -> None:
-        """Blend colours `(3, n, m)` with opacity `cover` `(n, m)` into rows, and into all columns or those given."""
+        """Blend colours `(3, n, m)` with opacity `cover` `(n, m)` onto `rows`, in all columns or only in `columns`."""
         band = self.pixels[:, rows]
         below = band if columns is None else band[:, :, columns]
         below += (colours - below) * cover
@@ -59,13 +59,13 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Painting:
-    """What every layer of a scene is painted with.
+    """The inputs shared by all layers of a scene.
 
     Attributes:
-        canvas: the canvas.
+        canvas: the canvas to paint on.
         palette: the colours of the season.
-        rng: the scene's random numbers. Each layer draws the same ones at every size and in both seasons.
-        sun: y and x of the sun.
+        rng: the scene's random generator. Each layer draws the same numbers at every size and in both seasons.
+        sun: the coordinates of the sun, (y, x).
     """
 
     canvas: Canvas

@@ -11,18 +11,18 @@ from cgkit.demo.noise import Field, Noise, bend, between, clamp, slope, smooth
 from cgkit.demo.palette import mix, shade
 
 Line = Callable[[Field], Field]
-"""A function of x, such as y of the ground or the density of trees."""
+"""A function of x, such as the height of the ground or the density of trees."""
 
 
 def paint_hill(painting: Painting, top: float, swing: float, haze: float, scale: float) -> Line:
     """Paint a hill and everything below it, and return its ridge.
 
     Args:
-        painting: the scene.
+        painting: the painting to add the hill to.
         top: the mean y of the ridge.
-        swing: how far the ridge rises and falls.
-        haze: the share of the haze colour at the ridge.
-        scale: the size of the details; they grow towards the viewer.
+        swing: the scale of the ridge's rise and fall about `top`.
+        haze: the opacity of the haze at the ridge.
+        scale: the relative size of the details, larger for hills closer to the viewer.
     """
     canvas, palette, rng = painting.canvas, painting.palette, painting.rng
     profile = Noise.draw(rng, (1.0, between(rng, 0.5, 0.8)), octaves=3, fade=0.3)
@@ -36,7 +36,7 @@ def paint_hill(painting: Painting, top: float, swing: float, haze: float, scale:
     edge = ridge(canvas.x)
     rows = canvas.rows(float(edge.min()) - 0.01)
     depth = canvas.y[rows, None] - edge
-    # Perspective: textures shrink towards the ridge.
+    # For perspective, textures shrink towards the ridge.
     y = np.sqrt(clamp(canvas.y[rows] - (top - swing)) + 0.01) * 0.7
     fold, blade, dry = (noise.on_grid(y, canvas.x, canvas.grain) for noise in (folds, blades, drought))
     tilt = bend(slope(edge, canvas.pitch) * (2.5 * painting.sunward))

@@ -1,4 +1,4 @@
-"""Smooth random functions of the plane, and arithmetic on their values."""
+"""Smooth random functions on the plane, and arithmetic on their values."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ Field = NDArray[np.floating[Any]]
 """float32 values along a line, or on a grid of rows and columns."""
 
 PERIOD = 64
-"""Lattice points after which an octave repeats."""
+"""Number of lattice points after which an octave repeats."""
 
 LATTICES: Field = Generator(PCG64(0)).random((8, PERIOD, PERIOD), dtype=np.float32) * 2 - 1
 """The lattice of each octave, shared by all noise: each `Noise` only shifts and scales it."""
 
 GAIN = 3.5
-"""Brings the sum of the octaves to a standard deviation of about 0.6: splines keep a third of a lattice's."""
+"""Brings the sum of octaves to a standard deviation of about 0.6; splines reduce that of a lattice to about a third."""
 
 
 def between(rng: Generator, low: float, high: float) -> float:
-    """Draw a number uniformly."""
+    """Draw a number uniformly from `low` to `high`."""
     return low + (high - low) * float(rng.random())
 
 
 def clamp(values: Field, low: float = 0, high: float = 1) -> Field:
-    """Return the values, limited to a range."""
+    """Return the values, limited to the range from `low` to `high`."""
     clamped: Field = np.minimum(np.maximum(values, low), high)
     return clamped
 
 
 def smooth(values: Field) -> Field:
-    """Return a smooth step from 0 (for values up to 0) to 1 (for values from 1)."""
+    """Return a smooth step of the values: 0 up to 0, 1 from 1 on, and a cubic in between."""
     values = clamp(values)
     return values * values * (3 - 2 * values)
 
 
 def bend(values: Field) -> Field:
-    """Return a sigmoid into (-1, 1), odd and steepest at 0."""
+    """Return a sigmoid of the values, in (-1, 1), which is odd and steepest at 0."""
     bent: Field = values / np.sqrt(1 + values * values)
     return bent
 
 
 def slope(values: Field, step: float) -> Field:
-    """Return the derivative along the last axis, whose samples are `step` apart."""
+    """Return the derivative of the values along the last axis, whose samples are `step` apart."""
     rise = np.empty_like(values)
     rise[..., 1:] = (values[..., 1:] - values[..., :-1]) * (1 / step)
     rise[..., :1] = rise[..., 1:2]
@@ -55,15 +55,15 @@ def slope(values: Field, step: float) -> Field:
 
 @dataclass(frozen=True)
 class Noise:
-    """A smooth random function of the plane, with values mostly in [-1, 1].
+    """A smooth random function on the plane, with values mostly in [-1, 1].
 
-    A sum of octaves, each a quadratic spline over a random lattice, with half the cell size and `fade` times the
-    amplitude of the octave before.
+    It is a sum of octaves. Each is a quadratic spline over a random lattice, with half the cell size and `fade` times
+    the amplitude of the previous octave.
 
     Attributes:
-        origins: `(octaves, 2)`: where the plane's origin lies on each lattice, y and x.
-        cell: height and width of a cell of the first octave.
-        fade: the amplitude of an octave relative to the one before.
+        origins: the position (y, x) of the plane's origin on each lattice, `(octaves, 2)`.
+        cell: height and width of a lattice cell of the first octave.
+        fade: the amplitude of an octave relative to the previous one.
     """
 
     origins: Field
@@ -72,7 +72,7 @@ class Noise:
 
     @classmethod
     def draw(cls, rng: Generator, cell: tuple[float, float], octaves: int = 4, fade: float = 0.5) -> Noise:
-        """Draw a function."""
+        """Draw a random function."""
         return cls(rng.random((octaves, 2), dtype=np.float32) * PERIOD, cell, fade)
 
     def on_grid(self, y: Field, x: Field, grain: float) -> Field:
@@ -84,7 +84,7 @@ class Noise:
         rows, row_weights = _spline(y * (scales / self.cell[0]) + self.origins[:octaves, :1])
         columns, column_weights = _spline(x * (scales / self.cell[1]) + self.origins[:octaves, 1:])
         for octave, amplitude in enumerate(amplitudes):
-            # Columns first, on the few lattice rows needed: the work per pixel is then on whole rows.
+            # Interpolate along x first, only on the lattice rows needed; the work per pixel is then on whole rows.
             first = rows[0, octave].min()
             band = LATTICES[octave].take(np.arange(first, rows[2, octave].max() + 1), 0, mode="wrap")
             lines = (band.take(columns[:, octave], 1, mode="wrap") * column_weights[:, octave]).sum(axis=1)
@@ -93,7 +93,7 @@ class Noise:
         return total
 
     def _visible_amplitudes(self, grain: float) -> list[float]:
-        """Return the amplitudes of the octaves whose cells are larger than the grain."""
+        """Return the amplitudes of the octaves whose cells are larger than `grain`."""
         amplitude, cell, amplitudes = GAIN * (1 - self.fade), min(self.cell), []
         for _ in range(min(len(self.origins), len(LATTICES))):
             if cell > grain:
@@ -102,13 +102,13 @@ class Noise:
         return amplitudes
 
     def along(self, x: Field, grain: float) -> Field:
-        """Return the values on the line y = 0."""
+        """Return the values at positions `x` on the line y = 0."""
         values: Field = self.on_grid(np.zeros(1, np.float32), x, grain)[0]
         return values
 
 
 def _spline(positions: Field) -> tuple[NDArray[np.intp], Field]:
-    """Return the three lattice points nearest to each position, `(3, *positions.shape)`, and their weights."""
+    """Return the three lattice points that affect each position, `(3, *positions.shape)`, and their spline weights."""
     floor = np.floor(positions)
     t = positions - floor
     rest = 1 - t

@@ -1,4 +1,4 @@
-"""The colours of each season, and where its snow lies."""
+"""The colours of each season, and the extent of its snow."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cgkit.demo.noise import Field
 Season = Literal["summer", "winter"]
 Colour = tuple[float, float, float]
 Ramp = tuple[Colour, Colour]
-"""A surface: its colour in shadow and in full light."""
+"""The colours of a surface in shadow and in full light."""
 
 
 @dataclass(frozen=True)
 class Palette:
-    """One season.
+    """The colours of one season.
 
     Attributes:
-        sky: at the horizon and overhead.
-        cloud, rock, snow, grass, straw, needles, leaves, bark: the surfaces.
-        shadow: the tint of shaded ground.
-        glow: the light around the sun.
-        sun: its disc.
-        haze: the colour of the distance.
-        snow_line: the lowest height with snow on the mountains; 0 is the bottom of the picture, 1 the top.
-        snowed: the share of each tree that is under snow.
+        sky: the colours at the horizon and overhead.
+        cloud, rock, snow, grass, straw, needles, leaves, bark: the colours of these surfaces.
+        shadow: the colour of tree shadows on the ground.
+        glow: the colour of the light around the sun.
+        sun: the colour of the sun's disc.
+        haze: the colour into which distant objects fade.
+        snow_line: the height above which mountains have snow; 0 is the bottom of the picture, 1 the top.
+        snowed: how much snow trees carry, from 0 (none) to 1.
     """
 
     sky: Ramp
@@ -91,7 +91,7 @@ def shade(ramp: Ramp, light: Field) -> Field:
 
 
 def mix(first: Colour | Field, second: Colour | Field, share: Field | float) -> Field:
-    """Interpolate from the first colours (share 0) to the second (share 1)."""
+    """Interpolate from the first colours (at `share` 0) to the second (at `share` 1)."""
     start, end = (flat(colour) if isinstance(colour, tuple) else colour for colour in (first, second))
     colours = (end - start) * np.float32(share)
     colours += start
@@ -99,5 +99,5 @@ def mix(first: Colour | Field, second: Colour | Field, share: Field | float) -> 
 
 
 def flat(colour: Colour) -> Field:
-    """Return a colour as `(3, 1, 1)`."""
+    """Return a colour as an array `(3, 1, 1)`."""
     return np.asarray(colour, np.float32).reshape(3, 1, 1)

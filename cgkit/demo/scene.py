@@ -1,4 +1,4 @@
-"""Scenes: each is drawn from a seed, and painted in either season at any size."""
+"""Scenes: each is generated from a seed and painted in either season at any size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cgkit.demo.trees import BROADLEAVES, CONIFERS, paint_trees
 
 
 def paint_scene(seed: int, number: int, size: Size, season: Season) -> Field:
-    """Paint the scene of that number in the world of that seed, from back to front.
+    """Paint scene `number` of those generated from `seed`, from back to front.
 
     Returns:
         The picture, float32 `(3, height, width)` in [0, 1].
@@ -45,7 +45,7 @@ def paint_scene(seed: int, number: int, size: Size, season: Season) -> Field:
 
 
 def _grove(rng: Generator) -> Line:
-    """Draw a density of trees that is high around one place and low elsewhere."""
+    """Draw a random density of trees that is high around one place and low elsewhere."""
     middle, reach = between(rng, -0.6, 0.6), between(rng, 0.1, 0.5)
     return lambda x: clamp(1.2 - np.abs(x - middle) / reach, 0.08, 0.9)
 

@@ -1,4 +1,4 @@
-"""The sky: a gradient, the sun and its glow, clouds."""
+"""The sky: a gradient, the sun with its glow, and clouds."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from cgkit.demo.noise import Noise, between, clamp, smooth
 from cgkit.demo.palette import mix, shade
 
 BOTTOM = 0.62
-"""y down to which the sky is painted; the land covers the lower part."""
+"""The y down to which the sky is painted; land covers its lowest part."""
 
 
 def paint_sky(painting: Painting) -> None:
-    """Paint the sky."""
+    """Paint the sky with the sun and clouds."""
     canvas, palette, rng, sun = painting.canvas, painting.palette, painting.rng, painting.sun
     cloudiness = between(rng, -0.25, 0.3)
     clouds = Noise.draw(rng, (0.16, 0.42), octaves=5)
@@ -29,7 +29,7 @@ def paint_sky(painting: Painting) -> None:
 
     density = clouds.on_grid(canvas.y[rows], x, canvas.grain)
     cover = smooth((density + cloudiness - 0.05) * 1.6) * (0.35 + 0.6 * smooth(rise * 2.2))
-    # Clouds are lit from above: their lower parts, where the density grows upwards, are in shadow.
+    # Clouds are lit from above, so their lower parts, where the density increases upwards, are in shadow.
     lift = max(round(0.03 / canvas.pitch), 1)
     above = np.concatenate([np.repeat(density[:1], lift, axis=0), density])[: len(density)]
     canvas.blend(shade(palette.cloud, clamp(0.62 + (density - above) * 0.9 + glow * 0.5)), cover, rows)

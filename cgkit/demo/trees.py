@@ -13,23 +13,23 @@ from cgkit.demo.noise import Field, Noise, clamp, smooth
 from cgkit.demo.palette import Palette, flat, mix, shade
 
 CELLS = 64
-"""Cells after which a row of trees repeats."""
+"""Number of cells after which a row of trees repeats."""
 
 LOBES = ((0.0, 0.76, 0.23), (-0.19, 0.60, 0.22), (0.20, 0.58, 0.21), (0.02, 0.50, 0.24))
-"""The clumps of a broad-leaved crown, from back to front: x, y upwards and radius, in heights of the tree."""
+"""The clumps of a broad-leaved crown, from back to front: x, height and radius, in units of the tree's height."""
 
 
 @dataclass(frozen=True)
 class Local:
-    """Pixels in the coordinates of their trees; lengths are in heights of the tree.
+    """Pixels in coordinates relative to their trees; the unit of length is the height of the tree.
 
     Attributes:
         x: the distance to the right of the trunk, by column.
-        y: the height above the foot, a grid.
-        texture: noise, a grid.
+        y: the height above the foot, by row and column.
+        texture: noise, by row and column.
         tone: a random number in [0, 1] for each tree, by column.
         sunward: 1 if the sun is on the right, -1 if it is on the left.
-        coverage: turns the distance to the edge of a shape (positive inside) into the share of a pixel inside.
+        coverage: converts the distance to the edge of a shape (positive inside) to the fraction of a pixel inside.
     """
 
     x: Field
@@ -42,13 +42,13 @@ class Local:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of tree; lengths are in heights of the tree.
+    """A kind of tree; the unit of length is the height of the tree.
 
     Attributes:
-        spacing: the distance between neighbours.
+        spacing: the distance between neighbouring trees.
         spread: half the width of a tree.
-        grain: the cell size of its texture.
-        look: returns its colours and opacity.
+        grain: the cell size of the noise that textures a tree.
+        look: returns the colours and opacity of the pixels of trees.
     """
 
     spacing: float
@@ -63,16 +63,16 @@ def paint_trees(
     """Paint a row of trees with their shadows.
 
     Args:
-        painting: the scene.
+        painting: the painting to add the trees to.
         kind: the kind of the trees.
-        ridge: y of the ridge of the ground.
+        ridge: the y of the hill's ridge as a function of x.
         height: the height of the tallest tree.
-        offset: the distance of the feet below the ridge.
-        haze: the share of the haze colour.
-        density: the probability of a tree by x.
+        offset: the distance of the trees' feet below the ridge.
+        haze: the opacity of the haze over the trees.
+        density: the probability of a tree as a function of x.
     """
     canvas, palette, rng = painting.canvas, painting.palette, painting.rng
-    # The ground is divided into cells, each with one tree or none.
+    # The row is divided into cells, each of which has one tree or none.
     spacing = height * kind.spacing
     draws = rng.random((4, CELLS), dtype=np.float32)
     texture = Noise.draw(rng, (height * kind.grain, height * kind.grain), octaves=4, fade=0.68)
@@ -106,10 +106,10 @@ def paint_trees(
 
 
 def _conifers(palette: Palette, at: Local) -> tuple[Field, Field]:
-    """Return the look of conifers: tiers of drooping branches, on which snow stays."""
+    """Return the colours and opacity of conifers: tiers of drooping branches, on which snow settles."""
     aside = np.abs(at.x)
     tiers = at.y * 6.5 + aside * 4 + at.tone
-    tier = tiers - np.floor(tiers)  # 0 at the hem of a tier, 1 below the next one
+    tier = tiers - np.floor(tiers)  # 0 at the lower edge of a tier, 1 at its upper end
     width = 0.22 * (1.02 - at.y) * (1.12 - 0.38 * tier) + at.texture * 0.012
     crown = at.coverage(width - aside) * at.coverage(at.y - 0.1)
     trunk = at.coverage(0.028 - aside) * at.coverage(0.14 - at.y) * at.coverage(at.y)
@@ -121,7 +121,7 @@ def _conifers(palette: Palette, at: Local) -> tuple[Field, Field]:
 
 
 def _broadleaves(palette: Palette, at: Local) -> tuple[Field, Field]:
-    """Return the look of broad-leaved trees: clumps of leaves, or of twigs with rime."""
+    """Return the colours and opacity of broad-leaved trees: clumps of leaves, or of twigs covered with rime."""
     inside, light = np.full_like(at.y, -1), np.zeros_like(at.y)
     for n, (x, y, radius) in enumerate(LOBES):
         wobble = at.tone * (n + 2.3)

@@ -132,7 +132,7 @@ def test_a_metric_that_needs_colour_is_skipped_with_a_message(cgkit: Cli, tmp_pa
     spec.write_text(spec.read_text() + '\n[[metric]]\nname = "kid"\n\n[[metric]]\nname = "cycle"\n')
     result = cgkit("run", spec, "--output", tmp_path / "run")
     assert result.code == 0
-    assert "kid is not computed: the network takes images of 1 or 3 channels, not of 5" in result.err
+    assert "kid is not computed: the network takes images with 1 or 3 channels, not 5" in result.err
     assert cgkit("translate", tmp_path / "run", tmp_path / "a", "--output", tmp_path / "out").code == 0
     assert np.load(tmp_path / "out" / "0.npy").shape == (20, 20, 5)
 

@@ -1,4 +1,4 @@
-"""Binary cross-entropy, the adversarial loss of the first GANs and of CycleGAN's equation 1."""
+"""Binary cross-entropy, the adversarial loss of the first GANs and of equation 1 of the CycleGAN paper."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch.nn import functional as F
 class BinaryCrossEntropyLoss:
     """Binary cross-entropy of real and generated images (Goodfellow et al., 2014; equation 1 of CycleGAN).
 
-    With D the sigmoid of the logits, the discriminator minimises half of -E[log D(real)] - E[log(1 - D(fake))], halved
-    as in section 4 of CycleGAN. The generator minimises -E[log D(fake)], which does not saturate.
+    D is the sigmoid of the logits. The discriminator minimises -(E[log D(real)] + E[log(1 - D(fake))]) / 2, halved as
+    in section 4 of the CycleGAN paper. The generator minimises -E[log D(fake)], the non-saturating form.
     """
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

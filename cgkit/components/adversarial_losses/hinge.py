@@ -9,7 +9,8 @@ from torch.nn import functional as F
 class HingeLoss:
     """Hinge loss (Lim and Ye, 2017).
 
-    The discriminator minimises E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))], the generator minimises -E[D(fake)].
+    With D the logits, the discriminator minimises E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))], and the generator
+    minimises -E[D(fake)].
     """
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

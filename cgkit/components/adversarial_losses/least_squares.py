@@ -1,4 +1,4 @@
-"""The least-squares loss that CycleGAN was trained with."""
+"""The least-squares loss, with which CycleGAN was trained."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 class LeastSquaresLoss:
-    """Squared distance of the logits to 1 for real and 0 for generated images (Mao et al., 2017).
+    """Squared distance of the logits from 1 for real and from 0 for generated images (Mao et al., 2017).
 
-    The discriminator minimises half of E[(D(real) - 1)^2] + E[D(fake)^2], halved as in section 4 of CycleGAN. The
-    generator minimises E[(D(fake) - 1)^2].
+    With D the logits, the discriminator minimises (E[(D(real) - 1)^2] + E[D(fake)^2]) / 2, halved as in section 4 of
+    the CycleGAN paper. The generator minimises E[(D(fake) - 1)^2].
     """
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

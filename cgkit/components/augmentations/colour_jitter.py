@@ -13,16 +13,16 @@ from cgkit.contracts import Role
 
 
 class ColourJitter(nn.Module):
-    """Vary brightness, contrast, saturation and hue.
+    """Vary brightness, contrast, saturation and hue at random.
 
-    The changes are applied in random order, each clamped to [0, 1]. Saturation and hue change only images with 3
-    channels. Hue is computed in float32, whatever the image's dtype.
+    The changes are applied in random order, and each result is clamped to [0, 1]. Saturation and hue change only
+    images with 3 channels. Hue is computed in float32, whatever the image's dtype.
 
     Args:
         brightness: the largest deviation from 1 of the factor that multiplies the image.
-        contrast: the largest deviation from 1 of the factor that multiplies differences to the mean grey.
-        saturation: the largest deviation from 1 of the factor that multiplies differences to the grey image.
-        hue: the largest hue rotation, as a share of the colour circle.
+        contrast: the largest deviation from 1 of the factor that multiplies differences from the mean grey.
+        saturation: the largest deviation from 1 of the factor that multiplies differences from the grey image.
+        hue: the largest hue rotation, as a fraction of the colour circle.
         p: the probability that an image is changed.
     """
 
@@ -48,6 +48,6 @@ class ColourJitter(nn.Module):
         if image.shape[1] == 3:
             jittered: Tensor = self._jitter(image)
             return jittered
-        # torchvision accepts 1 or 3 channels. Other channels are stacked into one, which has no saturation or hue.
+        # torchvision accepts 1 or 3 channels. Any other number is stacked into one, which has no saturation or hue.
         stacked: Tensor = self._jitter(image.flatten(1, 2)[:, None])
         return stacked.reshape(image.shape)

@@ -12,20 +12,21 @@ from cgkit.components.augmentations.draws import Probability
 from cgkit.contracts import Role
 
 _GREY = 0.5
-"""Fills the gaps. The published code fills with 0 in [-1, 1], which is 0.5 in [0, 1]."""
+"""The value that fills gaps and holes: 0 in the published code, whose images are in [-1, 1], is 0.5 in [0, 1]."""
 
 
 class DiffAugment(nn.Module):
     """Differentiable colour, translation and cutout before the discriminator (Zhao et al., 2020).
 
     "Differentiable augmentation for data-efficient GAN training", with the ranges of the published code, rescaled to
-    [0, 1]. Each image of a batch has its own draw. As published, nothing is clamped: colours can leave [0, 1], and
-    every pixel that is kept has a gradient. Draws are made on the CPU, so they are the same on every device.
+    [0, 1]. Each image of a batch has its own random draws, which are made on the CPU so that they are the same on every
+    device. As in the published code, nothing is clamped: colours can leave [0, 1], and every pixel that is kept has a
+    gradient.
 
     Args:
-        colour: shift brightness by up to 0.25, multiply saturation by 0 to 2 and contrast by 0.5 to 1.5.
-        translation: the largest shift, as a share of height and width; the gap is filled with grey.
-        cutout: height and width of the grey hole, as a share of the image's; it may extend beyond the border.
+        colour: whether to shift brightness by up to 0.25 and multiply saturation by 0 to 2 and contrast by 0.5 to 1.5.
+        translation: the largest shift, as a fraction of height and width; the gap is filled with grey.
+        cutout: height and width of the grey hole as a fraction of the image's; the hole may extend beyond the border.
         p: the probability that an image is changed.
     """
 
@@ -46,8 +47,8 @@ class DiffAugment(nn.Module):
         self.p = p
 
     def forward(self, images: Tensor) -> Tensor:
-        """Change images `(N, C, H, W)`, each by its own draw, keeping their dtype."""
-        # One transfer for all draws, which does not wait for the device.
+        """Augment images `(N, C, H, W)`, each with its own draws, preserving their dtype."""
+        # All draws are transferred at once, without waiting for the device.
         draws = torch.rand(8, len(images), 1, 1, 1, device="cpu").to(images.device, non_blocking=True)
         changed = images
         if self.colour:
@@ -72,7 +73,7 @@ def _translate(images: Tensor, down: Tensor, right: Tensor, *, share: float) -> 
     rows = _positions(images, -2) - _shift(down, height, share)
     columns = _positions(images, -1) - _shift(right, width, share)
     outside = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
-    # With wrap-around every pixel is read exactly once, so the gradient is not a sum, whose order could vary.
+    # Wrapping around reads every pixel exactly once; otherwise gradients would be sums, whose order could vary.
     sources = (rows % height * width + columns % width).flatten(2).expand(-1, images.shape[1], -1)
     return images.flatten(2).gather(2, sources).reshape(images.shape).masked_fill(outside, _GREY)
 
@@ -91,13 +92,13 @@ def _positions(images: Tensor, dimension: int) -> Tensor:
 
 
 def _shift(draw: Tensor, side: int, share: float) -> Tensor:
-    """Return a uniformly distributed shift in pixels for draws in [0, 1)."""
+    """Return uniformly distributed shifts in pixels for draws in [0, 1)."""
     limit = int(side * share + 0.5)
     return (draw * (2 * limit + 1)).long() - limit
 
 
 def _positions_in_hole(images: Tensor, dimension: int, draw: Tensor, share: float) -> tuple[Tensor, int]:
-    """Return the positions relative to the start of the hole, and the length of the hole."""
+    """Return the positions along a dimension relative to the start of each hole, and the length of the hole."""
     side = images.shape[dimension]
     length = int(side * share + 0.5)
     middle = (draw * (side + 1 - length % 2)).long()

@@ -24,7 +24,7 @@ class Flip(nn.Module):
         self.vertical = vertical
 
     def forward(self, image: Tensor) -> Tensor:
-        """Mirror images `(N, C, H, W)`, or return them as they are."""
+        """Mirror images `(N, C, H, W)`, or return them unchanged."""
         if happens(self.horizontal):
             image = image.flip(-1)
         if happens(self.vertical):

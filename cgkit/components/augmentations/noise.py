@@ -18,8 +18,8 @@ class Noise(nn.Module):
     The noise is independent for each value; the sum is clamped to [0, 1].
 
     Args:
-        std: the standard deviation; the range from black to white is 1.
-        p: the probability that an image gets noise.
+        std: the standard deviation of the noise, for values in [0, 1].
+        p: the probability that noise is added to an image.
     """
 
     role: Role = "data"

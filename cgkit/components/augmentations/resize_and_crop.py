@@ -1,4 +1,4 @@
-"""Framing: scale an image slightly larger than the training size, then crop a random window."""
+"""Framing: scale an image to slightly more than the training size, then crop a random window."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from torch import Tensor, nn
 from cgkit.contracts import Role, Size
 
 _MAX_SCALED_SIDES = 8
-"""Longest side of a scaled image, in training sizes: a strip of 10 x 30000 pixels, scaled to cover, would take
-gigabytes."""
+"""The longest side of a scaled image, as a multiple of the size to cover: without this limit, a strip of 10 x 30000
+pixels would take gigabytes."""
 
 
 class ResizeAndCrop(nn.Module):
-    """Scale slightly larger than the training size, then crop a random window (Zhu et al., 2017).
+    """Scale to slightly more than the training size, then crop a random window (Zhu et al., 2017).
 
     The published code of CycleGAN scales to 286 x 286 and crops 256 x 256. Scaling is bicubic and antialiased;
     overshoots are clamped to [0, 1].
 
     Args:
         scale: the scaled size relative to the training size.
-        aspect: "stretch" ignores the image's aspect ratio (as published), "keep" scales until the image covers it.
-        resize: if false, crop from the unscaled image, which must be at least as large as the window.
+        aspect: "stretch" scales to exactly that size, as published; "keep" covers it and keeps the aspect ratio.
+        resize: whether to scale; if false, the image must be at least as large as the window.
     """
 
     role: Role = "framing"
@@ -44,11 +44,11 @@ class ResizeAndCrop(nn.Module):
         self.resize = resize
 
     def smallest(self, size: Size) -> Size:
-        """Return the smallest height and width an image may have."""
+        """Return the smallest height and width of an image from which a window of `size` can be cropped."""
         return (1, 1) if self.resize else size
 
     def forward(self, image: Tensor, size: Size) -> Tensor:
-        """Return a window `(N, C, *size)` of images `(N, C, H, W)` in [0, 1].
+        """Scale images `(N, C, H, W)` in [0, 1] and return a random window `(N, C, *size)`.
 
         Raises:
             ValueError: `resize` is off and the image is smaller than the window.

@@ -17,18 +17,18 @@ from cgkit.components.layers.sizes import check_size
 class MultiscaleDiscriminator(nn.Module):
     """Patch discriminators on successively smaller copies of the image (Wang et al., 2018).
 
-    As in pix2pixHD (section 3.2 and its PyTorch code), each copy has half the size of the one before, by averages over
-    3x3 pixels, and its own discriminator. These are `PatchDiscriminator`s, padded as in CycleGAN.
+    As in pix2pixHD (section 3.2 and its PyTorch code), each copy is the previous one, averaged over 3x3 pixels and
+    halved, and has its own discriminator. The discriminators are `PatchDiscriminator`s, padded as in CycleGAN.
 
     Height and width must be greater than `(3 * 2**layers - 1) * 2**(scales - 1)`: 92 with the defaults.
 
     Args:
-        scales: number of sizes, including the original one.
-        width: channels after the first layer of each discriminator.
-        layers: number of times each discriminator halves height and width; with 3 it sees patches of 70 pixels.
-        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not at all ("none").
-        affine: learn a scale and a shift in each norm.
-        spectral_norm: divide each convolution's weight by its spectral norm (Miyato et al., 2018).
+        scales: number of image sizes, including the original one.
+        width: number of channels after the first layer of each discriminator.
+        layers: number of times that each discriminator halves height and width; with 3, patches have 70x70 pixels.
+        norm: what each feature map is normalised over: one image ("instance"), the batch ("batch") or nothing ("none").
+        affine: whether each norm learns a scale and a shift.
+        spectral_norm: whether to divide each convolution's weight by its spectral norm (Miyato et al., 2018).
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class MultiscaleDiscriminator(nn.Module):
             )
             for _ in range(scales)
         ]
-        # Half an odd side is rounded up.
+        # Halving an odd side rounds up, so one pixel more than the limit suffices.
         self.least = (patches[0].least - 1) * 2 ** (scales - 1) + 1
         self.discriminators = nn.ModuleList(patches)
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
-        """Return options of a small network."""
+        """Return the options of a small network."""
         return {"width": 8, "scales": 2}
 
     def forward(self, images: Tensor) -> list[Tensor]:

@@ -15,21 +15,22 @@ from cgkit.components.layers.sizes import check_size
 
 
 class PatchDiscriminator(nn.Module):
-    """PatchGAN: classifies overlapping patches, 70x70 pixels with 3 layers (Isola et al., 2017).
+    """PatchGAN: classifies overlapping patches, of 70x70 pixels with 3 layers (Isola et al., 2017).
 
-    As published with CycleGAN (Zhu et al., 2017, and its PyTorch code): `layers` 4x4 convolutions of stride 2 and two
-    of stride 1, zero padding of 1, channels that double up to 8 times `width`, LeakyReLU with a slope of 0.2, and no
-    norm after the first and last convolution. The second-to-last convolution has stride 1, as in the published code;
-    the paper's text says 2, but then a patch would not be 70x70.
+    The network is that of CycleGAN (Zhu et al., 2017, and its PyTorch code): `layers` 4x4 convolutions of stride 2 and
+    two of stride 1, zero padding of 1, channels that double up to 8 times `width`, LeakyReLU with a slope of 0.2, and
+    no norm after the first and last convolutions. The second-to-last convolution has stride 1, as in the published
+    code; the paper's text says 2, but then a patch would not be 70x70.
 
     Height and width must be at least `3 * 2**layers`.
 
     Args:
-        width: channels after the first layer.
-        layers: number of halvings of height and width; 1, 2, 3 and 4 see patches of 16, 34, 70 and 142 pixels.
-        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not at all ("none").
-        affine: learn a scale and a shift in each norm.
-        spectral_norm: divide each convolution's weight by its spectral norm (Miyato et al., 2018).
+        width: number of channels after the first layer.
+        layers: number of times that height and width are halved; with 1, 2, 3 and 4, patches have sides of 16, 34,
+            70 and 142 pixels.
+        norm: what each feature map is normalised over: one image ("instance"), the batch ("batch") or nothing ("none").
+        affine: whether each norm learns a scale and a shift.
+        spectral_norm: whether to divide each convolution's weight by its spectral norm (Miyato et al., 2018).
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class PatchDiscriminator(nn.Module):
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
-        """Return options of a small network."""
+        """Return the options of a small network."""
         return {"width": 8}
 
     def forward(self, images: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ class PatchDiscriminator(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Side in pixels of the patch behind one logit, ignoring that norms mix in the rest of the image."""
+        """Side in pixels of the patch that a logit depends on, disregarding norms, which depend on the whole image."""
         side = 1
         for layer in reversed(self.layers):
             if isinstance(layer, nn.Conv2d):

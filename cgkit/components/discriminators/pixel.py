@@ -14,13 +14,13 @@ from cgkit.components.layers.normalisation import Norm, Normalisation
 class PixelDiscriminator(nn.Module):
     """Classifies each pixel on its own (Isola et al., 2017).
 
-    As published with pix2pix and CycleGAN: three 1x1 convolutions with a norm after the second. Only through the norm
-    does a pixel's logit depend on other pixels.
+    The network is that of pix2pix and CycleGAN: three 1x1 convolutions, with a norm after the second. A pixel's logit
+    depends on other pixels only through the norm.
 
     Args:
-        width: channels after the first layer; the second layer doubles them.
-        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not at all ("none").
-        affine: learn a scale and a shift in the norm.
+        width: number of channels after the first layer; the second layer doubles it.
+        norm: what each feature map is normalised over: one image ("instance"), the batch ("batch") or nothing ("none").
+        affine: whether the norm learns a scale and a shift.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PixelDiscriminator(nn.Module):
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
-        """Return options of a small network."""
+        """Return the options of a small network."""
         return {"width": 8}
 
     def forward(self, images: Tensor) -> Tensor:

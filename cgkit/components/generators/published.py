@@ -1,7 +1,7 @@
-"""Weights of the published generators: conversion of their convolutions and norms from and to ours.
+"""Conversion of weights between the published generators and ours: convolutions and norms.
 
 The published code is the PyTorch code of CycleGAN and pix2pix (Zhu et al., 2017; Isola et al., 2017). Its convolutions
-have a bias with instance norm, and none with batch norm or without norms; the last one always has a bias. Batch norms
+have a bias with instance norm, but not with batch norm or without norms; the last one always has a bias. Batch norms
 have a scale and a shift, instance norms have neither. In files of old PyTorch versions, instance norms carry running
 statistics, which the published code discards on loading.
 """
@@ -22,7 +22,7 @@ _PARTS = ("weight", "bias", *_STATISTICS)
 
 @dataclass(frozen=True)
 class Layer:
-    """The names of a convolution and of the norm after it, if any, here and in the published network.
+    """The names of a convolution and of the norm after it, if any, in our network and in the published one.
 
     `last` marks the last convolution of the network.
     """
@@ -35,7 +35,7 @@ class Layer:
 
 
 def names_match(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> bool:
-    """Return whether the tensors are those of the layers by name: every convolution is there, and nothing else."""
+    """Return whether the names match the layers: every convolution has a 4-d weight, and no other tensor is left."""
     names = [name for layer in layers for name in (layer.published, layer.published_norm) if name is not None]
     known = {f"{name}.{part}" for name in names for part in _PARTS}
     weights = [tensors.get(f"{layer.published}.weight") for layer in layers]
@@ -43,13 +43,13 @@ def names_match(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> bool:
 
 
 def detect_norms(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> tuple[Normalisation, tuple[str, ...]]:
-    """Return the norms of a published network, and remarks about them for the user."""
+    """Infer the norms of a published network from its tensors, and return them with remarks for the user."""
     layer = next(layer for layer in layers if layer.published_norm is not None)
     affine = f"{layer.published_norm}.weight" in tensors
     running = f"{layer.published_norm}.running_mean" in tensors
     biased = f"{layer.published}.bias" in tensors
     if running and not biased:
-        remark = "it normalises with its training statistics, as the published code does with --eval"
+        remark = "its batch norms use their running statistics, as in the published code with --eval"
         return Normalisation("batch", affine), (remark,)
     if running:
         remark = "the running statistics of its instance norms are ignored, as in the published code"
@@ -61,15 +61,15 @@ def detect_norms(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> tupl
 def convert_from_published(
     tensors: Mapping[str, Tensor], layers: Sequence[Layer], own: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Return the state of our network for published tensors, without biases that a norm removes.
+    """Return the state of our network for published tensors, without biases that a norm cancels.
 
     Args:
-        tensors: the published tensors.
-        layers: the layers of the network.
-        own: a state of our network, for names and shapes.
+        tensors: the tensors of the published network by name.
+        layers: the convolutions of the network and their norms.
+        own: a state of our network, which determines the names and shapes of the result.
 
     Raises:
-        ValueError: a tensor is missing, has another shape, or matters but has no counterpart in our network.
+        ValueError: a tensor is missing, has the wrong shape, or has an effect but no counterpart in our network.
     """
     state: dict[str, Tensor] = {}
     for layer in layers:
@@ -81,13 +81,14 @@ def convert_from_published(
                 if key in own:
                     state[key] = _check_shape(tensor, own[key], name)
                 elif tensor is not None and not without_effect:
-                    raise ValueError(f"{name} does not belong to the network that the other tensors are for")
+                    raise ValueError(f"{name} does not belong to the network that the other tensors describe")
     return state
 
 
 def _check_shape(tensor: Tensor | None, own: Tensor, name: str) -> Tensor:
     if tensor is None and name.endswith((".bias", ".num_batches_tracked")):
-        return torch.zeros(own.shape, dtype=own.dtype)  # the published network has none
+        # Published convolutions without norms have no bias, and files of old PyTorch versions do not count batches.
+        return torch.zeros(own.shape, dtype=own.dtype)
     if tensor is None:
         raise ValueError(f"{name} is missing")
     if tensor.shape != own.shape:
@@ -100,10 +101,12 @@ def _format_shape(tensor: Tensor) -> str:
 
 
 def convert_to_published(network: nn.Module, layers: Sequence[Layer], norms: Normalisation) -> dict[str, Tensor]:
-    """Return the tensors of our network under their published names, with zeros for biases that ours lacks.
+    """Return the tensors of our network under their published names.
+
+    Parameters that ours lacks get neutral values: 0 for biases, 1 for scales.
 
     Raises:
-        ValueError: our network has biases that the published network lacks.
+        ValueError: our network has a non-zero bias that the published network lacks.
     """
     own = {name: tensor.detach() for name, tensor in network.state_dict().items()}
     published: dict[str, Tensor] = {}
@@ -114,7 +117,7 @@ def convert_to_published(network: nn.Module, layers: Sequence[Layer], norms: Nor
             channels = int(network.get_submodule(layer.ours).out_channels)  # type: ignore[arg-type]
             published[f"{layer.published}.bias"] = weight.new_zeros(channels) if bias is None else bias
         elif bias is not None and bool(bias.any()):
-            raise ValueError(f"the published network has no norm and no bias at {layer.published}, unlike this one")
+            raise ValueError(f"the published network without norms has no bias at {layer.published}, but this one has")
         if layer.our_norm is not None:
             parts = {part: own[key] for part in _PARTS if (key := f"{layer.our_norm}.{part}") in own}
             if norms.kind == "batch":

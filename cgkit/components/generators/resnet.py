@@ -21,21 +21,22 @@ from cgkit.contracts import Recognised, Size
 class ResnetGenerator(nn.Module):
     """Residual blocks between downsampling and upsampling convolutions (Johnson et al., 2016).
 
-    As published with CycleGAN (Zhu et al., 2017, and its PyTorch code); in the paper's notation
+    The network is that of CycleGAN (Zhu et al., 2017, and its PyTorch code), in the paper's notation
     `c7s1-64, d128, d256, R256 (9 times), u128, u64, c7s1-3`. The 7x7 convolutions and the blocks use reflection
     padding, the others zero padding. There is no ReLU after a block's sum and no norm before the final tanh.
 
-    Height and width must be multiples of `stride` and at least 4 pixels; with blocks, at least twice `stride`.
+    Height and width must be multiples of `2**downsamplings` and at least 4 pixels; with blocks, they must be at least
+    twice `2**downsamplings`.
 
     Args:
-        width: channels after the first layer; each downsampling doubles them.
-        blocks: number of residual blocks; as published, 9 for images of 256 pixels and more, else 6.
-        dropout: the share of features dropped within each block while training.
-        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not at all ("none").
-        affine: learn a scale and a shift in each norm.
-        upsample: "transposed" convolutions as published, or "resize": nearest-neighbour upsampling and a convolution,
-            which avoids checkerboard artefacts (Odena et al., 2016).
-        downsamplings: number of times height and width are halved before the blocks and doubled after them.
+        width: number of channels after the first layer; each downsampling doubles it.
+        blocks: number of residual blocks; the published networks have 9 for images of 256 pixels or more, else 6.
+        dropout: the fraction of features dropped within each block during training.
+        norm: what each feature map is normalised over: one image ("instance"), the batch ("batch") or nothing ("none").
+        affine: whether each norm learns a scale and a shift.
+        upsample: the upsampling layers: "transposed" convolutions, as published, or "resize", i.e. nearest-neighbour
+            upsampling followed by a convolution and avoids checkerboard artefacts (Odena et al., 2016).
+        downsamplings: number of times that height and width are halved before the blocks and doubled after them.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class ResnetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.stride = 2**downsamplings
-        # Reflection padding needs one pixel more than it adds: 3 at full size, 1 in the blocks.
+        # Reflection padding needs one pixel more than it adds per side, which is 3 at full size and 1 in the blocks.
         self._least = max(4, 2 * self.stride if blocks else self.stride)
         norms = self._norms = Normalisation(norm, affine)
         self._structure = resnet_published.Structure(downsamplings, blocks, dropout > 0)
@@ -77,14 +78,14 @@ class ResnetGenerator(nn.Module):
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
-        """Return options of a small network."""
+        """Return the options of a small network."""
         return {"width": 8, "blocks": 2}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].
+        """Translate images `(N, in_channels, H, W)` in [-1, 1] to `(N, out_channels, H, W)` in [-1, 1].
 
         Raises:
-            ValueError: height or width is not supported.
+            ValueError: height or width is too small, or not a multiple of `2**downsamplings`.
         """
         check_size(images, least=self._least, multiple=self.stride)
         translations: Tensor = self.layers(images)
@@ -92,19 +93,19 @@ class ResnetGenerator(nn.Module):
 
     @staticmethod
     def recommended(size: Size) -> dict[str, int]:
-        """Return the published number of blocks for images of that height and width."""
+        """Return the published number of blocks for images of height and width `size`."""
         return {"blocks": 9 if max(size) >= 256 else 6}
 
     @staticmethod
     def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
-        """Recognise published tensors, by whatever name they call the layers of a block."""
+        """Recognise the tensors of a published network, whatever it calls the sequence of layers in a block."""
         return resnet_published.recognise(tensors, ResnetGenerator)
 
     def published_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors under their published names.
+        """Return the tensors of this network under their published names.
 
         Raises:
-            ValueError: the published network upsamples differently, or lacks a bias that this one has.
+            ValueError: `upsample` is not "transposed", or this network has a bias that the published one lacks.
         """
         if self._upsample != "transposed":
             raise ValueError(f'no published network has upsample = "{self._upsample}"')

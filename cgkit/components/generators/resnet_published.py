@@ -1,7 +1,8 @@
 """The tensor names of the published residual generator, and recognition of files with such tensors.
 
-Like ours, the published network is one sequence, `model.0`, `model.1` ... The layers of its residual blocks are
-`model.10.conv_block.1` ... With dropout, each block has one more layer, which shifts the numbers after it.
+Like ours, the published network is one sequence of layers: `model.0`, `model.1` and so on. Layers within a residual
+block have names such as `model.10.conv_block.1`. With dropout, each block has one more layer, so the numbers of the
+layers after it are one higher.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from cgkit.components.generators.published import Layer, convert_from_published,
 from cgkit.contracts import Recognised
 
 DROPOUT = 0.5
-"""The dropout rate of the published network, if it has dropout; files do not state it."""
+"""The dropout rate of the published networks that have dropout; weight files do not record it."""
 
 _NAME = re.compile(r"model\.(?P<layer>\d{1,3})\.(?:(?P<block>\w+)\.(?P<inner>\d)\.)?\w+")
 _BLOCK = "conv_block"
 _FIRST, _SECOND = 1, 6
-"""The positions of a block's convolutions, counting a dropout layer, as in our blocks."""
+"""The positions of the convolutions in a block with a dropout layer, which our blocks always have."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class Structure:
     """The structure of a residual generator.
 
     Attributes:
-        downsamplings: number of times height and width are halved.
+        downsamplings: number of times that height and width are halved.
         blocks: number of residual blocks.
         dropout: whether each block has a dropout layer.
-        block: the name of the layer sequence in a block.
+        block: the published name of the sequence of layers in a block.
     """
 
     downsamplings: int
@@ -66,7 +67,7 @@ def _outer_layer(layer: int) -> Layer:
 
 
 def recognise(tensors: Mapping[str, Tensor], generator: Callable[..., nn.Module]) -> Recognised | None:
-    """Recognise tensors whose names are those of this network; see `cgkit.contracts.Generator`."""
+    """Recognise the tensors of a published residual generator; see `cgkit.contracts.Generator`."""
     structure = _detect_structure(tensors)
     if structure is None:
         return None
@@ -90,7 +91,7 @@ def recognise(tensors: Mapping[str, Tensor], generator: Callable[..., nn.Module]
 
 
 def _detect_structure(tensors: Mapping[str, Tensor]) -> Structure | None:
-    """Return the structure that the names of the convolutions imply; None if it is another network."""
+    """Infer the structure from the names of the convolutions; return None if they are not those of this network."""
     matches = [_NAME.fullmatch(name) for name in tensors]
     if not matches or None in matches:
         return None
@@ -101,7 +102,7 @@ def _detect_structure(tensors: Mapping[str, Tensor]) -> Structure | None:
             convolutions = layers.setdefault(int(match["layer"]), [])
             convolutions += [int(match["inner"])] if match["inner"] else []
     if any(name.endswith(".filt") for name in tensors):
-        raise ValueError("it blurs when resizing (the default of CUT's code), which this generator does not support")
+        raise ValueError("its resizing layers blur (the default in CUT's code), which this generator does not support")
     blocks = [convolutions for _, convolutions in sorted(layers.items()) if convolutions]
     outer = len(layers) - len(blocks)
     kinds = {tuple(sorted(convolutions)) for convolutions in blocks}

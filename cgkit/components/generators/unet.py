@@ -24,20 +24,21 @@ _DEEPEST = 8
 class UnetGenerator(nn.Module):
     """Encoder and decoder with skip connections (Isola et al., 2017).
 
-    As published with pix2pix and CycleGAN, whose PyTorch code calls it `unet_128` (depth 7) and `unet_256` (depth 8).
-    The encoder has `depth` 4x4 convolutions that halve height and width; their channels double up to 8 times `width`.
-    The decoder has as many transposed convolutions; each but the innermost also receives the encoder's features of its
-    size. There is no norm after the first and last encoder layer, and none before the final tanh.
+    The network is that of pix2pix and CycleGAN, whose PyTorch code calls it `unet_128` (depth 7) and `unet_256` (depth
+    8). The encoder has `depth` 4x4 convolutions, each of which halves height and width and doubles the channels, up to
+    8 times `width`. The decoder has as many transposed convolutions; each except the innermost also receives the
+    encoder's features of the same size. There is no norm after the first and last encoder layers or before the tanh.
 
-    Height and width must be multiples of `stride`.
+    Height and width must be multiples of `2**depth`.
 
     Args:
-        width: channels after the first layer.
-        depth: number of times height and width are halved; without it in a spec, as often as its size allows, up to 8.
-        dropout: the share of features dropped while training, in the decoder layers that keep 8 times the width,
-            except the innermost; 0.5 in pix2pix.
-        norm: normalise each feature map over one image ("instance"), over the batch ("batch"), or not at all ("none").
-        affine: learn a scale and a shift in each norm, as pix2pix does.
+        width: number of channels after the first layer.
+        depth: number of times that height and width are halved; if a spec does not set it, the largest number, up to 8,
+            that the training size allows.
+        dropout: the fraction of features dropped during training in the decoder layers that output 8 times `width`
+            channels, except the innermost; 0.5 in pix2pix.
+        norm: what each feature map is normalised over: one image ("instance"), the batch ("batch") or nothing ("none").
+        affine: whether each norm learns a scale and a shift, as in pix2pix.
     """
 
     def __init__(
@@ -66,21 +67,21 @@ class UnetGenerator(nn.Module):
             after = widths[level - 1]
             keeps_width = after == widths[level] and level < depth - 1
             self.up.append(_decoder_layer(incoming, after, norms, dropout if keeps_width else 0.0))
-            incoming = 2 * after  # with the skip connection
+            incoming = 2 * after  # the skip connection doubles the channels
         self.up.append(
             nn.Sequential(nn.ReLU(inplace=True), nn.ConvTranspose2d(incoming, out_channels, 4, 2, 1), nn.Tanh())
         )
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
-        """Return options of a small network."""
+        """Return the options of a small network."""
         return {"width": 8, "depth": 4}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].
+        """Translate images `(N, in_channels, H, W)` in [-1, 1] to `(N, out_channels, H, W)` in [-1, 1].
 
         Raises:
-            ValueError: height or width is not supported.
+            ValueError: height or width is not a multiple of `2**depth`.
         """
         check_size(images, least=self.stride, multiple=self.stride)
         skips: list[Tensor] = []
@@ -97,35 +98,36 @@ class UnetGenerator(nn.Module):
 
     @staticmethod
     def recommended(size: Size) -> dict[str, int]:
-        """Return the greatest depth that images of that height and width allow, up to 8 as published."""
+        """Return the greatest depth, up to 8 as published, that images of height and width `size` allow."""
         common = gcd(*size)
         halvings = (common & -common).bit_length() - 1
         return {"depth": min(max(halvings, 1), _DEEPEST)}
 
     @staticmethod
     def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
-        """Recognise published tensors; they do not show whether there is dropout."""
+        """Recognise the tensors of a published network, which do not show whether it has dropout."""
         return unet_published.recognise(tensors, UnetGenerator)
 
     def published_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors under their published names.
+        """Return the tensors of this network under their published names.
 
         Raises:
-            ValueError: no published network has this depth, or it lacks a bias that this one has.
+            ValueError: the depth is 1, which no published network has, or this network has a bias that the published
+                one lacks.
         """
         return convert_to_published(self, unet_published.layers(self._depth), self._norms)
 
 
 def _encoder_layer(before: int, after: int, norms: Normalisation, *, outermost: bool, innermost: bool) -> nn.Sequential:
     normed = not (outermost or innermost)
-    # As published: with batch norm, the two layers without a norm have no bias either.
+    # As in the published code, the two layers without a norm have no bias either if the others use batch norm.
     bias = norms.keeps_bias if normed else norms.kind != "batch"
     layers: list[nn.Module] = [nn.Conv2d(before, after, 4, 2, 1, bias=bias)]
     if normed:
         layers.append(norms(after))
     if not innermost:
-        # Here, not before the next convolution, so that the skip connection carries activated features: the published
-        # code activates them in place. The decoder's ReLU makes both orders the same function.
+        # The activation follows here, not before the next convolution, so that the skip connection carries activated
+        # features, as in the published code, which activates in place. The decoder's ReLU makes this equivalent.
         layers.append(nn.LeakyReLU(0.2, inplace=True))
     return nn.Sequential(*layers)
 

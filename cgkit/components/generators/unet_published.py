@@ -1,7 +1,7 @@
 """The tensor names of the published U-Net, and recognition of files with such tensors.
 
-The published network is nested: `model.model` is the outermost level. The next level is layer 1 of it, and each further
-level is layer 3 of the one around it.
+The published network is nested: `model.model` is the outermost level. Its layer 1 contains the next level, and layer 3
+of each further level contains the level inside it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def layers(depth: int) -> list[Layer]:
 
 
 def recognise(tensors: Mapping[str, Tensor], generator: Callable[..., nn.Module]) -> Recognised | None:
-    """Recognise tensors whose names are those of this network; see `cgkit.contracts.Generator`."""
+    """Recognise the tensors of a published U-Net; see `cgkit.contracts.Generator`."""
     depth = next((depth for depth in range(2, _DEEPEST + 1) if _is_innermost(depth - 1, tensors)), None)
     if depth is None:
         return None
@@ -61,7 +61,7 @@ def recognise(tensors: Mapping[str, Tensor], generator: Callable[..., nn.Module]
 
 
 def _is_innermost(level: int, tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether the published network's innermost level is this one."""
+    """Return whether `level` is the innermost level of the published network."""
     prefix = _prefix(level)
     return f"{prefix}.3.weight" in tensors and f"{prefix}.1.weight" in tensors
 

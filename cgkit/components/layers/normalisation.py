@@ -1,4 +1,4 @@
-"""The norm layers of networks, and an instance norm with correct gradients."""
+"""Norm layers for networks, including an instance norm with correct gradients."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ Norm = Literal["instance", "batch", "none"]
 """What each feature map is normalised over: one image, the batch, or nothing (no norm)."""
 
 SMALL_MAP = 1024
-"""Map size in pixels below which torch's group norm, in channels_last, takes twenty times as long as a batch norm."""
+"""Number of pixels of a map below which torch's group norm takes 20 times as long as a batch norm in channels_last."""
 
 
 class InstanceNorm(nn.GroupNorm):
     """Instance normalisation (Ulyanov et al., 2017): group normalisation with one group per channel.
 
-    `nn.InstanceNorm2d` is the same function, but at batch 1 it silently returns wrong gradients if the incoming
-    gradients are in channels_last. A map of one pixel becomes 0.
+    `nn.InstanceNorm2d` computes the same function, but at batch size 1 it silently returns wrong gradients if the
+    incoming gradients are in channels_last. A map of one pixel is normalised to 0.
     """
 
     def __init__(self, channels: int, *, affine: bool = False) -> None:
         super().__init__(channels, channels, eps=1e-5, affine=affine)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Normalise each map of `(N, C, H, W)` to mean 0 and variance 1, then scale and shift it if affine."""
+        """Normalise each map of `(N, C, H, W)` to mean 0 and variance 1, then scale and shift it if `affine`."""
         weight, bias = self.weight, self.bias
         if torch.is_grad_enabled() and not torch.compiler.is_compiling() and features.device.type == "cpu":
             if features.dtype == torch.bfloat16 and weight is None:
-                # A float32 scale and shift make torch keep the statistics for the gradient in float32, too.
+                # With a scale and a shift in float32, torch also keeps the statistics for the gradient in float32.
                 weight = features.new_ones(features.shape[1], dtype=torch.float32)
                 bias = torch.zeros_like(weight)
             if _is_channels_last(features):
@@ -40,7 +40,7 @@ class InstanceNorm(nn.GroupNorm):
 
 
 class _ChannelsLastInstanceNorm(torch.autograd.Function):
-    """The same function, with the gradient of a batch norm of each image, which is far faster in channels_last."""
+    """Instance norm with the gradient computed as a batch norm's for each image, far faster in channels_last."""
 
     @staticmethod
     def forward(context: Any, features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
@@ -76,7 +76,7 @@ class _ChannelsLastInstanceNorm(torch.autograd.Function):
 def _normalise_with_statistics(
     features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalise features by the faster of two operations; also return each map's mean and 1 / deviation (`rstd`)."""
+    """Normalise features by the faster of two operations; also return each map's mean and 1 / std (`rstd`)."""
     count, channels, height, width = features.shape
     if height * width >= SMALL_MAP:
         result: tuple[Tensor, Tensor, Tensor] = torch.native_group_norm(
@@ -93,7 +93,7 @@ def _is_channels_last(features: Tensor) -> bool:
 
 
 def _normalise(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    # F.group_norm would refuse a single image with a map of one pixel.
+    # F.group_norm rejects a single image with maps of one pixel.
     return torch.group_norm(features, features.shape[1], weight, bias, eps)
 
 
@@ -102,7 +102,7 @@ class Normalisation:
     """Builds the norm layers of a network.
 
     Attributes:
-        kind: the kind of norm.
+        kind: what each feature map is normalised over, see `Norm`.
         affine: whether each layer learns a scale and a shift.
     """
 
@@ -110,7 +110,7 @@ class Normalisation:
     affine: bool
 
     def __call__(self, channels: int) -> nn.Module:
-        """Return a layer for that number of channels."""
+        """Return a norm layer for maps of `channels` channels; the identity if there is no norm."""
         if self.kind == "instance":
             return InstanceNorm(channels, affine=self.affine)
         if self.kind == "batch":
@@ -119,8 +119,8 @@ class Normalisation:
 
     @property
     def keeps_bias(self) -> bool:
-        """Whether the bias of a convolution right before the norm has an effect.
+        """Whether the bias of a convolution directly before the norm has an effect.
 
-        If the norm removes it, its gradient is rounding noise, which Adam turns into steps of the full learning rate.
+        If the norm cancels the bias, the gradient of the bias is rounding noise, which Adam turns into full-size steps.
         """
         return self.kind == "none"

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 class ReflectionPadding(nn.Module):
     """Pad an image by reflection, without repeating the border.
 
-    The same function as `nn.ReflectionPad2d`, whose gradient on CUDA depends on the order in which threads add.
+    Computes the same as `nn.ReflectionPad2d`, whose gradient on CUDA varies with the order in which threads add.
 
     Args:
-        width: number of pixels added on each side; height and width must be greater.
+        width: number of pixels added on each side, which must be less than the images' height and width.
     """
 
     def __init__(self, width: int) -> None:
@@ -23,8 +23,8 @@ class ReflectionPadding(nn.Module):
         self.width = width
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return `(N, C, H + 2 * width, W + 2 * width)`."""
-        if torch.compiler.is_exporting():  # an operation that every format supports; no gradient is needed
+        """Return `(N, C, H + 2 * width, W + 2 * width)` for `(N, C, H, W)`."""
+        if torch.compiler.is_exporting():  # every format supports this operation, and no gradient is needed
             return F.pad(images, (self.width,) * 4, mode="reflect")
         if images.device.type == "cpu" and not torch.compiler.is_compiling():
             padded: Tensor = _ReflectionOnCpu.apply(images, self.width)
@@ -37,26 +37,26 @@ class ReflectionPadding(nn.Module):
 
 
 class _ReflectionOnCpu(torch.autograd.Function):
-    """torch's own operation, several times as fast on a CPU, without keeping the images for the gradient."""
+    """torch's own reflection padding, which is several times as fast on a CPU, but does not keep the images."""
 
     @staticmethod
     def forward(context: Any, images: Tensor, width: int) -> Tensor:
         context.width = width
-        with torch.autocast("cpu", enabled=False):  # which would convert to float32, although nothing is computed
+        with torch.autocast("cpu", enabled=False):  # avoids a needless conversion to float32
             return F.pad(images, (width,) * 4, mode="reflect")
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         width = context.width
-        same_shape = gradient[..., width:-width, width:-width]  # as the images, of which only the shape is used
+        same_shape = gradient[..., width:-width, width:-width]  # torch only uses the shape of its input
         return torch.ops.aten.reflection_pad2d_backward(gradient, same_shape, (width,) * 4), None
 
 
 def _reflect(images: Tensor, width: int, dimension: int) -> Tensor:
     side = images.shape[dimension]
-    if side <= 2 * width + 2:  # the two reflected strips touch or overlap
+    if side <= 2 * width + 2:  # the strips to reflect touch or overlap
         head, tail = images.narrow(dimension, 1, width), images.narrow(dimension, side - 1 - width, width)
         return torch.cat((head.flip(dimension), images, tail.flip(dimension)), dimension)
-    # The gradient of a split is one concatenation; that of each narrow would be a full image of zeros.
+    # The gradient of a split is one concatenation; each narrow would instead add a full-size image of mostly zeros.
     parts = torch.split(images, [1, width, side - 2 * width - 2, width, 1], dimension)
     return torch.cat((parts[1].flip(dimension), *parts, parts[3].flip(dimension)), dimension)

@@ -1,4 +1,4 @@
-"""The check that an image has a size that a network supports."""
+"""The check that a network supports the size of an image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def check_size(images: Tensor, *, least: int, multiple: int = 1) -> None:
     """Check the height and width of `(N, C, H, W)`.
 
     Raises:
-        ValueError: one of them is less than `least`, or not a multiple of `multiple`.
+        ValueError: height or width is less than `least`, or not a multiple of `multiple`.
     """
     height, width = images.shape[-2:]
     if min(height, width) < least or height % multiple or width % multiple:

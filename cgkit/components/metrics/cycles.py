@@ -1,4 +1,4 @@
-"""Cycle consistency, and how much of it depends on patterns hidden in translations."""
+"""Cycle consistency, and the extent to which it depends on patterns hidden in translations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cgkit.contracts import Cycle
 class CycleConsistency:
     """Mean absolute difference between sources and their reconstructions.
 
-    0 for perfect reconstructions, 1 for black instead of white.
+    It is 0 for perfect reconstructions and 1 if white is reconstructed as black.
     """
 
     compares = "cycle"
@@ -30,11 +30,11 @@ class CycleConsistency:
 
 
 class _CycleAfterPerturbation:
-    """Increase of the reconstruction error if the translation is perturbed.
+    """Increase in the reconstruction error when translations are perturbed.
 
     Chu et al., 2017 ("CycleGAN, a master of steganography"): generators hide the source in the translation as a faint
     pattern, which the other generator decodes. A barely visible perturbation destroys the pattern. The metric is the
-    mean absolute difference to the source with the perturbation, minus that without.
+    mean absolute difference between reconstruction and source with the perturbation, minus the one without it.
     """
 
     compares = "cycle"
@@ -51,19 +51,20 @@ class _CycleAfterPerturbation:
 
 
 class CycleAfterJpeg(_CycleAfterPerturbation):
-    """Increase of the reconstruction error if translations are saved as JPEG (after Chu et al., 2017).
+    """Increase in the reconstruction error when translations are saved as JPEG (after Chu et al., 2017).
 
-    The mean absolute difference to the source, minus that without saving. Near 0, nothing was hidden.
+    The mean absolute difference between reconstruction and source, minus the one without saving. A value near 0 means
+    that reconstructions do not rely on hidden patterns.
 
     Args:
-        quality: the quality of the JPEG file.
+        quality: the JPEG quality, from 1 (worst) to 95 (best).
     """
 
     def __init__(self, *, quality: Annotated[int, Ge(1), Le(95)] = 75) -> None:
         self.quality = quality
 
     def perturb(self, images: Tensor) -> Tensor:
-        """Save and read images; if there are not three channels, each is saved on its own."""
+        """Save images as JPEG and read them back; unless there are three channels, each channel is saved separately."""
         levels = images.mul(255).round().byte().cpu()
         if images.shape[1] == 3:
             saved = [self._save_and_read(image.permute(1, 2, 0).numpy()) for image in levels]
@@ -80,28 +81,30 @@ class CycleAfterJpeg(_CycleAfterPerturbation):
 
 
 class CycleAfterBlur(_CycleAfterPerturbation):
-    """Increase of the reconstruction error if translations are blurred (after Chu et al., 2017).
+    """Increase in the reconstruction error when translations are blurred (after Chu et al., 2017).
 
-    The mean absolute difference to the source, minus that without blur. Near 0, no fine detail was needed.
+    The mean absolute difference between reconstruction and source, minus the one without blur. A value near 0 means
+    that reconstructions do not rely on fine detail.
 
     Args:
-        sigma: the standard deviation of the Gaussian, in pixels.
+        sigma: the standard deviation of the Gaussian kernel, in pixels.
     """
 
     def __init__(self, *, sigma: Annotated[float, Gt(0), Le(20)] = 1.0) -> None:
         self.sigma = sigma
 
     def perturb(self, images: Tensor) -> Tensor:
-        """Blur images."""
+        """Blur images `(N, C, H, W)` in [0, 1]."""
         radius = min(round(3 * self.sigma + 0.5), (min(images.shape[-2:]) - 1))
         blurred: Tensor = gaussian_blur2d(images, 2 * radius + 1, (self.sigma, self.sigma))
         return blurred.clamp(0, 1)
 
 
 class CycleAfterNoise(_CycleAfterPerturbation):
-    """Increase of the reconstruction error if translations get noise (after Chu et al., 2017).
+    """Increase in the reconstruction error when noise is added to translations (after Chu et al., 2017).
 
-    The mean absolute difference to the source, minus that without noise. Near 0, nothing was hidden.
+    The mean absolute difference between reconstruction and source, minus the one without noise. A value near 0 means
+    that reconstructions do not rely on hidden patterns.
 
     Args:
         sigma: the standard deviation of the Gaussian noise, for images in [0, 1].

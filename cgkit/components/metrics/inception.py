@@ -16,16 +16,16 @@ from cgkit.errors import DataError
 
 SIZE = 299
 CLASSES = 1008
-"""The outputs of the network ported from TensorFlow, instead of ImageNet's 1000."""
+"""Number of outputs of the network, which was ported from TensorFlow; ImageNet has 1000 classes."""
 
 
 class Inception:
     """Inception-v3 with the weights of the published FID (Heusel et al., 2017).
 
     Args:
-        weights: the file `pt_inception-2015-12-05-6726825d.pth` of the project pytorch-fid, or one in its format.
+        weights: the file `pt_inception-2015-12-05-6726825d.pth` of the project pytorch-fid, or one in the same format.
 
-    The methods raise `DataError` if the file cannot be read or contains another network.
+    The methods raise `DataError` if the file cannot be read or does not contain the weights of this network.
     """
 
     def __init__(self, weights: Path) -> None:
@@ -33,17 +33,17 @@ class Inception:
 
     @property
     def description(self) -> str:
-        """The network, the checksum of its weights, and the resizing of images."""
+        """The name of the network, the checksum of its weights, and how images are resized."""
         return f"inception sha256:{_checksum(self.weights)}, {SIZE}x{SIZE} bilinear"
 
     def features(self, images: Tensor) -> Tensor:
         """Return the features before the classifier, `(N, 2048)`, of images `(N, 1 or 3, H, W)` in [0, 1].
 
         Raises:
-            ValueError: they have neither 1 nor 3 channels.
+            ValueError: the images have neither 1 nor 3 channels.
         """
         if images.shape[1] not in (1, 3):
-            raise ValueError(f"the network takes images of 1 or 3 channels, not of {images.shape[1]}")
+            raise ValueError(f"the network takes images with 1 or 3 channels, not {images.shape[1]}")
         colours = images.float().expand(-1, 3, -1, -1)
         colours = F.interpolate(colours, (SIZE, SIZE), mode="bilinear", align_corners=False)
         features: Tensor = _network(self.weights)(colours * 2 - 1)
@@ -70,7 +70,7 @@ class _LastE(torchvision.InceptionE):  # type: ignore[misc]
         return [*super()._forward(images)[:-1], self.branch_pool(_max_pool(images))]
 
 
-# TensorFlow's average pooling excludes the padding, and the published network uses max pooling in its last block.
+# Unlike torchvision's, the published network averages without the padding, and its last block uses max pooling.
 _mean_pool = partial(F.avg_pool2d, kernel_size=3, stride=1, padding=1, count_include_pad=False)
 _max_pool = partial(F.max_pool2d, kernel_size=3, stride=1, padding=1)
 

@@ -8,11 +8,11 @@ from cgkit.components.metrics.sets import FeatureSets
 
 
 class KernelDistance(FeatureSets):
-    """Unbiased kernel distance to the target domain (Binkowski et al., 2018).
+    """Unbiased estimate of the kernel distance to the target domain (Binkowski et al., 2018).
 
     "Demystifying MMD GANs": the squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, estimated from all
-    pairs of different images, so that its expectation does not depend on the number of images. Two sets from the same
-    distribution have an expectation of 0, so values may be slightly negative.
+    pairs of different images, so that its expectation does not depend on the number of images. For two sets from the
+    same distribution the expectation is 0, so individual values may be slightly negative.
     """
 
     def __call__(self, generated: Tensor, real: Tensor, /) -> Tensor:

@@ -6,9 +6,9 @@ from torch import Tensor
 
 
 class MeanAbsoluteError:
-    """Mean absolute difference to the ground truth.
+    """Mean absolute difference from the ground truth.
 
-    0 for equal images, 1 for black instead of white.
+    It is 0 for equal images and 1 for a black image instead of a white one.
     """
 
     compares = "truth"

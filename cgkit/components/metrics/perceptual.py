@@ -10,12 +10,12 @@ from cgkit.components.metrics.efficientnet import EfficientNetLite0
 
 
 class PerceptualDistance:
-    """Distance to the ground truth in a network's features, at five resolutions (after Zhang et al., 2018).
+    """Distance from the ground truth in a network's features, at five resolutions (after Zhang et al., 2018).
 
     "The unreasonable effectiveness of deep features as a perceptual metric", equation 1, without learned weights: the
     squared distance between features of unit length, averaged over positions, then over resolutions. The network is
-    EfficientNet-Lite0, from the extra `metrics`, so values are not comparable with LPIPS. Equal images have 0, the
-    maximum is 2.
+    EfficientNet-Lite0, from the extra `metrics`, so values are not comparable with LPIPS. The
+    distance is 0 for equal images and at most 4.
     """
 
     compares = "truth"
@@ -26,7 +26,7 @@ class PerceptualDistance:
 
     @property
     def extractor(self) -> str:
-        """The network and the checksum of its weights."""
+        """The name of the network, the checksum of its weights, and how images are resized."""
         return self._network.description
 
     def __call__(self, translations: Tensor, references: Tensor, /) -> Tensor:

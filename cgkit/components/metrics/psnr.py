@@ -5,13 +5,13 @@ from __future__ import annotations
 from torch import Tensor
 
 _LEAST_ERROR = 1e-10
-"""The mean squared error of 100 dB."""
+"""The mean squared error at which the ratio reaches its limit of 100 dB."""
 
 
 class Psnr:
-    """Peak signal-to-noise ratio to the ground truth, in dB.
+    """Peak signal-to-noise ratio with respect to the ground truth, in dB.
 
-    The peak is 1. The ratio of equal images would be infinite; values are limited to 100 dB.
+    The peak value is 1. Values are limited to 100 dB, because the ratio of equal images would be infinite.
     """
 
     compares = "truth"

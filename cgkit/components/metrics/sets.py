@@ -1,4 +1,4 @@
-"""The base of metrics that compare two sets of images by a network's features."""
+"""The base class of metrics that compare two sets of images by a network's features."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class FeatureSets:
     better = "lower"
 
     def __init__(self, *, network: Network = "efficientnet-lite0", weights: Path | None = None) -> None:
-        """Choose the network.
+        """Choose the network that computes the features.
 
         Args:
-            network: the network whose features are compared. efficientnet-lite0 comes with the extra `metrics`;
-                inception is that of the published FID and needs `weights`.
-            weights: the file `pt_inception-2015-12-05-6726825d.pth` of the project pytorch-fid.
+            network: the network whose features are compared: "efficientnet-lite0" from the extra `metrics`, or
+                "inception", the network of the published FID, which needs `weights`.
+            weights: the file `pt_inception-2015-12-05-6726825d.pth` of the project pytorch-fid, for "inception".
 
         Raises:
-            ValueError: inception without weights, or weights without inception.
+            ValueError: `weights` is missing for "inception", or is given for another network.
         """
         if (network == "inception") != (weights is not None):
             raise ValueError('weights and network = "inception" belong together: give both, or neither')
@@ -36,9 +36,9 @@ class FeatureSets:
 
     @property
     def extractor(self) -> str:
-        """The network and the checksum of its weights."""
+        """The name of the network, the checksum of its weights, and how images are resized."""
         return self._network.description
 
     def features(self, images: Tensor) -> Tensor:
-        """Return one row per image, `(N, D)`, for images `(N, C, H, W)` in [0, 1]."""
+        """Return one row of features per image, `(N, D)`, for images `(N, C, H, W)` in [0, 1]."""
         return self._network.features(images)

@@ -8,10 +8,10 @@ from cgkit.components.metrics.ssim import Ssim
 
 
 class SourceSimilarity:
-    """Structural similarity of a translation to its source; 1 is a copy.
+    """Structural similarity of a translation to its source; 1 means that it is a copy.
 
-    A translation that keeps nothing of its source is near 0. If the ground truth is known, its own similarity is the
-    baseline.
+    Translations that keep nothing of their sources have values near 0. If the ground truth is known, its similarity to
+    the source is the baseline.
     """
 
     compares = "source"

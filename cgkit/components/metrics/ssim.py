@@ -13,7 +13,8 @@ class Ssim:
 
     "Image quality assessment: from error visibility to structural similarity": a Gaussian window of 11 x 11 pixels with
     a standard deviation of 1.5, and the mean over channels and over all positions where the window fits into the image.
-    For images smaller than 11 pixels, the window is the largest odd one that fits. 1 for equal images.
+    If a side is shorter than 11 pixels, the side of the window is the largest odd number that fits. The similarity of
+    equal images is 1.
     """
 
     compares = "truth"

@@ -11,11 +11,11 @@ from torch import Tensor
 class CharbonnierLoss:
     """Smooth absolute difference (Charbonnier et al., 1994).
 
-    The mean of sqrt(difference^2 + epsilon^2) - epsilon: quadratic for differences well below `epsilon`, linear well
-    above.
+    The mean of sqrt(difference^2 + epsilon^2) - epsilon: quadratic for differences well below `epsilon`, and linear for
+    those well above.
 
     Args:
-        epsilon: the difference at which quadratic turns into linear, for images in [-1, 1].
+        epsilon: the difference around which the loss turns from quadratic to linear, for images in [-1, 1].
     """
 
     def __init__(self, *, epsilon: Annotated[float, Gt(0), Le(1)] = 1e-3) -> None:
@@ -24,5 +24,5 @@ class CharbonnierLoss:
     def __call__(self, reconstruction: Tensor, target: Tensor, /) -> Tensor:
         """Return the distance between two `(N, C, H, W)` batches."""
         squared = (reconstruction - target).square()
-        # Equal to sqrt(squared + epsilon^2) - epsilon, but without cancellation, and exactly 0 for equal images.
+        # Equal to sqrt(squared + epsilon^2) - epsilon, but without cancellation; exactly 0 for equal images.
         return (squared / ((squared + self.epsilon**2).sqrt() + self.epsilon)).mean()

@@ -1,4 +1,4 @@
-"""The L1 loss, which CycleGAN was trained with."""
+"""The L1 loss, with which CycleGAN was trained."""
 
 from __future__ import annotations
 

@@ -12,13 +12,13 @@ from cgkit.components.layers.sizes import check_size
 
 
 class SsimLoss:
-    """One minus structural similarity (Wang et al., 2004).
+    """One minus the structural similarity (Wang et al., 2004).
 
-    Images are compared in [0, 1] through a Gaussian window with a standard deviation of 1.5 pixels. The result is the
-    mean over channels and over all positions where the window fits into the image.
+    Images are rescaled from [-1, 1] to [0, 1] and compared through a Gaussian window with a standard deviation of 1.5
+    pixels. The result is the mean over channels and over all positions where the window fits into the image.
 
     Args:
-        window: the side of the window in pixels, an odd number; 11 in the paper.
+        window: the side of the window in pixels, which must be odd; 11 in the paper.
     """
 
     def __init__(self, *, window: Annotated[int, Ge(3), Le(99)] = 11) -> None:
@@ -30,7 +30,7 @@ class SsimLoss:
         """Return the distance between two `(N, C, H, W)` batches, from 0 to 2.
 
         Raises:
-            ValueError: the images are smaller than the window.
+            ValueError: a side of the images is shorter than the window.
         """
         check_size(target, least=self.window)
         similarity: Tensor = ssim((reconstruction + 1) / 2, (target + 1) / 2, self.window, eps=0.0, padding="valid")

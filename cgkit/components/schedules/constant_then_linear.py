@@ -8,14 +8,14 @@ from annotated_types import Ge, Le
 
 
 class ConstantThenLinear:
-    """Full learning rate, then linear decay to zero: the published schedule (Zhu et al., 2017).
+    """Full learning rate, then linear decay towards zero: the published schedule (Zhu et al., 2017).
 
-    The published code keeps the full rate for 100 epochs and lowers it over another 100, by 1/101 with each epoch, so
-    that the last epoch still learns.
+    The published code keeps the full rate for 100 epochs and lowers it over another 100, by 1/101 of the full rate
+    per epoch, so that the rate is still above zero in the last epoch.
 
     Args:
-        constant: the share of the run at the full rate.
-        by: whether the rate falls with every step or, as published, with every epoch.
+        constant: the fraction of the run at the full rate.
+        by: whether the rate decays with every "step" or, as published, with every "epoch".
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class ConstantThenLinear:
         self.by = by
 
     def __call__(self, step: int, steps: int, epoch_steps: int, /) -> float:
-        """Return the factor for the 0-based `step` of `steps`; an incomplete last epoch counts as a whole one."""
+        """Return the factor for the 0-based `step` of `steps`; by epoch, an incomplete last epoch counts as full."""
         unit = 1 if self.by == "step" else epoch_steps
         units = -(-steps // unit)
         constant = round(self.constant * units)

@@ -11,12 +11,12 @@ from annotated_types import Ge, Le
 class Cosine:
     """Cosine decay after an optional linear warm-up (Loshchilov and Hutter, 2017).
 
-    Equation 5 of SGDR, without restarts. The first step after the warm-up has the full rate. The rate reaches `final`
-    at the end of the run, after its last step.
+    This is equation 5 of SGDR, without restarts. The first step after the warm-up has the full rate. The rate reaches
+    `final` at the end of the run, after its last step.
 
     Args:
-        final: the final rate as a share of the full rate.
-        warmup: number of steps in which the rate rises linearly to the full rate.
+        final: the final rate as a fraction of the full rate.
+        warmup: number of steps over which the rate rises linearly to the full rate.
     """
 
     def __init__(self, *, final: Annotated[float, Ge(0), Le(1)] = 0.0, warmup: Annotated[int, Ge(0)] = 0) -> None:

@@ -1,4 +1,4 @@
-"""Images in two folders."""
+"""Images in two folders, one per domain."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from cgkit.errors import DataError
 from cgkit.files.image_files import list_images
 
 SHOWN = 3
-"""Number of unmatched names that a message lists."""
+"""Maximum number of unmatched names in a message."""
 
 
 class Folder:
-    """Images in two folders.
+    """Images in two folders, one per domain.
 
     Args:
         a: the folder of domain a's images.
         b: the folder of domain b's images.
-        test_a: the folder of domain a's test images; without it, a share of the images is held out.
-        test_b: the folder of domain b's test images.
-        held_out: the share of each folder's images held out for testing if there are no test folders; 0 tests on the
-            training images.
-        aligned: whether test images of the same name show the same scene, so that translations can be scored.
+        test_a: the folder of domain a's test images; without it, a fraction of the images in `a` is held out.
+        test_b: the folder of domain b's test images; required if `test_a` is given.
+        held_out: the fraction of each folder's images to hold out for testing if there are no test folders; if it is 0,
+            the training images are also the test images.
+        aligned: whether test images with the same name show the same scene, which serves as the ground truth.
         recursive: whether to search subfolders.
     """
 
@@ -61,7 +61,7 @@ class Folder:
 
     @staticmethod
     def example(folder: Path) -> dict[str, Path]:
-        """Write a few small images into two folders, and return options for them."""
+        """Write a few small images to two folders, and return options that refer to them."""
         for side, colour in (("a", "steelblue"), ("b", "orange")):
             (folder / side).mkdir()
             for number in range(4):
@@ -89,7 +89,7 @@ class ImageFiles:
         """Find the images in a folder.
 
         Raises:
-            DataError: there are none.
+            DataError: the folder contains none.
         """
         return cls(folder, [file.relative_to(folder).as_posix() for file in list_images(folder, recursive=recursive)])
 
@@ -107,10 +107,10 @@ class ImageFiles:
         return digest.hexdigest()
 
     def split(self, share: float) -> tuple[ImageFiles, ImageFiles]:
-        """Split into training and held-out images by the digests of their names.
+        """Split into training images and a `share` of held-out images by the digests of their names.
 
-        An image that is added later moves few others from one part to the other. Each part has at least one image; a
-        single image is in both.
+        Adding an image later moves few others from one part to the other. Neither part is empty: if there is only one
+        image or `share` is 0, both parts contain all images.
         """
         count = min(round(share * len(self)) or 1, len(self) - 1) if share else 0
         if count == 0:
@@ -129,13 +129,13 @@ def _align(test_a: ImageFiles, test_b: ImageFiles) -> tuple[ImageFiles, ImageFil
     """Return the test images sorted by their common names, ignoring suffixes.
 
     Raises:
-        DataError: a name is in one folder only.
+        DataError: a name occurs in only one of the folders.
     """
     by_stem_a, by_stem_b = ({name.rpartition(".")[0]: name for name in files.names} for files in (test_a, test_b))
     if unmatched := sorted(by_stem_a.keys() ^ by_stem_b.keys()):
         more = f" and {len(unmatched) - SHOWN} more" if len(unmatched) > SHOWN else ""
         raise DataError(
-            "aligned test images need the same names in both folders, but these are in one only: "
+            "aligned test images need the same names in both folders, but these are in only one: "
             f"{', '.join(unmatched[:SHOWN])}{more}",
             hint="set aligned = false, or add test_a and test_b",
         )

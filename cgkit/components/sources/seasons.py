@@ -15,25 +15,25 @@ from cgkit.demo.palette import Season
 from cgkit.demo.scene import paint_scene
 
 EDITION = 2
-"""The version of the painter; raised whenever a change alters the pictures."""
+"""The version of the painter, incremented whenever a change alters the pictures."""
 
 MEMORY = 256 * 2**20
-"""Bytes of finished pictures that a domain caches: enough for all of them at usual training sizes."""
+"""Maximum size in bytes of a domain's cache of finished pictures: enough for all at usual training sizes."""
 
 SPLITS = 3
-"""Scenes are assigned in turn to training a, training b and test, so that enlarging one leaves the others unchanged."""
+"""Scenes are dealt in turn to training a, training b and test, so that enlarging one leaves the others unchanged."""
 
 Images = Annotated[int, Ge(1), Le(300_000)]
 Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
 
 
 class Seasons:
-    """Procedural landscapes in summer (a) and winter (b), with a ground truth for testing; nothing to download.
+    """Procedural landscapes in summer (a) and winter (b), with a ground truth for testing and nothing to download.
 
     Args:
-        train: number of training images of each domain; no scene is in both.
-        test: number of test images; every scene is in both domains.
-        seed: the world that the scenes are drawn from, independent of the run's seed.
+        train: number of training images of each domain; no scene is in both domains.
+        test: number of test images of each domain; every scene is in both domains.
+        seed: the seed that scenes are generated from, independent of the run's seed.
     """
 
     aligned = True
@@ -43,11 +43,11 @@ class Seasons:
         self._test = Scenes("summer", size, seed, 2, test), Scenes("winter", size, seed, 2, test)
 
     def train(self) -> tuple[Scenes, Scenes]:
-        """Return summer scenes, and winter scenes of different places."""
+        """Return the training images: scenes in summer, and other scenes in winter."""
         return self._train
 
     def test(self) -> tuple[Scenes, Scenes]:
-        """Return unseen scenes in summer, and the same scenes in winter."""
+        """Return the test images: unseen scenes in summer, and the same scenes in winter."""
         return self._test
 
 
@@ -58,7 +58,7 @@ class Scenes:
     Attributes:
         season: the season they are painted in.
         size: height and width in pixels.
-        seed: the world they are drawn from.
+        seed: the seed that they are generated from.
         split: 0 for training a, 1 for training b, 2 for test.
         count: number of scenes.
     """
@@ -80,13 +80,13 @@ class Scenes:
         return ImageRecord(f"scene-{number:06}", render=partial(self.paint, number))
 
     def fingerprint(self) -> str:
-        """Return a text that differs if the pictures differ."""
+        """Return a text that changes if the pictures change."""
         height, width = self.size
         return f"seasons-{EDITION} {self.season} {height}x{width} seed={self.seed} split={self.split} n={self.count}"
 
     def paint(self, number: int) -> NDArray[np.float32]:
-        """Paint a scene: float32 `(3, height, width)` in [0, 1], in steps of 1/255."""
-        # The first read goes through uint8 as well, so that all reads are equal.
+        """Return a picture, painted unless cached: float32 `(3, height, width)` in [0, 1], in steps of 1/255."""
+        # The cache stores uint8. The first read is rounded to it as well, so that all reads are equal.
         pixels = self._painted.get(number)
         if pixels is None:
             picture = paint_scene(self.seed, number, self.size, self.season)
@@ -96,7 +96,7 @@ class Scenes:
         return pixels.astype(np.float32) / np.float32(255)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The cache is not sent to worker processes, which paint for themselves.
+        # The cache is not sent to worker processes, which paint their own pictures.
         return {**self.__dict__, "_painted": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

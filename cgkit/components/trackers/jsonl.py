@@ -10,18 +10,18 @@ from cgkit.files import json_lines
 
 
 class JsonLines:
-    """One JSON object per line, in metrics.jsonl.
+    """One JSON object per line, in `metrics.jsonl`.
 
-    `{"step": 10, "cycle_forward": 1.25}`: the step, then the values by name. NaN and infinity, which JSON cannot
-    express, become null. A line has been handed to the operating system when `record` returns, and `rewind` removes
-    incomplete lines.
+    A line such as `{"step": 10, "cycle_forward": 1.25}` has the step, then the values by name. NaN and infinity,
+    which JSON cannot express, become null. When `record` returns, the line has been handed to the operating system;
+    `rewind` removes incomplete lines.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "metrics.jsonl"
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
-        """Append a line.
+        """Append a line with the values of a step.
 
         Raises:
             OSError: the line cannot be written.
@@ -31,10 +31,10 @@ class JsonLines:
         json_lines.append(self.path, line)
 
     def rewind(self, step: int) -> None:
-        """Remove the lines of later steps, and any that cannot be parsed, atomically.
+        """Remove the lines of steps after `step` and lines that cannot be parsed, atomically.
 
         Raises:
-            OSError: the file cannot be replaced; it is unchanged.
+            OSError: the file cannot be replaced and is unchanged.
         """
         json_lines.rewind(self.path, step)
 

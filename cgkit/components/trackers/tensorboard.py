@@ -11,7 +11,7 @@ from cgkit.errors import PluginError
 class TensorBoard:
     """Curves for TensorBoard.
 
-    Event files are written to `tensorboard` in the run folder; view them with `tensorboard --logdir`.
+    Event files are written to `tensorboard` in the run folder; view them with `tensorboard --logdir FOLDER`.
 
     Raises:
         PluginError: the package tensorboard is not installed.
@@ -35,7 +35,7 @@ class TensorBoard:
         self._writer.flush()
 
     def rewind(self, step: int) -> None:
-        """Hide the points after `step`; new points replace them."""
+        """Hide the points of steps after `step`, which new points replace."""
         self._writer.close()
         self._writer = self._open(self.path, purge_step=step + 1)
 

@@ -1,4 +1,4 @@
-"""A generator of one 1x1 convolution."""
+"""A generator that is a single 1x1 convolution."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from torch import nn
 
 
 class LinearGenerator(nn.Sequential):
-    """A linear map of each pixel's channels and a tanh: it can change colours and nothing else.
+    """A linear map of each pixel's channels, followed by a tanh: it can change only colours.
 
     Args:
-        bias: add a learned constant to each channel; without it, mid-grey stays mid-grey.
+        bias: whether to add a learned constant to each channel; without it, mid-grey stays mid-grey.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""What a single convolution can learn, and that the plugin is listed and trains."""
+"""A single convolution can learn a change of colours, and the plugin is listed and trains."""
 
 from __future__ import annotations
 

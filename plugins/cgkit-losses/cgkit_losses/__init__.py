@@ -12,7 +12,7 @@ def cgkit_register(registries: Registries) -> None:
     registries.adversarial_losses.add(
         "relativistic-average",
         "cgkit_losses.relativistic_average:RelativisticAverageLoss",
-        summary="Compares each logit with the mean logit of the other kind (Jolicoeur-Martineau, 2018).",
+        summary="Compares each logit with the mean logit of the opposite class (Jolicoeur-Martineau, 2018).",
     )
     registries.adversarial_losses.add(
         "softplus-r1",

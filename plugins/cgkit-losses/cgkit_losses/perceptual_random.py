@@ -15,20 +15,20 @@ class PerceptualRandomLoss(nn.Module):
     """Distance between features of a random convolutional network.
 
     Each layer is a 3 x 3 convolution with leaky ReLU, preceded by 2 x 2 average pooling except in the first. The
-    weights are drawn once from N(0, 2 / inputs) (He et al., 2015) and not trained. The distance is the mean absolute
+    weights are drawn once from N(0, 2 / fan-in) (He et al., 2015) and not trained. The distance is the mean absolute
     difference between the features of a layer, averaged over the layers.
 
     Random filters, rectified and pooled, respond to edges and textures wherever they are (Saxe et al., 2011: "On
     random weights and unsupervised feature learning"), so a difference shared by a neighbourhood counts more than one
-    that averages out. They recognise no objects: this does not replace features of a trained network, but is a less
-    local distance than one of pixels that needs nothing but a seed.
+    that averages out. They do not recognise objects, so this is no substitute for features of a trained network,
+    but it is less local than a distance between pixels and needs nothing but a seed.
 
-    The weights are part of every checkpoint. Computed in at least float32, even under autocast.
+    The weights are part of every checkpoint. The distance is computed in at least float32, even under autocast.
 
     Args:
-        layers: number of layers; the last one works on 1 / 2^(layers - 1) of the image size.
+        layers: number of layers; the last one works at 1 / 2^(layers - 1) of the images' height and width.
         width: number of channels of the first layer, doubled in each further layer.
-        seed: seed of the weights, independent of the run's own seed.
+        seed: seed from which the weights are drawn, independent of the run's seed.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class PerceptualRandomLoss(nn.Module):
         """Return the distance between two `(N, C, H, W)` batches of 1 or 3 channels.
 
         Raises:
-            ValueError: the images have another number of channels, or are too small for the layers.
+            ValueError: the images have another number of channels, or a side below 2^layers pixels.
         """
         channels, height, width = target.shape[1:]
         if channels not in (1, 3):
             raise ValueError(f"perceptual-random requires images with 1 or 3 channels, not {channels}")
         if min(height, width) < self._min_side:
             raise ValueError(
-                f"images of {height}x{width} pixels are too small: both sides need {self._min_side} pixels"
+                f"images of {height}x{width} pixels are too small: both sides need at least {self._min_side}"
             )
         with torch.autocast(target.device.type, enabled=False):
             pairs = zip(self._features(reconstruction), self._features(target), strict=True)

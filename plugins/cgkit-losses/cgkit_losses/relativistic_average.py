@@ -9,23 +9,23 @@ from torch.nn import functional as F
 
 
 class RelativisticAverageLoss:
-    """Compares each logit with the mean logit of the other kind (Jolicoeur-Martineau, 2018).
+    """Compares each logit with the mean logit of the opposite class (Jolicoeur-Martineau, 2018).
 
-    "The relativistic discriminator: a key element missing from standard GAN". A relative logit is the difference to
-    the mean logit of the other kind, over the batch and all positions: R(real) = D(real) - E[D(fake)], and
-    R(fake) = D(fake) - E[D(real)].
+    "The relativistic discriminator: a key element missing from standard GAN". A relative logit is the logit
+    minus the mean logit of the opposite class (real or fake), over the batch and all positions:
+    R(real) = D(real) - E[D(fake)], and R(fake) = D(fake) - E[D(real)].
 
-    - "least-squares" (RaLSGAN): the discriminator minimises half of E[(R(real) - 1)^2] + E[(R(fake) + 1)^2], the
-      generator the same with the signs of 1 swapped.
-    - "bce" (RaSGAN): the discriminator minimises half of -E[log s(R(real))] - E[log(1 - s(R(fake)))], where s is the
-      sigmoid; the generator the same with real and fake swapped.
+    - "least-squares" (RaLSGAN): the discriminator minimises (E[(R(real) - 1)^2] + E[(R(fake) + 1)^2]) / 2, and the
+      generator minimises the same expression with the signs of 1 swapped.
+    - "bce" (RaSGAN): the discriminator minimises -(E[log s(R(real))] + E[log(1 - s(R(fake)))]) / 2, where s is the
+      sigmoid, and the generator minimises the same expression with real and fake swapped.
 
-    Both losses of both forms are halved as in the author's published code, unlike the paper's equations. The generator
-    gets gradients from both terms. Adding a constant to all logits does not change the loss, so zero does not separate
-    real from fake.
+    In both forms, both losses are halved, as in the author's published code but unlike in the paper. The generator gets
+    gradients from both terms. Adding a constant to all logits does not change the loss, so zero does not separate real
+    from fake.
 
     Args:
-        form: how relative logits become a loss.
+        form: the loss that is computed from the relative logits.
     """
 
     wants_real_logits = True
@@ -42,7 +42,7 @@ class RelativisticAverageLoss:
         return self._loss(higher=fake_logits, lower=real_logits)
 
     def _loss(self, *, higher: Tensor, lower: Tensor) -> Tensor:
-        """Return a loss that is small if the first logits exceed the mean of the second and vice versa."""
+        """Return a loss that is small if `higher` logits exceed the mean of `lower` ones and vice versa."""
         above, below = higher - lower.mean(), lower - higher.mean()
         if self.form == "bce":
             return -0.5 * (F.logsigmoid(above).mean() + F.logsigmoid(-below).mean())

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _MIN_SIDE = 8
-"""Minimum side of a scale in pixels; below it there is hardly any neighbourhood to compare."""
+"""Minimum side of a scale in pixels; smaller images have hardly any neighbourhoods to compare."""
 
 _FAINT = 0.1
-"""Edges well below this share of an image's mean edge strength are suppressed."""
+"""Edges well below this fraction of an image's mean edge strength are suppressed."""
 
 _NOISE = 1e-5
 """Edges well below this strength are suppressed: the square of a slope of about half a grey level in 255."""
@@ -26,17 +26,17 @@ class SelfSimilarityLoss:
     "The spatially-correlative loss for various image translation tasks" does not compare the appearance of two images
     but their self-similarity: each position is described by the similarity of its features to those of its neighbours.
     Here the features are fixed and need no download: the structure tensor, i.e. the squares and the product of the
-    horizontal and vertical slope, summed over the channels and averaged over 3 x 3 pixels. It encodes the orientation
+    horizontal and vertical slopes, summed over the channels and averaged over 3 x 3 pixels. It encodes the orientation
     of edges, but not their polarity or colour. It is divided by its norm, so that strong and weak edges count the same
     and only faint ones are suppressed.
 
     The distance is the mean absolute difference of the similarities, which lie in [0, 1]. It is invariant to changes
-    of brightness and contrast of the whole image, up to rounding and clipping. Computed in at least float32, even
-    under autocast.
+    of brightness and contrast of the whole image, up to rounding and clipping. It is computed in at least
+    float32, even under autocast.
 
     Args:
-        scales: number of sizes to compare, each half the previous one; those with a side below 8 pixels are skipped.
-        reach: maximum distance between compared positions of a scale, in pixels along each axis.
+        scales: number of image sizes to compare, each half the previous; those with a side below 8 pixels are skipped.
+        reach: maximum distance between compared positions, in pixels of the scale along each axis.
     """
 
     def __init__(self, *, scales: Annotated[int, Ge(1), Le(6)] = 3, reach: Annotated[int, Ge(1), Le(6)] = 2) -> None:
@@ -51,7 +51,7 @@ class SelfSimilarityLoss:
         """
         height, width = target.shape[-2:]
         if min(height, width) < _MIN_SIDE:
-            raise ValueError(f"images of {height}x{width} pixels are too small: both sides need {_MIN_SIDE} pixels")
+            raise ValueError(f"images of {height}x{width} pixels are too small: both sides need at least {_MIN_SIDE}")
         with torch.autocast(target.device.type, enabled=False):
             pairs = zip(self._similarity_maps(reconstruction), self._similarity_maps(target), strict=True)
             return torch.stack([F.l1_loss(similarities, expected) for similarities, expected in pairs]).mean()
@@ -71,7 +71,7 @@ def edges(images: Tensor) -> Tensor:
     """Return the structure tensor at every position, `(N, 3, H - 1, W - 1)`, as vectors of length at most 1."""
     here = images[..., :-1, :-1]
     down, right = images[..., 1:, :-1] - here, images[..., :-1, 1:] - here
-    # The tensors contain the product twice: with the root of 2, inner products of vectors are those of tensors.
+    # Tensors contain the product twice; with the root of 2, inner products of the vectors equal those of tensors.
     entries = [down.square(), right.square(), 2**0.5 * down * right]
     tensors = F.avg_pool2d(torch.stack([entry.sum(1) for entry in entries], 1), 3, 1, 1, count_include_pad=False)
     squared = tensors.square().sum(1, keepdim=True)

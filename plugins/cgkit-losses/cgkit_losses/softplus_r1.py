@@ -16,15 +16,15 @@ class SoftplusR1Loss:
     """Logistic loss with a gradient penalty on real images (Mescheder et al., 2018).
 
     "Which training methods for GANs do actually converge?", with softplus(x) = log(1 + exp(x)): the discriminator
-    minimises E[softplus(-D(real))] + E[softplus(D(fake))] + gamma/2 E[|gradient of D(real)|^2] (equation 9, R1), the
-    generator the non-saturating E[softplus(-D(fake))]. Only gamma is halved.
+    minimises E[softplus(-D(real))] + E[softplus(D(fake))] + gamma/2 E[|gradient of D(real)|^2] (equation 9, R1), and
+    the generator minimises the non-saturating E[softplus(-D(fake))]. Only the penalty has a factor of 1/2.
 
-    For the penalty the output of the discriminator is the mean of an image's logits; with several scales, the
-    penalties are averaged. The mean over many patches has a smaller gradient than each patch, so a gamma tuned for one
-    logit per image is weak for a patch discriminator.
+    In the penalty, D is the mean of an image's logits; with several scales, the penalties of the scales are averaged.
+    The mean over many patches has a smaller gradient than each patch, so a gamma tuned for one logit per image is weak
+    for a patch discriminator.
 
     Args:
-        gamma: weight of the penalty; 10 in the paper, 0 disables it.
+        gamma: weight of the penalty, before the factor of 1/2; 10 in the paper, 0 disables the penalty.
     """
 
     def __init__(self, *, gamma: Annotated[float, Ge(0), Le(10_000)] = 10.0) -> None:
@@ -50,7 +50,7 @@ class SoftplusR1Loss:
 
 
 def _squared_gradient_norms(logits: Tensor, images: Tensor) -> Tensor:
-    """Return, for each image, the squared norm of the gradient of its mean logit; differentiable."""
+    """Return each image's squared norm of the gradient of its mean logit as a differentiable tensor, `(N,)`."""
     means = logits.flatten(1).mean(1)
     (gradients,) = torch.autograd.grad(means.sum(), images, create_graph=True)
     return gradients.square().sum((1, 2, 3))

@@ -14,7 +14,7 @@ Form = Literal["least-squares", "bce"]
 FORMS: list[Form] = ["least-squares", "bce"]
 
 REAL, FAKE = torch.tensor([3.0, 1.0]), torch.tensor([0.0, -2.0])
-"""With means 2 and -1: the relative real logits are 4 and 2, the relative fake ones -2 and -4."""
+"""The means are 2 and -1, so the relative real logits are 4 and 2 and the relative fake logits -2 and -4."""
 
 
 def log_sigmoid(x: float) -> float:
@@ -23,7 +23,8 @@ def log_sigmoid(x: float) -> float:
 
 def test_least_squares_targets_of_the_relative_logits_are_plus_and_minus_one() -> None:
     loss = RelativisticAverageLoss(form="least-squares")
-    # (4-1)^2, (2-1)^2 and (-2+1)^2, (-4+1)^2: a mean of 5 for each kind; for the generator 5^2, 3^2 and the same.
+    # For the discriminator, (4-1)^2, (2-1)^2 and (-2+1)^2, (-4+1)^2 have a mean of 5 for each class; for the generator,
+    # 5^2 and 3^2 have a mean of 17.
     assert loss.discriminator_loss(REAL, FAKE).item() == pytest.approx(0.5 * (5 + 5))
     assert loss.generator_loss(FAKE, REAL).item() == pytest.approx(0.5 * (17 + 17))
 

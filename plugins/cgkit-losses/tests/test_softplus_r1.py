@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class Linear(nn.Module):
-    """A discriminator with one logit per image: the inner product with its weights."""
+    """A discriminator with one logit per image: the inner product of the image and its weights."""
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ def test_the_penalty_of_a_linear_discriminator_is_half_gamma_times_its_squared_n
     discriminator = Linear(weight)
     penalty = SoftplusR1Loss(gamma=7.0).penalty(discriminator, real, fake)
     torch.testing.assert_close(penalty, 3.5 * weight.square().sum())
-    # It is differentiable: the gradient of gamma/2 |w|^2 is gamma w.
+    # The penalty is differentiable: the gradient of gamma/2 |w|^2 is gamma w.
     penalty.backward()
     torch.testing.assert_close(discriminator.weight.grad, 7 * weight)
 

@@ -1,4 +1,4 @@
-"""Logs runs to MLflow. Active if installed, unless the environment variable CGKIT_MLFLOW is 0."""
+"""Log runs to MLflow. The plugin is active if installed, unless the environment variable CGKIT_MLFLOW is 0."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _recorders: WeakKeyDictionary[RunView, Recorder] = WeakKeyDictionary()
 
 @hookimpl
 def cgkit_run_started(run: RunView) -> None:
-    """Start an MLflow run, or continue the one that this run was logged to before."""
+    """Start an MLflow run, or continue the one to which this run was logged before."""
     if os.environ.get("CGKIT_MLFLOW") == "0":
         return
     from cgkit_mlflow.recorder import Recorder
@@ -32,7 +32,7 @@ def cgkit_run_started(run: RunView) -> None:
 
 @hookimpl
 def cgkit_step_finished(run: RunView, step: int, losses: Mapping[str, Tensor]) -> None:
-    """Log the losses every `log.every` steps; reading them at other steps would wait for the device."""
+    """Log the losses every `log.every` steps and at the last step, because reading them waits for the device."""
     if run in _recorders and (step % run.spec.log.every == 0 or step == run.steps):
         _recorders[run].losses(step, losses)
 

@@ -27,18 +27,18 @@ _BATCH = 100
 class Recorder:
     """Logs one run.
 
-    The id of the MLflow run is stored in `mlflow.json` in the run folder, so that a resumed run stays one run. Steps
-    that are repeated from a checkpoint are not logged again.
+    The id of the MLflow run is stored in `mlflow.json` in the run folder, so that a resumed run is
+    logged to the same MLflow run. Steps that are repeated after resuming from a checkpoint are not logged again.
 
     Args:
-        run: the run, after its checkpoint was loaded.
+        run: the run; if it is resumed, after its checkpoint was loaded.
 
     Raises:
-        MlflowException: the store cannot be reached or written.
+        MlflowException: the MLflow store cannot be reached or written.
     """
 
     def __init__(self, run: RunView) -> None:
-        # MLflow logs the creation of tables, which would break the progress bar.
+        # MLflow logs the creation of tables as info, which would garble the progress bar.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         self._run = run
         folder = run.folder.path.resolve()
@@ -49,7 +49,7 @@ class Recorder:
         self._log_spec()
 
     def losses(self, step: int, losses: Mapping[str, Tensor]) -> None:
-        """Log the losses of a step."""
+        """Log the losses of a step, unless that step or a later one is logged."""
         if step > self._logged:
             self._log_metrics(step, {name: float(loss) for name, loss in losses.items()})
             self._logged = step
@@ -75,10 +75,10 @@ class Recorder:
         self._client.set_terminated(self._id, status)
 
     def _open(self, uri: str, folder: Path) -> str:
-        """Return the id of the stored MLflow run, or of a new one."""
+        """Return the id of the MLflow run stored in the run folder, or of a new one."""
         file = folder / "mlflow.json"
         own = "MLFLOW_TRACKING_URI" not in os.environ
-        store = "mlflow.db" if own else uri  # relative, as a run folder may be moved
+        store = "mlflow.db" if own else uri  # a relative path, because a run folder may be moved
         stored = _read(file)
         if stored.get("store") == store:
             try:
@@ -97,7 +97,7 @@ class Recorder:
         return run_id
 
     def _log_spec(self) -> None:
-        """Log the resolved spec; MLflow parameters cannot be changed, so values that differ become tags."""
+        """Log the resolved spec; MLflow parameters cannot be changed, so changed values become tags."""
         known = self._client.get_run(self._id).data.params
         values = dict(flatten(self._run.spec.to_json()))
         new = [Param(key, value) for key, value in values.items() if key not in known]

@@ -106,7 +106,7 @@ def start(spec: Path, folder: Path, *more: object, **environment: str) -> subpro
 
 @pytest.fixture
 def finished(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Finished:
-    """Run to the end in this process, which saves the imports, and return the output on stderr."""
+    """Run to the end in this process, which avoids importing everything again, and return the output on stderr."""
 
     def run(spec: Path, folder: Path, *more: object, code: int = 0, **environment: str) -> str:
         with monkeypatch.context() as changed:
@@ -167,7 +167,7 @@ def test_spec_losses_checkpoints_scores_samples_and_status_are_logged(whole: Pat
     assert run.data.params["train.steps"] == "9"
     assert run.data.params["augmentation.0.name"] == "flip"
     assert [step for step, _ in history(whole, "checkpoint")] == [3, 6, 9]
-    # If every step is recorded, the mean since the last record is the loss itself.
+    # Since every step is recorded, the mean since the last record is the loss itself.
     losses = [name for name in run.data.metrics if name in read_metrics(whole)[3]]
     assert len(losses) >= 4
     for name in losses:

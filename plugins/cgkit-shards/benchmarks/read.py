@@ -1,4 +1,4 @@
-"""Speed of reading images by index from shards, with wids and with litdata, and the import time of each.
+"""Compare the speed and the import time of cgkit-shards, wids and litdata when reading images by index.
 
     python benchmarks/read.py [--images 4000] [--bytes 30000] [--folder FOLDER]
 
@@ -149,7 +149,7 @@ def main() -> None:
     for package in ("wids", "webdataset", "litdata", "fsspec", "filelock"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             print(package, importlib.metadata.version(package))
-    os._exit(0)  # do not wait for the threads of litdata
+    os._exit(0)  # exit without waiting for the threads of litdata
 
 
 if __name__ == "__main__":

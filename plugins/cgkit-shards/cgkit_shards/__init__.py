@@ -1,4 +1,4 @@
-"""Images in shards: indexed tar files of many images each, local or remote."""
+"""Images in shards: local or remote tar files of many images each, with an index."""
 
 from __future__ import annotations
 

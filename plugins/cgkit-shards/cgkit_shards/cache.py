@@ -1,7 +1,8 @@
 """A cache folder for downloaded shards, limited in size and shared by any number of processes.
 
-A shard is downloaded to a temporary `.part` file and renamed once complete. Before that, the least recently read shards
-are removed to make room. A killed process leaves at most a partial file, which the next process removes.
+A shard is downloaded to a temporary `.part` file, which is renamed once complete. Before the download, the least
+recently read shards are removed to make room. A killed process leaves at most a partial file, which the next download
+removes.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ class ShardReader:
     download: Download = field(default_factory=Download)
 
     def read(self, url: str, filesize: int, offset: int, size: int) -> bytes:
-        """Return a byte range of a shard.
+        """Return the `size` bytes at `offset` of a shard, downloading the shard if necessary.
 
         Raises:
-            DataError: the shard cannot be read, or its size differs from the index.
+            DataError: the shard cannot be read, or its size differs from that in the index.
             ResourceError: the cache cannot be written.
         """
         if not is_remote(url):
@@ -52,16 +53,16 @@ class ShardReader:
         except FileNotFoundError:
             return self._download(url, file, filesize, offset, size)
         with suppress(FileNotFoundError):  # another process may have removed it
-            os.utime(file)  # mark it as the most recently read
+            os.utime(file)  # mark the shard as the most recently read
         return content
 
     def discard(self, url: str, filesize: int) -> None:
-        """Remove the copy of a remote shard, so that it is downloaded again."""
+        """Remove a remote shard from the cache, so that it is downloaded again."""
         if is_remote(url):
             self._cache_file(url, filesize).unlink(missing_ok=True)
 
     def _read_file(self, file: Path, url: str, filesize: int, offset: int, size: int) -> bytes:
-        # Opened for each read: a file that stays open occupies disk space even after it was removed.
+        # The file is opened for each read, because one that stays open occupies disk space even after its removal.
         try:
             with file.open("rb") as stream:
                 return _read_range(stream, url, filesize, offset, size)
@@ -78,9 +79,9 @@ class ShardReader:
         return self.folder / f"{hashlib.sha256(f'{filesize} {url}'.encode()).hexdigest()[:32]}.tar"
 
     def _download(self, url: str, file: Path, filesize: int, offset: int, size: int) -> bytes:
-        """Download a shard, or wait for the process that is doing so, and return a byte range of it."""
+        """Download a shard, or wait for another process that is downloading it, and return a byte range of it."""
         if filesize > self.limit:
-            raise DataError(f"shard {url} has {filesize / 1e9:.3g} GB, more than the cache ({self.limit / 1e9:.3g} GB)")
+            raise DataError(f"shard {url} has {filesize / 1e9:.3g} GB, but the cache only {self.limit / 1e9:.3g} GB")
         with writing_to(file.parent):
             file.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(file.with_suffix(".lock")):
@@ -93,13 +94,13 @@ class ShardReader:
                         self.download.fetch(url, stream, filesize)
                         with _folder_lock(file.parent):
                             part.replace(file)
-                        # From the open file, because another process may evict the shard at any time.
+                        # Read from the open file, because another process may evict the shard at any time.
                         return _read_range(stream, url, filesize, offset, size)
                 finally:
                     part.unlink(missing_ok=True)
 
     def _make_room(self, part: Path, filesize: int) -> None:
-        """Evict shards until the new one fits, and reserve its size with a partial file of that length."""
+        """Evict shards until the new one fits, and reserve its space with a partial file of the same size."""
         while True:
             with _folder_lock(part.parent):
                 part.unlink(missing_ok=True)  # left by a killed process
@@ -108,15 +109,16 @@ class ShardReader:
                     with part.open("wb") as stream:
                         stream.truncate(filesize)
                     return
-            time.sleep(_PAUSE)  # the rest are downloads of other processes, which do not wait for this one
+            # Downloads of other processes take up the rest; they do not wait for this one, so they will finish.
+            time.sleep(_PAUSE)
 
     def _evict(self, part: Path, limit: int) -> int:
-        """Remove abandoned parts, then the oldest shards, until `limit` bytes are left; return the bytes in use."""
+        """Remove abandoned parts, then the least recently read shards beyond `limit` bytes; return the bytes in use."""
         _remove_abandoned(part)
         files = []
         for file in part.parent.iterdir():
             if file.suffix in (".tar", ".part"):
-                with suppress(FileNotFoundError):  # the download of a part may just have failed
+                with suppress(FileNotFoundError):  # another process may just have removed it
                     status = file.stat()
                     files.append((status.st_mtime_ns, status.st_size, file))
         used = sum(size for _, size, _ in files)
@@ -128,12 +130,12 @@ class ShardReader:
 
 
 def _folder_lock(folder: Path) -> FileLock:
-    """Return the lock for adding and removing shards; it is only held briefly."""
+    """Return the lock for adding and removing shards, which is only held briefly."""
     return FileLock(folder / "room.lock")
 
 
 def _remove_abandoned(own: Path) -> None:
-    """Remove the parts of killed processes, whose locks are free."""
+    """Remove the partial files of killed processes, whose locks are free."""
     for part in own.parent.glob("*.part"):
         if part == own:
             continue

@@ -38,7 +38,7 @@ def write(folder: Path, output: Path, shard_size: float) -> None:
 @click.argument("output", type=_PATH)
 @click.argument("shard", nargs=-1, required=True)
 def index_command(output: Path, shard: tuple[str, ...]) -> None:
-    """Write an index OUTPUT (a .json file) of existing shards, given as files or URLs. Each is read once."""
+    """Write the index of existing shards, given as files or URLs, to the .json file OUTPUT. Each shard is read once."""
     from cgkit.errors import UsageError
     from cgkit_shards.index import index_shards
 

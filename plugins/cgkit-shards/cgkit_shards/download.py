@@ -1,4 +1,4 @@
-"""Download of whole shards."""
+"""Downloads of whole shards, with retries."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _RETRIABLE_CODES = (408, 425, 429, 500, 502, 503, 504)
 
 @dataclass(frozen=True)
 class Download:
-    """Downloads shards.
+    """Downloads whole shards and retries if a download fails.
 
     Attributes:
-        timeout: seconds after which a silent HTTP server is an error.
-        retries: number of retries, after 1, 2, 4 ... seconds.
+        timeout: seconds to wait for data from an HTTP server before a read fails.
+        retries: number of times that a failed download is retried, after 1, 2, 4 ... seconds.
     """
 
     timeout: float = 60.0
     retries: int = 3
     _failed_servers: set[str] = field(default_factory=set, compare=False)
-    """Servers that failed after all retries; further shards of theirs are not retried, as a batch may need many."""
+    """Servers that failed after all retries. Their other shards are not retried, because a batch may need many."""
 
     def fetch(self, url: str, stream: BinaryIO, filesize: int) -> None:
-        """Write a shard into a stream.
+        """Download a shard and write it to a stream.
 
         Raises:
-            DataError: the shard cannot be downloaded, or its size differs from the index.
+            DataError: the shard cannot be downloaded, or its size differs from that in the index.
             ResourceError: the stream cannot be written.
         """
         server = urlsplit(url).netloc
@@ -47,7 +47,7 @@ class Download:
                 return
             except (DataError, ResourceError):
                 raise
-            except Exception as error:  # fsspec's file systems may raise anything
+            except Exception as error:  # fsspec's file systems may raise exceptions of any type
                 permanent = isinstance(error, HTTPError) and error.code not in _RETRIABLE_CODES
                 if permanent or attempt == retries:
                     if not permanent:
@@ -77,15 +77,15 @@ def check_size(url: str, filesize: int, actual: int) -> None:
     """
     if actual != filesize:
         raise DataError(
-            f"shard {url} is damaged or was replaced: it has {'more' if actual > filesize else actual} bytes, the index"
-            f" says {filesize}",
+            f"shard {url} is damaged or was replaced: the index says {filesize} bytes, but it has"
+            f" {'more' if actual > filesize else actual}",
             hint="write a new index with cgkit shards index",
         )
 
 
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
-    """Convert errors of the operating system while writing to the cache.
+    """Convert errors of the operating system that occur while writing to the cache.
 
     Raises:
         ResourceError: the cache cannot be written.

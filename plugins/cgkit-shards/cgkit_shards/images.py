@@ -1,4 +1,4 @@
-"""The images of one domain, read from shards by index."""
+"""The images of one domain, read from shards with the help of an index."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ImageInShard:
         """Return the bytes of the image file.
 
         Raises:
-            DataError: the shard cannot be read, or the checksum differs from the index.
+            DataError: the shard cannot be read, or the checksum differs from that in the index.
         """
         content = self.reader.read(self.url, self.filesize, self.offset, self.size)
         if zlib.crc32(content) != self.crc32:
@@ -48,12 +48,12 @@ class ImageInShard:
 class ShardedImages:
     """The images of several shards, in the order of the index.
 
-    The columns of the index are stored in arrays, which worker processes share, and not in millions of objects, which
-    reference counting would copy into every worker.
+    The columns of the index are stored in arrays, which worker processes share. Millions of objects would instead be
+    copied into every worker by reference counting.
 
     Args:
         index: the shards, with absolute URLs.
-        reader: reads the shards.
+        reader: reads byte ranges of the shards.
         window: number of shards whose images are shuffled together.
     """
 
@@ -90,7 +90,7 @@ class ShardedImages:
         return bytes(self._names[index]).decode()
 
     def subset(self, indices: NDArray[np.int64]) -> ShardedImages:
-        """Return the images at some indices, in that order."""
+        """Return the images at `indices`, in that order."""
         subset = object.__new__(ShardedImages)
         subset.__dict__.update(self.__dict__)
         for column in ("_shard", "_names", "_offsets", "_sizes", "_checksums"):
@@ -98,7 +98,7 @@ class ShardedImages:
         return subset
 
     def fingerprint(self) -> str:
-        """Return a digest of names, sizes and checksums, independent of the location of the shards."""
+        """Return a digest of names, sizes and checksums, which does not depend on the location of the shards."""
         digest = hashlib.sha256()
         for column in (self._names, self._sizes, self._checksums):
             digest.update(f"{column.dtype} ".encode())
@@ -108,7 +108,7 @@ class ShardedImages:
     def order(self, epoch: int, seed: int) -> torch.Tensor:
         """Return the order of an epoch: shuffled shards, with the images of each window of shards shuffled together.
 
-        It depends on nothing but the arguments, so that a resumed run can continue within an epoch.
+        For given images, the order depends only on the arguments, so that a resumed run can continue within an epoch.
         """
         key = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little") >> 1)
@@ -120,7 +120,7 @@ class ShardedImages:
         return torch.cat([images[torch.randperm(len(images), generator=generator)] for images in windows])
 
     def largest_window(self) -> int:
-        """Return the maximum total size of the remote shards of a window, in bytes."""
+        """Return the maximum total size in bytes of the remote shards in a window."""
         used = {int(shard) for shard in np.unique(self._shard)}
         sizes = sorted((self._filesizes[shard] for shard in used if is_remote(self._urls[shard])), reverse=True)
         return sum(sizes[: self._window])

@@ -23,7 +23,7 @@ from cgkit_shards.locations import describe_error, is_remote, open_location, res
 
 INDEX = "index.json"
 TIMEOUT = 60.0
-"""Seconds after which a silent server is an error, by default."""
+"""Default number of seconds to wait for data from an HTTP server before a read fails."""
 
 Count = Annotated[int, Ge(0), Le(2**62)]
 
@@ -32,11 +32,11 @@ class Shard(BaseModel):
     """One tar file and the images in it.
 
     Attributes:
-        url: a path relative to the index, or an absolute path or URL.
+        url: the location of the tar file: a path relative to the index, an absolute path or a URL.
         nsamples: number of images.
-        filesize: size in bytes.
+        filesize: size of the tar file in bytes.
         names: names of the images.
-        offsets: position of each image's first byte.
+        offsets: position of each image's first byte in the tar file.
         sizes: size of each image in bytes.
         crc32: CRC-32 of each image's bytes.
     """
@@ -59,7 +59,7 @@ class Shard(BaseModel):
             raise ValueError(f"{self.url}: an image extends beyond the end of the shard")
         for name in self.names:
             if not is_safe_name(name):
-                raise ValueError(f"{self.url}: {name!r} is not a valid name: it points outside the shard")
+                raise ValueError(f"{self.url}: {name!r} is not a valid name: not plain text, or outside the shard")
         return self
 
 
@@ -80,10 +80,10 @@ def read_index(location: str) -> Index:
     """Read an index and make the URLs of its shards absolute.
 
     Args:
-        location: the index file or its folder; a URL or a path.
+        location: path or URL of the index file or of the folder that contains it.
 
     Raises:
-        DataError: the file cannot be read, or is not an index.
+        DataError: the file cannot be read, is not an index, contains no images, or is remote but names a local shard.
     """
     if not is_remote(location) and Path(location).is_dir():
         location = str(Path(location) / INDEX)
@@ -94,7 +94,7 @@ def read_index(location: str) -> Index:
     try:
         with open_location(location, TIMEOUT) as stream:
             content = stream.read()
-    except Exception as error:  # fsspec's file systems may raise anything
+    except Exception as error:  # fsspec's file systems may raise exceptions of any type
         raise DataError(f"{location} cannot be read: {describe_error(error)}") from error
     try:
         index = Index.model_validate_json(content)
@@ -112,15 +112,16 @@ def read_index(location: str) -> Index:
 
 
 def index_shards(shards: Iterable[str], folder: Path, timeout: float = TIMEOUT) -> Index:
-    """Return the index of existing shards, reading each once.
+    """Return the index of existing shards, reading each shard once.
 
     Args:
         shards: paths or URLs of uncompressed tar files.
         folder: the folder of the index; paths of shards below it are stored relative to it.
-        timeout: seconds after which a silent server is an error.
+        timeout: seconds to wait for data from an HTTP server before a read fails.
 
     Raises:
-        DataError: a shard cannot be read, contains a link or an unsafe name, or two images have the same name.
+        DataError: a shard cannot be read, is not an uncompressed tar file, or contains a link, a device or an unsafe
+            name; or two images have the same name.
     """
     shard_of: dict[str, str] = {}
     scanned = []
@@ -136,7 +137,7 @@ def index_shards(shards: Iterable[str], folder: Path, timeout: float = TIMEOUT) 
             raise
         except tarfile.TarError as error:
             raise DataError(f"{location} is not an uncompressed tar file: {error}") from error
-        except Exception as error:  # fsspec's file systems may raise anything
+        except Exception as error:  # fsspec's file systems may raise exceptions of any type
             raise DataError(f"{location} cannot be read: {describe_error(error)}") from error
         for name in shard.names:
             if name in shard_of:
@@ -147,13 +148,13 @@ def index_shards(shards: Iterable[str], folder: Path, timeout: float = TIMEOUT) 
 
 
 def scan(stream: BinaryIO, url: str) -> Shard:
-    """Return the index entry of a shard, reading it once from beginning to end; nothing is unpacked.
+    """Return the index entry of a shard, reading it once from beginning to end without unpacking it.
 
     Files without an image suffix, such as labels and captions, are skipped.
 
     Raises:
         DataError: the shard contains a link, a device or an unsafe name.
-        tarfile.TarError: it is not a tar file.
+        tarfile.TarError: the stream is not an uncompressed tar file, or is truncated.
     """
     names, offsets, sizes, checksums = [], [], [], []
     counter = _CountingStream(stream)
@@ -164,7 +165,7 @@ def scan(stream: BinaryIO, url: str) -> Shard:
             if not member.isreg() or member.issparse():
                 raise DataError(f"{url}: {member.name} is a link or a device, not a file")
             if not is_safe_name(member.name):
-                raise DataError(f"{url}: {member.name!r} is not a valid name: it points outside the shard")
+                raise DataError(f"{url}: {member.name!r} is not a valid name: not plain text, or outside the shard")
             if PurePosixPath(member.name).suffix.lower() not in SUFFIXES:
                 continue
             content = tar.extractfile(member)
@@ -192,14 +193,14 @@ def scan(stream: BinaryIO, url: str) -> Shard:
 
 
 def is_safe_name(name: str) -> bool:
-    """Return whether a name is valid text and does not point outside its folder."""
+    """Return whether a name is valid text without backslashes and does not point outside its folder."""
     path = PurePosixPath(name)
     inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
     return inside and not any(letter in "\0\\" or "\ud800" <= letter <= "\udfff" for letter in name)
 
 
 class _CountingStream:
-    """A stream that counts the bytes read."""
+    """A stream that counts the bytes read from it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

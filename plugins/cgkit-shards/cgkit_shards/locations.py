@@ -1,4 +1,4 @@
-"""Locations of files: local paths and URLs."""
+"""The locations of files: local paths and URLs."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def is_remote(location: str) -> bool:
 
 
 def resolve(index: str, name: str) -> str:
-    """Return the location of a file that an index names, relative to the index or absolute."""
+    """Return the location of the file `name`, a URL or a path that is absolute or relative to the index."""
     if is_remote(name):
         return parse_location(name)
     if not is_remote(index):
         return str(Path(index).parent / name)
     base, _, _ = index.partition("?")
     scheme, _, rest = base.partition("://")
-    # urljoin only resolves names for schemes that it knows.
+    # urljoin only knows some schemes, so the name is resolved as if the scheme were http.
     return f"{scheme}://{urljoin('http://' + rest, name).removeprefix('http://')}"
 
 
@@ -47,7 +47,7 @@ def open_location(location: str, timeout: float) -> BinaryIO:
 
     Args:
         location: a path or a URL; schemes other than `http` and `https` are opened by fsspec.
-        timeout: seconds after which a silent HTTP server is an error.
+        timeout: seconds to wait for data from an HTTP server before a read fails.
 
     Raises:
         OSError: the file cannot be opened.
@@ -63,5 +63,5 @@ def open_location(location: str, timeout: float) -> BinaryIO:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the reason for a failed read in a few words."""
+    """Return the reason of a failure in a few words, without the type of the error if possible."""
     return str(getattr(error, "strerror", None) or getattr(error, "reason", None) or error) or type(error).__name__

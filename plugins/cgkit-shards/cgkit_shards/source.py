@@ -20,23 +20,23 @@ from cgkit_shards.locations import parse_location
 class Shards:
     """Images in tar shards with an index, on disk or behind a URL.
 
-    Every image is shown once per epoch, and the images of a few shards are shown together, so that each shard is read
-    or downloaded about once per epoch. The order is a function of the seed and the epoch, so a run resumes exactly
-    from any step.
+    Every image is shown once per epoch. The images of a few shards at a time are shuffled together, so that each shard
+    is read or downloaded about once per epoch. The order is a function of the seed and the epoch, so a run resumes
+    exactly from any step.
 
     Args:
-        a: index of domain a, or its folder: a path or a URL (http, https, or any scheme of fsspec).
-        b: index of domain b.
-        test_a: index of the test images of domain a; without it, a share of the images is held out.
-        test_b: index of the test images of domain b.
-        held_out: share of images to hold out for testing, taken from the end of the index, without test indices; 0
-            tests on the training images.
-        aligned: whether test images of the same name show the same scene, so that translations can be scored.
+        a: path or URL (http, https or any scheme of fsspec) of the index of domain a or the folder that contains it.
+        b: path or URL of the index of domain b, like `a`.
+        test_a: index of the test images of domain a; without it, a fraction of the images in `a` is held out.
+        test_b: index of the test images of domain b; required if `test_a` is given.
+        held_out: fraction of the images to hold out for testing, from the end of the index, if there are no test
+            indices; if it is 0, the training images are also the test images.
+        aligned: whether test images with the same name show the same scene, which serves as the ground truth.
         shuffle_shards: number of shards whose images are shuffled together.
         cache: folder for downloaded shards; required for remote shards.
         cache_size: size limit of the cache in gigabytes (10^9 bytes).
-        timeout: seconds after which a silent HTTP server is an error.
-        retries: number of retries of a download, after 1, 2, 4 ... seconds.
+        timeout: seconds to wait for data from an HTTP server before a read fails.
+        retries: number of times that a failed download is retried, after 1, 2 and 4 seconds.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Shards:
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
-        """Write two tiny sets of shards and return the options to read them."""
+        """Write two tiny sets of shards and return options that refer to them."""
         from PIL import Image
 
         from cgkit_shards.writing import write_shards
@@ -100,7 +100,7 @@ class Shards:
 
 
 def _split(images: ShardedImages, share: float) -> tuple[ShardedImages, ShardedImages]:
-    """Return the training images and the held-out ones, which are the last; neither is empty."""
+    """Return the training images and the last images, which are held out; if `share` is 0, both are all images."""
     count = min(round(share * len(images)) or 1, len(images) - 1) if share else 0
     if count == 0:
         return images, images
@@ -109,23 +109,23 @@ def _split(images: ShardedImages, share: float) -> tuple[ShardedImages, ShardedI
 
 
 def _check_cache(cache: Path | None, limit: int, *domains: ShardedImages) -> None:
-    """Reject a cache that cannot hold a window of shards, which would be downloaded over and over."""
+    """Reject a cache that cannot hold a window of shards, since they would be downloaded again and again."""
     splits = domains[:2], domains[2:]
     needed = max(sum(domain.largest_window() for domain in split) for split in splits)
     if needed and cache is None:
         raise ValueError("the shards are remote: set data.cache to a folder")
     if needed > limit:
         raise ValueError(
-            f"a cache of {limit / 1e9:g} GB is too small for the {needed / 1e9:.3g} GB that are read at a time;"
+            f"a cache of {limit / 1e9:g} GB is too small for the {needed / 1e9:.3g} GB of shards read together;"
             " raise cache_size or lower shuffle_shards"
         )
 
 
 def _align(test_a: ShardedImages, test_b: ShardedImages) -> tuple[ShardedImages, ShardedImages]:
-    """Return the test images sorted by name without suffix, so that pairs have the same index.
+    """Return the test images sorted by name without suffix, so that the images of a pair have the same index.
 
     Raises:
-        DataError: a name occurs in one domain only.
+        DataError: a name occurs in only one domain.
     """
     indices_a, indices_b = (
         {str(PurePosixPath(images.name(index)).with_suffix("")): index for index in range(len(images))}
@@ -133,7 +133,7 @@ def _align(test_a: ShardedImages, test_b: ShardedImages) -> tuple[ShardedImages,
     )
     if unpaired := sorted(indices_a.keys() ^ indices_b.keys()):
         raise DataError(
-            f"aligned test images must have the same names in both domains, but {unpaired[0]} occurs in one only",
+            f"aligned test images must have the same names in both domains, but {unpaired[0]} occurs in only one",
             hint="set aligned = false, or give test_a and test_b",
         )
     stems = sorted(indices_a)

@@ -17,17 +17,17 @@ def write_shards(folder: Path, output: Path, shard_bytes: int) -> Index:
     """Pack the images of a folder into shards and write the index last.
 
     The images are ordered by a digest of their names, so that neighbours in the folder are separated and the last
-    images are a random sample. The same images give the same bytes.
+    images are a random sample. The same images always give the same shards, byte for byte.
 
     Args:
         folder: the folder of images, searched recursively.
-        output: a folder that does not exist or is empty.
+        output: the folder for the shards, which must be empty if it exists.
         shard_bytes: size in bytes after which a new shard is started.
 
     Raises:
-        DataError: there are no images.
+        DataError: the folder contains no images.
         UsageError: the output folder is not empty.
-        ResourceError: the output folder cannot be written.
+        ResourceError: the output folder cannot be written, or an image cannot be read.
     """
     images = [(file, file.relative_to(folder).as_posix()) for file in list_images(folder)]
     images.sort(key=lambda image: hashlib.sha256(os.fsencode(image[1])).digest())

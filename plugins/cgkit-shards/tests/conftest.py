@@ -53,7 +53,7 @@ def sharded(tmp_path: Path, image_folder: Callable[..., Path]) -> Callable[..., 
 
 @dataclass
 class Server:
-    """A local HTTP server: the requested paths, and how many of the next requests it rejects as busy."""
+    """A local HTTP server, with a list of requested paths and the number of further requests to reject as busy."""
 
     url: str
     requests: list[str] = field(default_factory=list)

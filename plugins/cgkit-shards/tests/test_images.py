@@ -56,7 +56,7 @@ def test_the_images_of_a_window_are_shown_together(window: int) -> None:
 def test_the_shards_of_a_window_are_mixed() -> None:
     shards = fake_images(*[50] * 4, window=4).order(0, 1) // 50
     runs = 1 + int((shards[1:] != shards[:-1]).sum())
-    assert runs > 100  # in a random order, three quarters of 200 images follow one of another shard
+    assert runs > 100  # in random order, three in four images follow one of a different shard
 
 
 def test_the_order_depends_on_epoch_and_seed_alone() -> None:
@@ -132,7 +132,7 @@ def test_aligned_test_images_are_paired_by_name(sharded: Callable[..., Path]) ->
     source = Shards((16, 16), a=a, b=b, test_a=a, test_b=b, aligned=True)
     names = [[images[index].name for index in range(12)] for images in source.test()]
     assert names[0] == names[1]
-    with pytest.raises(DataError, match="occurs in one only"):
+    with pytest.raises(DataError, match="occurs in only one"):
         Shards((16, 16), a=a, b=b, test_a=a, test_b=sharded("c", 11), aligned=True)
 
 

@@ -1,4 +1,4 @@
-"""Shards behind a URL: the cache that processes share, and failures of the server."""
+"""Shards behind a URL: the cache, which processes share, and failures of the server."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def test_the_leftovers_of_a_killed_download_are_removed(remote: Callable[..., Sh
     contents(images, range(1))
     copy = next((tmp_path / "cache").glob("*.tar"))
     half = copy.read_bytes()[:100]
-    copy.with_suffix(".part").write_bytes(half)  # of the same shard
-    other = tmp_path / "cache" / "0123.part"  # of another shard
+    copy.with_suffix(".part").write_bytes(half)  # the part of the same shard
+    other = tmp_path / "cache" / "0123.part"  # the part of another shard
     other.write_bytes(half)
     copy.unlink()
     assert contents(images, range(3))

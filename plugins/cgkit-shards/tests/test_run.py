@@ -74,7 +74,7 @@ def cgkit(*arguments: object) -> subprocess.Popen[str]:
 
 
 def finished(*arguments: object) -> int:
-    """Run to the end in this process, which saves the imports, and return the exit code."""
+    """Run to the end in this process, which avoids importing everything again, and return the exit code."""
     with pytest.raises(SystemExit) as stop:
         main([str(argument) for argument in arguments])
     return int(stop.value.code or 0)

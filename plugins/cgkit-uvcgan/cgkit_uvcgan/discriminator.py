@@ -24,17 +24,18 @@ class BatchHeadPatchDiscriminator(nn.Module):
     (Karras et al., 2018): the standard deviation of every feature over the batch, averaged to one number, is appended
     as a channel, and two 3x3 convolutions compute the logits. Since a batch may be a single image, it is extended by
     stored features of the images that the discriminator was last trained on: those of real images if the batch is
-    real, those of fake images if it is fake. If the kind is unknown, as in a gradient penalty between both, it is
-    extended by the mean of the two.
+    real, and those of fake images if it is fake. If the kind is unknown, as for the interpolations of a gradient
+    penalty, the batch is extended by the mean of the two.
 
     Height and width must be at least `3 * 2**layers`.
 
     Args:
         width: number of channels after the first layer.
-        layers: number of times that height and width are halved.
-        norm: normalise each feature map per image ("instance"), or not ("none").
-        spectral_norm: divide the weights of the body's convolutions by their spectral norm (Miyato et al., 2018).
-        memory: number of past images of each kind whose features are stored; 0 uses the batch alone.
+        layers: number of times that the body halves height and width.
+        norm: whether each feature map is normalised over its image ("instance") or not ("none").
+        spectral_norm: whether to divide the weights of the body's convolutions by their spectral norms (Miyato et al.,
+            2018).
+        memory: number of past images of each kind whose features are stored; with 0, the batch is not extended.
         size: height and width of the images; by default the training size. Features of images of other sizes are
             resized before they are stored.
     """
@@ -63,7 +64,7 @@ class BatchHeadPatchDiscriminator(nn.Module):
             nn.LeakyReLU(0.01, inplace=True),
             nn.Conv2d(channels, 1, 3, padding=1),
         )
-        # `layers` halvings, then a 4x4 convolution that removes one pixel.
+        # The body halves a side `layers` times; then a 4x4 convolution removes one pixel.
         height, width = (max((side >> layers) - 1, 1) for side in size)
         self.memories = nn.ModuleDict(
             {kind: FeatureMemory(memory, channels, (height, width)) for kind in ("real", "fake")}
@@ -80,7 +81,7 @@ class BatchHeadPatchDiscriminator(nn.Module):
         Args:
             images: a batch of images.
             real: whether the images are real; None if unknown.
-            learning: whether this is a training step of the discriminator; features of a known kind are then stored.
+            learning: whether this is a training step of the discriminator, which stores features of a known kind.
 
         Raises:
             ValueError: height or width is below `least`.
@@ -123,5 +124,5 @@ def _mean_deviation(features: Tensor, stored: Tensor, mask: Tensor) -> Tensor:
     weights = torch.cat((mask.new_ones(len(features), 1, 1, 1), mask))
     weights = weights / weights.sum()
     variances = (weights * (samples - (weights * samples).sum(0, keepdim=True)).square()).sum(0, keepdim=True)
-    # The gradient of the square root is infinite at zero, the variance of a single image.
+    # The gradient of the square root is infinite at zero, which is the variance of a single image.
     return (variances + 1e-6).sqrt().mean((1, 2, 3), keepdim=True)

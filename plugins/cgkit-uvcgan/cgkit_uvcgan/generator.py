@@ -20,26 +20,26 @@ Width = Annotated[int, Ge(1), Le(4096)]
 class VitUnetGenerator(nn.Module):
     """U-Net with a pixel-wise vision transformer as its bottleneck (Torbunov et al., 2023).
 
-    As published: a 3x3 convolution to the first width; encoder levels of two 3x3 convolutions and a strided 2x2
-    convolution; the transformer; decoder levels of nearest-neighbour upsampling with a 3x3 convolution, followed by two
-    3x3 convolutions that also receive the skip connection; a 1x1 convolution and a tanh. UVCGAN applies an instance
-    norm before each of the two convolutions of a level. UVCGANv2 (`modulated`) has no norms; an extra token of the
-    transformer describes the image and modulates the convolutions of every decoder level.
+    As published, it consists of a 3x3 convolution to the first width; encoder levels of two 3x3 convolutions and a
+    strided 2x2 convolution; the transformer; decoder levels of nearest-neighbour upsampling with a 3x3 convolution,
+    followed by two 3x3 convolutions that also receive the skip connection; a 1x1 convolution and a tanh. UVCGAN
+    applies an instance norm before each of the two convolutions of a level. UVCGANv2 (`modulated`) has no norms; an
+    extra token of the transformer describes the image and modulates the convolutions of every decoder level.
 
     The published networks were trained after self-supervised pre-training. Without norms and with weights drawn from
-    N(0, 0.02) as published, almost no signal would pass an untrained encoder; a modulated network therefore initialises
-    its own weights, with convolutions as in He et al. (2015).
+    N(0, 0.02) as published, almost no signal would pass through an untrained encoder; a modulated network therefore
+    initialises its own weights, with convolutions as in He et al. (2015).
 
     Height and width must be multiples of `stride`.
 
     Args:
-        features: number of channels at each level, widest last; every level halves height and width.
+        features: number of channels at each level, the innermost last; every level halves height and width.
         blocks: number of transformer blocks.
         heads: number of attention heads; must divide the width of the transformer.
         width: width of the transformer, i.e. the size of a token.
         positions: size of the positional embedding of a pixel.
         feed_forward: hidden width of the transformer's feed-forward layers.
-        modulated: modulate the decoder with a style from the transformer instead of using norms, as in UVCGANv2.
+        modulated: whether to modulate the decoder with a style from the transformer instead of using norms (UVCGANv2).
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class VitUnetGenerator(nn.Module):
         return {"features": [8, 16], **transformer}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return `(N, out_channels, H, W)` in [-1, 1] for `(N, in_channels, H, W)` in [-1, 1].
+        """Translate images `(N, in_channels, H, W)` in [-1, 1] to `(N, out_channels, H, W)` in [-1, 1].
 
         Raises:
             ValueError: height or width is not a multiple of `stride`.
@@ -117,7 +117,7 @@ class _Down(nn.Module):
     def __init__(self, before: int, after: int, *, normed: bool, last: bool) -> None:
         super().__init__()
         self.block = nn.Sequential(*_convolution(before, after, normed), *_convolution(after, after, normed))
-        # A norm right after would cancel the bias, and its gradient would be rounding noise.
+        # A norm directly after it would cancel the bias, whose gradient would then be rounding noise.
         self.halving = nn.Conv2d(after, after, 2, stride=2, bias=last or not normed)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,8 +154,8 @@ class _ModulatedUp(nn.Module):
 
 
 def _convolution(before: int, after: int, normed: bool) -> list[nn.Module]:
-    # GroupNorm with one group per channel is an instance norm; nn.InstanceNorm2d has wrong gradients at batch size 1
-    # in channels_last.
+    # GroupNorm with one group per channel is an instance norm; nn.InstanceNorm2d returns wrong gradients at batch
+    # size 1 in channels_last.
     norm = [nn.GroupNorm(before, before, affine=False)] if normed else []
     return [*norm, nn.Conv2d(before, after, 3, padding=1), nn.LeakyReLU(0.01, inplace=True)]
 

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 
 class FeatureMemory(nn.Module):
-    """The newest features of images of one kind, in buffers of a fixed shape.
+    """The most recent features of images of one kind, real or fake, in buffers of fixed shapes.
 
     Args:
-        capacity: maximum number of images.
+        capacity: maximum number of images whose features are stored.
         channels: number of channels of a feature map.
-        size: height and width of a feature map; maps of other sizes are resized to it, and back when recalled.
+        size: height and width of a feature map; maps of other sizes are resized when stored and recalled.
     """
 
     features: Tensor
@@ -36,7 +36,7 @@ class FeatureMemory(nn.Module):
         self.count.add_(len(newest)).clamp_(max=capacity)
 
     def recall(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Return all slots as `(capacity, channels, *size)`, newest first, and a mask of the occupied ones.
+        """Return all slots as `(capacity, channels, *size)`, newest first, and a mask of the occupied slots.
 
         The mask is 1 for occupied and 0 for free slots, as `(capacity, 1, 1, 1)`. Selecting the occupied slots here
         would synchronise with the GPU at every step.

@@ -10,8 +10,8 @@ class ModulatedConvolution(nn.Module):
     """A 3x3 convolution with modulated and demodulated weights (Karras et al., 2020, equations 1 to 3).
 
     The style scales each input channel; each output channel is then divided by the norm of its scaled weights. The
-    scales are `1 + share * linear(style)` with a learned share that is initialised to zero, so they start at one
-    (UVCGANv2).
+    scales are `1 + share * linear(style)` with a learned scalar `share` that is initialised to zero, so they
+    start at one (UVCGANv2).
 
     Args:
         before: number of input channels.
@@ -29,7 +29,7 @@ class ModulatedConvolution(nn.Module):
     def forward(self, features: Tensor, style: Tensor) -> Tensor:
         """Return `(N, after, H, W)` for `(N, before, H, W)` and `(N, style)`."""
         scales = 1 + self.share * self.scales(style)
-        # Equivalent to scaling the weights, without separate weights for each image.
+        # Scaling the features is equivalent to scaling the weights, but needs no separate weights for each image.
         norms = torch.rsqrt(scales.square() @ self.convolution.weight.square().sum((2, 3)).T + 1e-8)
         convolved = self.convolution(features * _per_channel(scales, features))
         modulated: Tensor = convolved * _per_channel(norms, convolved) + self.bias.to(convolved.dtype)[:, None, None]
@@ -37,5 +37,5 @@ class ModulatedConvolution(nn.Module):
 
 
 def _per_channel(factors: Tensor, features: Tensor) -> Tensor:
-    """Reshape factors `(N, C)` to multiply feature maps."""
+    """Reshape factors `(N, C)` so that they multiply feature maps `(N, C, H, W)`."""
     return factors.to(features.dtype)[:, :, None, None]

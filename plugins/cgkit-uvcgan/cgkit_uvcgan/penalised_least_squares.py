@@ -15,11 +15,11 @@ from cgkit.contracts import Discriminator
 class PenalisedLeastSquaresLoss(LeastSquaresLoss):
     """Least squares with the gradient penalty of UVCGANv2 (around zero) or UVCGAN (around 100).
 
-    CycleGAN's least squares losses (Mao et al., 2017) with a penalty for the discriminator on the gradient of its score
-    at random interpolations between real and fake images. If `centre` is zero, the penalty is `gradient_penalty` times
+    CycleGAN's least-squares losses (Mao et al., 2017) with a penalty on the gradient of the discriminator's score at
+    random interpolations between real and fake images. If `centre` is zero, the penalty is `gradient_penalty` times
     E[|gradient|^2] as in UVCGANv2 (arXiv 2303.16280); otherwise it is `gradient_penalty` times
-    E[(|gradient| - centre)^2 / centre^2] (Karras et al., 2018). UVCGAN uses 0.1 and a centre of 100, with the sum of an
-    image's logits as its score.
+    E[(|gradient| - centre)^2 / centre^2] (Karras et al., 2018). UVCGAN has a `gradient_penalty` of 0.1 and a
+    `centre` of 100, and the score of an image is the sum of its logits.
 
     Args:
         gradient_penalty: weight of the penalty; 1 for UVCGANv2 on CelebA-HQ, 0.1 for UVCGAN.
@@ -39,10 +39,10 @@ class PenalisedLeastSquaresLoss(LeastSquaresLoss):
         self.patches = patches
 
     def penalty(self, discriminator: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
-        """Return the weighted penalty, averaged over images and scales."""
+        """Return the penalty, averaged over images and scales and multiplied by `gradient_penalty`."""
         if not self.gradient_penalty:
             return real.new_zeros(())
-        # Drawn on the CPU, so that the interpolations are the same on every device.
+        # The weights are drawn on the CPU, so that the interpolations are the same on every device.
         weights = torch.rand(len(real), 1, 1, 1, dtype=real.dtype, device="cpu").to(real.device)
         images = torch.lerp(real.detach(), fake.detach(), weights).requires_grad_()
         output = discriminator(images)
@@ -51,13 +51,13 @@ class PenalisedLeastSquaresLoss(LeastSquaresLoss):
         return self.gradient_penalty * torch.stack(penalties).mean()
 
     def _gradients(self, logits: Tensor, images: Tensor) -> Tensor:
-        """Return the gradient of each image's score as a vector; differentiable."""
+        """Return the gradient of each image's score as a differentiable tensor, `(N, C * H * W)`."""
         scores = logits.flatten(1).mean(1) if self.patches == "mean" else logits.flatten(1).sum(1)
         (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
         return gradients.flatten(1)
 
     def _deviation(self, gradients: Tensor) -> Tensor:
-        """Return the squared deviation of each gradient's norm from the centre, relative to it unless it is zero."""
+        """Return each gradient norm's squared deviation from the centre, relative to the centre unless that is zero."""
         if not self.centre:
             return gradients.square().sum(1)
         norms: Tensor = torch.linalg.vector_norm(gradients, dim=1)

@@ -43,7 +43,7 @@ class PixelwiseVisionTransformer(nn.Module):
         self.outward = nn.Linear(width, channels)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return `(N, channels, H, W)` for `(N, channels, H, W)`, and the style `(N, width)` if there is one."""
+        """Return `(N, channels, H, W)` for `(N, channels, H, W)`, and the style, `(N, width)` or None."""
         count, _, height, width = features.shape
         pixels = features.flatten(2).transpose(1, 2)
         positions = self.positions(height, width).to(pixels.dtype).expand(count, -1, -1)
@@ -60,7 +60,8 @@ class PixelwiseVisionTransformer(nn.Module):
 class FourierPositions(nn.Module):
     """Learned Fourier features of a pixel's coordinates (Anokhin et al., 2021, as used in UVCGAN).
 
-    The coordinates are those of pixel centres in a map from -1 to 1, so that they are comparable between sizes.
+    The coordinates are those of pixel centres in a map that extends from -1 to 1, so that they are comparable between
+    maps of different sizes.
     """
 
     def __init__(self, width: int) -> None:
@@ -112,7 +113,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return `(N, tokens, width)` for `(N, tokens, width)`."""
-        # (N, tokens, 3 * width) to three of (N, heads, tokens, width / heads)
+        # Split (N, tokens, 3 * width) into three tensors (N, heads, tokens, width / heads).
         query, key, value = self.inward(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(query, key, value)
         output: Tensor = self.outward(attended.transpose(1, 2).flatten(2))

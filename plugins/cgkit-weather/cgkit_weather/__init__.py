@@ -17,9 +17,11 @@ def cgkit_register(registries: Registries) -> None:
     augmentations.add(
         "uneven-light", "cgkit_weather.uneven_light:UnevenLight", summary="Light that varies over the image."
     )
-    augmentations.add("motion-blur", "cgkit_weather.motion_blur:MotionBlur", summary="The blur of a moving camera.")
+    augmentations.add(
+        "motion-blur", "cgkit_weather.motion_blur:MotionBlur", summary="Motion blur, as from a moving camera."
+    )
     augmentations.add(
         "adaptive",
         "cgkit_weather.adaptive:AdaptiveAugmentation",
-        summary="Augments the discriminator's input more often the more it overfits (Karras et al., 2020).",
+        summary="Augments the discriminator's input, more often if the discriminator overfits (Karras et al., 2020).",
     )

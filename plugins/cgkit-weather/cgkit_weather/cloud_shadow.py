@@ -19,11 +19,11 @@ class CloudShadow(nn.Module):
     same amount is subtracted from all channels, down to black.
 
     Args:
-        darkness: maximum amount to subtract; at least half of it is.
-        cover: maximum share of the fractal's range that counts as cloud, at least half of it does; at 1, some images
-            are completely in shadow.
-        roughness: 0 for round outlines, 1 for ragged ones.
-        p: probability of shadows.
+        darkness: maximum amount subtracted; each image gets between half and all of it.
+        cover: maximum fraction of the fractal's range that counts as cloud; each image gets between half and all of it,
+            so at 1, some images are completely in shadow.
+        roughness: the roughness of outlines, from 0 (round) to 1 (ragged).
+        p: probability that an image gets shadows.
     """
 
     role: Role = "data"
@@ -41,7 +41,7 @@ class CloudShadow(nn.Module):
         self._shadow = RandomPlasmaShadow((roughness, roughness), (-darkness, -darkness / 2), (cover / 2, cover), p=1.0)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)` in [0, 1], partly in shadow."""
+        """Add shadows to images `(N, C, H, W)` in [0, 1] with probability `p`."""
         if not happens(self.p):
             return image
         shaded: Tensor = self._shadow(image)

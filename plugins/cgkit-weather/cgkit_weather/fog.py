@@ -16,15 +16,15 @@ from cgkit.contracts import Role
 class Fog(nn.Module):
     """Fog of uneven thickness.
 
-    Every pixel is blended with the light grey of the fog, as in the model of a hazy image (Narasimhan and Nayar, 2002).
+    Every pixel is blended with the grey of the fog, as in the model of hazy images by Narasimhan and Nayar (2002).
     The blending weights are a random cloudy pattern (kornia's diamond-square fractal), because the depth of the scene,
     on which they should depend, is not known.
 
     Args:
-        density: maximum weight of the fog; each image gets between half and all of it.
-        roughness: 0 for smooth banks of fog, 1 for ragged ones.
-        lightness: grey value of the fog.
-        p: probability of fog.
+        density: maximum blending weight of the fog; each image gets between half and all of it.
+        roughness: the roughness of banks of fog, from 0 (smooth) to 1 (ragged).
+        lightness: grey value of the fog, from 0 (black) to 1 (white).
+        p: probability that an image gets fog.
     """
 
     role: Role = "data"
@@ -44,7 +44,7 @@ class Fog(nn.Module):
         self.p = p
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)` in [0, 1], in fog."""
+        """Add fog to images `(N, C, H, W)` in [0, 1] with probability `p`."""
         if not happens(self.p):
             return image
         amount = self.density * float(1 + torch.rand((), device="cpu")) / 2

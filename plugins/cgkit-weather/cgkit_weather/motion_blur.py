@@ -1,4 +1,4 @@
-"""The blur of a moving camera."""
+"""Motion blur."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cgkit.contracts import Role
 
 
 class MotionBlur(nn.Module):
-    """The blur of a moving camera.
+    """Motion blur, as from a moving camera.
 
     kornia's RandomMotionBlur in a random direction at constant speed: every pixel becomes the mean along a line with an
     odd number of pixels. Borders are replicated.
 
     Args:
-        length: maximum length of the movement as a share of the image's shorter side; at least 3 pixels.
-        p: probability of blur.
+        length: maximum length of the line as a fraction of the image's shorter side, but at least 3 pixels.
+        p: probability that an image is blurred.
     """
 
     role: Role = "data"
@@ -31,7 +31,7 @@ class MotionBlur(nn.Module):
         self.p = p
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)` in [0, 1], blurred along a line."""
+        """Blur images `(N, C, H, W)` in [0, 1] along a line with probability `p`."""
         if not happens(self.p):
             return image
         longest = max(3, round(self.length * min(image.shape[-2:])))

@@ -19,16 +19,17 @@ _LIGHT = 200 / 255
 class Rain(nn.Module):
     """Streaks of rain with the same slant.
 
-    The streaks are those of kornia's RandomRain: lines one pixel wide at random positions, with the same length and
-    slant within an image. They are light grey and semi-transparent. Lengths are relative to the image's height, so that
-    rain looks the same at every size.
+    The streaks are those of kornia's RandomRain: lines one pixel wide at random positions, all with the same length
+    and slant within an image. They are light grey and semi-transparent. Lengths are relative to the image's height, so
+    that rain looks the same at every size.
 
     Args:
         drops: maximum number of streaks per 1000 pixels; each image gets between half and all of them.
-        length: maximum vertical extent of a streak as a share of the height; at least half of it is drawn.
-        slant: maximum horizontal extent of a streak as a share of the vertical one.
-        opacity: opacity of a streak.
-        p: probability of rain.
+        length: maximum vertical extent of a streak as a fraction of the image's height; each image gets between half
+            and all of it.
+        slant: maximum horizontal extent of a streak as a fraction of the maximum vertical extent.
+        opacity: opacity of a streak, from 0 (invisible) to 1.
+        p: probability that an image gets rain.
     """
 
     role: Role = "data"
@@ -50,7 +51,7 @@ class Rain(nn.Module):
         self.p = p
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)` in [0, 1], with rain."""
+        """Add rain to images `(N, C, H, W)` in [0, 1] with probability `p`."""
         if not happens(self.p):
             return image
         streaks = self._streaks(*image.shape[-2:]).to(image.device)

@@ -1,4 +1,4 @@
-"""Colour transformations of adaptive augmentation; they do not clamp."""
+"""Colour transformations of adaptive augmentation; their results are not clamped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 _BRIGHTNESS = 0.1
-"""Standard deviation of the added value: 0.2 in the paper, whose images are in [-1, 1]."""
+"""Standard deviation of the value added to brightness: 0.2 in the paper, whose images are in [-1, 1]."""
 
 _CONTRAST = 0.5
 """Standard deviation of the binary logarithm of the contrast factor."""
@@ -26,7 +26,7 @@ TRANSFORMATIONS = 5
 def recolour(images: Tensor, applied: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
     """Change brightness and contrast, flip the luma, rotate the hue and change the saturation.
 
-    The hue is only rotated in images of 3 channels; saturation has no effect on those of 1.
+    The hue is only rotated if there are 3 channels; changing the saturation has no effect if there is only 1.
 
     Args:
         images: `(N, C, H, W)` in [0, 1].

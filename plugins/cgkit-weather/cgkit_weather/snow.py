@@ -19,11 +19,11 @@ class Snow(nn.Module):
     There are no flakes.
 
     Args:
-        threshold_min: minimum of the lightness threshold below which there is snow.
-        threshold_max: maximum of the threshold; higher values cover more of the image.
-        brightness_min: minimum factor of the lightness.
-        brightness_max: maximum factor of the lightness.
-        p: probability of snow.
+        threshold_min: minimum of the lightness threshold below which a pixel turns lighter.
+        threshold_max: maximum of the lightness threshold; higher values cover more of the image with snow.
+        brightness_min: minimum factor that the lightness is multiplied by.
+        brightness_max: maximum factor that the lightness is multiplied by.
+        p: probability that an image gets snow.
     """
 
     role: Role = "data"
@@ -46,7 +46,7 @@ class Snow(nn.Module):
         self._snow = RandomSnow((threshold_min, threshold_max), (brightness_min, brightness_max), p=1.0)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)` in [0, 1], with snow; grey images stay grey.
+        """Add snow to images `(N, C, H, W)` in [0, 1] with probability `p`; grey images stay grey.
 
         Raises:
             ValueError: the image has neither 1 nor 3 channels.

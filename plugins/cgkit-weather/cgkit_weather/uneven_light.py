@@ -15,13 +15,13 @@ from cgkit.contracts import Role
 class UnevenLight(nn.Module):
     """Light that varies over the image.
 
-    kornia's RandomPlasmaBrightness (after Nicolaou et al., 2022: "TorMentor") adds a fractal, the same one to every
-    channel, so that colours are not tinted.
+    kornia's RandomPlasmaBrightness (after Nicolaou et al., 2022: "TorMentor") adds the same fractal to every channel,
+    so that colours are not tinted.
 
     Args:
-        strength: maximum amount added or subtracted at any pixel.
-        roughness: 0 for smooth variation, 1 for patchy light.
-        p: probability of uneven light.
+        strength: maximum amount added to or subtracted from a pixel.
+        roughness: the roughness of the variation, from 0 (smooth) to 1 (patchy).
+        p: probability that an image gets uneven light.
     """
 
     role: Role = "data"
@@ -38,10 +38,10 @@ class UnevenLight(nn.Module):
         self._light = RandomPlasmaBrightness((roughness, roughness), (0.0, strength), p=1.0)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `(N, C, H, W)` in [0, 1], lit unevenly."""
+        """Light images `(N, C, H, W)` in [0, 1] unevenly with probability `p`."""
         if not happens(self.p):
             return image
-        # Computed on mid-grey, which stays within [0, 1], because kornia would clamp the image.
+        # kornia clamps its input and its result, so the light is computed on mid-grey, where nothing is clamped.
         grey = image.new_full((len(image), 1, *image.shape[-2:]), 0.5)
         lit: Tensor = self._light(grey)
         return (image + (lit - grey).to(image.dtype)).clamp(0, 1)

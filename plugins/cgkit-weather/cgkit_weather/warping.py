@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _SHIFT = 0.125
-"""Maximum integer shift and standard deviation of the fractional shift, as shares of height and width."""
+"""Maximum integer shift and standard deviation of the fractional shift, as fractions of height and width."""
 
 _SCALE = 0.2
 """Standard deviation of the binary logarithms of scale and stretch."""
@@ -18,10 +18,11 @@ UNIFORM, NORMAL = 6, 4
 """Number of uniform and normal draws per image."""
 
 TRANSFORMATIONS = 8
-"""Number of transformations: flip, quarter turn, integer shift, scale, rotation, stretch, rotation, drift."""
+"""Number of transformations: flip, quarter turn, integer shift, scale, rotation, stretch, rotation, drift (fractional
+shift)."""
 
 ROTATIONS = (4, 6)
-"""Indices of the two rotations by any angle."""
+"""Indices of the two rotations by arbitrary angles."""
 
 
 def warp(images: Tensor, applied: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ def warp(images: Tensor, applied: Tensor, uniform: Tensor, normal: Tensor) -> Te
 
 
 def _inverse_matrices(applied: Tensor, uniform: Tensor, normal: Tensor, *, height: int, width: int) -> Tensor:
-    """Return `(N, 3, 3)` matrices from output to input positions, in pixels from the centre."""
+    """Return `(N, 3, 3)` matrices that map output to input positions, both in pixels from the centre."""
     flip, quarters, shift, scale, rotate_before, stretch, rotate_after, drift = applied
     mirrored = torch.where(flip & (uniform[0] < 0.5), -1.0, 1.0)
     # Only half turns keep the shape of an image that is not square.
@@ -64,7 +65,7 @@ def _inverse_matrices(applied: Tensor, uniform: Tensor, normal: Tensor, *, heigh
     ]
     product = steps[0]
     for step in steps[1:]:
-        # matmul may use TF32, which rounds coordinates to ten bits.
+        # A matrix product may use TF32, which rounds coordinates to ten bits.
         product = (product[:, :, :, None] * step[:, None]).sum(2)
     return product
 

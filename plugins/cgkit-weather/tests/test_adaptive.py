@@ -53,9 +53,9 @@ def test_every_image_has_its_own_draws_from_the_global_generator() -> None:
 @pytest.mark.parametrize(
     ("only", "untouched"),
     [
-        # Five transformations, of which the luma flip has an effect half of the time.
+        # There are five transformations, of which the luma flip has an effect half of the time.
         ("colour", (1 - 0.2) ** 4 * (1 - 0.1)),
-        # Scale, stretch and drift; and at least one of the two rotations.
+        # The image changes if scale, stretch, drift or at least one of the two rotations is applied.
         ("geometry", (1 - 0.2) ** 3 * (1 - 0.2)),
     ],
 )
@@ -125,7 +125,7 @@ def test_p_falls_with_unsure_logits_down_to_zero() -> None:
 
 
 def test_p_stays_if_the_mean_sign_is_on_target() -> None:
-    # 4 of 5 logits above the boundary: a mean sign of 3/5.
+    # With 4 of 5 logits above the boundary, the mean sign is 3/5.
     on_target = [torch.tensor([1.0, 1, 1, 1, 0]).reshape(5, 1, 1, 1)]
     augmentation = AdaptiveAugmentation(adjustment_images=50, interval=1, start=0.5, target=0.6)
     augmentation.observe(on_target)
@@ -150,7 +150,7 @@ def test_signs_are_averaged_over_the_steps_of_an_interval_and_over_scales() -> N
     )  # a mean sign of 0: scales have equal weight
     assert augmentation.p.item() == pytest.approx(0.9)
     augmentation.observe(logits(-1))
-    augmentation.observe(logits(0.9))  # 0 in all, below the target
+    augmentation.observe(logits(0.9))  # the mean sign is 0, below the target
     assert augmentation.p.item() == pytest.approx(0.3)
 
 

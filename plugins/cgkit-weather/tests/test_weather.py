@@ -1,4 +1,4 @@
-"""Properties that all weathers share, and the effect of each."""
+"""Properties that all weather effects share, and the effect of each."""
 
 from __future__ import annotations
 

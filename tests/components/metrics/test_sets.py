@@ -86,7 +86,7 @@ def test_grey_images_are_read_as_rgb_and_other_numbers_of_channels_are_refused()
     grey = torch.rand(2, 1, 30, 40, generator=torch.Generator().manual_seed(0))
     network = EfficientNetLite0()
     assert torch.allclose(network.features(grey), network.features(grey.expand(-1, 3, -1, -1)))
-    with pytest.raises(ValueError, match="1 or 3 channels, not of 2"):
+    with pytest.raises(ValueError, match="1 or 3 channels, not 2"):
         network.features(torch.rand(1, 2, 30, 40))
 
 
