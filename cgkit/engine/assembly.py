@@ -1,4 +1,4 @@
-"""Build the objects that a resolved spec names: the only place where names become components."""
+"""Build the objects that a resolved spec names. Nothing else turns names into components."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from cgkit.spec import Spec, Use
 
 @dataclass(frozen=True)
 class Assembly:
-    """The objects that a spec names, built."""
+    """The objects built from a resolved spec."""
 
     model: CycleGAN
     objective: Objective
@@ -36,18 +36,18 @@ class Assembly:
     preparation: Preparation
     metrics: tuple[Measured, ...]
     components: Mapping[str, Component]
-    """The component at each place of the spec: `generator.a2b`, `cycle_loss`, `augmentation.0` ..."""
+    """The components by their place in the spec: `generator.a2b`, `cycle_loss`, `augmentation.0` and so on."""
 
 
 def assemble(spec: Spec, plugins: Plugins) -> Assembly:
     """Build everything that a resolved spec names.
 
-    The networks' initial weights are a function of the spec's seed.
+    The initial weights of the networks depend only on the spec.
 
     Raises:
-        SpecError: options of a component do not fit together.
-        DataError: the source cannot be used.
-        PluginError: a component cannot be built.
+        SpecError: a component rejects its options, or there is a second framing augmentation.
+        DataError: the source of the images cannot be used.
+        PluginError: a component cannot be built, or it is not what its place in the spec requires.
     """
     builder = _Builder(spec, plugins)
     framing, data, adversarial = builder.augmentations()
@@ -72,25 +72,25 @@ def assemble(spec: Spec, plugins: Plugins) -> Assembly:
 
 @dataclass(frozen=True)
 class EvaluationAssembly:
-    """The objects that evaluating a trained model needs: images and metrics."""
+    """The objects needed to evaluate a trained model: its images and metrics."""
 
     source: Source
     preparation: Preparation
     metrics: tuple[Measured, ...]
     components: Mapping[str, Component]
-    """The component at each place of the spec."""
+    """The components by their place in the spec."""
 
 
 def assemble_for_evaluation(spec: Spec, plugins: Plugins, *, fallbacks: bool = True) -> EvaluationAssembly:
-    """Build only what evaluating needs of a resolved spec.
+    """Build only the objects of a resolved spec that are needed to evaluate a model.
 
     Args:
         spec: the resolved spec.
         plugins: the loaded plugins.
-        fallbacks: whether to use the fallback metrics if none that the spec names applies.
+        fallbacks: whether to add the fallback metrics if none of the spec's metrics applies to the test images.
 
     Raises:
-        CgkitError: see `assemble`.
+        CgkitError: the source or a metric cannot be built; see `assemble` for the subclasses.
     """
     builder = _Builder(spec, plugins)
     source = builder.source()
@@ -99,14 +99,15 @@ def assemble_for_evaluation(spec: Spec, plugins: Plugins, *, fallbacks: bool = T
 
 
 def build_generator(spec: Spec, plugins: Plugins, direction: str) -> nn.Module:
-    """Build the generator of one direction, `a2b` or `b2a`, with initial weights."""
+    """Build the generator of one direction, `a2b` or `b2a`, with its initial weights."""
     return _Builder(spec, plugins).generator(direction)
 
 
 def initialise(network: nn.Module, standard_deviation: float) -> None:
-    """Draw a network's convolutions from N(0, standard deviation) and its norms' scales from N(1, the same).
+    """Initialise the weights of convolutions, linear layers, batch norms and group norms; set their biases to zero.
 
-    As published (section 4 of the paper, 0.02). A network that declares `initialises_itself = True` is left alone.
+    Weights are drawn from a normal distribution around 0, the scales of norms from one around 1. The paper's standard
+    deviation is 0.02 (section 4). A network that declares `initialises_itself = True` is left alone.
     """
     if initialises_itself(network):
         return
@@ -151,7 +152,7 @@ class _Builder:
         return source
 
     def metrics(self, *, aligned: bool, fallbacks: bool = True) -> tuple[Measured, ...]:
-        """Return the metrics that the spec names, and the fallbacks if none of them applies to the test images."""
+        """Return the metrics that the spec names, and the fallback metrics if none of them applies to the images."""
         uses, data = self._spec.metric or (), self._spec.data
         metrics = [self._metric(f"metric.{number}", use) for number, use in enumerate(uses)]
         if fallbacks and uses and not any(m.applies(aligned=aligned, channels=data.channels) for m in metrics):
@@ -161,7 +162,7 @@ class _Builder:
 
     def _metric(self, place: str, use: Use) -> Measured:
         metric = self.component("metrics", place, use)
-        paths = paths_among(self.components[place])  # the location of a file changes no number
+        paths = paths_among(self.components[place])  # where a file is located does not affect the scores
         options = {name: value for name, value in use.options.items() if name not in paths}
         measured = Measured(str(use.name), metric, options)
         if measured.compares not in get_args(Compared):
@@ -182,11 +183,11 @@ class _Builder:
                 raise PluginError(f'augmentation "{use.name}" has role {role!r}, not one of {", ".join(by_role)}')
             by_role[role].append(augmentation)
             if role == "adversarial":
-                # Each discriminator has its own, because an augmentation may adapt to its discriminator.
+                # Each discriminator has its own instance, because an augmentation may adapt to its discriminator.
                 adversarial["a"].append(augmentation)
                 adversarial["b"].append(self.component("augmentations", place, use))
             if len(by_role["framing"]) > 1:
-                raise SpecError([Problem(place, f'"{use.name}" is a second framing; use one')])
+                raise SpecError([Problem(place, f'"{use.name}" is a second framing augmentation; keep only one')])
         framing = by_role["framing"][0] if by_role["framing"] else None
         return framing, tuple(by_role["data"]), adversarial
 
@@ -209,7 +210,7 @@ class _Builder:
             return build(component, *given, options=use.options)
 
     def _seed_weights(self, place: str) -> AbstractContextManager[None]:
-        """Seed each component's initial weights differently: equal architectures must not start equal."""
+        """Seed each component differently: networks of equal architecture must not start with equal weights."""
         return seeded(derive_seed(self._spec.seed, f"weights-{place}"))
 
 
@@ -224,13 +225,13 @@ def _locate_option_errors(place: str) -> Iterator[None]:
 
 
 def _use_defaults(component: Component, size: Size) -> Use:
-    """Return a component with default and recommended options, as a spec would name it."""
+    """Return the table that a spec would use for a component with its default and recommended options."""
     options, _ = check_options(component, {}, suggested=recommended_options(component, size))
     return Use(name=component.name, **options)
 
 
 def _unparametrised_weight(module: nn.Module) -> torch.Tensor:
-    """Return the parameter of a weight, which may be parametrised (spectral norm)."""
+    """Return the parameter behind a module's weight, which may be parametrised, for example by spectral norm."""
     if parametrize.is_parametrized(module, "weight"):
         original: torch.Tensor = module.parametrizations.weight.original  # type: ignore[union-attr, assignment]
         return original

@@ -12,14 +12,14 @@ from cgkit.data.loading import Batch
 from cgkit.engine.trainer import Trainer
 
 REPAID_AFTER = 5000
-"""The number of steps from which `auto` compiles: compiling takes a minute or two, a step gains milliseconds."""
+"""The minimum number of steps for `auto` to compile: compiling takes a minute or two and saves milliseconds a step."""
 
 
 def repays(setting: bool | Literal["auto"], steps: int, device: torch.device) -> bool:
-    """Return whether a run of `steps` steps compiles its networks.
+    """Return whether a run of `steps` steps should compile its networks.
 
-    `auto` compiles long runs on a GPU. On a CPU a step is almost all convolutions, which compiling does not change. The
-    length of the whole run decides, so that a resumed run computes as before.
+    `auto` compiles long runs on a GPU. On a CPU, convolutions take almost all of a step, and compiling does not speed
+    them up. `steps` is the length of the whole run, so that a resumed run makes the same choice.
     """
     if setting != "auto":
         return setting
@@ -29,17 +29,17 @@ def repays(setting: bool | Literal["auto"], steps: int, device: torch.device) ->
 def compile_networks(
     trainer: Trainer, batches: Sequence[Batch], *, report: Callable[[str], None], warn: Callable[[str], None]
 ) -> None:
-    """Compile a trainer's networks for batches like these; if that fails, warn and leave them as they are.
+    """Compile a trainer's networks for batches of these shapes; if that fails, warn and leave them uncompiled.
 
-    torch caches compiled code for the next run, in `TORCHINDUCTOR_CACHE_DIR` if that is set.
+    Out-of-memory errors are raised. torch caches the compiled code for later runs, in `TORCHINDUCTOR_CACHE_DIR` if set.
     """
-    report("compiling the networks: a minute or two the first time, then seconds, from torch's cache")
+    report("compiling the networks; this takes a minute or two, or seconds if torch has them in its cache")
     start = time.monotonic()
     try:
         trainer.compile(batches)
     except (MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever fails, the networks work uncompiled
+    except Exception as error:  # noqa: BLE001 - whatever the compiler raises, the networks still run uncompiled
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         warn(f"the networks could not be compiled, so training is slower: {reason}")
     else:

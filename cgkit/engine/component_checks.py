@@ -1,4 +1,4 @@
-"""Check before training that every network and loss works at the trained size; name the plugin that fails later."""
+"""Check before training that networks and losses work at the trained size; name the plugin behind a later failure."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from cgkit.spec import Spec
 
 
 def unfit_components(spec: Spec, assembly: Assembly) -> list[Problem]:
-    """Return the problems of networks and losses that reject the trained size or return something wrong.
+    """Return the problems of networks and losses that fail at the trained size or return an invalid result.
 
-    Each network runs once, without gradients, in evaluation mode; nothing changes.
+    Each network runs once, in evaluation mode and without gradients. The state of the components does not change.
     """
     problems: list[Problem] = []
     model, objective, components = assembly.model, assembly.objective, assembly.components
@@ -54,7 +54,7 @@ def _run(network: nn.Module, image: Tensor) -> Any:
 
 
 def _copy(loss: Any) -> Any:
-    """Return a loss that may be tried: one that is a module may hold state, which must not change."""
+    """Return a loss to try out: a copy if it is a module, whose state must not change."""
     return copy.deepcopy(loss) if isinstance(loss, nn.Module) else loss
 
 
@@ -91,7 +91,7 @@ def _collect_problems(place: str, components: Mapping[str, Component], problems:
         yield
     except CgkitError as error:
         problems.append(Problem(place, error.message, error.hint, exit_code=error.exit_code))
-    except ValueError as error:  # a component raises it if it cannot work on an image
+    except ValueError as error:  # raised by components that cannot process images of this size
         problems.append(Problem(place, str(error), "change data.size, or the component's options"))
     except Exception as error:  # a plugin's component may raise anything
         if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
@@ -101,7 +101,7 @@ def _collect_problems(place: str, components: Mapping[str, Component], problems:
 
 
 def plugin_at_fault(error: BaseException, components: Iterable[Component]) -> PluginError | None:
-    """Return an error that names the plugin in whose code an exception was raised; None if it was not in a plugin.
+    """Return an error that names the innermost plugin in an exception's traceback; None if no plugin is in it.
 
     Args:
         error: the exception, with its traceback.

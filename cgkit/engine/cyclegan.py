@@ -15,7 +15,7 @@ from cgkit.abilities import mixes_samples
 
 @dataclass(frozen=True)
 class Passes:
-    """Which images a forward pass generates. Images that no loss needs are not computed."""
+    """Flags for the images that a forward pass generates, so that it skips those that no loss needs."""
 
     fake_a: bool = True
     fake_b: bool = True
@@ -25,7 +25,7 @@ class Passes:
     identity_b: bool = True
 
     def split(self) -> tuple[Passes, ...]:
-        """Return the independent parts: each cycle and each identity pass, which can be computed one at a time."""
+        """Return the parts that can be computed one at a time: each cycle and each identity pass."""
         none = Passes(*[False] * 6)
         parts = (
             replace(none, fake_b=self.fake_b, cycled_a=self.cycled_a),
@@ -41,9 +41,9 @@ ALL_PASSES = Passes()
 
 @dataclass(frozen=True)
 class CyclePass:
-    """The images of one forward pass, `(N, C, H, W)` in [-1, 1]; None for those that nothing needed.
+    """The images of one forward pass, `(N, C, H, W)` in [-1, 1]; None for those not generated.
 
-    A translation is also generated if only its reconstruction was requested.
+    A translation is also generated if only its reconstruction was requested (see `Passes`).
 
     Attributes:
         real_a: real images of domain a.
@@ -52,8 +52,8 @@ class CyclePass:
         fake_b: translations of `real_a`, G_a2b(a).
         cycled_a: reconstructions of `real_a`, G_b2a(G_a2b(a)).
         cycled_b: reconstructions of `real_b`, G_a2b(G_b2a(b)).
-        identity_a: the generator into a, applied to images of a.
-        identity_b: the generator into b, applied to images of b.
+        identity_a: `real_a` translated into its own domain, G_b2a(a).
+        identity_b: `real_b` translated into its own domain, G_a2b(b).
     """
 
     real_a: Tensor
@@ -70,7 +70,7 @@ class CyclePass:
         return replace(self, **{name: image.detach() for name, image in self._images().items()})
 
     def merge(self, other: CyclePass) -> CyclePass:
-        """Return the images of both passes, each of which computed a part."""
+        """Return a pass with the images of both; if both have an image, that of `other` is used."""
         return replace(self, **other._images())
 
     def _images(self) -> dict[str, Tensor]:
@@ -90,14 +90,14 @@ class CycleGAN(nn.Module):
     ) -> None:
         super().__init__()
         self.recompute = False
-        """Whether the generators' activations are recomputed in the backward pass instead of stored."""
+        """Whether to recompute the generators' activations in the backward pass instead of storing them."""
         self.generators = nn.ModuleDict({"a2b": generator_a2b, "b2a": generator_b2a})
         self.discriminators = nn.ModuleDict({"a": discriminator_a, "b": discriminator_b})
         self.compiled: dict[nn.Module, nn.Module] = {}
-        """The compiled version of each network, which shares its parameters; empty if they are not compiled."""
+        """The compiled version of each network, which shares its parameters; empty unless the networks are compiled."""
 
     def compile_networks(self) -> None:
-        """Have torch compile each network, for every image shape it is called with."""
+        """Compile each network with `torch.compile`, separately for every image shape it is called with."""
         networks = (*self.generators.values(), *self.discriminators.values())
         self.compiled = {network: cast(nn.Module, torch.compile(network, dynamic=False)) for network in networks}
 
@@ -125,7 +125,7 @@ class CycleGAN(nn.Module):
     def _generate(self, direction: str, *batches: Tensor | None) -> tuple[Tensor | None, ...]:
         generator = self.generators[direction]
         generator = self.compiled.get(generator, generator)
-        # Batch norm would count a batch twice if it were recomputed.
+        # Recomputing a batch would update the running statistics of batch norm twice.
         if not self.recompute or mixes_samples(generator):
             return _call_once(generator, *batches)
         return _call_once(lambda images: checkpoint(generator, images, use_reentrant=False), *batches)

@@ -1,7 +1,7 @@
 """Data-parallel training with several processes.
 
-Plain collectives on flat buffers, as in StyleGAN3. DistributedDataParallel reduces during the backward pass and lets
-the ranks diverge silently if a loss runs backward twice through one network.
+Uses plain collectives on flat buffers, as StyleGAN3 does. DistributedDataParallel is unsuitable: it reduces gradients
+during the backward pass, and ranks silently diverge if several backward passes go through the same network.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.distributed.rendezvous import rendezvous
 from cgkit.errors import Problem, ResourceError, SpecError
 
 PATIENCE = timedelta(minutes=30)
-"""Timeout of a collective. Rank 0 may be writing a checkpoint or drawing samples meanwhile."""
+"""Timeout of a collective: the other ranks wait in one while rank 0 writes a checkpoint or draws samples."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Processes:
 
     @property
     def stream(self) -> tuple[int, ...]:
-        """What distinguishes this rank's random draws. Empty for rank 0, which draws like a single process."""
+        """Numbers that make the random draws of ranks differ; none for rank 0, which draws like a single process."""
         return (self.rank,) if self.rank else ()
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors by their mean over all ranks, in one all-reduce.
+        """Overwrite tensors in place with their means over all ranks, in one all-reduce.
 
         A value that is not finite on one rank is not finite on any rank afterwards.
         """
@@ -59,7 +59,7 @@ class Processes:
         _unflatten(flat / self.count, tensors)
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
-        """Return the tensor of every rank, in order; all have the same shape."""
+        """Return the tensors of all ranks, in the order of the ranks; they must have the same shape and dtype."""
         if self.count == 1:
             return [tensor]
         gathered = [torch.empty_like(tensor) for _ in range(self.count)]
@@ -68,7 +68,7 @@ class Processes:
         return gathered
 
     def share_first(self, tensors: Iterable[Tensor]) -> None:
-        """Replace tensors by those of rank 0."""
+        """Overwrite tensors in place with those of rank 0."""
         if self.count == 1:
             return
         ordered = sorted(tensors, key=lambda tensor: str(tensor.dtype))
@@ -80,7 +80,7 @@ class Processes:
             _unflatten(flat, same_dtype)
 
     def hold_the_same(self, tensors: Iterable[Tensor]) -> bool:
-        """Return whether all ranks hold the same values, judged by two sums of each tensor."""
+        """Return whether all ranks hold the same values, judged by the sums of values and of absolute values."""
         if self.count == 1:
             return True
         values = [tensor.detach().double() for tensor in tensors]
@@ -98,7 +98,7 @@ ALONE = Processes()
 
 
 def refuse_uneven_shares(batch: int, count: int) -> None:
-    """Refuse a batch that cannot be split evenly: a step's gradient is the mean over its whole batch.
+    """Refuse a batch that cannot be split evenly, because gradients are averaged over ranks with equal weights.
 
     Raises:
         SpecError: the batch is not a multiple of the number of processes.
@@ -111,23 +111,23 @@ def refuse_uneven_shares(batch: int, count: int) -> None:
 
 @contextmanager
 def join(device: torch.device) -> Iterator[Processes]:
-    """Join the processes that torchrun started; yield a single process if it did not start any.
+    """Join the processes that torchrun started and yield them; yield `ALONE` if there is only one process.
 
     Raises:
-        ResourceError: the others cannot be reached.
+        ResourceError: the other processes cannot be reached.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "MASTER_ADDR" not in os.environ:
         yield ALONE
         return
-    # The module's functions keep the process group of the time of import as a default argument, and torch imports it
-    # with the first optimizer. Imported after init_process_group, it would keep the group alive, and the group's
-    # threads abort a process that is exiting.
+    # The functions of this module bind the process group that exists at import time as a default argument. torch would
+    # import it with the first optimiser, after init_process_group. The group would then stay alive until the process
+    # exits, and its threads would abort the exiting process.
     import torch.distributed.nn.functional  # noqa: F401
 
     backend = "nccl" if device.type == "cuda" else "gloo"
     with _explain_lost_ranks():
         store, rank, count = next(rendezvous("env://", timeout=PATIENCE))
-        # torchrun may keep one store over restarts. Without a prefix, it would hold the addresses of dead processes.
+        # torchrun may reuse one store across restarts. Without a prefix, it would contain addresses of dead processes.
         store = dist.PrefixStore(f"cgkit-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)  # type: ignore[attr-defined]
         own_device = device if device.type == "cuda" else None
         dist.init_process_group(
@@ -156,6 +156,6 @@ def _explain_lost_ranks() -> Iterator[None]:
     except RuntimeError as error:  # torch.distributed raises nothing more specific on gloo
         reason = str(error).splitlines()[0]
         raise ResourceError(
-            f"another process of this run is gone: {reason}",
-            hint="see its own message for the cause; run again to continue from the last checkpoint",
+            f"lost contact with another process of this run: {reason}",
+            hint="see the error of that process for the cause; run again to resume from the last checkpoint",
         ) from error

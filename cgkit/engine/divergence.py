@@ -1,4 +1,4 @@
-"""Detect a non-finite step one step late, without waiting for the device."""
+"""Detect losses and gradients that are not finite, one step late, so that no step waits for the device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cgkit.errors import DivergedError
 
 
 class Flag:
-    """A boolean on its way from the device; reading it waits until it has arrived."""
+    """A boolean that is being copied from the device; converting it with `bool` waits for the copy."""
 
     def __init__(self, value: Tensor) -> None:
         self._value = value.to("cpu", non_blocking=True)
@@ -29,14 +29,14 @@ class Flag:
 
 @dataclass(frozen=True)
 class PendingStep:
-    """A step that the device applies only if its losses and gradients are finite, which is not known yet.
+    """A step that the device applies only if its losses and gradients are finite, which the host does not know yet.
 
     Attributes:
         number: the number of the step, from 1.
         losses: its loss terms.
-        images: the names of its images.
-        pools: the content of the image pools before it.
-        finite: whether everything was finite.
+        images: the names of the images in its batches.
+        pools: the content of the image pools before the step.
+        finite: whether all losses and gradients were finite.
     """
 
     number: int
@@ -46,7 +46,7 @@ class PendingStep:
     finite: Flag
 
     def error(self) -> DivergedError:
-        """Return the error that says what was not finite."""
+        """Return the error to raise if the step was not finite; it names the losses that were not."""
         bad = [f"{name} = {float(term)}" for name, term in self.losses.items() if not torch.isfinite(term)]
         what = ", ".join(bad) or "a gradient (every loss is finite)"
         return DivergedError(

@@ -1,4 +1,4 @@
-"""Pools of past generated images, so that discriminators do not overfit to the latest (Shrivastava et al., 2017)."""
+"""Pools of earlier generated images, so that discriminators do not overfit to the latest (Shrivastava et al., 2017)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cgkit.errors import CheckpointError
 
 @dataclass(frozen=True)
 class Fakes:
-    """The generated images shown to each discriminator; None for one that is not trained."""
+    """The generated images shown to each discriminator; None for a discriminator that is not trained."""
 
     a: Tensor | None
     b: Tensor | None
@@ -23,20 +23,20 @@ class Fakes:
 class ImagePool:
     """Holds up to `capacity` generated images of one domain.
 
-    Once the pool is full, each image it is given is swapped for a stored one half of the time.
+    Once the pool is full, each new image is swapped for a random stored one with probability 1/2.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.images: list[Tensor] = []
-        """The stored images, `(C, H, W)` each. They are replaced, never modified."""
+        """The stored images, `(C, H, W)` each. They are replaced, but never modified in place."""
 
     def exchange(self, images: Tensor, draws: torch.Generator) -> Tensor:
         """Return a batch for the discriminator: new images, some of them swapped for stored ones.
 
         Args:
             images: newly generated images, `(N, C, H, W)`, detached.
-            draws: decides; a CPU generator, so that deciding never waits for the device.
+            draws: the random generator that decides on swaps; on the CPU, so that no decision waits for the device.
         """
         if self.capacity == 0:
             return images
@@ -55,12 +55,12 @@ class ImagePool:
 
 
 class ImagePools:
-    """The pools of both domains, of one rank.
+    """The image pools of both domains on one rank.
 
     Args:
-        capacity: the size of each pool.
-        seed: the run's seed; the draws are a function of it, the step, the batch and the stream.
-        stream: distinguishes the draws of this rank, see `Processes.stream`.
+        capacity: the maximum number of images in each pool; 0 disables the pools.
+        seed: the run's seed; all random draws depend only on it, the step, the batch and `stream`.
+        stream: distinguishes the random draws of this rank (see `Processes.stream`).
     """
 
     def __init__(self, capacity: int, seed: int, stream: tuple[int, ...]) -> None:
@@ -70,7 +70,7 @@ class ImagePools:
         self._batch = (0, 0)
 
     def start_batch(self, step: int, number: int) -> None:
-        """Set the step, and the number of the batch within it, that the next exchange belongs to."""
+        """Set the step that the next exchange belongs to, and the number of the batch within the step, from 0."""
         self._batch = (step, number)
 
     def exchange(self, fakes: Fakes) -> Fakes:
@@ -78,7 +78,7 @@ class ImagePools:
         return Fakes(self._exchange("a", fakes.a), self._exchange("b", fakes.b))
 
     def snapshot(self) -> dict[str, list[Tensor]]:
-        """Return the stored images, for `undo` if the step that follows fails. No tensor is copied."""
+        """Return the stored images, so that `undo` can restore them if the next step fails. No tensor is copied."""
         return {domain: list(pool.images) for domain, pool in self.pools.items()}
 
     def undo(self, snapshot: Mapping[str, list[Tensor]]) -> None:
@@ -94,12 +94,12 @@ class ImagePools:
         """Restore the stored images from a checkpoint.
 
         Raises:
-            CheckpointError: it holds more images than the pool may.
+            CheckpointError: the checkpoint holds more images than the capacity.
         """
         for domain, pool in self.pools.items():
             images = tensors.get(domain)
             if images is not None and len(images) > pool.capacity:
-                raise CheckpointError(f"the image pool holds {len(images)} images, more than {pool.capacity}")
+                raise CheckpointError(f"the saved image pool holds {len(images)} images, more than {pool.capacity}")
             pool.images = [] if images is None else list(images.to(device))
 
     def _exchange(self, domain: str, images: Tensor | None) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""Saving memory in a step, measuring it, and explaining out-of-memory errors."""
+"""Save memory in a step, measure peak memory, and explain out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from cgkit.errors import ResourceError
 from cgkit.registry import describe_exception
 
 BALANCED_FROM = 256 * 256
-"""The number of pixels in a batch from which computing one cycle at a time costs no time on a CPU."""
+"""The number of pixels in a batch from which computing one cycle at a time is no slower on a CPU."""
 
 _STATUS = Path("/proc/self/status")
 """Where Linux reports the memory of a process."""
 
 
 def spares_memory(setting: str, images: Tensor) -> bool:
-    """Return whether a step computes one cycle at a time, freeing its activations before the next.
+    """Return whether a step should compute one cycle at a time, freeing its activations before the next.
 
     Args:
-        setting: `train.memory`. `auto` saves memory if that costs no time: small images need both cycles at once to
-            keep the cores busy. On a GPU it keeps both.
+        setting: the value of `train.memory`. `auto` computes one cycle at a time if that is no slower: on a CPU, unless
+            the images are so small that it takes both cycles at once to keep all cores busy.
         images: a batch of one domain, `(N, C, H, W)`.
     """
     if setting != "auto":
@@ -39,7 +39,7 @@ def spares_memory(setting: str, images: Tensor) -> bool:
 
 
 def train_one_cycle_at_a_time(step: Step, real_a: Tensor, real_b: Tensor) -> None:
-    """Add the gradients of a step, with the activations of one cycle or identity pass in memory at a time."""
+    """Accumulate the gradients of a step, keeping the activations of only one cycle or identity pass at a time."""
     cycle = CyclePass(real_a, real_b)
     for passes in step.objective.passes.split():
         cycle = cycle.merge(step.train_generators(real_a, real_b, passes))
@@ -54,14 +54,14 @@ def memory_errors_explained() -> Iterator[None]:
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise _out_of_memory(error) from error
     except RuntimeError as error:
-        # The CPU's allocator has no exception type of its own.
+        # torch's CPU allocator raises a plain RuntimeError.
         if "DefaultCPUAllocator" not in str(error):
             raise
         raise _out_of_memory(error) from error
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the peak memory in bytes: of the GPU, or of this process on a CPU."""
+    """Return the peak memory in bytes: torch's allocations on a GPU, or the resident memory of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     # getrusage includes what the parent process held when it started this one.
@@ -74,5 +74,5 @@ def peak_memory(device: torch.device) -> int:
 def _out_of_memory(error: BaseException) -> ResourceError:
     return ResourceError(
         f"out of memory: {describe_exception(error)[:200]}",
-        hint="a smaller data.size, train.batch or generator width needs less",
+        hint="reduce data.size, train.batch or the width of the generators",
     )

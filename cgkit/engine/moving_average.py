@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class MovingAverage:
     """A copy of networks whose weights are a moving average of the trained ones.
 
-    In the first steps t the decay is `(1 + t) / (10 + t)` at most, so that the initial weights fade quickly.
+    At update t, the decay is at most `(1 + t) / (10 + t)`, so that the initial weights are soon forgotten.
     """
 
     def __init__(self, networks: nn.Module, decay: float) -> None:
@@ -21,11 +21,11 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, networks: nn.Module, *, when: Tensor) -> None:
-        """Move the averages towards the current weights, and copy the buffers.
+        """Move the averages towards the current weights and copy the buffers, if `when` is true.
 
         Args:
-            networks: the trained networks, whose weights are finite.
-            when: whether to update, a boolean scalar on the device.
+            networks: the trained networks; their weights must be finite even if `when` is false.
+            when: a boolean scalar on the device.
         """
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))

@@ -1,4 +1,4 @@
-"""The losses of a CycleGAN and their weights, as named terms."""
+"""The losses of a CycleGAN, weighted, as named terms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cgkit.errors import PluginError
 from cgkit.spec import model as spec
 
 Terms = dict[str, Tensor]
-"""Loss terms by name: scalars with their weights applied, so that their sum is what is minimised."""
+"""Loss terms by name: weighted scalars, whose sum is minimised."""
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
@@ -24,7 +24,8 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 class Objective:
     """Equations 1 to 3 of the paper and the identity loss of its section 5.2, with any weights.
 
-    `parts` holds the losses and augmentations that are modules, for their state and device; they are not trained.
+    `parts` holds the losses and augmentations that are modules, so that they are saved and moved to a device together.
+    They are not trained.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Objective:
         )
 
     def generators(self, model: CycleGAN, cycle: CyclePass) -> Terms:
-        """Return the generators' terms: adversarial (equation 1), cycle consistency (equation 2), identity."""
+        """Return the generators' terms: adversarial (equation 1), cycle consistency (equation 2) and identity."""
         adversarial, consistency, identity = self.weights.adversarial, self.weights.cycle, self.weights.identity
         terms: Terms = {}
         if adversarial.a2b and cycle.fake_b is not None:
@@ -80,7 +81,7 @@ class Objective:
         return _check_scalars(terms)
 
     def fakes(self, cycle: CyclePass) -> Fakes:
-        """Return the generated images that the discriminators learn from."""
+        """Return the generated images for the discriminators; None for a direction without an adversarial loss."""
         weights = self.weights.adversarial
         return Fakes(cycle.fake_a if weights.b2a else None, cycle.fake_b if weights.a2b else None)
 
@@ -98,16 +99,18 @@ class Objective:
             terms[f"discriminator_{domain}"] = torch.stack(losses).mean()
             penalty = penalty_of(self.adversarial_loss)
             if penalty is not None:
-                # It is differentiated twice: not in reduced precision, and not compiled, which allows it once only.
+                # A penalty is differentiated twice, which needs full precision and an uncompiled network.
                 with torch.autocast(real.device.type, enabled=False):
                     terms[f"penalty_{domain}"] = penalty(model.discriminators[domain], *_to_float32(real, fake))
         return _check_scalars(terms)
 
     def adapt(self, gather: Callable[[Tensor], list[Tensor]] = lambda logits: [logits]) -> None:
-        """Show adaptive augmentations the discriminators' logits of the real images since the last call.
+        """Pass the discriminators' logits of real images to adaptive augmentations, then drop them.
+
+        The logits are those of all calls of `discriminators` since the last `adapt` or `forget`.
 
         Args:
-            gather: returns a tensor of every rank; all ranks then adapt alike.
+            gather: returns the given tensor of every rank, so that all ranks adapt alike.
         """
         for domain, batches in self._real_logits.items():
             observers = [observer for module in self._augmentations[domain] if (observer := observer_of(module))]
@@ -119,11 +122,11 @@ class Objective:
         self.forget()
 
     def forget(self) -> None:
-        """Drop the logits that `adapt` would show."""
+        """Drop the logits collected for `adapt`."""
         self._real_logits = {"a": [], "b": []}
 
     def _adversarial(self, model: CycleGAN, domain: str, fake: Tensor, real: Tensor) -> Tensor:
-        """Return the generator's adversarial loss, the mean over the discriminator's scales."""
+        """Return the adversarial loss of the generator into `domain`, averaged over the discriminator's scales."""
         discriminator, loss = model.discriminator(domain), self.adversarial_loss
         if wants_real_logits(loss):
             real_logits, fake_logits = _judge(discriminator, *self._augment(domain, real, fake), learning=False)
@@ -135,7 +138,7 @@ class Objective:
         return torch.stack(losses).mean()
 
     def _augment(self, domain: str, *batches: Tensor) -> tuple[Tensor, ...]:
-        """Augment batches for a discriminator, all with the same random draw."""
+        """Augment the input batches of a discriminator, all with the same random parameters."""
         augmentations = self._augmentations[domain]
         if not augmentations:
             return batches
@@ -144,13 +147,13 @@ class Objective:
 
 
 def logits_of(discriminator: nn.Module, images: Tensor, *, real: bool, learning: bool) -> list[Tensor]:
-    """Return a discriminator's logits of images, one tensor for each scale, in float32 or float64.
+    """Return a discriminator's logits for images, one tensor for each scale, in float32 or float64.
 
     Args:
         discriminator: the network.
         images: `(N, C, H, W)` in [-1, 1].
-        real: whether they are real images, for a discriminator that remembers images.
-        learning: whether it is being trained on them, likewise.
+        real: whether the images are real; passed only to a discriminator that remembers images.
+        learning: whether the discriminator is being trained on the images; passed only to such a discriminator.
     """
     if remembers_images(discriminator):
         return _to_scales(discriminator(images, real=real, learning=learning))
@@ -168,7 +171,7 @@ def _augment(batch: Tensor, augmentations: Sequence[nn.Module], seed: int) -> Te
 def _judge(
     discriminator: nn.Module, real: Tensor, fake: Tensor, *, learning: bool
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the logits of real and of generated images, from one call if that gives the same as two."""
+    """Return the logits of real and of generated images, computed in one call if that gives the same result as two."""
     if mixes_samples(discriminator) or remembers_images(discriminator):
         real_logits = logits_of(discriminator, real, real=True, learning=learning)
         return real_logits, logits_of(discriminator, fake, real=False, learning=learning)
@@ -177,7 +180,7 @@ def _judge(
 
 
 def _to_scales(logits: Tensor | list[Tensor]) -> list[Tensor]:
-    """Return the logits as a list, one tensor for each scale; losses are never computed in less than float32."""
+    """Return logits as a list, one tensor for each scale, in at least float32: losses are computed from them."""
     return list(_to_float32(*(logits if isinstance(logits, (list, tuple)) else [logits])))
 
 
@@ -189,5 +192,5 @@ def _check_scalars(terms: Terms) -> Terms:
     for name, term in terms.items():
         if not isinstance(term, Tensor) or term.numel() != 1:
             shape = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
-            raise PluginError(f"the loss term {name} should be a scalar, got {shape}")
+            raise PluginError(f"the loss term {name} must be a scalar, got {shape}")
     return terms

@@ -14,9 +14,9 @@ from cgkit.spec import model as spec
 
 
 class Optimizers:
-    """Adam with the spec's learning rates, as published (section 4 of the paper).
+    """Adam for each pair of networks, with the spec's learning rates (section 4 of the paper).
 
-    The device itself skips an update that is not finite, so that no step waits for it.
+    The device itself skips an update if a loss or gradient is not finite, so that no step waits for that result.
     """
 
     def __init__(self, model: CycleGAN, settings: spec.Train) -> None:
@@ -36,7 +36,7 @@ class Optimizers:
         return [gradient for optimizer in self._by_name().values() for gradient in _gradients(optimizer)]
 
     def gradient_norms(self) -> dict[str, Tensor]:
-        """Return the norm of each optimiser's gradients, as scalars on the device; without gradients, none."""
+        """Return the gradient norm of each optimiser that has gradients, as scalars on the device."""
         return {
             name: nn.utils.get_total_norm(gradients)
             for name, optimizer in self._by_name().items()
@@ -48,14 +48,14 @@ class Optimizers:
 
         Args:
             norms: the result of `gradient_norms`.
-            finite: whether to update, a scalar on the device; if not, weights and optimiser state stay as they are.
+            finite: a boolean scalar on the device; if false, weights and optimiser state stay as they are.
         """
         optimizers = self._by_name()
         for name, norm in norms.items():
             optimizer = optimizers[name]
             if self._clip_norm is not None:
                 nn.utils.clip_grads_with_norm_(list(_parameters(optimizer)), self._clip_norm, norm)
-            # The protocol of torch's gradient scaler: a fused optimiser skips the update if this is not zero.
+            # Used as by torch's gradient scaler: a fused optimiser skips its update if `found_inf` is not zero.
             optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
             optimizer.step()
         self.forget_gradients()
@@ -66,7 +66,7 @@ class Optimizers:
             optimizer.zero_grad(set_to_none=True)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the optimisers' moments, by name."""
+        """Return the tensors of the optimisers' state, by name."""
         return {
             f"{name}.{key}": tensor
             for name, optimizer in self._by_name().items()
@@ -78,10 +78,10 @@ class Optimizers:
         return {name: optimizer_tensors(optimizer)[1] for name, optimizer in self._by_name().items()}
 
     def load(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Restore the saved state.
+        """Restore the state from the results of `tensors()` and `state()`.
 
         Raises:
-            CheckpointError: it does not fit these optimisers.
+            CheckpointError: the saved state does not fit these optimisers.
         """
         for name, optimizer in self._by_name().items():
             prefix = f"{name}."

@@ -1,4 +1,4 @@
-"""The number format and the device that a run computes with."""
+"""The device of a run, and the number format that it computes in."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor
 from cgkit.errors import UsageError
 
 CHANNELS_LAST_FROM = 128
-"""Pixels a side from which channels_last is faster in bf16 on a CPU: a step by 3 % at 128 pixels and by 10 % at 256. At
-64 pixels it is 25 % slower, and in fp32 it gains nothing at any size."""
+"""Length in pixels of the shorter side from which channels_last is faster in bf16 on a CPU: steps are 3 % faster at 128
+pixels and 10 % faster at 256, but 25 % slower at 64. In fp32, channels_last is not faster at any size."""
 
 
 @dataclass(frozen=True)
 class Precision:
-    """A number format: `fp64`, `fp32` or `bf16`.
+    """A number format, `fp64`, `fp32` or `bf16`, on a device.
 
-    With bf16, the parameters, losses and optimiser state stay in float32; only the networks multiply in bfloat16.
+    With bf16, the parameters, losses and optimiser state stay in float32; only the networks compute in bfloat16.
     """
 
     name: str
@@ -32,19 +32,19 @@ class Precision:
         return torch.float64 if self.name == "fp64" else torch.float32
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Return the context in which the networks run. Within one context, each weight is cast once."""
+        """Return the context manager to run the networks in. Each weight is cast only once within it."""
         if self.name != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def full(self) -> AbstractContextManager[None]:
-        """Return the context, inside the other one, in which nothing is cast."""
+        """Return a context manager that disables `autocast`, for use within it."""
         if self.name != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, enabled=False)
 
     def place(self, images: Tensor) -> Tensor:
-        """Return images on the device, in its dtype, and in the memory format that is faster for their size."""
+        """Return images on the device, in this precision's dtype and in the faster memory format for their size."""
         images = images.to(self.device, self.dtype, non_blocking=True)
         large = min(images.shape[-2:]) >= CHANNELS_LAST_FROM
         channels_last = self.device.type == "cpu" and self.name == "bf16" and large
@@ -52,12 +52,12 @@ class Precision:
 
 
 def choose_device(name: str | None = None) -> torch.device:
-    """Return the device called `name`; by default CUDA if available, else the CPU.
+    """Return the device called `name`; by default CUDA if available, otherwise the CPU.
 
-    If torchrun started several processes on this machine, each takes the GPU of its local rank.
+    In a process that torchrun started, the default is the GPU with the number of the process's local rank.
 
     Raises:
-        UsageError: there is no such device.
+        UsageError: the device does not exist, or this machine has fewer GPUs than processes.
     """
     if name is None:
         if not torch.cuda.is_available():
@@ -66,7 +66,7 @@ def choose_device(name: str | None = None) -> torch.device:
             return torch.device("cuda")
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():
-            raise UsageError(f"process {local} of this machine has no GPU: there are {torch.cuda.device_count()}")
+            raise UsageError(f"there is no GPU for local rank {local}: this machine has {torch.cuda.device_count()}")
         torch.cuda.set_device(local)
         return torch.device("cuda", local)
     try:
@@ -79,14 +79,14 @@ def choose_device(name: str | None = None) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """Return the precision that a spec asks for; `auto` is bf16 if the hardware multiplies it natively."""
+    """Return the precision called `name`; `auto` means bf16 if the device multiplies bf16 natively, otherwise fp32."""
     if name == "auto":
         name = "bf16" if multiplies_bf16(device) else "fp32"
     return Precision(name, device)
 
 
 def multiplies_bf16(device: torch.device) -> bool:
-    """Return whether a device multiplies bf16 natively: AMX or AVX512-BF16, or a GPU from compute capability 8.0."""
+    """Return whether a device multiplies bf16 natively: AMX or AVX512-BF16, or a GPU of compute capability 8.0+."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":

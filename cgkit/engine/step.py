@@ -1,4 +1,4 @@
-"""One training step, as in the paper: the gradients of both generators, then of both discriminators."""
+"""One training step, as in the paper: compute the gradients of both generators, then of both discriminators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cgkit.engine.objective import Objective, Terms
 class Step:
     """Computes the gradients of one step on one batch (Zhu et al., 2017, sections 3 and 4).
 
-    The discriminators learn from the images that the generators produced before either is updated.
+    It updates no weights. The discriminators learn from images generated before the update of the generators.
     """
 
     def __init__(
@@ -27,26 +27,26 @@ class Step:
         self._backward = backward
 
     def __call__(self, real_a: Tensor, real_b: Tensor) -> None:
-        """Add the gradients of a batch of real images of each domain, `(N, C, H, W)` in [-1, 1]."""
+        """Accumulate the gradients for a batch of real images of each domain, `(N, C, H, W)` in [-1, 1]."""
         cycle = self.train_generators(real_a, real_b, self.objective.passes)
         self.train_discriminators(cycle)
 
     def train_generators(self, real_a: Tensor, real_b: Tensor, passes: Passes) -> CyclePass:
-        """Add the gradients of the generators: adversarial, cycle-consistency and identity terms."""
+        """Accumulate the gradients of the generators' terms; return the generated images, detached."""
         cycle: CyclePass = self.model(real_a, real_b, passes)
         with _freeze(self.model.discriminators):
             self._backward(self.objective.generators(self.model, cycle))
         return cycle.detach()
 
     def train_discriminators(self, cycle: CyclePass) -> None:
-        """Add the gradients of the discriminators, on real images and on generated ones from the image pools."""
+        """Accumulate the gradients of the discriminators' terms, on real images and on images from the image pools."""
         fakes = self.image_pools.exchange(self.objective.fakes(cycle))
         self._backward(self.objective.discriminators(self.model, cycle, fakes))
 
 
 @contextmanager
 def _freeze(networks: nn.Module) -> Iterator[None]:
-    """Let gradients flow through networks without reaching their parameters."""
+    """Freeze the parameters of `networks`; gradients still flow through to their inputs."""
     trained = [parameter for parameter in networks.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Training: the step with everything around it, from accumulation and several ranks to precision and divergence."""
+"""Training: steps with gradient accumulation, several ranks, mixed precision and the detection of divergence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cgkit.spec import model as spec
 class Trainer:
     """Trains a CycleGAN one step at a time.
 
-    Everything that changes from step to step is here, and in `tensors()` and `state()`.
+    It holds everything that changes from step to step; `tensors()` and `state()` return it for a checkpoint.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class Trainer:
         self.precision = precision
         self.processes = processes
         self.stop_agreed = False
-        """Whether a rank was asked to stop. All ranks know it after the same step, one step after the request."""
+        """Whether any rank was asked to stop. Several ranks learn of a request together, one step after it."""
         self._stop_asked: Flag | bool = False
         self.step_number = 0
-        """The number of steps done."""
+        """The number of completed steps."""
         self.steps = steps
         self._epoch_steps = epoch_steps
         self._schedule = schedule
@@ -64,7 +64,7 @@ class Trainer:
         self.image_pools = ImagePools(settings.image_pool, seed, processes.stream)
         self.moving_average = None if settings.ema is None else MovingAverage(model.generators, settings.ema)
         self.losses: Terms = {}
-        """The loss terms of the current step, scalars on the device, weights applied, averaged over its batches."""
+        """The loss terms of the current step: weighted scalars on the device, averaged over the step's batches."""
         self._share = 1.0
         self._step = Step(model, objective, self.image_pools, self._backward)
         self._pending: PendingStep | None = None
@@ -72,31 +72,31 @@ class Trainer:
 
     @property
     def best_generators(self) -> nn.ModuleDict:
-        """The generators to translate with: their moving average if there is one."""
+        """The generators to translate with: the moving average if there is one, otherwise the trained generators."""
         return self.moving_average.networks if self.moving_average else self.model.generators  # type: ignore[return-value]
 
     @property
     def is_whole(self) -> bool:
-        """Whether the state is exactly that of `step_number` steps.
+        """Whether the state is exactly the one after `step_number` steps.
 
-        A step that fails before its update is undone, except for buffers (running statistics, say) of networks, losses
-        and augmentations, which it may have changed.
+        A step that fails before its update is undone, except for changes to the buffers of networks, losses and
+        augmentations, such as running statistics.
         """
         return not self._is_updating and not (self._has_failed and list(self._buffers()))
 
     def step(self, batches: Sequence[Batch], *, stop: bool = False) -> Terms:
-        """Do one step on one batch, or on several whose gradients are averaged; return the loss terms.
+        """Do one step on one or more batches, whose gradients are averaged; return the loss terms.
 
-        With several ranks, each gets its share of every batch; gradients and terms are averaged over the ranks. A step
-        with a non-finite loss or gradient changes no weight, which the device decides; the next step, or `settle`,
-        raises the error. So no step waits for its own result.
+        With several ranks, each passes its part of every batch; gradients and terms are averaged over the ranks. The
+        device itself skips the update if a loss or gradient is not finite. No step waits for that result: the error
+        is raised by the next step, or by `settle`.
 
         Args:
-            batches: the images.
+            batches: the images of this rank.
             stop: whether this process was asked to stop; see `stop_agreed`.
 
         Raises:
-            DivergedError: the last step was not finite; it and this one are undone.
+            DivergedError: the previous step was not finite; both it and the current step are undone.
         """
         self._seed_draws()
         self.optimizers.set_learning_rates(self._schedule(self.step_number, self.steps, self._epoch_steps))
@@ -108,7 +108,7 @@ class Trainer:
             self._undo(pools)
             raise
         self.settle()
-        # Both updates come last: the discriminators learn from images generated before the generators' update.
+        # Both updates come last, because the discriminators learn from images generated before the generators' update.
         self._is_updating = True
         finite = self._update()
         self.objective.adapt(self.processes.gather)
@@ -123,7 +123,7 @@ class Trainer:
         """Wait until it is known whether the last step was finite.
 
         Raises:
-            DivergedError: it was not. Weights, optimizers and image pools are as they were before that step.
+            DivergedError: it was not; weights, optimisers and image pools are as they were before that step.
         """
         last, self._pending = self._pending, None
         if last is None or last.finite:
@@ -135,10 +135,10 @@ class Trainer:
         raise last.error()
 
     def compile(self, batches: Sequence[Batch]) -> None:
-        """Compile the networks by computing the gradients of such batches; nothing is learned from them.
+        """Compile the networks by computing gradients for `batches`, which are then discarded.
 
         Raises:
-            Exception: whatever the compiler raises; the networks are as they were.
+            Exception: any error of the compiler or the networks; the networks are left uncompiled.
         """
         pools, buffers = self.image_pools.snapshot(), [buffer.clone() for buffer in self._buffers()]
         self.model.compile_networks()
@@ -156,10 +156,10 @@ class Trainer:
                     buffer.copy_(before)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """Return all tensors that a resumed run needs, by file and name. All ranks have to call it.
+        """Return all tensors that a resumed run needs, by file and name. All ranks must call this method together.
 
         Raises:
-            DivergedError: see `settle`.
+            DivergedError: the last step was not finite; see `settle`.
         """
         self.settle()
         files: dict[str, dict[str, Tensor]] = {"model": dict(self.model.state_dict())}
@@ -185,7 +185,7 @@ class Trainer:
         """Restore the state that was saved after `step` steps.
 
         Raises:
-            CheckpointError: it does not fit this trainer.
+            CheckpointError: the saved state does not fit this trainer.
         """
         load_strictly(self.model, tensors.get("model", {}), what="model")
         load_strictly(self.objective.parts, tensors.get("components", {}), what="components")
@@ -213,7 +213,7 @@ class Trainer:
                     self._step(real_a, real_b)
 
     def _backward(self, terms: Terms) -> None:
-        """Accumulate the gradients and the values of loss terms."""
+        """Compute and accumulate the gradients of loss terms, and accumulate their values in `losses`."""
         with self.precision.full():
             if terms:
                 torch.autograd.backward(torch.stack(list(terms.values())).sum() * self._share)
@@ -226,13 +226,13 @@ class Trainer:
         if self.processes.count == 1:
             self.stop_agreed = stop
             return
-        self.stop_agreed = bool(self._stop_asked)  # of the step before: its answer has arrived
+        self.stop_agreed = bool(self._stop_asked)  # the answer to the previous step, which has arrived by now
         asked = torch.tensor(float(stop), device=self.precision.device)
         self.processes.average([*self.optimizers.gradients(), *self.losses.values(), asked])
         self._stop_asked = Flag(asked > 0)
 
     def _update(self) -> Tensor:
-        """Update the weights if everything is finite, which the device decides; return whether it is."""
+        """Update the weights if all losses and gradients are finite; return a scalar on the device that says so."""
         norms = self.optimizers.gradient_norms()
         finite = torch.isfinite(torch.stack([*self.losses.values(), *norms.values()])).all()
         self.optimizers.update(norms, finite)
@@ -241,7 +241,7 @@ class Trainer:
         return finite
 
     def _undo(self, pools: Mapping[str, list[Tensor]]) -> None:
-        """Drop gradients and logits that were not applied, and put the image pools back; note that a step failed."""
+        """Drop the gradients and logits of a failed step, restore the image pools, and record the failure."""
         self.image_pools.undo(pools)
         self.optimizers.forget_gradients()
         self.objective.forget()
@@ -252,10 +252,10 @@ class Trainer:
         yield from self.objective.parts.buffers()
 
     def _seed_draws(self) -> None:
-        """Seed torch's own generators, for dropout, penalties and the discriminators' augmentations."""
+        """Seed torch's global random state, used by dropout, penalties and the discriminators' augmentations."""
         torch.manual_seed(derive_seed(self._seed, "step", self.step_number, *self.processes.stream))
 
 
 def _name_pool(domain: str, rank: int) -> str:
-    """Return the name of a rank's pool in the file `pool`: `a`, `b` for rank 0, `a.1`, `b.1` for rank 1, and so on."""
+    """Return the name of a rank's pool in the file `pool`: `a` or `b` for rank 0, `a.1` or `b.1` for rank 1 ..."""
     return f"{domain}.{rank}" if rank else domain

@@ -1,4 +1,4 @@
-"""Accumulating a metric over batches of test images into one number per direction."""
+"""Accumulate a metric over batches of test images into one score per direction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.resampling import interval_of_mean, interval_of_sets
 
 Translate = Callable[[Tensor], Tensor]
-"""Translates images `(N, C, H, W)` in [0, 1]."""
+"""A function that translates images `(N, C, H, W)` in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class TranslatedBatch:
         start: index of the first image among all test images.
         sources: the source images.
         translations: their translations.
-        references: the ground truth, if known.
-        translate_back: translates in the opposite direction.
+        references: the ground truth; None if unknown.
+        translate_back: the function that translates in the opposite direction.
     """
 
     start: int
@@ -52,15 +52,15 @@ class Accumulator(Protocol):
         """Add a batch."""
 
     def compute(self) -> Number:
-        """Return the number over all batches."""
+        """Return the score over all batches."""
 
 
 @dataclass
 class ImageAccumulator:
     """Accumulates a metric that gives one number per image; the value is their mean.
 
-    The baseline is the score of the untranslated sources; for metrics that compare translations with their sources,
-    it is the score of the ground truth.
+    If the ground truth is known, there is a baseline: for metrics that compare translations with their sources, the
+    score of the ground truth, and for metrics that compare them with the ground truth, the score of the sources.
     """
 
     name: str
@@ -90,7 +90,7 @@ class ImageAccumulator:
             self._baseline.append(self._measure(batch, *(pair if self.compares == "truth" else pair[::-1])))
 
     def compute(self) -> Number:
-        """Return the mean with its interval and baseline."""
+        """Return the mean over all images, with its interval and baseline."""
         values = torch.cat(self._values)
         random = generator(self.seed, f"interval-{self.name}-{self.direction}")
         baseline = float(torch.cat(self._baseline).mean()) if self._baseline else None
@@ -114,7 +114,7 @@ class SetAccumulator:
     """Accumulates a metric that compares all translations, as a set, with real images of the target domain.
 
     Both sets are compared by their features. The baselines are the scores of equally many real training images, unless
-    these are the test images, and of the untranslated sources.
+    they are also the test images, and of the untranslated sources.
     """
 
     name: str
@@ -132,11 +132,14 @@ class SetAccumulator:
         self._features.append(self.metric.features(batch.translations))
 
     def compute(self) -> Number:
-        """Return the number for the whole set with its interval and baselines."""
+        """Return the score of the whole set, with its interval and baselines.
+
+        Raises:
+            ValueError: there are fewer than two images in a domain."""
         source, target = self.direction[0], self.direction[-1]
         generated, real = torch.cat(self._features), self.features_of_real(self.metric, "test", target)
         if real is None or min(len(generated), len(real)) < 2:
-            raise ValueError("it needs at least two images on each side")
+            raise ValueError("it needs at least two test images of each domain")
         random = generator(self.seed, f"interval-{self.name}-{self.direction}")
         return Number(
             self.name,
@@ -151,7 +154,7 @@ class SetAccumulator:
 
     def _measure_baseline(self, split: str, side: str, real: Tensor, count: int) -> float | None:
         features = self.features_of_real(self.metric, split, side)
-        # A biased distance such as FID falls with the number of images, so both sets must be of equal size.
+        # A biased distance such as FID falls with the number of images, so a baseline uses as many as the score.
         return self._measure(features[:count], real) if features is not None and len(features) > 1 else None
 
     def _measure(self, generated: Tensor, real: Tensor) -> float:

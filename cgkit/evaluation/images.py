@@ -40,12 +40,12 @@ class Images:
 
 @dataclass(frozen=True)
 class MeasuredImages:
-    """Images of both domains by split and side, up to a maximum count each.
+    """Images of both domains by split and domain, up to a maximum number of each.
 
     Attributes:
         source: the data source.
         pixels: the pixel formats of domains a and b.
-        preparation: how images are loaded.
+        preparation: brings images to the training size.
         count: the maximum number of images per domain and split.
     """
 
@@ -77,7 +77,7 @@ class MeasuredImages:
         return test[0].fingerprint() != train[0].fingerprint(), test[1].fingerprint() != train[1].fingerprint()
 
     def of(self, split: str, side: str) -> Images:
-        """Return the images of split `test` or `train`, side `a` or `b`."""
+        """Return the images of a split, `test` or `train`, of domain `a` or `b`."""
         if split not in self._splits:
             self._splits[split] = self.source.test() if split == "test" else self.source.train()
         index = "ab".index(side)

@@ -1,4 +1,4 @@
-"""The number a metric gives for one direction, its protocol, and when two numbers can be compared."""
+"""The score of a metric in one direction, with its protocol, and the comparison of two scores."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _FORMER_NAMES = {"floor": "real", "ceiling": "untranslated"}
 """Names of the baselines in files of format 1."""
 
 _OWN_FIELDS = ("name", "direction", "better")
-"""The attributes that comparable numbers share, besides the protocol."""
+"""The attributes that must be equal for two numbers to be comparable, besides the protocol."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """The number a metric gives for one direction.
+    """The score of a metric in one direction.
 
     Attributes:
         name: the metric's name in the spec.
         direction: `a2b` or `b2a`.
         value: the mean over the test images, or the metric of the whole set.
-        interval: the 95% interval of the value over other test images like these; None if there are too few images.
+        interval: the 95% interval of the value over similar test images; None if there are too few images.
         real: the score of real images of the target domain in place of the translations: the ground truth if
             translations are compared with their sources, training images if they are compared as a set. None if
-            neither applies.
+            there are no such images.
         untranslated: the score of the untranslated sources; None if they cannot be compared.
-        better: whether good translations have a higher or a lower value; None if neither.
+        better: whether higher or lower values are better; None if neither.
         protocol: everything else that the value depends on.
     """
 
@@ -42,7 +42,7 @@ class Number:
     protocol: Mapping[str, Any]
 
     def field(self, name: str) -> Any:
-        """Return the value of a field that `differing` names."""
+        """Return the value of a field named by `differing`: an attribute or an entry of the protocol."""
         return getattr(self, name) if name in _OWN_FIELDS else self.protocol.get(name)
 
     def to_json(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Number:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Number:
-        """Return the number that `to_json` wrote, in this version or an earlier one.
+        """Return the number from the result of `to_json`, as written by this or an earlier version of cgkit.
 
         Raises:
             KeyError, TypeError: the values are not those of a number.
@@ -63,7 +63,7 @@ class Number:
 
 
 def differing(one: Number, other: Number) -> tuple[str, ...]:
-    """Return the names of the fields in which two numbers differ; they are comparable if there are none."""
+    """Return the names of the fields that prevent a comparison of two numbers; empty if they can be compared."""
     names = dict.fromkeys([*_OWN_FIELDS, *one.protocol, *other.protocol])
     return tuple(name for name in names if one.field(name) != other.field(name))
 
@@ -72,7 +72,7 @@ def difference(one: Number, other: Number) -> float:
     """Return the value of the first number minus that of the second.
 
     Raises:
-        UsageError: they were measured differently; the message lists every field that differs.
+        UsageError: the numbers were measured differently; the message lists every field that differs.
     """
     fields = differing(one, other)
     if fields:

@@ -1,4 +1,4 @@
-"""Reading and writing `evaluation.json`, the scores of a run."""
+"""Read and write `evaluation.json`, the scores of a model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Evaluation:
     Attributes:
         step: the training step of the model.
         weights: `ema` for the moving average, otherwise `trained`.
-        numbers: ordered by metric, both directions.
+        numbers: the scores in both directions, ordered by metric.
     """
 
     step: int
@@ -37,7 +37,7 @@ class Evaluation:
 
 
 def weights_name(averaged: bool) -> Literal["ema", "trained"]:
-    """Return the name under which `evaluation.json` records a kind of weights."""
+    """Return the name of a kind of weights in `evaluation.json`."""
     return "ema" if averaged else "trained"
 
 
@@ -59,7 +59,7 @@ def read_evaluation(folder: Path) -> Evaluation | None:
     """Read a folder's `evaluation.json`; return None if it does not exist.
 
     Raises:
-        CheckpointError: it is damaged, or written by a newer version.
+        CheckpointError: the file is damaged, or a newer version of cgkit wrote it.
     """
     file = folder / FILE
     try:
@@ -72,4 +72,5 @@ def read_evaluation(folder: Path) -> Evaluation | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{file} is damaged: {error!r}", hint="recreate it with cgkit evaluate") from error
-    raise CheckpointError(f"{file} has format {written_by}, this version reads {FORMAT}", hint="upgrade cgkit")
+    problem = f"{file} has format {written_by}; this version of cgkit reads formats up to {FORMAT}"
+    raise CheckpointError(problem, hint="upgrade cgkit")

@@ -1,4 +1,4 @@
-"""95% intervals from resampling: how much a number would vary over other test images."""
+"""95% intervals from resampling, which estimate how much a score would vary over other test images."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def interval_of_sets(
 ) -> Interval | None:
     """Return the interval of a statistic of two sets, `(N, D)` and `(M, D)`; None for fewer than four in either.
 
-    Resamples without replacement: computes the statistic on random halves of both sets. A statistic whose variance
+    Resamples without replacement, by computing the statistic on random halves of both sets. A statistic whose variance
     falls with 1/n varies as much over halves as over whole samples (Shao and Wu, 1989, the delete-half jackknife).
     Drawing with replacement would duplicate images, at distance zero from themselves, which shifts KID and FID by more
-    than their spread. FID also grows as images get fewer, so the spread is centred on the value of the whole sets.
+    than their spread. FID is also larger for fewer images, so the interval is the value of the whole sets plus the
+    deviations of the halves from their mean.
     """
     if min(len(generated), len(real)) < 4:
         return None

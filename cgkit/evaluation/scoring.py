@@ -1,4 +1,4 @@
-"""Scoring both directions of a model on test images."""
+"""Score both directions of a model on test images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric with its name and the options that its numbers depend on."""
+    """A metric, its name, and the options that its values depend on."""
 
     name: str
     metric: Metric
@@ -30,22 +30,22 @@ class Measured:
 
     @property
     def compares(self) -> str:
-        """What translations are compared with; see `cgkit.contracts.Metric`."""
+        """What the metric compares translations with; see `cgkit.contracts.Metric`."""
         return compared_by(self.metric)
 
     def applies(self, *, aligned: bool, channels: tuple[int, int]) -> bool:
-        """Return whether the test images allow the metric's comparison."""
+        """Return whether the metric can be computed on the test images."""
         if self.compares == "truth":
             return aligned
         return self.compares != "source" or channels[0] == channels[1]
 
 
 class Scoring:
-    """Scores models on the same test images; features of real images are computed once.
+    """Scores models on the same test images; the features of real images are computed only once.
 
     Args:
         images: the images to translate and to compare with.
-        seed: of all random draws: the same model always gets the same numbers.
+        seed: the seed of all random draws, so that the same model always gets the same scores.
         report: called with one line for each metric that cannot be computed, or not reliably.
     """
 
@@ -58,10 +58,10 @@ class Scoring:
 
     @torch.inference_mode()
     def scores(self, translate: Mapping[str, Translate], metrics: Sequence[Measured]) -> tuple[Number, ...]:
-        """Return the numbers of both directions, without metrics that do not apply or cannot be computed.
+        """Return the scores of both directions, except for metrics that do not apply or cannot be computed.
 
         Args:
-            translate: both directions by name.
+            translate: the translation functions, by direction.
             metrics: the metrics, in the order of the result.
         """
         numbers = [number for way in ("a2b", "b2a") for number in self._score(way, translate, metrics)]
@@ -97,7 +97,7 @@ class Scoring:
             if count < enough:
                 self._report_once(
                     f"{measured.name} from {count} images is biased (it needs at least {enough}): "
-                    "compare it only with its baselines, and with numbers from equally many images"
+                    "compare it only with its baselines, and with scores from the same number of images"
                 )
 
     def _report_once(self, message: str) -> None:
@@ -128,7 +128,7 @@ class Scoring:
         }
 
     def _compute_real_features(self, metric: Any, split: str, side: str) -> Tensor | None:
-        """Return cached features by extractor; None for the training split if the test images are training images."""
+        """Return features, cached by extractor; None for the training split if it is also the test split."""
         if split == "train" and not self._images.held_out["ab".index(side)]:
             return None
         key = (extractor_of(metric) or str(id(metric)), split, side)
@@ -139,7 +139,7 @@ class Scoring:
 
     @contextmanager
     def _drop_on_error(self, name: str, accumulators: dict[str, Accumulator]) -> Iterator[None]:
-        """Drop a metric that cannot be computed, and report why, once."""
+        """Drop a metric if computing it fails, and report the reason once."""
         try:
             yield
         except (CgkitError, ValueError) as error:

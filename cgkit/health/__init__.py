@@ -1,1 +1,1 @@
-"""Health of a training run: what is measured, the rules that evaluate it, and the notes they produce."""
+"""The health of a training run: measurements, the rules that evaluate them, and the notes on problems found."""

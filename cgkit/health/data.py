@@ -1,4 +1,4 @@
-"""Checks on the training data: too few images, and duplicate files."""
+"""Check the training data for too few images and for duplicate files."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from cgkit.health.notes import Note
 from cgkit.health.observation import Circumstances
 
 SHOWINGS = 1000
-"""How often a discriminator may see the same image, unaugmented, before its domain counts as data-starved.
+"""The number of times that a discriminator may see each image, unaugmented, before its domain counts as data-starved.
 
-Five times as often as in the published recipe: 200 epochs, on 400 images in the smallest data set (appendix 7.1).
+Five times the number in the published recipe, which is 200, for data sets as small as 400 images (appendix 7.1).
 """
 
 NAMED = 3
-"""The number of files that a message names."""
+"""The maximum number of files that a message names."""
 
 
 def starved(circumstances: Circumstances) -> list[Note]:
-    """Return a note for each domain whose images are shown far more often than in the published recipe."""
+    """Return a note for each domain whose images are shown too often without augmentation (see `SHOWINGS`)."""
     train = circumstances.spec.train
     notes = []
     for side, count in zip("ab", circumstances.images, strict=True):
@@ -39,12 +39,12 @@ def starved(circumstances: Circumstances) -> list[Note]:
 def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> list[Note]:
     """Return notes on identical files in both domains, or in the training and test images of one domain.
 
-    Only files of equal size are read. Nothing is noted if the spec uses the training images as test images.
+    Only files of equal size are read. If the test images of a domain are its training images, they are not compared.
     """
     notes = []
     shared = _find_shared(train[0], train[1])
     if shared:
-        message = f"{_list_names(shared)} in both domains: identical images teach no translation"
+        message = f"{_list_names(shared)} in both domains: translation cannot be learned from identical images"
         notes.append(Note(0, "duplicates", None, message, "remove them from one of the domains"))
     for side, trained, tested in zip("ab", train, test, strict=True):
         if trained.fingerprint() == tested.fingerprint():
@@ -58,7 +58,7 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
 
 
 def _find_shared(one: Domain, other: Domain) -> list[str]:
-    """Return the names, in the second domain, of files that are also in the first."""
+    """Return the names of the files of `other` whose contents are also in `one`."""
     sizes: dict[int, list[Path]] = defaultdict(list)
     for path in _iterate_files(one):
         sizes[path.stat().st_size].append(path)
@@ -84,7 +84,7 @@ def _hash_file(path: Path) -> bytes:
 
 
 def _list_names(names: Sequence[str]) -> str:
-    """Return the first names with their verb: `a.png is`, or `a.png, b.png and 3 more are`."""
+    """Return the first names, followed by a verb: `a.png is`, or `a.png, b.png and 3 more are`."""
     if len(names) == 1:
         return f"{names[0]} is"
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

@@ -1,4 +1,4 @@
-"""Detection of images with almost no contrast, before and during training."""
+"""Detect images with almost no contrast, before and during training."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from cgkit.health.notes import Note
 from cgkit.images.pixels import PixelFormat
 
 NAMED = 3
-"""The number of images that a message names."""
+"""The maximum number of images that a message names."""
 
 SAMPLE_SIZE = 256
-"""The number of images per domain that are read before training, evenly spaced."""
+"""The maximum number of images per domain that are read before training, evenly spaced."""
 
 MIN_FLAT_SHARE = 0.01
 MIN_FLAT = 3
-"""The share and the number of flat images from which on they are reported; fewer may be accidents."""
+"""Flat images are reported if there are at least this fraction and this number of them; fewer may be accidents."""
 
 
 def flat_images(side: str, domain: Domain, pixels: PixelFormat, preparation: Preparation) -> Note | None:
-    """Read a sample of a domain as test images; return a note if too many of them are flat."""
+    """Measure a sample of a domain, prepared like test images; return a note if too many images are flat."""
     every = -(-len(domain) // SAMPLE_SIZE)
     records = [domain[index] for index in range(0, len(domain), every)]
     names = [record.name for record in records if bool(contrast(preparation.for_testing(record, pixels)[None]) < FLAT)]
@@ -42,7 +42,7 @@ class Contrasts:
         self._noted: list[str] = []
 
     def take(self, side: str, images: Tensor, names: Sequence[str]) -> None:
-        """Count the flat images of a batch `(N, C, H, W)` in [-1, 1], on the CPU: a GPU would have to synchronise."""
+        """Count the flat images of a batch `(N, C, H, W)` in [-1, 1] on the CPU; on a GPU, this would synchronise."""
         self._seen[side] += len(images)
         for index in (contrast(images) < 2 * FLAT).nonzero().flatten().tolist():
             self._flat[side] += 1
@@ -50,7 +50,7 @@ class Contrasts:
                 self._names[side].append(names[index])
 
     def see(self, step: int) -> list[Note]:
-        """Return the new notes after a step."""
+        """Return a note for each domain in which too many flat images have been counted, once per domain."""
         notes = []
         for side in "ab":
             note = _note_flat_images(side, self._seen[side], self._names[side], self._flat[side], step)
@@ -69,11 +69,11 @@ class Contrasts:
 
 
 def _note_flat_images(side: str, seen: int, names: Sequence[str], count: int, step: int = 0) -> Note | None:
-    """Return a note if `count` flat images of `seen` are too many; `names` are those of some flat images."""
+    """Return a note if `count` of `seen` images being flat is too many; `names` are the names of some of them."""
     if count < max(MIN_FLAT, MIN_FLAT_SHARE * seen):
         return None
     message = (
-        f"{count} of {seen} images of domain {side} have next to no contrast, such as {', '.join(names[:NAMED])}: "
+        f"{count} of {seen} images of domain {side} have almost no contrast, such as {', '.join(names[:NAMED])}: "
         "instance normalisation amplifies their noise and their gradients"
     )
     return Note(step, "near-constant-images", None, message, "remove them, or set train.clip_gradients = 1.0")

@@ -1,4 +1,4 @@
-"""Measurements on a few images and logits, as plain numbers."""
+"""Measure a few images and logits; the results are plain numbers."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 COARSE = 32
-"""Side in pixels at which the layout of images is compared; anything finer is texture."""
+"""The side length, in pixels, to which images are downsampled to compare their layout without texture."""
 
 CONTRAST_SIDE = 64
-"""Approximate side of the subsampled image whose contrast is measured, in pixels."""
+"""The approximate side length, in pixels, of the subsampled image whose contrast is measured."""
 
 FLAT = 2 / 255
 """The standard deviation in [0, 1] below which an image counts as flat.
 
 With the published initial weights, N(0, 0.02), and a first layer of 7 x 7 x 3, the features of such an image have a
-variance of about 1e-5, the epsilon of instance norm. The norm then amplifies not the image but noise and gradients, by
-up to 300.
+variance of about 1e-5, the epsilon of instance norm. The norm then amplifies noise and gradients instead of the image,
+by a factor of up to 300.
 """
 
 _LUMA = (0.299, 0.587, 0.114)
-"""ITU-R 601."""
+"""The weights of red, green and blue in luminance (ITU-R BT.601)."""
 
 
 def luminance_agreement(sources: Tensor, translations: Tensor) -> float:
-    """Return the luminance correlation of images and their translations, in [-1, 1], averaged over the images.
+    """Return the correlation in luminance between images and their translations, in [-1, 1], averaged over images.
 
     Args:
         sources: `(N, C, H, W)` in [0, 1].
@@ -44,7 +44,7 @@ def diversity(images: Tensor) -> float:
 
 
 def change(sources: Tensor, translations: Tensor, targets: Tensor) -> float:
-    """Return the mean distance of translations from their sources, relative to that between images of both domains.
+    """Return the mean distance of translations from their sources, relative to the mean distance between the domains.
 
     Args:
         sources: `(N, C, H, W)` in [0, 1].
@@ -52,7 +52,7 @@ def change(sources: Tensor, translations: Tensor, targets: Tensor) -> float:
         targets: real images of the target domain, `(M, C, H, W)`.
     """
     count = min(len(sources), len(targets))
-    # If the domains are aligned, the n-th images of both show the same scene, so pairs start at shift 1.
+    # The n-th images of aligned domains show the same scene, so they are never paired: shifts start at 1.
     shifts = range(1, max(count, 2))
     distances = [(sources[:count] - targets[:count].roll(shift, 0)).abs().mean() for shift in shifts]
     between = torch.stack(distances).mean().clamp(min=1e-6)
@@ -60,7 +60,7 @@ def change(sources: Tensor, translations: Tensor, targets: Tensor) -> float:
 
 
 def separation(upper: Sequence[Tensor], lower: Sequence[Tensor]) -> float:
-    """Return the share of pairs in which the first kind of logit is higher; 0.5 if they cannot be distinguished.
+    """Return the fraction of pairs in which the logit of `upper` is higher; 0.5 if they cannot be distinguished.
 
     This is the area under the ROC curve, averaged over the scales. It does not depend on the adversarial loss.
 
@@ -77,9 +77,9 @@ def separation(upper: Sequence[Tensor], lower: Sequence[Tensor]) -> float:
 
 
 def overfitting(train: Tensor, test: Tensor, generated: Tensor) -> float:
-    """Return how a discriminator rates unseen real images: 0 like its training images, 1 like generated images.
+    """Return how a discriminator rates unseen real images: 0 if like training images, 1 if like generated images.
 
-    Karras et al., 2020 ("Training generative adversarial networks with limited data", equation 1, r_v).
+    This is r_v of Karras et al., 2020 ("Training generative adversarial networks with limited data", equation 1).
 
     Args:
         train: logits of training images, `(N,)`.

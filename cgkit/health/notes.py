@@ -1,4 +1,4 @@
-"""Notes on problems in a training run, and the `health.jsonl` file that stores them."""
+"""Notes on problems of a training run, and the file `health.jsonl` that stores them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILE = "health.jsonl"
 
 @dataclass(frozen=True)
 class Note:
-    """A problem that was detected.
+    """A note on a problem that was detected.
 
     Attributes:
         step: the step at which it was noted; 0 before training.
@@ -46,7 +46,7 @@ def keep(folder: Path, notes: Sequence[Note]) -> None:
 
 
 def rewind(folder: Path, step: int) -> None:
-    """Atomically delete the notes of later steps.
+    """Delete the notes of steps after `step`, atomically.
 
     Raises:
         OSError: the file cannot be replaced.

@@ -1,4 +1,4 @@
-"""The input of the health rules: the state of one direction, and the settings of the run."""
+"""The input of the health rules: measurements of one direction, and the settings of the run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ class Observation:
         true_agreement: the luminance correlation of sources and ground truth; None if the ground truth is unknown.
         diversity: the mean difference between translations, relative to that between sources or between target images,
             whichever is smaller.
-        change: the mean distance of translations from their sources, relative to that between images of the two
-            domains; None if the channels differ.
-        separation: the share of pairs in which the discriminator gives the real test image a higher logit than the
+        change: the mean distance of translations from their sources, relative to the mean distance between
+            images of the two domains; None if these have different numbers of channels.
+        separation: the fraction of pairs in which the discriminator gives the real test image a higher logit than the
             translation; None if the direction has no adversarial loss.
-        remembered: the share of pairs in which it gives the training image a higher logit than the test image; None
+        remembered: the fraction of pairs in which it gives the training image a higher logit than the test image; None
             without an adversarial loss, or if the test images are the training images.
-        overfitting: how it rates test images, from 0 (like training images) to 1 (like translations); None as above.
+        overfitting: how the discriminator rates test images, from 0 (like training images) to 1 (like translations);
+            None under the same conditions as `remembered`.
     """
 
     step: int
@@ -39,12 +40,12 @@ class Observation:
 
     @property
     def source(self) -> str:
-        """The domain of the sources."""
+        """The source domain, `a` or `b`."""
         return self.direction[0]
 
     @property
     def target(self) -> str:
-        """The domain of the translations."""
+        """The target domain, `a` or `b`."""
         return self.direction[-1]
 
 

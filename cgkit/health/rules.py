@@ -1,4 +1,4 @@
-"""The health rules: each examines one observation and returns a finding only if it is certain.
+"""The health rules: each examines one observation and returns a finding only in clear cases.
 
 Rules are stateless. A finding is noted once it has persisted for long enough; see `Watch`.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cgkit.health.observation import Circumstances, Observation
 
 INVERTED = -0.5
-"""Luminance correlation below which a translation counts as a negative of its source."""
+"""Luminance correlation below which translations count as negatives of their sources."""
 
 COLLAPSED = 0.1
 """Diversity, relative to real images, below which translations count as collapsed."""
@@ -26,15 +26,15 @@ WON = 0.999
 """Separation above which practically no translation passes for a real image."""
 
 MEMORISED = 0.9
-"""Share of pairs in which training images score above test images, from which on they count as memorised."""
+"""Fraction of pairs with the higher logit for the training image, from which training images count as memorised."""
 
 OVERFITTED = 0.5
-"""Halfway: test images are as far from training images as from translations (Karras et al., 2020, r_v)."""
+"""Overfitting from which test images are rated more like translations than like training images."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem: what was observed and what it probably means, and what to change."""
+    """A problem: what was observed, what it probably means, and what to change."""
 
     message: str
     advice: str
@@ -44,12 +44,12 @@ Rule = Callable[[Observation, Circumstances], Finding | None]
 
 
 def colour_inversion(observation: Observation, circumstances: Circumstances) -> Finding | None:
-    """Detect translations that are negatives of their sources; the cycle loss does not penalise them."""
+    """Detect translations that are negatives of their sources, which the cycle loss does not penalise."""
     truth = observation.true_agreement
     if observation.agreement > INVERTED or (truth is not None and truth < INVERTED / 2):
         return None
     message = (
-        f"what is bright in domain {observation.source} comes out dark in domain {observation.target} "
+        f"bright areas of domain {observation.source} become dark in domain {observation.target} "
         f"(luminance correlation {observation.agreement:.2f}): the generator has probably learned to invert colours"
     )
     objective = circumstances.spec.objective
@@ -79,7 +79,7 @@ def collapse(observation: Observation, circumstances: Circumstances) -> Finding 
 
 
 def nothing_changes(observation: Observation, circumstances: Circumstances) -> Finding | None:
-    """Detect translations that copy their sources, although the discriminator recognises them as generated."""
+    """Detect translations that copy their sources, unless the discriminator takes them for real images."""
     change, separation = observation.change, observation.separation
     if change is None or change > UNCHANGED or (separation is not None and separation < SEPARATED):
         return None
@@ -90,7 +90,7 @@ def nothing_changes(observation: Observation, circumstances: Circumstances) -> F
     objective = circumstances.spec.objective
     weight = objective.adversarial.a2b if observation.direction == "a2b" else objective.adversarial.b2a
     if weight == 0:
-        return Finding(message, "no loss rewards a change: set objective.adversarial = 1")
+        return Finding(message, "no loss requires a change: set objective.adversarial = 1")
     identity = objective.identity.b if observation.target == "b" else objective.identity.a
     if identity > 0:
         lower = f"{identity / 2:g}" if identity > 1 else "0"

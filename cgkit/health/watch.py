@@ -1,4 +1,4 @@
-"""Turning the findings of the rules into notes: once each, and only if they persist."""
+"""Turn the findings of the rules into notes: once for each problem, and only if it persists."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cgkit.health.observation import Circumstances, Observation
 from cgkit.health.rules import RULES
 
 MIN_OBSERVATIONS = 3
-"""The number of consecutive observations in which a rule must find the problem."""
+"""The number of consecutive observations in which a rule must find a problem before it is noted."""
 
 MIN_STEPS = 50
 SHARE = 20
 """A problem must persist for 1/20 of the run, and for at least `MIN_STEPS` steps.
 
-Equally many steps at the start of the run are ignored, because the networks have not learned anything yet.
+The same number of steps at the start of the run is ignored, because the networks have not learned much yet.
 """
 
 
@@ -27,7 +27,7 @@ class Watch:
         self._circumstances = circumstances
         self._patience = max(MIN_STEPS, circumstances.steps // SHARE)
         self._since: dict[str, list[int]] = {}
-        """By rule and direction, the step of the first consecutive finding, and the number of findings since."""
+        """By rule and direction, the first step of the current series of findings, and the length of the series."""
         self._noted: set[str] = set()
 
     def see(self, observations: Sequence[Observation]) -> list[Note]:

@@ -1,4 +1,4 @@
-"""The model card: what a model is and how good it is, for anyone who finds its folder."""
+"""The model card: a description of a model and its scores, for anyone who finds its folder."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cgkit.models.info import ModelInfo
 
 
 def model_card(info: ModelInfo, scores: Sequence[Number] = ()) -> str:
-    """Return a model card in Markdown, its header in YAML as model hubs read it.
+    """Return a model card in Markdown, with the YAML header that model hubs read.
 
     See https://huggingface.co/docs/hub/model-cards#model-card-metadata.
 
     Args:
-        info: describes the model.
-        scores: its scores, if it was evaluated.
+        info: the description of the model.
+        scores: its scores; empty if it was not evaluated.
     """
     parts = (f"# {info.spec.name}", _description(info), _usage(info), *_scores(scores))
     return f"---\n{_header(info, scores)}---\n" + "\n\n".join(parts) + "\n"
@@ -29,7 +29,7 @@ def _header(info: ModelInfo, scores: Sequence[Number]) -> str:
     values["tags"] = [*(["cyclegan", "unpaired"] if info.imported is None else []), *_generators(info)]
     if scores:
         values["metrics"] = list(dict.fromkeys(score.name for score in scores))
-    # JSON is valid YAML, and quotes what needs quoting.
+    # JSON is valid YAML, and it quotes every text.
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
 
 
@@ -59,7 +59,7 @@ def _usage(info: ModelInfo) -> str:
 
 
 def _scores(scores: Sequence[Number]) -> Iterable[str]:
-    """Yield the paragraphs on the scores; none if there are none."""
+    """Yield the paragraphs about the scores; nothing if there are no scores."""
     if not scores:
         return
     yield "## Scores"
@@ -84,7 +84,7 @@ def _table(scores: Sequence[Number]) -> str:
 
 
 def _protocols(scores: Sequence[Number]) -> Iterable[str]:
-    """Yield the protocol of the scores, once for all scores with the same one."""
+    """Yield each protocol once, with the scores that were measured by it."""
     by_protocol: dict[str, list[str]] = {}
     for score in scores:
         values = [f"{key} {_to_plain(value)}" for key, value in score.protocol.items() if value not in (None, {})]

@@ -1,4 +1,4 @@
-"""The model folder: everything that translating needs, and nothing else."""
+"""The model folder: everything that is needed to translate images with a model."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def write_model(
     raw: Mapping[str, nn.Module] | nn.ModuleDict | None = None,
     scores: Sequence[Number] = (),
 ) -> None:
-    """Write generators in float32, their configuration and a model card. Each file is replaced atomically.
+    """Write the generators in float32, a configuration and a model card. Each file is replaced atomically.
 
     Args:
         folder: the folder, created if necessary.
         generators: the generators to translate with, by direction.
-        info: describes them.
-        providers: the distributions that the spec's components come from, with their versions.
+        info: the description of the model.
+        providers: the versions, by name, of the distributions that provide the spec's components.
         raw: the generators as trained, if `generators` is their moving average.
-        scores: their scores, for the card.
+        scores: the scores of `generators`, for the model card.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write_weights(folder / MODEL, generators)
@@ -62,7 +62,7 @@ def write_model(
     }
     replace_text(folder / "README.md", model_card(info, scores))
     replace_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    # Files of an earlier model that the new configuration does not mention.
+    # Delete files of an earlier model that do not belong to the new one.
     for name in (*map(_format_1_file, DIRECTIONS), *([] if raw is not None else [RAW])):
         with suppress(FileNotFoundError):
             (folder / name).unlink()
@@ -75,10 +75,10 @@ def no_run_folder(path: Path) -> CheckpointError:
 
 
 def find_model(run_or_model: str | os.PathLike[str]) -> Path:
-    """Return the model folder of a run folder; a model folder is returned as it is.
+    """Return the model folder of a run folder; return the path of a model folder unchanged.
 
     Raises:
-        CheckpointError: it is neither, or the run has no model yet.
+        CheckpointError: the path is not a folder, or the run has no model yet.
     """
     folder = Path(run_or_model)
     if not folder.is_dir():
@@ -86,7 +86,7 @@ def find_model(run_or_model: str | os.PathLike[str]) -> Path:
     if (folder / "model").is_dir():
         return folder / "model"
     if not (folder / "config.json").exists() and (folder / "spec.resolved.json").exists():
-        raise CheckpointError(f"{folder} has no model yet", hint="finish the run, which writes it at its end")
+        raise CheckpointError(f"{folder} has no model yet", hint="the run writes it when training ends")
     return folder
 
 
@@ -94,9 +94,9 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
     """Read a model's configuration.
 
     Raises:
-        CheckpointError: there is none, or a newer version wrote it.
-        SpecError: it needs a component that no plugin provides.
-        PluginError: it was trained with an incompatible version of a plugin.
+        CheckpointError: the configuration is missing or damaged, or a newer version of cgkit wrote it.
+        SpecError: the model needs a component that no plugin provides.
+        PluginError: the model was trained with an incompatible version of a plugin.
     """
     file = folder / "config.json"
     try:
@@ -110,9 +110,10 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file} is not a model's configuration: {error!r}") from error
     if written_by not in (1, FORMAT):
-        raise CheckpointError(f"{file} has format {written_by}, this version reads {FORMAT}", hint="upgrade cgkit")
+        problem = f"{file} has format {written_by}; this version of cgkit reads formats up to {FORMAT}"
+        raise CheckpointError(problem, hint="upgrade cgkit")
     if not directions or not set(directions) <= set(DIRECTIONS):
-        raise CheckpointError(f"{file} is not a model's configuration: its directions are {directions}")
+        raise CheckpointError(f"{file} is not a model's configuration: its directions are invalid: {directions}")
     providers = made_with(config.get("providers"))
     layer = Layer(os.fspath(file), {}, folder, {})
     spec = resolve_spec(_keep_for_translating(values), plugins, [layer], made_with=providers)
@@ -130,12 +131,12 @@ def load_generator(
         info: the result of `read_model`.
         direction: `a2b` or `b2a`.
         plugins: the loaded plugins.
-        weights: the moving average, or the weights as trained; by default the average if there is one.
+        weights: `ema` for the moving average, `raw` for the weights as trained; by default `ema` if available.
 
     Raises:
         CheckpointError: the weights are missing or damaged, or do not fit the network; or the model lacks the direction
             or the kind of weights.
-        UsageError: there is no such direction, or no such kind of weights.
+        UsageError: `direction` or `weights` is none of the values above.
     """
     file, prefix = _locate_weights(folder, info, direction, weights)
     generator = build_generator(info.spec, plugins, direction)
@@ -150,20 +151,20 @@ def load_generator(
 
 
 def _locate_weights(folder: Path, info: ModelInfo, direction: str, weights: str | None) -> tuple[Path, str]:
-    """Return the file that holds a direction's weights, and the prefix of their names in it."""
+    """Return the file that holds the weights of a direction, and the prefix of their names in that file."""
     if direction not in DIRECTIONS:
-        raise UsageError(f"there is no direction {direction!r}", hint=f"there are: {', '.join(DIRECTIONS)}")
+        raise UsageError(f"there is no direction {direction!r}", hint=f"use {' or '.join(DIRECTIONS)}")
     if weights not in (None, "ema", "raw"):
-        raise UsageError(f"there are no weights {weights!r}", hint="there are: ema, raw")
+        raise UsageError(f"there is no kind of weights {weights!r}", hint="use ema or raw")
     if direction not in info.directions:
         raise CheckpointError(f"{folder} only translates {' and '.join(info.directions)}, not {direction}")
     if weights == "ema" and not info.averaged:
-        hint = "use raw; a run keeps a moving average if its spec has train.ema"
+        hint = "use raw; a run computes a moving average only if its spec sets train.ema"
         raise CheckpointError(f"{folder} has no moving average of its weights", hint=hint)
     raw = weights == "raw" and info.averaged
     if info.format == 1:
         if raw:
-            raise CheckpointError(f"{folder} is of format 1 and holds the moving average only")
+            raise CheckpointError(f"{folder} has format 1, which holds only the moving average")
         return folder / _format_1_file(direction), ""
     return folder / (RAW if raw else MODEL), f"{direction}."
 
@@ -183,7 +184,7 @@ def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDi
 
 
 def _keep_for_translating(values: Any) -> Any:
-    """Return a spec without what only training needs, so that translating does not need its plugins."""
+    """Return a spec without the components that only training needs, so that their plugins are not required."""
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return values
     dropped = {"requires", *COMPONENT_TABLES, *ARRAYS} - {"generator"}

@@ -1,4 +1,4 @@
-"""Apply a generator to images of any size, in [0, 1]."""
+"""Translate images of any size, in [0, 1], with a generator."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from cgkit.tiling.norm_statistics import precise
 def translation_by(
     generator: nn.Module, precision: Precision, layout: torch.memory_format = torch.contiguous_format
 ) -> Translate:
-    """Return a function from images `(N, C, H, W)` in [0, 1] to their translations, float32 on the CPU.
+    """Return a function that translates images `(N, C, H, W)` in [0, 1]; its results are float32 on the CPU.
 
     Height and width need not be multiples of the generator's stride: images are padded by reflection, or by repeating
-    the edge if they are smaller than the padding, and the result is cropped. The generator runs in evaluation mode.
+    the edge if they are too small for that, and the results are cropped. The generator runs in evaluation mode.
 
     Args:
         generator: the network.
-        precision: its number format and device.
-        layout: the memory format of its input.
+        precision: the number format and device to compute with.
+        layout: the memory format of the generator's input.
     """
     stride = stride_of(generator)
 
@@ -51,5 +51,5 @@ def translation_by(
 
 
 def translations_by(generators: nn.ModuleDict, precision: Precision) -> dict[str, Translate]:
-    """Return the translation function of each direction."""
+    """Return the translation function of each direction (see `translation_by`)."""
     return {direction: translation_by(generator, precision) for direction, generator in generators.items()}

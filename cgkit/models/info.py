@@ -1,4 +1,4 @@
-"""What describes a model, and the names of the files in its folder."""
+"""The description of a model, and the names of the weight files in its folder."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from cgkit.spec import Spec
 FORMAT = 2
 DIRECTIONS = ("a2b", "b2a")
 MODEL = "model.safetensors"
-"""The file of the weights to translate with; their names begin with `a2b.` and `b2a.`."""
+"""The file of the weights to translate with. Tensor names begin with `a2b.` or `b2a.`."""
 RAW = "raw.safetensors"
-"""If those are a moving average, the file of the weights as trained."""
+"""The file of the weights as trained, written only if `MODEL` holds their moving average."""
 
 Weights = Literal["ema", "raw"]
 """The moving average of the weights, or the weights as trained."""
@@ -20,17 +20,17 @@ Weights = Literal["ema", "raw"]
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Describes a model.
+    """The description of a model.
 
-    A spec that was read from a model folder names the generators as trained, and defaults for everything else.
+    A spec that was read from a model folder keeps the generators; components that only training needs are the defaults.
 
     Attributes:
         spec: the resolved spec.
-        step: the step at which it was saved; 0 if it was imported.
-        averaged: whether it is a moving average, in which case the weights as trained are there too.
-        directions: the directions it translates: `a2b`, `b2a` or both.
-        imported: the source of an imported model and remarks on it, in words; None if it was trained here.
-        format: the format of its folder.
+        step: the training step at which the model was saved; 0 if it was imported.
+        averaged: whether its weights are a moving average; from format 2 on, the weights as trained are then saved too.
+        directions: the directions that the model translates: `a2b`, `b2a` or both.
+        imported: the origin of an imported model and remarks on it; None if the model was trained with cgkit.
+        format: the format version of its folder.
     """
 
     spec: Spec

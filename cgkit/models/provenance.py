@@ -1,4 +1,4 @@
-"""The plugins that a run or a model was made with, and whether the installed ones may continue it."""
+"""The plugins that a run or a model was made with, and the check that the installed plugins are compatible."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ OBSERVERS = ("metric", "tracker")
 
 
 def made_with(providers: Any) -> dict[str, str] | None:
-    """Return the versions, by name, of the plugins in a file's `providers`; None if the file has no valid ones.
+    """Return the plugin versions, by name, from the `providers` of a file, without cgkit; None if they are invalid.
 
-    Older files list cgkit and all installed plugins.
+    Older files list all plugins that were installed, along with cgkit.
     """
     if not isinstance(providers, dict) or not all(isinstance(version, str) for version in providers.values()):
         return None
@@ -28,7 +28,7 @@ def made_with(providers: Any) -> dict[str, str] | None:
 
 
 def refuse_other_plugins(made_with: Mapping[str, str] | None, spec: Spec, plugins: Plugins, folder: Path) -> str | None:
-    """Refuse to continue a folder with plugins that may interpret its spec differently.
+    """Refuse to use a run or model folder with plugins that may interpret its spec differently.
 
     Args:
         made_with: the versions, by name, of the packages that the folder was made with; None if unknown.
@@ -37,11 +37,11 @@ def refuse_other_plugins(made_with: Mapping[str, str] | None, spec: Spec, plugin
         folder: the run or model folder, for the message.
 
     Returns:
-        A warning, in one line, if versions differ within their series.
+        A one-line warning if versions differ, but all belong to the same release series; otherwise None.
 
     Raises:
-        PluginError: with one line for each package of another series, and one for packages that the folder was made
-            without although their components affect training.
+        PluginError: a package is installed in another release series, or the folder was made without a package whose
+            components affect training. The message has one line for each of the former, and one for the latter.
     """
     if made_with is None:
         return None
@@ -50,7 +50,7 @@ def refuse_other_plugins(made_with: Mapping[str, str] | None, spec: Spec, plugin
         before = made_with.get(name, version)
         if not is_same_series(before, version):
             remedy = f'pip install "{compatible(name, before)}"'
-            refused.append(f"{folder} was made with {name} {before}, and {version} is installed; {remedy}")
+            refused.append(f"{folder} was made with {name} {before}, but {version} is installed; {remedy}")
         elif before != version:
             changed.append(f"{name} {before} (now {version})")
     strangers = [name for name in providers_used(spec, plugins, without=OBSERVERS) if name not in made_with]

@@ -1,4 +1,4 @@
-"""Chart axes: range, scale, ticks, and number formatting."""
+"""Axes of charts: range, scale, ticks and the format of numbers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 
 HEADROOM = 8.0
-"""An axis is logarithmic if the maximum is more than this multiple of the median,"""
+"""The ratio of the maximum to the median above which values need a logarithmic axis."""
 SPREAD = 30.0
-"""or if the 95th percentile is more than this multiple of the 5th."""
+"""The ratio of the 95th to the 5th percentile above which values need a logarithmic axis."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def axis_for(values: Sequence[float], *, logarithmic: bool = False) -> Axis:
 
 
 def needs_log_axis(values: Sequence[float]) -> bool:
-    """Return whether values suit a logarithmic axis: all are positive, and some dwarf the others."""
+    """Return whether values need a logarithmic axis: all are positive, and they span a wide range."""
     if len(values) < 3 or min(values) <= 0:
         return False
     ordered = sorted(values)
@@ -52,7 +52,7 @@ def needs_log_axis(values: Sequence[float]) -> bool:
 
 
 def format_number(value: float) -> str:
-    """Return a number with four significant digits, and a suffix for large ones: 10k, 1.5M."""
+    """Format a number with four significant digits; large numbers get a suffix, as in 10k or 1.5M."""
     if 0 < abs(value) < 1e-3:
         mantissa, _, exponent = f"{value:.3e}".partition("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
@@ -85,6 +85,6 @@ def _create_logarithmic(low: float, high: float) -> Axis:
 
 
 def _round_up(value: float) -> float:
-    """Round up to 1, 2, 2.5 or 5 times a power of ten."""
+    """Round up to the next number that is 1, 2, 2.5 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= value * (1 - 1e-9))

@@ -1,4 +1,4 @@
-"""Comparison of several runs: spec differences, scores, and shared test images."""
+"""Compare several runs: the differences of their specs, their scores and the test images that they share."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Measurement:
     Attributes:
         name: the metric.
         direction: `a2b` or `b2a`.
-        numbers: one per run; None if the run has none.
-        unlike: per run, the fields of its protocol that differ from the first number's; if there are any, the numbers
+        numbers: one per run; None if the run has no such score.
+        unlike: per run, the fields in which its number differs from the first one; if there are any, the two numbers
             are not compared.
     """
 
@@ -32,18 +32,18 @@ class Measurement:
 
     @property
     def first(self) -> Number:
-        """The first number, which the others are compared with."""
+        """The number of the first run that has one, with which the others are compared."""
         return next(number for number in self.numbers if number is not None)
 
     def reason(self, run: int) -> str:
-        """Return why the number of a run is not compared; an empty string if it is."""
+        """Return the reason why the number of a run is not compared; empty if it is compared."""
         number = self.numbers[run]
         if number is None:
             return "not measured"
         return "; ".join(f"{name} is {number.field(name)}, not {self.first.field(name)}" for name in self.unlike[run])
 
     def difference(self, run: int) -> float | None:
-        """Return the value of a run minus the first value; None if they cannot be compared."""
+        """Return the value of a run minus the first one; None for the first one, and if they cannot be compared."""
         number = self.numbers[run]
         if number is None or number is self.first or self.unlike[run]:
             return None
@@ -55,9 +55,9 @@ class SharedImages:
     """The newest sample sheets of the runs that share their test images.
 
     Attributes:
-        sheets: at least two sheets by index of the run, or none.
-        steps: their steps by index of the run.
-        remarks: which runs are missing, and why.
+        sheets: the sheets by index of the run; either at least two or none.
+        steps: the steps of the sheets by index of the run.
+        remarks: sentences on which runs are left out, and why.
     """
 
     sheets: Mapping[int, Sheet]
@@ -72,10 +72,10 @@ class Comparison:
     Attributes:
         records: the contents of the run folders.
         labels: unique names of the runs.
-        differences: by spec key, the value of each run, for keys that differ; None if a run does not have the key.
+        differences: the value of each run by spec key, for keys that differ; None if a run does not have the key.
         measurements: the scores by metric and direction.
         images: the shared test images.
-        remarks: what could not be compared.
+        remarks: sentences on what could not be compared.
     """
 
     records: tuple[Record, ...]
@@ -117,7 +117,7 @@ def compare(runs: Sequence[Path | str]) -> Comparison:
 
     Raises:
         UsageError: fewer than two runs are given.
-        CheckpointError: one of them is not a run folder.
+        CheckpointError: one of the paths is not a run folder.
     """
     if len(runs) < 2:
         raise UsageError("a comparison needs at least two runs", hint="for a single run, use cgkit report")
@@ -134,7 +134,7 @@ def compare(runs: Sequence[Path | str]) -> Comparison:
 
 
 def _choose_labels(records: Sequence[Record]) -> tuple[str, ...]:
-    """Return the folder names, or full paths for names that are not unique."""
+    """Return the folder names of the runs, or the paths of folders whose names are not unique."""
     names = [record.folder.resolve().name for record in records]
     return tuple(
         name if names.count(name) == 1 else str(record.folder) for name, record in zip(names, records, strict=True)

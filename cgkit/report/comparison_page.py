@@ -16,9 +16,9 @@ from cgkit.report.page import render, write_page
 from cgkit.report.pictures import MAX_ROWS, TITLES, Cell, Row, picture
 
 STYLES = 6
-"""The number of colours."""
+"""The number of colours for runs; further runs repeat them."""
 SIDE = 256
-"""The longest side of a picture."""
+"""The maximum side of a picture, in pixels."""
 LOSS_TABLES = ("objective", "adversarial_loss", "cycle_loss", "identity_loss")
 """The spec tables that define the losses: if they differ, loss curves are not comparable."""
 
@@ -27,7 +27,7 @@ def write_comparison(comparison: Comparison, output: Path, *, plugins: Plugins |
     """Write the comparison page; return its path.
 
     Args:
-        comparison: the runs.
+        comparison: the comparison to show.
         output: the file to write.
         plugins: the loaded plugins, which describe the metrics; by default all installed ones.
 
@@ -63,7 +63,7 @@ def render_comparison(comparison: Comparison, plugins: Plugins) -> str:
 
 
 def _build_charts(comparison: Comparison) -> Charts:
-    """Return one chart per recorded name, with the curves of all runs."""
+    """Return one chart for each recorded name, with the curves of all runs."""
     metrics = {measurement.name for measurement in comparison.measurements}
     curves: dict[tuple[Subject, str], list[tuple[str, int, Values]]] = {}
     for index, (label, record) in enumerate(zip(comparison.labels, comparison.records, strict=True)):
@@ -73,7 +73,7 @@ def _build_charts(comparison: Comparison) -> Charts:
 
 
 def _compare_scores(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    """Yield for each metric and direction the scale of the comparable numbers, and why others are not comparable."""
+    """Yield, for each metric and direction, the scale of the comparable numbers and why others are left out."""
     for measurement in comparison.measurements:
         reasons = {label: measurement.reason(index) for index, label in enumerate(comparison.labels)}
         comparable = [
@@ -90,7 +90,7 @@ def _compare_scores(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 
 def _build_directions(images: SharedImages, labels: tuple[str, ...]) -> dict[str, list[Row]]:
-    """Return by direction the test images that all runs share: source, ground truth, and each run's translation."""
+    """Return the shared test images by direction: rows of the source, the ground truth and each run's translation."""
     directions: dict[str, list[Row]] = {}
     for direction in ("a2b", "b2a"):
         columns = {

@@ -13,21 +13,21 @@ from cgkit.report.axes import Axis, axis_for, format_number, needs_log_axis
 WIDTH, HEIGHT = 400, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 26
 MAX_POINTS = 200
-"""Longer histories are averaged down to this many points."""
+"""The maximum number of points of a curve; longer histories are averaged."""
 MIN_SMOOTHED = 30
-"""The number of points from which on a smoothed curve is added."""
+"""The minimum number of points for which a smoothed curve is added."""
 
 PACE = ("learning_rate", "images_per_second", "waiting")
 """Recorded values that are neither losses nor scores."""
 
 HEADINGS = {name: name.upper() for name in ("fid", "kid", "psnr", "ssim")} | {
-    "waiting": "Share of time waiting for data"
+    "waiting": "Fraction of time spent waiting for data"
 }
-"""Headings of recorded names that are not simply capitalised."""
+"""Headings of recorded names, if they are more than the capitalised name."""
 
 _SIDE = re.compile(r"(?P<stem>.+)_(?P<side>a2b|b2a|forward|backward|a|b)")
 _FIRST = ("a2b", "forward", "b")
-"""Suffixes of the a-to-b direction: its cycle, and the losses in domain b."""
+"""The suffixes of direction a to b; `forward` is its cycle, and `b` its target domain."""
 
 Values = Mapping[int, float | None]
 Subject = Literal["scores", "losses", "pace"]
@@ -89,12 +89,12 @@ class Chart:
 
     @property
     def summary(self) -> str:
-        """A text alternative for screen readers."""
+        """A description of the chart for screen readers."""
         texts = [f"{line.label or 'value'} from {format_value(line.values[0])} to {line.last}" for line in self.lines]
         return f"{self.title}: {', '.join(texts)}, steps {self.lines[0].steps[0]} to {self.lines[0].steps[-1]}"
 
     def data(self) -> dict[str, Any]:
-        """Return the data that the page's script needs to show the values at the pointer, as JSON values."""
+        """Return the data with which the page's script shows the values at the pointer, as JSON values."""
         lines = [{"steps": line.steps, "values": [_round(value) for value in line.values]} for line in self.lines]
         y = {"low": self.y.low, "high": self.y.high, "logarithmic": self.y.logarithmic}
         return {"x": {"low": self.x.low, "high": self.x.high}, "y": y, "lines": lines}
@@ -110,7 +110,7 @@ class Charts:
 
 
 def charts_of(history: Mapping[str, Values], metrics: Collection[str]) -> Charts:
-    """Return one chart per quantity, with both directions.
+    """Return one chart per quantity, with the curves of both directions.
 
     Args:
         history: the recorded values by name and step.
@@ -141,7 +141,7 @@ def charts_by_subject(named: Mapping[tuple[Subject, str], Sequence[tuple[str, in
 
 
 def subject_of(name: str, metrics: Collection[str]) -> Subject:
-    """Return the subject of a recorded name, in full: a loss and a metric may share a stem, such as `cycle`."""
+    """Return the subject of a recorded name, with its suffix: a loss and a metric may share a stem such as `cycle`."""
     metric, _, direction = name.rpartition("_")
     if metric in metrics and direction in ("a2b", "b2a"):
         return "scores"
@@ -155,7 +155,7 @@ def chart(title: str, lines: Iterable[tuple[str, int, Values]], steps: Sequence[
         title: the heading.
         lines: at least one tuple of label, colour index, and values by step.
         steps: the steps that the x axis covers.
-        linear: whether to force a linear y axis.
+        linear: whether the y axis is always linear; by default this depends on the values.
     """
     condensed = [(label, style, _condense(values)) for label, style, values in lines]
     known = [value for _, _, points in condensed for _, value in points if value is not None]
@@ -166,12 +166,12 @@ def chart(title: str, lines: Iterable[tuple[str, int, Values]], steps: Sequence[
 
 
 def format_value(value: float | None) -> str:
-    """Return a formatted value."""
+    """Format a value; None means that it was not finite."""
     return "not finite" if value is None else format_number(value)
 
 
 def _split_name(name: str) -> tuple[str, str, int]:
-    """Split a recorded name into its stem and its direction or domain; return both and the colour index."""
+    """Split a recorded name into stem and suffix; return the stem, the label of the suffix, and the colour index."""
     match = _SIDE.fullmatch(name)
     if match is None:
         return name, "", 0
@@ -186,7 +186,7 @@ def title_of(stem: str) -> str:
 
 
 def _condense(values: Values) -> list[tuple[int, float | None]]:
-    """Return the points, averaged over groups of neighbours if there are too many."""
+    """Return the points by step, averaged over groups of neighbours if there are more than `MAX_POINTS`."""
     points = list(values.items())
     if len(points) <= MAX_POINTS:
         return points
@@ -212,7 +212,7 @@ def _create_line(label: str, style: int, points: Sequence[tuple[int, float | Non
 
 
 def _split_at_gaps(points: Sequence[tuple[int, float | None]]) -> Iterator[list[tuple[int, float]]]:
-    """Yield the stretches of points with finite values."""
+    """Yield each series of consecutive points with finite values."""
     for finite, part in groupby(points, key=lambda point: point[1] is not None):
         if finite:
             yield [(step, value) for step, value in part if value is not None]

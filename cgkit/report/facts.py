@@ -1,4 +1,4 @@
-"""Key facts about a run."""
+"""Key facts about a run: its state, progress, duration and metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cgkit.report.record import Record, number_or_none
 STATES = {
     "running": ("Training", "Training is in progress, unless its process was killed."),
     "finished": ("Finished", ""),
-    "stopped": ("Stopped", "Training was stopped and saved; run the same command to resume it."),
+    "stopped": ("Stopped", "Training was stopped, and its state was saved; run the same command again to resume it."),
     "diverged": ("Diverged", "A loss or a gradient became infinite or NaN."),
     "failed": ("Failed", "Training failed with an error."),
 }
@@ -46,7 +46,7 @@ def facts_of(record: Record) -> dict[str, str]:
 
 
 def summaries_of(metrics: Collection[str], plugins: Plugins) -> dict[str, str]:
-    """Return one-line descriptions of the known metrics by name."""
+    """Return a one-line description by name for those of the metrics that the plugins provide."""
     registry = plugins.registries.metrics
     return {component.name: component.summary for component in registry if component.name in metrics}
 

@@ -11,7 +11,7 @@ from cgkit.evaluation.numbers import Number
 from cgkit.report.axes import format_number
 
 MARGIN = 0.06
-"""The empty margin on either side, as a share of the width."""
+"""The empty margin on either side, as a fraction of the width."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Gauge:
     """One number on an axis from worse to better; positions are in percent of the width.
 
     Attributes:
-        label: the direction or the run.
+        label: the name of the direction or of the run.
         style: the index of its colour.
         number: the number.
-        place: the position of its value.
-        interval: the start and the width of its interval; None if it has none.
-        real: the position of the baseline of real images; None if it has none.
-        untranslated: the position of the baseline of untranslated images; None if it has none.
+        place: the position of the value.
+        interval: the start and the width of the interval; None if the number has none.
+        real: the position of the baseline of real images; None if there is none.
+        untranslated: the position of the baseline of untranslated images; None if there is none.
     """
 
     label: str
@@ -61,7 +61,7 @@ class Scale:
 
     Attributes:
         name: the metric.
-        better: whether `higher` or `lower` values are better, and so on the right; None if neither.
+        better: whether `higher` or `lower` values are better, which are on the right; None if neither.
         gauges: one for each number.
         protocol: the formatted evaluation protocol.
     """
@@ -73,7 +73,7 @@ class Scale:
 
 
 def scales_of(numbers: Iterable[Number]) -> tuple[Scale, ...]:
-    """Return a scale for each metric, with both directions."""
+    """Return a scale for each metric, with the gauges of both directions."""
     ordered = list(numbers)
     names = list(dict.fromkeys(number.name for number in ordered))
     ordered.sort(key=lambda number: names.index(number.name))
@@ -87,7 +87,7 @@ def scale(labelled: Sequence[tuple[str, int, Number]]) -> Scale:
     """Return the scale of a metric.
 
     Args:
-        labelled: at least one tuple of label, colour index and number.
+        labelled: tuples of label, colour index and number; at least one.
     """
     numbers = [number for _, _, number in labelled]
     ends = [end for number in numbers for end in _list_ends(number)]
@@ -111,7 +111,7 @@ def scale(labelled: Sequence[tuple[str, int, Number]]) -> Scale:
 
 
 def format_protocol(numbers: Sequence[Number]) -> dict[str, str]:
-    """Return the formatted protocol of numbers; fields that differ list the value of each number."""
+    """Return the formatted protocol of numbers; a field that differs lists all its values."""
     names = dict.fromkeys(name for number in numbers for name in number.protocol)
     values = {name: [_format_value(number.protocol.get(name)) for number in numbers] for name in names}
     return {name: " / ".join(dict.fromkeys(texts)) for name, texts in values.items()}

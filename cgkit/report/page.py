@@ -1,4 +1,4 @@
-"""Rendering and writing self-contained HTML pages that run no script but their own."""
+"""Render and write self-contained HTML pages, which run no scripts but their own."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from cgkit.report import curves
 from cgkit.report.axes import format_number
 
 GENERATOR = 'name="generator" content="cgkit '
-"""Text in the head of every page that identifies it as a report."""
+"""The text in the head of every page by which it is recognised as a report."""
 HEAD = 4096
-"""Number of leading characters searched for it."""
+"""The number of characters at the start of a file that are searched for `GENERATOR`."""
 
 
 def render(template: str, **values: Any) -> str:
-    """Render a template; all values are escaped."""
+    """Render a template; values are escaped for HTML."""
     return _create_environment().get_template(template).render(values)
 
 
@@ -33,7 +33,7 @@ def write_page(file: Path, text: str) -> Path:
     """Write a page atomically; return its path.
 
     Raises:
-        UsageError: a file exists there that is not a report.
+        UsageError: the file exists and is not a report.
         ResourceError: the page cannot be written.
     """
     try:

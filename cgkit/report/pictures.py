@@ -1,4 +1,4 @@
-"""Test images over time, small enough to embed in a page."""
+"""Test images of a run over time, scaled down to be embedded in a page."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from cgkit.errors import CheckpointError
 from cgkit.runs.sample_sheet import Column, Sheet, read_sheet
 
 MAX_ROWS = 8
-"""The maximum number of test images per direction."""
+"""The maximum number of test images shown per direction."""
 MAX_BYTES = 3_000_000
-"""The approximate maximum size of all pictures of a page."""
+"""The approximate maximum size of all pictures of a page together."""
 CHOICES = ((384, 24), (256, 24), (256, 12), (192, 12), (128, 12), (96, 8), (64, 6))
-"""Pairs of the longest side of a picture and the number of steps; the first pair that fits is used."""
+"""Pairs of a maximum picture side in pixels and a maximum number of steps; the first pair that fits is used."""
 SHEET_SIDE = 1120
-"""The longest side of a sheet that is shown whole."""
+"""The maximum side, in pixels, of a sheet that is shown whole."""
 TITLES = {"truth": "ground truth", "back": "reconstruction"}
-"""The headings of columns that are not named after their role."""
+"""The headings of columns whose heading is not simply their role."""
 QUALITY = 92
 """JPEG quality, without chroma subsampling: a picture of 64 pixels has a PSNR of 37 dB at 3 kB.
 
@@ -36,8 +36,8 @@ class Picture:
 
     Attributes:
         source: its `data:` URL.
-        width: in pixels.
-        height: in pixels.
+        width: its width in pixels.
+        height: its height in pixels.
     """
 
     source: str
@@ -52,7 +52,7 @@ class Cell:
     Attributes:
         role: `source`, `translation`, `truth` or `back`.
         title: its heading.
-        pictures: one for every step shown, or a single one if it never changes.
+        pictures: one for every step shown, or a single one if the picture is the same at every step.
     """
 
     role: str
@@ -79,8 +79,8 @@ class Gallery:
 
     Attributes:
         steps: the steps shown, in order.
-        directions: the test images by direction; a sheet without layout is the only row of direction `""`.
-        remarks: what is not shown, and why.
+        directions: the test images by direction; sheets without a layout form the only row, under direction `""`.
+        remarks: sentences on what is not shown, and why.
     """
 
     steps: tuple[int, ...]
@@ -140,11 +140,11 @@ def _read_sheets(
 
 
 def _shrink_sheet(sheet: Sheet | Image.Image) -> Sheet | Image.Image:
-    """Drop the part of a sheet that is never shown; dozens of full-size sheets would exhaust memory."""
+    """Reduce a sheet to what may be shown, because dozens of full-size sheets would exhaust the memory."""
     if isinstance(sheet, Image.Image):
         return _shrink(sheet, SHEET_SIDE)
     columns = tuple(
-        # One extra row signals that there are more.
+        # One extra row shows later that the sheet has more rows.
         replace(column, pictures=tuple(_shrink(image, CHOICES[0][0]) for image in column.pictures[: MAX_ROWS + 1]))
         for column in sheet.columns
     )
@@ -183,7 +183,7 @@ def _show_whole_sheets(sheets: Mapping[int, Sheet | Image.Image]) -> Gallery:
 
 
 def _fit_gallery(sheets: Mapping[int, Sheet | Image.Image]) -> Gallery:
-    """Return the gallery for the first of `CHOICES` that fits, as estimated from the first and the last sheet."""
+    """Return the gallery for the first of `CHOICES` that fits, judging by the first and the last sheet."""
     known = {step: sheet for step, sheet in sheets.items() if isinstance(sheet, Sheet)}
     ends = {step: known[step] for step in _pick_evenly(list(known), 2)}
     for side, limit in CHOICES:

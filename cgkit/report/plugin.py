@@ -11,7 +11,7 @@ from cgkit.hookspecs import RunView, hookimpl
 FIRST_AFTER = 60.0
 """Seconds of training before the first report."""
 SHARE = 0.02
-"""The maximum share of training time that reports may take."""
+"""The maximum fraction of the training time that intermediate reports may take."""
 
 
 class ReportWriter:
@@ -27,7 +27,7 @@ class ReportWriter:
 
     @hookimpl
     def cgkit_checkpoint_saved(self, run: RunView, step: int, folder: Path) -> None:
-        """Write an intermediate report, unless reports would exceed their share of the time."""
+        """Write an intermediate report, unless reports would take too much of the training time (see `SHARE`)."""
         started = time.monotonic()
         if started >= self._next.get(run, started):
             self._write(run)
@@ -40,10 +40,10 @@ class ReportWriter:
         self._write(run)
 
     def _write(self, run: RunView) -> None:
-        from cgkit.report.report import write_report  # imported late to keep start-up fast
+        from cgkit.report.report import write_report  # imported only when needed, to keep start-up fast
 
         write_report(run.folder.path, plugins=run.plugins)
 
 
 report_writer = ReportWriter()
-"""The object that the entry point refers to."""
+"""The plugin object to which the package's entry point refers."""

@@ -1,4 +1,4 @@
-"""Reading a run folder for a report; missing or damaged files become problems, not errors."""
+"""Read a run folder for a report. Missing or damaged files are noted as problems and raise no errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cgkit.runs.folder import RunFolder
 
 HISTORY = "metrics.jsonl"
 LARGEST = 1e30
-"""Numbers beyond this are treated as not finite, so that axes need not cover them."""
+"""Larger absolute values are treated as not finite, so that the axes of charts need not cover them."""
 LAST = 10**12
 """The largest valid step."""
 
@@ -32,14 +32,14 @@ class Record:
     Attributes:
         folder: the run folder.
         status: the content of `status.json`.
-        written: the spec as the user wrote it.
+        written: the spec file as the user wrote it.
         spec: the resolved spec.
         environment: the content of `environment.json`.
         history: recorded values by name and step; None for a value that was not finite.
-        evaluation: the scores.
+        evaluation: the scores; None if there are none.
         notes: the health notes, in order.
         sheets: the sample sheets by step.
-        problems: descriptions of missing or damaged files, by file name.
+        problems: a sentence for each missing or damaged file, by file name.
     """
 
     folder: Path
@@ -63,7 +63,7 @@ def read_record(path: Path) -> Record:
     """Read a run folder.
 
     Raises:
-        CheckpointError: it contains no files of a run.
+        CheckpointError: the folder contains no files of a run.
     """
     folder, problems = RunFolder(path), dict[str, str]()
 
@@ -95,7 +95,7 @@ def read_record(path: Path) -> Record:
 
 
 def number_or_none(value: Any) -> float | None:
-    """Return a value as a number that can be plotted; None if it is not one."""
+    """Return a value as a float that can be plotted; None if it is no number or too large."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if abs(value) <= LARGEST else None

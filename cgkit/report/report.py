@@ -20,7 +20,7 @@ FILE = "report.html"
 
 
 def write_report(run: Path | str, *, output: Path | None = None, plugins: Plugins | None = None) -> Path:
-    """Write the report of a run, which may be incomplete; return its path.
+    """Write the report of a run, whose folder may be incomplete; return the path of the report.
 
     Args:
         run: the run folder.
@@ -60,7 +60,7 @@ def render_report(record: Record, plugins: Plugins) -> str:
 
 
 def gallery_data(shown: Gallery | None) -> dict[str, Any]:
-    """Return the data of the step slider as JSON values: by cell, the URLs of all pictures but the last one."""
+    """Return the data of the step slider as JSON values: the steps and, by cell, the URLs of all but the last picture."""
     if shown is None:
         return {"steps": [], "cells": {}}
     cells = {
@@ -89,7 +89,7 @@ def _list_names(uses: Any) -> list[str]:
 
 
 def _flatten(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return values as text, nested tables on one line."""
+    """Return values as text, with each nested table on one line."""
     texts = {}
     for name, value in values.items():
         if isinstance(value, Mapping):

@@ -18,7 +18,7 @@ class Reproduction:
     """Instructions for reproducing a run.
 
     Attributes:
-        packages: the command that installs the packages the results depend on; empty if they are unknown.
+        packages: the command that installs the packages on which the results depend; empty if these are unknown.
         command: the command that trains from the resolved spec.
         spec: the resolved spec as TOML.
     """
@@ -29,7 +29,7 @@ class Reproduction:
 
     @property
     def download(self) -> str:
-        """The spec as a `data:` URL."""
+        """The resolved spec as a `data:` URL, for downloading it."""
         return f"data:application/toml;base64,{base64.b64encode(self.spec.encode('utf-8', 'replace')).decode()}"
 
 
@@ -38,13 +38,13 @@ def reproduction(record: Record) -> Reproduction | None:
     if not record.spec:
         return None
     providers = _read_versions(record.environment.get("providers"))
-    # cgkit itself may have been installed from a checkout.
+    # cgkit is left out, because it may have been installed from a checkout that is on no package index.
     packages = {
         name: version for name, version in _read_versions(record.environment.get("packages")).items() if name != "cgkit"
     }
     files = [name for name in providers if name.endswith(".py")]
     packages |= {name: version for name, version in providers.items() if name not in files}
-    # Local versions such as 2.14.1+cpu are not on PyPI.
+    # Packages with a local version, such as 2.14.1+cpu, are not on PyPI.
     exact = [shlex.quote(f"{name}=={version.partition('+')[0]}") for name, version in packages.items()]
     plugins = "".join(f" --plugin {shlex.quote(name)}" for name in files)
     command = f"cgkit run spec.toml --output {shlex.quote(f'runs/{record.name}-again')}{plugins}"

@@ -1,4 +1,4 @@
-"""Decides which evaluation of a run was best, and whether training still improves."""
+"""Decide which evaluation of a run was the best, and whether scores still improve."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DIRECTIONS = {"both": ("a2b", "b2a"), "a2b": ("a2b",), "b2a": ("b2a",)}
 
 @dataclass
 class Standing:
-    """The state of the comparison, part of every checkpoint.
+    """The state of `BestModel`, which is part of every checkpoint.
 
     Attributes:
         judged: the step of the last evaluation.
         step: the step of the best evaluation; None before the first.
-        value: its score.
-        waited: the number of evaluations since.
+        value: the score of the best evaluation.
+        waited: the number of evaluations since the best one.
     """
 
     judged: int = 0
@@ -34,7 +34,7 @@ class Standing:
 
 
 class BestModel:
-    """Compares evaluations by the metric that the spec names. Without one, no model is best."""
+    """Compares evaluations by the metric `evaluation.best` of the spec. Without that setting, no model is the best."""
 
     def __init__(self, settings: Evaluation, metrics: Sequence[Measured]) -> None:
         self._settings = settings
@@ -44,11 +44,11 @@ class BestModel:
 
     @property
     def patience_is_over(self) -> bool:
-        """Whether the last evaluations, as many as the spec's patience, have brought no improvement."""
+        """Whether the last `evaluation.patience` evaluations have brought no improvement."""
         return self._settings.patience is not None and self.standing.waited >= self._settings.patience
 
     def judge(self, step: int, numbers: Sequence[Number]) -> bool:
-        """Take the evaluation of a step into account; return whether it is the best so far."""
+        """Compare the evaluation of a step with the earlier ones; return whether it is the best so far."""
         value = self._score(numbers)
         if value is None or step <= self.standing.judged:
             return False
@@ -66,7 +66,7 @@ class BestModel:
         return {"metric": self._key(), **asdict(self.standing)}
 
     def load(self, state: Mapping[str, Any] | None) -> None:
-        """Restore the saved state; start from scratch if another metric decided then."""
+        """Restore the saved state, unless evaluations were compared by another metric or direction."""
         if state is not None and state["metric"] == self._key():
             self.standing = Standing(**{name: value for name, value in state.items() if name != "metric"})
 
@@ -82,15 +82,15 @@ class BestModel:
 def check_best_metric(
     settings: Evaluation, metrics: Sequence[Measured], *, aligned: bool, channels: tuple[int, int]
 ) -> list[Problem]:
-    """Return why the metric that is to decide cannot; empty if it can."""
+    """Return the problems of selecting the best model by `evaluation.best`; empty if there are none."""
     if settings.best is None:
         return []
     computed = {metric.name: metric for metric in metrics if metric.applies(aligned=aligned, channels=channels)}
     if settings.best not in computed:
         known = ", ".join(computed) or "none"
-        message = f'"{settings.best}" is not among the metrics that are computed here: {known}'
+        message = f'"{settings.best}" is not among the metrics that are computed for these images: {known}'
         return [Problem("evaluation.best", message, f'add [[metric]] with name = "{settings.best}"')]
     if settings.better is None and better_of(computed[settings.best].metric) is None:
-        message = f'"{settings.best}" does not say whether higher or lower is better'
+        message = f'"{settings.best}" does not declare whether higher or lower values are better'
         return [Problem("evaluation.best", message, 'set evaluation.better = "higher" or "lower"')]
     return []

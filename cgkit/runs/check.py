@@ -1,4 +1,4 @@
-"""Check a spec by doing one real step: what `cgkit check` measures."""
+"""Check a spec by training for two steps; the implementation of `cgkit check`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cgkit.spec.loading import read_layers
 
 @dataclass(frozen=True)
 class DomainImages:
-    """The number of images in a domain, their sizes, the values in their files, and the range of these."""
+    """The images of one domain: the number per split, their sizes, the values in their files, and the value range."""
 
     train: int
     test: int
@@ -44,16 +44,16 @@ class Checked:
     """The result of a check.
 
     Attributes:
-        images: the images of domain a and b.
+        images: descriptions of the images by domain, `a` and `b`.
         parameters: the number of parameters of each network.
         steps: the number of steps that the spec asks for.
-        precision: the number format, `auto` resolved.
-        device: the device that the step ran on.
-        seconds_a_step: the time of a step once warmed up.
-        seconds_in_all: the time of all steps.
-        peak_memory: bytes of the GPU, or of this process on a CPU, after the step.
-        losses: the loss terms of the first step.
-        notes: what is wrong with the images, as far as it can be seen before training.
+        precision: the number format that the step used: `fp64`, `fp32` or `bf16`.
+        device: the name of the device that the step ran on.
+        seconds_a_step: the duration of a step after a warm-up step.
+        seconds_in_all: the estimated duration of all steps.
+        peak_memory: peak memory in bytes: of the GPU, or of this process on a CPU.
+        losses: the loss terms of the first step, by name.
+        notes: problems of the images that can be detected before training.
     """
 
     images: dict[str, DomainImages]
@@ -69,10 +69,10 @@ class Checked:
 
 
 def check_spec(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), device: str | None = None) -> Checked:
-    """Validate a spec and everything that it names, and do a step on its first images; write nothing.
+    """Validate a spec and its components, and time a training step on its first images; write nothing.
 
     Raises:
-        CgkitError: as a run would.
+        CgkitError: for the same reasons as a run.
     """
     prepared = prepare(read_layers(file, overrides), plugins, device)
     spec, assembly = prepared.spec, prepared.assembly

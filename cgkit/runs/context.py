@@ -27,13 +27,13 @@ class RunContext:
 
     Attributes:
         spec: the resolved spec.
-        assembly: the objects that it names.
+        assembly: the objects built from the spec.
         folder: the run folder.
         plugins: the loaded plugins.
         device: the device that the run computes on.
-        reporter: shows the run to a person.
+        reporter: shows the progress of the run to its user.
         processes: the ranks of the run.
-        layers: where the spec's values came from, for error messages.
+        layers: the spec's file and overrides, from which error messages quote.
     """
 
     spec: Spec
@@ -47,7 +47,7 @@ class RunContext:
 
     @cached_property
     def providers(self) -> Mapping[str, str]:
-        """The versions, by name, of the distributions that the spec's components come from."""
+        """The versions, by name, of the distributions that provide the spec's components."""
         return providers_used(self.spec, self.plugins)
 
     @property
@@ -61,6 +61,6 @@ class RunContext:
         return self.measured_images(self.spec.evaluation.count)
 
     def measured_images(self, count: int) -> MeasuredImages:
-        """Return up to `count` test and training images of each domain, for measuring."""
+        """Return up to `count` test images and up to `count` training images of each domain, for measuring."""
         assembly = self.assembly
         return MeasuredImages(assembly.source, self.pixels, assembly.preparation, count)

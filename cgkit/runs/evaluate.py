@@ -1,4 +1,4 @@
-"""Evaluate the model of a run: what `cgkit evaluate` does."""
+"""Evaluate the model of a run; the implementation of `cgkit evaluate`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cgkit.runs.folder import RunFolder
 from cgkit.spec import Spec, resolve_spec
 
 ALL = "all"
-"""Instead of metrics' names: every registered metric that needs no options."""
+"""In place of metric names: the metrics of the spec, and every other registered metric that requires no options."""
 
 
 def evaluate(
@@ -45,25 +45,25 @@ def evaluate(
 
     Args:
         run: the run folder.
-        metrics: the metrics to compute; `all` is every metric that needs no options. By default those that the spec
-            names, or, if none of them applies to the test images, the built-in ones that need no ground truth.
+        metrics: the names of the metrics to compute; `all` means the spec's and every other one that requires no
+            options. By default the spec's metrics, along with the fallback metrics if none of them applies.
         count: the number of test images of each domain; by default as in the spec.
-        best: evaluate the best model instead of the last one; the scores are written to its own folder.
+        best: whether to evaluate the best model instead of the final one, and write the scores to its folder.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
-        report: called with the reason for each metric that cannot be computed.
+        report: called with one line for each metric that cannot be computed, or not reliably.
 
     Raises:
-        CheckpointError: there is no such model, or it is damaged.
-        SpecError: a metric has no such name, or a plugin that the run was made with is missing.
-        UsageError: no metric could be computed.
+        CheckpointError: `run` is not a run folder, or its model is missing or damaged.
+        SpecError: a metric does not exist, or a plugin that the run was made with is missing.
+        UsageError: no metric could be computed, or the device does not exist.
     """
     plugins = plugins or load_plugins()
     folder = RunFolder(Path(run))
     spec = _resolve(folder, metrics, plugins)
     model = folder.best if best else folder.model
     if not model.is_dir():
-        hint = "cgkit run writes it at the end" if not best else "evaluation.best in the spec keeps one"
+        hint = "cgkit run writes it when training ends" if not best else "set evaluation.best to keep one"
         raise CheckpointError(f"{folder.path} has no {model.name} model", hint=hint)
     info = read_model(model, plugins)
     assembly = assemble_for_evaluation(spec, plugins, fallbacks=not metrics)
@@ -84,7 +84,7 @@ def evaluate(
                 raise
             raise blamed from error
     if not scores:
-        raise UsageError(f"no metric could be computed for {folder.path}", hint="name others with --metrics")
+        raise UsageError(f"no metric could be computed for {folder.path}", hint="choose other metrics with --metrics")
     evaluation = Evaluation(info.step, weights_name(info.averaged), scores)
     write_evaluation(model if best else folder.path, evaluation)
     return evaluation
@@ -120,5 +120,5 @@ def _report_inapplicable(
 ) -> None:
     for metric in assembly.metrics:
         if metric.name in requested and not metric.applies(aligned=images.aligned, channels=images.channels):
-            reason = "the test images are not aligned" if metric.compares == "truth" else "the channels differ"
+            reason = "the test images are not aligned" if metric.compares == "truth" else "the channel counts differ"
             report(f"{metric.name} is not computed: {reason}")

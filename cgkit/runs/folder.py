@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The paths in a run folder, and the small files in it."""
+    """The paths of a run folder, and methods that read and write its small files."""
 
     path: Path
 
@@ -46,16 +46,16 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """The folder of the best model so far, if the spec names a metric that decides."""
+        """The folder of the best model so far, if the spec names a metric to select it by (`evaluation.best`)."""
         return self.path / "best"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the folder, which is created if necessary, against other runs.
+        """Create the folder if necessary, and lock it against other runs.
 
         Raises:
             RunFolderInUseError: another process holds the lock.
-            ResourceError: it cannot be created or written to.
+            ResourceError: the folder cannot be created or written to.
         """
         with _explain_write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -73,11 +73,11 @@ class RunFolder:
             lock.release()
 
     def remembered_spec(self) -> dict[str, Any] | None:
-        """Return the resolved spec of the run in the folder; None if there is none yet."""
+        """Return the resolved spec of the run in the folder; None if the folder holds no run yet."""
         return self._read_json("spec.resolved.json")
 
     def made_with(self) -> dict[str, str] | None:
-        """Return the versions, by name, of the plugins that the run was started with; None if not known."""
+        """Return the versions, by name, of the plugins that the run was started with; None if unknown."""
         try:
             environment = self.environment()
         except CheckpointError:
@@ -85,16 +85,16 @@ class RunFolder:
         return made_with(environment.get("providers", environment.get("plugins")))
 
     def environment(self) -> dict[str, Any]:
-        """Return the content of environment.json; empty if there is none."""
+        """Return the content of environment.json; empty if the file does not exist."""
         return self._read_json("environment.json") or {}
 
     def samples(self) -> dict[int, Path]:
-        """Return the sample sheets by step."""
+        """Return the files of the sample sheets by step, in order."""
         named = [(re.fullmatch(r"step-(\d+)\.png", file.name), file) for file in (self.path / "samples").glob("step-*")]
         return dict(sorted((int(match[1]), file) for match, file in named if match))
 
     def status(self) -> dict[str, Any]:
-        """Return the content of status.json; empty if there is none."""
+        """Return the content of status.json; empty if the file does not exist."""
         return self._read_json("status.json") or {}
 
     def remember_spec(self, spec: Spec, layers: Sequence[Layer]) -> None:
@@ -106,18 +106,18 @@ class RunFolder:
             replace_text(self.path / "spec.resolved.json", _to_json(spec.to_json()))
 
     def remember_environment(self, plugins: Plugins, device: torch.device, providers: Mapping[str, str]) -> None:
-        """Write the versions, machine and device of the run, and the distributions of its components."""
+        """Write environment.json: the versions, machine and device of a run, and the providers of its components."""
         values = environment(plugins, device)
         with _explain_write_errors(self.path):
             replace_text(self.path / "environment.json", _to_json({**values, "providers": dict(providers)}))
 
     def write_status(self, **values: Any) -> None:
-        """Write status.json: state, step, steps, exit code, and the time of writing."""
+        """Write status.json: the given values, the time of writing and the process id."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         replace_text(self.path / "status.json", _to_json({**values, "at": now, "pid": os.getpid()}))
 
     def write_sample(self, step: int, sheet: Sheet) -> Path:
-        """Write a sample sheet."""
+        """Write the sample sheet of a step; return its file."""
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
         file = folder / f"step-{step:06d}.png"
@@ -133,12 +133,12 @@ class RunFolder:
         except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.path / name} cannot be read: {error}") from error
         if not isinstance(values, dict):
-            raise CheckpointError(f"{self.path / name} is not a file that a run has written")
+            raise CheckpointError(f"{self.path / name} was not written by a run: it is not a JSON object")
         return values
 
 
 def environment(plugins: Plugins, device: torch.device) -> dict[str, Any]:
-    """Return what a result depends on besides the spec: versions, machine, device, plugins."""
+    """Return what the results of a run depend on besides its spec: versions, machine, device and plugins."""
     import torch
 
     packages = ("cgkit", "torch", "torchvision", "kornia", "numpy", "pillow", "safetensors")

@@ -1,4 +1,4 @@
-"""Observes the health of a training, with the images that it computes anyway."""
+"""Monitor the health of training, using images that the run generates anyway."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cgkit.runs.samples import SampleImages
 from cgkit.spec import Spec
 
 COUNT = 16
-"""The number of training and test images of each domain that the discriminators judge."""
+"""The maximum number of training images, and of test images, that each discriminator judges."""
 
 BATCH = 4
 
@@ -32,7 +32,7 @@ BATCH = 4
 class HealthMonitor:
     """A watcher that applies the health rules whenever a sample sheet is drawn.
 
-    It takes the translations of the sheet and has both discriminators judge some real images: nothing else is computed.
+    It uses the translations of the sheet. It only runs the discriminators, on these and on some real images.
     """
 
     name = "health"
@@ -46,23 +46,23 @@ class HealthMonitor:
         self._contrasts = Contrasts()
 
     def begin(self) -> None:
-        """Note what is known before the first step."""
+        """Discard earlier notes, and note the problems that are known before the first step."""
         self.rewind(-1)
         self._note(starved(self._circumstances))
 
     def step_finished(self, batches: Sequence[Batch]) -> None:
-        """Measure the contrast of a step's images."""
+        """Measure the contrast of the images of a step."""
         for batch in batches:
             self._contrasts.take("a", batch.real_a, batch.names_a)
             self._contrasts.take("b", batch.real_b, batch.names_b)
 
     def samples_drawn(self, images: SampleImages) -> None:
-        """Apply the rules; warn of new findings and write them to `health.jsonl`."""
+        """Apply the rules; warn of new problems, and write them to `health.jsonl`."""
         observations = [self._observe(images, "a2b"), self._observe(images, "b2a")]
         self._note(self._contrasts.see(self._trainer.step_number) + self._watch.see(observations))
 
     def rewind(self, step: int) -> None:
-        """Drop the notes after a step."""
+        """Delete the notes of later steps."""
         rewind(self._context.folder.path, step)
 
     def state(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class HealthMonitor:
         )
 
     def _judge(self, direction: str, translations: Tensor) -> tuple[float | None, float | None, float | None]:
-        """Return what the target's discriminator shows of itself: separation, remembered, overfitting."""
+        """Return separation, remembered and overfitting of the target domain's discriminator (see `Observation`)."""
         weights = self._trainer.objective.weights.adversarial
         if not (weights.a2b if direction == "a2b" else weights.b2a):
             return None, None, None
@@ -115,7 +115,7 @@ class HealthMonitor:
         return separation, measuring.separation([train], [test]), measuring.overfitting(train, test, fake)
 
     def _logits(self, side: str, batches: Iterable[Tensor], *, real: bool) -> list[Tensor]:
-        """Return a discriminator's logits of images in [0, 1], by scale, on the CPU."""
+        """Return a discriminator's logits for images in [0, 1], one tensor for each scale, on the CPU."""
         precision = self._trainer.precision
         # A copy, because a discriminator may remember the images it judges.
         discriminator = copy.deepcopy(self._trainer.model.discriminators[side]).eval()
@@ -135,5 +135,5 @@ def circumstances(spec: Spec, assembly: Assembly, steps: int) -> Circumstances:
 
 
 def _average_by_image(logits: list[Tensor]) -> Tensor:
-    """Return one logit for each image, the mean over positions and scales."""
+    """Return one logit for each image: the mean over positions and scales."""
     return torch.stack([scale.flatten(1).mean(1) for scale in logits]).mean(0)

@@ -1,4 +1,4 @@
-"""Everything that observes a run: plugin hooks, trackers and watchers. One that fails is set aside; the run goes on."""
+"""The observers of a run: plugin hooks, trackers and watchers. One that fails is disabled, and the run goes on."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cgkit.registry import describe_exception
 from cgkit.runs.samples import SampleImages
 
 JOIN_TIMEOUT = 10.0
-"""Seconds that an observer's thread may take to end."""
+"""The maximum time to wait for an observer's thread to end, in seconds."""
 
 
 class Watcher(Protocol):
-    """Observes training from inside the run, on its thread. Its state is part of every checkpoint."""
+    """Observes training in the thread of the run. Its state is part of every checkpoint."""
 
     name: str
 
@@ -31,10 +31,10 @@ class Watcher(Protocol):
         """Observe the images of a step."""
 
     def samples_drawn(self, images: SampleImages) -> None:
-        """Observe a sample sheet's images."""
+        """Observe the images of a sample sheet."""
 
     def rewind(self, step: int) -> None:
-        """Forget everything after a step."""
+        """Discard everything observed after a step."""
 
     def state(self) -> dict[str, Any]:
         """Return the state for a checkpoint, as JSON values."""
@@ -44,17 +44,17 @@ class Watcher(Protocol):
 
 
 class Observers:
-    """Passes on what happens in a run.
+    """Notifies observers of the events of a run.
 
-    Plugins and trackers are called in a thread of their own while the run waits. They see a run that stands still, and
-    one that never returns delays the run once, by `patience` at most.
+    Each plugin and tracker is called in its own thread while the run waits, so that the run does not change during the
+    call. An observer that does not return delays the run by `patience` once, and is then disabled.
 
     Args:
-        plugins: the plugins whose hooks are called.
+        plugins: the loaded plugins, whose run hooks are called.
         trackers: the trackers, by name.
         watchers: the watchers.
-        warn: called once for each observer that is set aside.
-        patience: how long an observer may take, in seconds.
+        warn: called with a message for each observer that is disabled.
+        patience: the maximum duration of a call, in seconds.
     """
 
     def __init__(
@@ -75,21 +75,21 @@ class Observers:
         self._set_aside: set[str] = set()
 
     def notify(self, hook: str, **arguments: Any) -> None:
-        """Call one of the run hooks of every plugin that implements it."""
+        """Call a run hook of every plugin that implements it."""
         for name, caller in self._plugins.implementations(hook):
             self._call_in_thread(f"plugin {name}", hook, partial(caller, **arguments))
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
-        """Give every tracker the numbers of a step."""
+        """Pass the values recorded after a step to every tracker."""
         self._call_trackers("record", lambda tracker: tracker.record(step, values))
 
     def begin(self) -> None:
-        """Start a new run: nothing recorded before counts."""
+        """Start a new run: watchers and trackers discard everything recorded before."""
         self._call_watchers("begin", lambda watcher: watcher.begin())
         self._call_trackers("rewind", lambda tracker: tracker.rewind(0))
 
     def resume(self, step: int, states: Mapping[str, Any]) -> None:
-        """Resume a run: restore the watchers' state, and forget everything after a step."""
+        """Resume a run: restore the watchers' state; watchers and trackers discard everything after `step`."""
         for watcher in self._watchers:
             if states.get(watcher.name) is not None:
                 watcher.load(states[watcher.name])
@@ -97,11 +97,11 @@ class Observers:
         self._call_trackers("rewind", lambda tracker: tracker.rewind(step))
 
     def step_finished(self, batches: Sequence[Batch]) -> None:
-        """Show the watchers the images of a step."""
+        """Pass the images of a step to the watchers."""
         self._call_watchers("step_finished", lambda watcher: watcher.step_finished(batches))
 
     def samples_drawn(self, images: SampleImages) -> None:
-        """Show the watchers the images of a sample sheet."""
+        """Pass the images of a sample sheet to the watchers."""
         self._call_watchers("samples_drawn", lambda watcher: watcher.samples_drawn(images))
 
     def state(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Observers:
         return {watcher.name: watcher.state() for watcher in self._watchers}
 
     def close(self) -> None:
-        """Let every tracker write what it still holds."""
+        """Close every tracker, which writes what it has buffered, and end the observers' threads."""
         self._call_trackers("close", lambda tracker: tracker.close())
         for thread in self._threads.values():
             thread.close()
@@ -155,11 +155,11 @@ class ObserverThread:
         """Call a function in the thread and wait for it.
 
         Args:
-            function: the function.
-            patience: how long to wait, in seconds.
+            function: the function to call.
+            patience: the maximum time to wait, in seconds.
 
         Raises:
-            StalledError: it did not return in time.
+            StalledError: the function did not return in time.
             BaseException: whatever the function raised.
         """
         done: Future[None] = Future()
@@ -187,5 +187,6 @@ class ObserverThread:
                 done.set_exception(error)
             else:
                 done.set_result(None)
-            # Objects that a call holds (a run, its tensors) must not be freed here while the program ends.
+            # Release the objects of the call, such as a run with its tensors, so that this daemon thread does not have
+            # to free them while the interpreter shuts down.
             del call, function, done

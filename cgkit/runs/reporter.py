@@ -1,4 +1,4 @@
-"""How a run is shown to a person: progress, messages, warnings."""
+"""The interface through which a run shows progress, messages and warnings to its user."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Progress:
     """The progress of a run.
 
     Attributes:
-        step: steps done.
-        steps: steps of the whole run.
+        step: the number of completed steps.
+        steps: the number of steps of the whole run.
         losses: the mean loss terms since the last report.
-        images_per_second: images of both domains, since this process started.
-        seconds_left: the time left at that speed.
-        waiting: the share of the time spent waiting for images, 0 to 1.
+        images_per_second: training images of both domains per second, averaged since this process started.
+        seconds_left: the estimated remaining training time at that speed.
+        waiting: the fraction of the time spent waiting for images, from 0 to 1.
     """
 
     step: int
@@ -30,7 +30,7 @@ class Progress:
 
 
 class Reporter(Protocol):
-    """Shows a run to a person."""
+    """Shows a run to its user."""
 
     def progress(self, progress: Progress) -> None:
         """Show the progress."""
@@ -57,7 +57,7 @@ class Silence:
 
 @dataclass
 class Stopwatch:
-    """Measures how much time a training loop spends waiting for images, and training."""
+    """Measures the time that a training loop spends waiting for images and the time that it spends training."""
 
     waited: float = 0.0
     trained: float = 0.0
@@ -74,11 +74,11 @@ class Stopwatch:
         self.steps += 1
 
     def pause(self) -> None:
-        """Do not count the time since the last mark, which went into samples, scores or checkpoints."""
+        """Ignore the time since the last mark, which was spent on samples, scores or checkpoints."""
         self._lap()
 
     def progress(self, step: int, steps: int, images: int, losses: Mapping[str, float]) -> Progress:
-        """Return the progress; `images` is the number of images in a step."""
+        """Return the progress; `images` is the number of images of both domains in a step."""
         total = max(self.waited + self.trained, 1e-9)
         rate = self.steps / total
         left = (steps - step) / rate if rate else 0.0

@@ -1,4 +1,4 @@
-"""What may change between starting a run and resuming it."""
+"""Rules for what may change between starting a run and resuming it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ MAY_CHANGE_IN_DATA = ("data.workers", "data.depth")
 
 
 def refuse_other_spec(remembered: Mapping[str, Any], spec: Spec, folder: Path, layers: Sequence[Layer] = ()) -> None:
-    """Refuse a spec that would not continue the run in the folder.
+    """Refuse a spec that does not describe the training of the run in the folder.
 
-    What is learned must stay the same. For how long, and how often it is recorded, may change.
+    Settings that affect what is learned must stay the same. The length of training may change, and so may the settings
+    of checkpoints, samples, records and evaluation.
 
     Raises:
-        SpecError: with one problem for each difference.
+        SpecError: settings differ that must stay the same; the error has one problem for each of them.
     """
     problems = [
         Problem(path, f"was {_format(old)} when {folder} was started, now {_format(new)}", "choose another --output")
@@ -49,7 +50,7 @@ def refuse_other_spec(remembered: Mapping[str, Any], spec: Spec, folder: Path, l
 
 
 def _add_new_defaults(remembered: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a spec with the defaults of keys that did not exist yet when it was written."""
+    """Return a spec with defaults for the keys that did not exist yet when it was written."""
     return _fill(remembered, Spec().to_json())
 
 
@@ -62,10 +63,10 @@ def _fill(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, A
 
 
 def refuse_other_data(remembered: Mapping[str, Any], now: Mapping[str, str]) -> None:
-    """Refuse to resume with other images than those the run was started with.
+    """Refuse to resume a run if its training images have changed since it was started.
 
     Raises:
-        DataError: a domain's fingerprint differs.
+        DataError: the fingerprint of a domain has changed.
     """
     changed = [domain for domain, fingerprint in now.items() if remembered.get(domain) not in (None, fingerprint)]
     if changed:
@@ -76,9 +77,10 @@ def refuse_other_data(remembered: Mapping[str, Any], now: Mapping[str, str]) -> 
 
 
 def _is_equivalent(old: Any, new: Any, key: str) -> bool:
-    """Return whether two values of a resolved spec are equal, except that a component's name may have its provider.
+    """Return whether two values of a resolved spec are equal, ignoring the provider in front of a component's name.
 
-    It has one if another plugin provides the same name, and that plugin may have been installed or removed since.
+    A resolved name includes its provider only if another plugin provides the same name, and that plugin may have been
+    installed or removed since.
     """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         return old.keys() == new.keys() and all(_is_equivalent(old[inner], new[inner], inner) for inner in old)

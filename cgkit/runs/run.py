@@ -1,4 +1,4 @@
-"""A training run: the loop, and what is due after each step."""
+"""A training run: the training loop, and the actions that are due after a step."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from cgkit.runs.validation import Validation
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `finished`, or `stopped` and saved, to be continued by running it again."""
+    """How a run ended: `finished`, with the scores of its model, or `stopped`, in which case it can be resumed."""
 
     state: Literal["finished", "stopped"]
     folder: Path
@@ -75,24 +75,24 @@ class Run:
         self._validation = Validation(context, self.trainer)
         self._samples = Samples(context, self.trainer)
         self._unrecorded: dict[int, Mapping[str, Tensor | float]] = {}
-        """The losses of the steps since the last record; part of every checkpoint."""
+        """The losses of each step since the last record, by step; part of every checkpoint."""
         self._saved_step = 0
         self._stopwatch = Stopwatch()
 
     @property
     def step(self) -> int:
-        """The number of steps done."""
+        """The number of completed steps."""
         return self.trainer.step_number
 
     def train(self) -> Outcome:
-        """Start the run, or resume it from the newest valid checkpoint, until it ends or is asked to stop.
+        """Train from the start, or from the newest valid checkpoint, until training ends or a stop is requested.
 
         Raises:
-            CgkitError: see its subclasses; the state is saved first if it is that of a complete step.
+            CgkitError: the run cannot go on (see the subclasses); if possible, the state is saved first.
         """
         with self.folder.locked() if self._processes.is_first else nullcontext(), StopRequest() as stop:
             self._open_folder()
-            self._processes.wait_for_all()  # no rank reads the folder before it is sure that it may be continued
+            self._processes.wait_for_all()  # no rank reads a checkpoint before all have checked the spec
             observers = self._observers()
             try:
                 return self._train_observed(observers, stop)
@@ -100,7 +100,7 @@ class Run:
                 observers.close()
 
     def batches(self) -> Iterator[list[Batch]]:
-        """Yield the batches of each remaining step."""
+        """Yield the batches of this rank for each remaining step."""
         pin = self._context.device.type == "cuda"
         return self._data.batches(self.step, rank=self._processes.rank, count=self._processes.count, pin_memory=pin)
 
@@ -121,12 +121,12 @@ class Run:
             observers.notify("cgkit_run_finished", run=self, error=error)
 
     def _loop(self, observers: Observers, stop: StopRequest) -> bool:
-        """Train until the end, or until a stop is requested; return whether one was."""
+        """Train until training ends or a stop is requested; return whether the run was stopped before its end."""
         self._stopwatch.pause()
         for batches in self.batches() if not self._validation.patience_is_over else ():
             self._stopwatch.images_arrived()
             losses = self.trainer.step(batches, stop=stop.requested)
-            # Several ranks have to agree on a stop, which takes one more step.
+            # Several ranks have to agree on a stop, for which they need one more step.
             stopping = self.trainer.stop_agreed if self._processes.count > 1 else stop.requested
             self._stopwatch.step_finished()
             self._unrecorded[self.step] = losses
@@ -139,7 +139,7 @@ class Run:
         return False
 
     def _do_what_is_due(self, observers: Observers, stopping: bool) -> bool:
-        """Record, evaluate, draw samples and save as the spec asks after this step; return whether training ends."""
+        """Record, evaluate, draw samples and save if the spec says so for this step; return whether training ends."""
         spec, last = self.spec, self.step == self.steps
         intervals = {
             "record": spec.log.every,
@@ -149,14 +149,14 @@ class Run:
         }
         due = {name for name, every in intervals.items() if last or (every and self.step % every == 0)}
         if due or stopping:
-            self.trainer.settle()  # on all ranks, whatever each does next
+            self.trainer.settle()  # on all ranks, because all must raise the error if the step was not finite
         if "record" in due:
             self._record(observers)
         improved = self._evaluate(observers) if "evaluate" in due else False
         last = last or self._validation.patience_is_over
         if self._processes.is_first and ("sample" in due or last):
             self._draw_samples(observers)
-        # The best model is never newer than the newest checkpoint, which holds its score.
+        # An improvement is saved at once: the best model must not be newer than the checkpoint that holds its score.
         if "save" in due or last or improved or stopping:
             self._save(observers)
         return last
@@ -192,14 +192,14 @@ class Run:
         self._unrecorded = dict(enumerate(state["unrecorded"], start=step - len(state["unrecorded"]) + 1))
         self._validation.load(state.get("best"))
         observers.resume(step, state)
-        reporter.message(f"continuing {self.folder.path} at step {step} of {self.steps}")
+        reporter.message(f"resuming {self.folder.path} at step {step} of {self.steps}")
 
     def _save(self, observers: Observers) -> None:
         tensors, step = self.trainer.tensors(), self.step
         if not self._processes.hold_the_same(self.trainer.model.parameters()):
             raise ResourceError(
                 f"the weights of the {self._processes.count} processes differ after step {step}; nothing was saved",
-                hint="a component draws random numbers from elsewhere than torch, or the hardware is faulty",
+                hint="a component uses random numbers that do not come from torch, or the hardware is faulty",
             )
         self._saved_step = step
         if not self._processes.is_first:
@@ -257,14 +257,14 @@ class Run:
 
     @contextmanager
     def _save_on_error(self, observers: Observers) -> Iterator[None]:
-        """If an error of ours ends the run, save the state, provided that it is exactly that of the last step.
+        """If a `CgkitError` ends the run, save the state, provided that it is exactly the one after the last step.
 
-        A lack of resources or a bug saves nothing; the run then resumes from the last checkpoint.
+        Nothing is saved after a `ResourceError` or an unexpected exception; the last checkpoint remains the newest.
         """
         try:
             yield
         except CgkitError as error:
-            # Saving takes all ranks. All of them diverge together, but any other error may be of one rank.
+            # Saving needs all ranks. A divergence occurs on all of them, but any other error may occur on only one.
             together = self._processes.count == 1 or isinstance(error, DivergedError)
             whole = together and not isinstance(error, ResourceError) and self.trainer.is_whole
             try:

@@ -1,4 +1,4 @@
-"""A sample sheet: one PNG of many test images, with its layout in a text chunk, so that it can be split again."""
+"""Sample sheets: PNG files of several test images, with the layout in a text chunk, so that they can be split again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cgkit.errors import CheckpointError
 GAP = 4
 HEADER = 16
 KEYWORD = "cgkit-sheet"
-"""The text chunk of the PNG that holds the layout."""
+"""The keyword of the PNG text chunk that holds the layout."""
 FORMAT = 1
 UNREADABLE = (
     *(OSError, SyntaxError, Image.DecompressionBombError),  # what Pillow raises
@@ -30,7 +30,7 @@ class Column:
     Attributes:
         direction: `a2b` or `b2a`.
         role: `source`, `translation`, `truth` or `back` (the reconstruction).
-        pictures: one for each test image, all of one size.
+        pictures: one for each test image, all of the same size.
     """
 
     direction: str
@@ -50,9 +50,9 @@ class Sheet:
     """Test images of both domains, with their translations and reconstructions.
 
     Attributes:
-        columns: the columns of a2b, then as many of b2a.
+        columns: the columns of direction a2b, followed by equally many of b2a.
         names: the names of the test images, by domain.
-        images: a digest of the test images; empty if it is not known.
+        images: a hash that identifies the test images; empty if unknown.
     """
 
     columns: tuple[Column, ...]
@@ -61,7 +61,7 @@ class Sheet:
 
     @property
     def rows(self) -> int:
-        """The number of test images of the larger domain."""
+        """The number of rows: that of the domain with more test images."""
         return max(len(column.pictures) for column in self.columns)
 
     def picture(self) -> Image.Image:
@@ -78,10 +78,10 @@ class Sheet:
         return picture
 
     def write(self, file: Path) -> None:
-        """Write a PNG file that `read_sheet` splits again.
+        """Write a PNG file that `read_sheet` can split again.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         chunks = PngImagePlugin.PngInfo()
         chunks.add_itxt(KEYWORD, json.dumps(self._layout()))
@@ -116,7 +116,7 @@ def read_sheet(file: Path) -> Sheet | Image.Image:
     """Read a sheet and split it; return the whole picture if the file has no layout.
 
     Raises:
-        CheckpointError: it is not a picture, or its layout does not fit it.
+        CheckpointError: the file is not a PNG image, or its layout does not fit the image.
     """
     try:
         with Image.open(file, formats=["PNG"]) as opened:
@@ -137,7 +137,7 @@ def _split(picture: Image.Image, layout: Mapping[str, Any]) -> Sheet | Image.Ima
         for column in layout["columns"]
     )
     if not columns or not all(column.pictures for column in columns):
-        raise ValueError("it has no images")
+        raise ValueError("its layout has no images")
     names = {str(side): tuple(map(str, names)) for side, names in dict(layout["names"]).items()}
     return Sheet(columns, names, str(layout["images"]))
 
@@ -147,6 +147,6 @@ def _crop_column(picture: Image.Image, column: Mapping[str, Any], size: tuple[in
     pictures = []
     for top in map(int, column["tops"]):
         if min(left, top) < 0 or left + width > picture.width or top + height > picture.height:
-            raise ValueError("an image lies outside of it")
+            raise ValueError("its layout places an image outside the picture")
         pictures.append(picture.crop((left, top, left + width, top + height)))
     return tuple(pictures)

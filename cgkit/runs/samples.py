@@ -18,10 +18,10 @@ from cgkit.runs.sample_sheet import Column, Sheet
 
 @dataclass(frozen=True)
 class SampleImages:
-    """Images of one step, `(N, C, H, W)` in [0, 1].
+    """The images of one sample sheet, `(N, C, H, W)` in [0, 1].
 
     Attributes:
-        tests: test images of domain a and of domain b.
+        tests: the test images of domain a and of domain b.
         translations: their translations, by direction.
         reconstructions: the translations translated back, by direction.
     """
@@ -32,7 +32,7 @@ class SampleImages:
 
 
 class Samples:
-    """Translates the first test images with the generators as they are."""
+    """Translates the first test images with the current generators, or with their moving average if there is one."""
 
     def __init__(self, context: RunContext, trainer: Trainer) -> None:
         self._context = context
@@ -47,7 +47,7 @@ class Samples:
         return SampleImages((a, b), translations, back)
 
     def sheet(self, images: SampleImages) -> Sheet:
-        """Return the sheet of the images; if the test split is aligned, it shows the ground truth too."""
+        """Arrange the images in a sheet, including the ground truth if the test split is aligned."""
         source = self._context.assembly.source
         names = {
             side: tuple(domain[index].name for index in range(len(tests)))
@@ -69,14 +69,15 @@ class Samples:
 def sample_sheet(
     images: SampleImages, *, aligned: bool, names: Mapping[str, tuple[str, ...]], digest: str = ""
 ) -> Sheet:
-    """Return a sheet with one row for each test image, and for both directions the columns source, translation,
-    ground truth (if the test split is aligned) and reconstruction.
+    """Return a sheet with one row for each test image.
+
+    Each direction has the columns source, translation, ground truth (if the test split is aligned) and reconstruction.
 
     Args:
-        images: the images.
+        images: the test images, translations and reconstructions.
         aligned: whether the n-th test images of both domains show the same scene.
         names: the names of the test images, by domain.
-        digest: identifies the test images.
+        digest: a hash that identifies the test images; empty if unknown.
     """
     columns: list[Column] = []
     for direction, sources, truths in (("a2b", *images.tests), ("b2a", *images.tests[::-1])):
@@ -95,7 +96,7 @@ def _column(direction: str, role: str, images: Tensor) -> Column:
 
 
 def _to_picture(image: Tensor) -> Image.Image:
-    """Return a grey or RGB picture; of other channel counts, the first three."""
+    """Return an image as RGB: its first three channels or, if it has fewer, the first one in grey."""
     levels = image.float().clamp(0, 1).mul(255).round().byte().cpu()
     shown = levels[:3] if len(levels) >= 3 else levels[:1].expand(3, -1, -1)
     return Image.fromarray(shown.permute(1, 2, 0).contiguous().numpy())

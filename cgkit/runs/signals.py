@@ -1,4 +1,4 @@
-"""Graceful stop: SIGTERM, SIGHUP and the first Ctrl-C let the step finish and the run save."""
+"""Stop gracefully: after SIGTERM, SIGHUP or the first Ctrl-C, the run completes its step and saves its state."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Self
 
 
 class StopRequest:
-    """While entered, catches requests to stop. A second Ctrl-C raises KeyboardInterrupt."""
+    """A context manager in which these signals only set `requested`. A further Ctrl-C raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.requested = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # Python allows handlers in no other thread
+        if threading.current_thread() is threading.main_thread():  # the only thread that may set signal handlers
             names = [name for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
             for wanted in (signal.Signals[name] for name in names):
                 self._previous[wanted] = signal.signal(wanted, self._handle)

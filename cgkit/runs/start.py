@@ -33,12 +33,12 @@ from cgkit.spec.merging import combine
 from cgkit.spec.reading import Layer
 
 MAX_PROBLEMS = 10
-"""The number of bad images that an error message lists before it only counts them."""
+"""The maximum number of unusable images that an error message lists; any others are only counted."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A valid spec, the objects built from it, and what inspecting its training images showed."""
+    """A valid spec, the objects built from it, and the inspections of its training images by domain."""
 
     spec: Spec
     assembly: Assembly
@@ -55,18 +55,18 @@ def run(
     plugins: Plugins | None = None,
     reporter: Reporter | None = None,
 ) -> Outcome:
-    """Train what a spec describes, or resume a run that was stopped.
+    """Train the model that a spec describes, or resume its run if the run folder already contains one.
 
     Args:
         spec: the spec's TOML file.
-        overrides: `path=value` texts that win over the file.
-        output: the run folder; by default `runs/` and the spec's name.
+        overrides: `path=value` texts that take precedence over the file.
+        output: the run folder; by default the folder in `runs/` with the name of the spec.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
-        reporter: shows the run to a person; by default nothing is shown.
+        reporter: shows the progress of the run to its user; by default nothing is shown.
 
     Raises:
-        CgkitError: see its subclasses; nothing that was there before is lost.
+        CgkitError: the run cannot start, or it failed (see the subclasses); existing checkpoints are kept.
     """
     plugins, reporter = plugins or load_plugins(), reporter or Silence()
     layers = read_layers(Path(spec), overrides)
@@ -85,20 +85,20 @@ def prepare(
     folder: RunFolder | None = None,
     reporter: Reporter | None = None,
 ) -> Prepared:
-    """Validate a spec, build what it names and inspect its images; write nothing.
+    """Validate a spec, build the objects it names and inspect its images; write nothing.
 
     Args:
         layers: the spec's file and overrides, as `read_layers` returns them.
         plugins: the loaded plugins.
         device: see `run`.
         folder: the run folder, which may hold a run to resume.
-        reporter: warned if plugins have other versions than when that run was started.
+        reporter: receives a warning if plugin versions differ from those that the run was started with.
 
     Raises:
-        SpecError: with every problem of the spec.
-        DataError: with every image that cannot be used.
+        SpecError: the spec is invalid, or does not describe the run in `folder`; the error lists the problems.
+        DataError: images are missing or cannot be used; the error lists them.
         PluginError: a component cannot be built, or the run was started with an incompatible version of a plugin.
-        UsageError: there is no such device.
+        UsageError: the device does not exist.
     """
     made_with = folder.made_with() if folder is not None else None
     spec = resolve_spec(combine(layers, plugins.registries), plugins, layers, made_with=made_with)
@@ -119,7 +119,7 @@ def prepare(
 
 
 def _name_of(layers: Sequence[Layer]) -> str:
-    """Return the name that a spec gives the run; the default name if it is not valid, which is reported later."""
+    """Return the name of the run in a spec; the default name if it is invalid, which is reported later."""
     names = [layer.values["name"] for layer in layers if "name" in layer.values]
     try:
         return Spec.model_validate({"name": names[-1]} if names else {}).name
@@ -140,17 +140,17 @@ def _check_strides(spec: Spec, assembly: Assembly) -> list[Problem]:
     height, width = spec.data.size
     strides = {direction: stride_of(network) for direction, network in assembly.model.generators.items()}
     return [
-        Problem("data.size", f"{height}x{width} is not a multiple of {stride}, the stride of generator {direction}")
+        Problem("data.size", f"height and width must be multiples of {stride}, the stride of generator {direction}")
         for direction, stride in strides.items()
         if height % stride or width % stride
     ]
 
 
 def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspection], dict[str, str | None]]:
-    """Read the header of every image, so that a bad one is reported now and not in two hours.
+    """Read the header of every image, so that unusable images are reported before training starts.
 
     Returns:
-        What the training images of each domain are like, and the depth of the domain's files.
+        By domain, the inspection of the training images, and the number type of the image files.
     """
     smallest = smallest_image(assembly.preparation.framing, spec.data.size)
     train, test = {}, {}

@@ -1,4 +1,4 @@
-"""Scoring the model of a run on test images, and keeping the best and the last one."""
+"""Score the model of a run on test images; write the best and the final model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cgkit.runs.context import RunContext
 
 
 class Validation:
-    """Scores the generators as they are, and writes the model folders."""
+    """Scores the current generators and writes the model folders."""
 
     def __init__(self, context: RunContext, trainer: Trainer) -> None:
         self._context = context
@@ -35,10 +35,10 @@ class Validation:
         return self._best.patience_is_over
 
     def evaluate(self) -> tuple[dict[str, float], bool]:
-        """Score the model, and keep it if it is the best so far.
+        """Score the model on rank 0, and write it to the folder `best` if it is the best so far.
 
         Returns:
-            The scores to record, on rank 0; and whether the model is the best so far, on every rank.
+            The scores to record, empty on other ranks; and whether the model is the best so far, the same on all ranks.
         """
         improved, scores, processes = False, {}, self._context.processes
         if processes.is_first:
@@ -59,13 +59,13 @@ class Validation:
         """Write the final model and its scores; return the scores.
 
         Args:
-            steps: the number of steps that were planned.
+            steps: the planned number of steps.
         """
         step = self._trainer.step_number
         if step < steps:
             since = self._best.standing.step
-            self._context.reporter.message(f"stopped early at step {step} of {steps}: no better score since {since}")
-        if self._scores is None:  # the run had finished before
+            self._context.reporter.message(f"stopped early at step {step} of {steps}: best score at step {since}")
+        if self._scores is None:  # the run was already finished when it was started again
             self._scores = self._score()
         self._write_model(self._context.folder.model)
         weights = weights_name(self._trainer.moving_average is not None)

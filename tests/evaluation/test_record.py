@@ -34,7 +34,7 @@ def test_files_of_format_1_can_be_read(tmp_path: Path) -> None:
         ("[]", "is damaged"),
         ('{"format": 1, "step": 3}', "is damaged"),
         ('{"format": 1, "step": 3, "weights": "ema", "numbers": [{}]}', "is damaged"),
-        ('{"format": 3}', "has format 3, this version reads 2"),
+        ('{"format": 3}', "has format 3; this version of cgkit reads formats up to 2"),
     ],
 )
 def test_a_damaged_file_raises(tmp_path: Path, text: str, message: str) -> None:

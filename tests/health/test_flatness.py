@@ -25,7 +25,7 @@ def test_flat_images_are_counted_and_noted_once() -> None:
     contrasts.take("a", FLAT, ("fog",))
     (note,) = contrasts.see(20)
     assert (note.step, note.rule) == (20, "near-constant-images")
-    assert "3 of 9 images of domain a have next to no contrast, such as sky, fog" in note.message
+    assert "3 of 9 images of domain a have almost no contrast, such as sky, fog" in note.message
     assert contrasts.see(30) == []
 
 

@@ -129,7 +129,7 @@ def test_training_ends_when_patience_is_over(tiny_spec: Path, tmp_path: Path, pl
 @pytest.mark.parametrize(
     ("settings", "path", "message"),
     [
-        (["best=fidd"], "evaluation.best", '"fidd" is not among the metrics that are computed here: psnr, l1, ssim'),
+        (["best=fidd"], "evaluation.best", '"fidd" is not among the metrics that are computed for these images: psnr'),
         (["patience=2", "every=1"], "evaluation.patience", "needs evaluation.best"),
         (["patience=2", "best=psnr"], "evaluation.patience", "needs evaluation.every"),
         (["direction=c"], "evaluation.direction", "both"),

@@ -139,7 +139,7 @@ class TestARunWhosePluginHasAnotherVersion:
             refused = forked(*arguments)
             assert refused.code == 4, refused.err
             (error,) = lines_with(refused.err, "error:")
-            assert f"was made with cgkit-linear 1.2, and {version} is installed" in error
+            assert f"was made with cgkit-linear 1.2, but {version} is installed" in error
             assert 'pip install "cgkit-linear>=1.2,<2"' in error
         assert content(run) == before
         assert not (tmp_path / "out").exists()
@@ -199,7 +199,7 @@ class TestTheRecordedPlugins:
         site.install("cgkit-linear", LINEAR, version="2.0")
         refused = forked("run", trained, "--output", run, *CONTINUED)
         assert refused.code == 4
-        assert "was made with cgkit-linear 1.2, and 2.0 is installed" in refused.err
+        assert "was made with cgkit-linear 1.2, but 2.0 is installed" in refused.err
 
     def test_do_not_include_an_unused_plugin_so_the_run_resumes_without_it(
         self, site: Site, forked: Command, trained: Path, run: Path
