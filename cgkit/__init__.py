@@ -1,4 +1,4 @@
-"""cgkit: train CycleGANs assembled from plugins by a declarative spec."""
+"""cgkit: train CycleGANs that are assembled from plugins as a declarative spec says."""
 
 from __future__ import annotations
 

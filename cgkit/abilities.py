@@ -1,4 +1,4 @@
-"""The optional abilities of components, each asked for in one typed place. `contracts` says what they mean."""
+"""Typed access to the optional attributes and methods of components, which `cgkit.contracts` defines."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def stride_of(generator: object) -> int:
-    """Return what the height and width of a generator's images must be multiples of."""
+    """Return the number that the height and width of a generator's images must be multiples of."""
     return int(getattr(generator, "stride", 1))
 
 
 def initialises_itself(network: object) -> bool:
-    """Return whether a network keeps the initial weights it was built with."""
+    """Return whether a network keeps its own initial weights, which the engine would otherwise replace."""
     return bool(getattr(network, "initialises_itself", False))
 
 
@@ -35,7 +35,7 @@ def mixes_samples(network: nn.Module) -> bool:
 
 
 def remembers_images(discriminator: object) -> bool:
-    """Return whether a discriminator keeps something of the images it sees, and wants to know what they are."""
+    """Return whether a discriminator stores information about images, and so takes `real` and `learning`."""
     return bool(getattr(discriminator, "remembers_images", False))
 
 
@@ -45,12 +45,12 @@ def wants_real_logits(loss: object) -> bool:
 
 
 def penalty_of(loss: object) -> Callable[[nn.Module, Tensor, Tensor], Tensor] | None:
-    """Return the penalty of an adversarial loss, such as a gradient penalty; None if it has none."""
+    """Return the method that computes a loss's penalty, such as a gradient penalty; None if it has none."""
     return cast("Callable[[nn.Module, Tensor, Tensor], Tensor] | None", getattr(loss, "penalty", None))
 
 
 def observer_of(augmentation: object) -> Callable[[Sequence[Tensor]], object] | None:
-    """Return the method through which an adaptive augmentation sees the logits of real images; None if it has none."""
+    """Return the method that passes the logits of real images to an adaptive augmentation; None if it has none."""
     return cast("Callable[[Sequence[Tensor]], object] | None", getattr(augmentation, "observe", None))
 
 
@@ -60,48 +60,48 @@ def role_of(augmentation: object) -> str | None:
 
 
 def smallest_image(framing: object, size: Size) -> Size:
-    """Return the smallest `(height, width)` that a framing can bring to a size."""
+    """Return the smallest `(height, width)` of an image that a framing can transform to `size`."""
     smallest = getattr(framing, "smallest", None)
     return (1, 1) if smallest is None else cast("Size", smallest(size))
 
 
 def order_of(domain: object) -> Callable[[int, int], Sequence[int]] | None:
-    """Return the method that gives a domain's own order of images in an epoch; None if any order will do."""
+    """Return the method that determines the order of a domain's images in an epoch; None if it has none."""
     return cast("Callable[[int, int], Sequence[int]] | None", getattr(domain, "order", None))
 
 
 def compared_by(metric: object) -> str:
-    """Return what a metric compares translations with."""
+    """Return what a metric compares: `truth`, `source`, `cycle` or `domain`."""
     return str(getattr(metric, "compares", "truth"))
 
 
 def better_of(metric: Metric) -> Literal["higher", "lower"] | None:
-    """Return whether a metric's better values are higher or lower; None if neither."""
+    """Return whether higher or lower values of a metric are better; None if neither."""
     return cast('Literal["higher", "lower"] | None', getattr(metric, "better", None))
 
 
 def extractor_of(metric: object) -> str | None:
-    """Return the description of what extracts a metric's features; None if it has none."""
+    """Return the description of a metric's feature extractor; None if it has none."""
     extractor = getattr(metric, "extractor", None)
     return None if extractor is None else str(extractor)
 
 
 def enough_images(metric: object) -> int:
-    """Return how many images a metric of sets needs to depend little on their number."""
+    """Return the number of images above which a metric hardly depends on that number; 0 if undeclared."""
     return int(getattr(metric, "enough", 0))
 
 
 def recommended_options(component: object, size: Size) -> dict[str, Any]:
-    """Return the options that a component recommends for images of a size; empty if it recommends none."""
+    """Return the options that a component recommends for images of `size`; empty if it recommends none."""
     recommended = getattr(component, "recommended", None)
     return {} if recommended is None else dict(recommended(size))
 
 
 def recogniser_of(component: object) -> Callable[[Mapping[str, Tensor]], Recognised | None] | None:
-    """Return the function with which a generator recognises the tensors of a file; None if it has none."""
+    """Return the function that recognises a generator in the tensors of a file; None if it has none."""
     return cast("Callable[[Mapping[str, Tensor]], Recognised | None] | None", getattr(component, "recognise", None))
 
 
 def publisher_of(generator: object) -> Callable[[], Mapping[str, Tensor]] | None:
-    """Return the method that gives a generator's tensors under their published names; None if it has none."""
+    """Return the method that returns a generator's tensors by their published names; None if it has none."""
     return cast("Callable[[], Mapping[str, Tensor]] | None", getattr(generator, "published_tensors", None))

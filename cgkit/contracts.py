@@ -5,15 +5,15 @@ options, which are its keyword-only parameters. The result follows the protocol 
 
 - Images are float tensors `(N, C, H, W)`: in [-1, 1] for networks and reconstruction losses, in [0, 1] for sources,
   augmentations, metrics and files. With bf16 precision, networks run under autocast.
-- Raise `ValueError` if options do not fit together or an image cannot be processed; its message is shown to the user.
+- Raise `ValueError` if options are incompatible or an image cannot be processed; its message is shown to the user.
 - Draw randomness from torch's global generator only. The engine seeds it, so that runs can be reproduced and resumed.
 - Losses and adversarial augmentations may be `nn.Module`s. They are moved to the run's device and are not trained. All
   of their parameters and buffers are saved in checkpoints, so that a resumed run continues exactly.
 
 Optional static methods of any component:
-    recommended(size): the options that suit images of that `(height, width)`, for options that the spec leaves out.
-    example(folder): the options of a small example, if some have no default. It may create files in `folder`, which is
-        empty. The conformance kit builds the component with these options.
+    recommended(size): returns options that suit images of that `(height, width)`; used if the spec leaves them out.
+    example(folder): returns the options of a small example; needed if some have no default. It may create files in
+        `folder`, which is empty. The conformance kit builds the component with these options.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Kind:
     Attributes:
         name: the name of its registry, plural: `adversarial_losses`.
         table: the name in a spec, singular: `adversarial_loss`.
-        given: the positional arguments that the engine passes to build one.
-        summary: one sentence on its purpose.
+        given: the names of the positional arguments with which the engine builds a component.
+        summary: one sentence on the purpose of such components.
     """
 
     name: str
@@ -58,34 +58,34 @@ KINDS: tuple[Kind, ...] = (
     Kind("adversarial_losses", "adversarial_loss", (), "Losses computed from a discriminator's logits."),
     Kind("reconstruction_losses", "reconstruction_loss", (), "Distances for the cycle and identity losses."),
     Kind("augmentations", "augmentation", (), "Random transformations of training images."),
-    Kind("sources", "source", ("size",), "Where images come from."),
-    Kind("schedules", "schedule", (), "How the learning rate changes during a run."),
-    Kind("metrics", "metric", (), "How good translations are."),
-    Kind("trackers", "tracker", ("folder",), "Where losses and scores are recorded."),
+    Kind("sources", "source", ("size",), "Providers of training and test images."),
+    Kind("schedules", "schedule", (), "Factors of the learning rate over the steps of a run."),
+    Kind("metrics", "metric", (), "Measures of the quality of translations."),
+    Kind("trackers", "tracker", ("folder",), "Recorders of losses and scores."),
 )
 
 
 class Generator(Protocol):
     """An `nn.Module` built as `(in_channels, out_channels, *, options)`.
 
-    Called with `(N, in_channels, H, W)` in [-1, 1]; returns `(N, out_channels, H, W)` in [-1, 1], same H and W.
+    Called with `(N, in_channels, H, W)` in [-1, 1]; returns `(N, out_channels, H, W)` in [-1, 1], of the same H and W.
 
     Optional attributes:
-        stride: H and W are multiples of it (default 1). The engine pads and crops other images.
+        stride: H and W must be multiples of it (default 1); the engine pads other images and crops their translations.
         mixes_samples: true if the translation of an image depends on the other images in the batch. Batch norm is
-            detected without it.
-        initialises_itself: true to keep the network's own initial weights. Otherwise those of convolutions and linear
-            layers are drawn from N(0, 0.02), as published.
+            detected automatically.
+        initialises_itself: true to keep the network's own initial weights. Otherwise the weights of convolutions and
+            linear layers are drawn from N(0, 0.02), as published.
 
     Optional methods to exchange weights with other programs:
         recognise(tensors): static. Given the tensors of a file by name, returns a `Recognised`, or None if they belong
-            to another network. Raises `ValueError` if they belong to this one but cannot be used.
-        published_tensors(): returns the network's tensors, detached, by the names that other programs use, such that
-            `recognise` returns an equal network. Raises `ValueError` if those programs have no such network.
+            to a different kind of network. Raises `ValueError` if they belong to this kind but cannot be used.
+        published_tensors(): returns the network's tensors, detached, by the names that other programs use. `recognise`
+            must recognise an equal network in them. Raises `ValueError` if those programs have no equal network.
 
     Images that do not fit into memory are translated in tiles, with the same result, if torch.fx can trace the forward
-    pass, norms over an image are torch's (`GroupNorm`, `InstanceNorm2d` or their functions), and in all other
-    operations a pixel depends only on its surroundings.
+    pass, all norms over an image are torch's (`GroupNorm`, `InstanceNorm2d` or their functional forms), and the output
+    pixels of every other operation depend only on nearby input pixels.
     """
 
     def __call__(self, images: Tensor, /) -> Tensor:
@@ -97,11 +97,11 @@ class Recognised:
     """A generator that was recognised in the tensors of a file.
 
     Attributes:
-        in_channels: the channels of its input.
-        out_channels: the channels of its output.
-        options: its options; those left out have their defaults.
+        in_channels: the number of channels of its input.
+        out_channels: the number of channels of its output.
+        options: the options of the generator; those left out have their defaults.
         state: the state dict of the generator built with these options.
-        remarks: sentences for the user, such as what was ignored or could not be determined.
+        remarks: sentences for the user, for example about what was ignored or could not be determined.
     """
 
     in_channels: int
@@ -118,10 +118,10 @@ class Discriminator(Protocol):
     tensors, one for each scale.
 
     Optional attributes: `mixes_samples` and `initialises_itself`, as for a generator; and
-        remembers_images: true if the network keeps information about images in buffers. It is then called as
-            `discriminator(images, real=..., learning=...)`: whether the images are real, and whether the discriminator
-            is being trained on them. Both have defaults. `learning` defaults to False: the call is for the generator's
-            loss, a penalty or a test, and must not change the buffers.
+        remembers_images: true if the network stores information about images in buffers. It is then called as
+            `discriminator(images, real=..., learning=...)`: `real` says whether the images are real, `learning` whether
+            the discriminator is being trained on them. Both must have defaults. The default of `learning` is False: the
+            call is for the generator's loss, a penalty or a test, and must not change the buffers.
     """
 
     def __call__(self, images: Tensor, /) -> Tensor | list[Tensor]:
@@ -143,7 +143,7 @@ class AdversarialLoss(Protocol):
     """
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return the loss that the discriminator minimises (halved if the method halves it)."""
+        """Return the loss that the discriminator minimises, including a factor of 1/2 if the method has one."""
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """Return the loss that the generator minimises."""
@@ -164,8 +164,8 @@ class Augmentation(Protocol):
 
     - `"data"`: called with one training image `(1, C, H, W)` in [0, 1]; returns the same shape and range. It runs in
       several processes at once and keeps no state between images.
-    - `"adversarial"`: called with the input of a discriminator, `(N, C, H, W)` in [0, 1]; returns the same shape,
-      differentiable. The same random draws are used for real and generated images. Each discriminator has its own
+    - `"adversarial"`: called with the input of a discriminator, `(N, C, H, W)` in [0, 1]; returns the same shape, and
+      is differentiable. The same random draws are used for real and generated images. Each discriminator has its own
       instance, which may keep state in buffers. An optional method `observe(real_logits)` is called once after each
       step with the logits of the real images: a list of detached tensors `(N, 1, h, w)`, one for each scale.
     - `"framing"`: called as `(image, size)` with one image `(1, C, H, W)` of any size; returns `(1, C, *size)`.
@@ -184,10 +184,10 @@ class ImageRecord:
     """An image of a domain that has not been read yet. Exactly one of `path`, `encoded` and `render` is set.
 
     Attributes:
-        name: unique within the domain; also names the translation.
-        path: the image file.
-        render: returns the image, float32 `(C, H, W)` in [0, 1].
-        encoded: returns the bytes of an image file. Like `path`, they are read by cgkit, within its limits.
+        name: the name of the image, unique within the domain; its translation has the same name.
+        path: the path of the image file.
+        render: returns the image as an array, float32 `(C, H, W)` in [0, 1].
+        encoded: returns the content of an image file. Like a file, it is decoded by cgkit, with the same size limits.
     """
 
     name: str
@@ -197,11 +197,12 @@ class ImageRecord:
 
 
 class Domain(Protocol):
-    """The images of one domain by index: picklable, and fast to index.
+    """The images of one domain, by index. A domain must be picklable and fast to index.
 
     Optional method:
-        order(epoch, seed): returns all indices in the order in which that epoch shows the images, depending on nothing
-            but the arguments. For images that are faster to read in groups. By default the order is uniformly random.
+        order(epoch, seed): returns all indices in the order in which that epoch shows the images. The order must depend
+            on nothing but the arguments; by default it is uniformly random. Define it if images are faster to read in
+            groups.
     """
 
     def __len__(self) -> int: ...
@@ -209,7 +210,7 @@ class Domain(Protocol):
     def __getitem__(self, index: int, /) -> ImageRecord: ...
 
     def fingerprint(self) -> str:
-        """Return a text that differs if the images differ: a resumed run must have the same images."""
+        """Return a string that differs if the images differ; a run resumes only with the same fingerprint."""
 
 
 class Source(Protocol):
@@ -229,21 +230,21 @@ class Source(Protocol):
 
 
 class Schedule(Protocol):
-    """Built as `(*, options)`: a factor of the learning rate."""
+    """Built as `(*, options)`: a function that returns the factor of the learning rate at each step."""
 
     def __call__(self, step: int, steps: int, epoch_steps: int, /) -> float:
-        """Return the factor for `step`, counted from 0, of `steps`, with `epoch_steps` in an epoch."""
+        """Return the factor at `step`, from 0 to `steps` - 1, of a run with `epoch_steps` steps per epoch."""
 
 
 @dataclass(frozen=True)
 class Cycle:
-    """The input of a metric that compares cycles. All images are `(N, C, H, W)` in [0, 1].
+    """The input of a metric that evaluates cycles. All images are `(N, C, H, W)` in [0, 1].
 
     Attributes:
         sources: test images of one domain.
         translations: their translations.
-        cycled: the translations, translated back.
-        back: the generator of the opposite direction, in evaluation mode; accepts any images.
+        cycled: the reconstructions: the translations, translated back.
+        back: translates a batch of images in the opposite direction, with the generator in evaluation mode.
     """
 
     sources: Tensor
@@ -260,17 +261,17 @@ class Metric(Protocol):
 
     - `"truth"`: called as `(translations, references)`, two batches `(N, C, H, W)` of the same scenes; returns one
       number for each image, `(N,)`. Computed if the test images are aligned.
-    - `"source"`: called as `(translations, sources)`; returns the same. Computed if both domains have equal channels.
+    - `"source"`: called as `(translations, sources)`; returns `(N,)`. Computed if both domains have the same channels.
     - `"cycle"`: called with a `Cycle`; returns one number for each image, `(N,)`.
     - `"domain"`: called as `(translations, real)` with the features of two sets of images, `(N, D)` and `(M, D)`, N and
       M at least 2; returns a scalar. A method `features(images)` turns `(N, C, H, W)` into `(N, D)`.
 
     Optional attributes:
-        better: `"higher"` or `"lower"`, whichever good translations have; by default, or if None, neither.
-        extractor: a description of the features with their version or checksum, part of the protocol of each number.
+        better: `"higher"` or `"lower"`, depending on which values are better; None, the default, if neither is.
+        extractor: a description of the feature extractor with its version or checksum, recorded with each score.
             Metrics with the same extractor share the features of every image.
         enough: for `"domain"`, the number of images in each set above which the result hardly depends on that number.
-            With fewer images it is computed with a warning.
+            With fewer images, the metric is computed, but with a warning.
     """
 
     compares: Compared
@@ -282,25 +283,25 @@ class Metric(Protocol):
 class Tracker(Protocol):
     """Built as `(folder, *, options)`, where `folder` is the `Path` of the run folder.
 
-    Called from a thread of its own while the run waits. A tracker that raises, or takes longer than `log.patience` in
-    the spec, is not called again, and the run continues.
+    Its methods are called from a separate thread while the run waits. A tracker that raises, or takes longer than
+    `log.patience` in the spec, is not called again, and the run continues.
     """
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
         """Record the values of a step by name."""
 
     def rewind(self, step: int) -> None:
-        """Delete everything recorded after `step`: the run resumes from a checkpoint of that step."""
+        """Delete everything recorded after `step`, because the run resumes from the checkpoint of that step."""
 
     def close(self) -> None:
-        """Flush, and release all resources."""
+        """Write everything that is still buffered, and release all resources."""
 
 
 def kind_named(name: str) -> Kind:
     """Return the kind with that registry or table name.
 
     Raises:
-        KeyError: there is none.
+        KeyError: no kind has that name.
     """
     for kind in KINDS:
         if name in (kind.name, kind.table):

@@ -1,4 +1,4 @@
-"""Errors for users: the exceptions with their exit codes, and the problems of a spec, also from pydantic's errors."""
+"""Errors for users: exceptions with exit codes, and the problems of a spec, including those that pydantic finds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class CgkitError(Exception):
     """An error that the user can fix: what is wrong, and a hint on what to do.
 
-    The command line prints it and exits with the exit code of its class. Any other exception is a bug in cgkit and is
-    shown with its traceback.
+    The command line prints the error and exits with its `exit_code`. Any other exception is a bug in cgkit and is shown
+    with its traceback.
     """
 
     exit_code = 1
@@ -33,7 +33,8 @@ class CgkitError(Exception):
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # By default an exception is pickled without its attributes, and worker processes send theirs pickled.
+        # Worker processes send errors pickled. By default, unpickling would call `__init__` with `args`, but SpecError
+        # takes other arguments.
         return _rebuild, (type(self), self.args, self.__dict__)
 
 
@@ -91,14 +92,14 @@ class RunFolderInUseError(CgkitError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem of a spec.
+    """One problem in a spec.
 
     Attributes:
-        path: where in the spec, as `dotted` writes it: `train.steps`.
+        path: the place of the problem in the spec, as `dotted` writes it: `train.steps`.
         message: what is wrong.
         hint: what to do about it.
         file: the file that `path` is in, if known.
-        line: its line there, if known.
+        line: the line in that file, if known.
         exit_code: 4 if a plugin is the cause, else 2.
     """
 
@@ -116,7 +117,7 @@ class Problem:
 
 
 class SpecError(CgkitError):
-    """A spec cannot be used: carries all of its problems, and the largest of their exit codes."""
+    """A spec cannot be used; has all of its problems, and the largest of their exit codes."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -127,16 +128,16 @@ class SpecError(CgkitError):
 # Parts of messages
 
 Place = tuple[str | int, ...]
-"""The keys and indices that lead to a value."""
+"""The keys and indices that lead to a value in a spec."""
 
 
 def dotted(place: Iterable[str | int]) -> str:
-    """Write a place as a spec does: `augmentation.0.name`."""
+    """Return a place as a dotted key: `augmentation.0.name`."""
     return ".".join(_quote_key(str(part)) for part in place)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Return `did you mean "..."?` with the most similar known name; None if none is similar."""
+    """Return `did you mean "..."?` with the most similar known name; None if no known name is similar."""
     matches = difflib.get_close_matches(name, list(known), n=1)
     return f'did you mean "{matches[0]}"?' if matches else None
 
@@ -154,7 +155,7 @@ def _format_value(value: Any) -> str:
 # Problems from pydantic's errors
 
 MAX_PROBLEMS = 100
-"""The number of problems to report of one validation."""
+"""The largest number of problems to report for one validation."""
 
 
 def problems_from(
@@ -164,7 +165,7 @@ def problems_from(
 
     Args:
         error: the error that pydantic raised.
-        values: the validated values.
+        values: the values that pydantic validated.
         known: returns the valid keys of a table, given the place of an unknown key in it.
     """
     details = error.errors(include_url=False, include_context=False)
@@ -183,7 +184,7 @@ def problems_from(
 
 
 def _find_place(values: Any, location: Iterable[str | int]) -> Place:
-    """Return the keys and indices in a location of pydantic, which also contains the types of unions."""
+    """Return the keys and indices in a location given by pydantic, which also contains the types of unions."""
     place: Place = ()
     for part in location:
         if isinstance(values, Mapping) and part in values:
@@ -197,7 +198,7 @@ def _find_place(values: Any, location: Iterable[str | int]) -> Place:
 
 
 def _describe(detail: Mapping[str, Any], known: Iterable[str]) -> tuple[str, str | None]:
-    """Return the message and hint for one error of pydantic, in the terms of TOML."""
+    """Return the message and hint for one error of pydantic, worded in the terms of TOML."""
     if detail["type"] == "extra_forbidden":
         known = list(known)
         hint = did_you_mean(str(detail["loc"][-1]), known)

@@ -1,10 +1,11 @@
 """The hooks that a plugin may implement.
 
-A plugin is a module named by an entry point of the group `cgkit`. It implements any of these functions, marked with
-`@cgkit.hookimpl`, with only the arguments that it needs. Hooks may gain arguments but never lose any.
+A plugin is a module named by an entry point of the group `cgkit`, or a file given with `--plugin`. It implements any of
+these functions, marked with `@cgkit.hookimpl`, with only the arguments that it needs. Later versions may add arguments
+to a hook, but never remove any.
 
-The `cgkit_run_*`, step and checkpoint hooks are called from a thread of the plugin's own while the run waits. A plugin
-that raises in one, or takes longer than `log.patience` in the spec, is not called again, and the run continues.
+The `cgkit_run_*`, step and checkpoint hooks are called from a separate thread for each plugin while the run waits. If a
+hook raises, or takes longer than `log.patience` in the spec, its plugin is not called again, and the run continues.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class RunView(Protocol):
 
     @property
     def step(self) -> int:
-        """The number of steps done."""
+        """The number of completed steps."""
 
     @property
     def steps(self) -> int:
@@ -70,19 +71,19 @@ def cgkit_register(registries: Registries) -> None:
 
 @hookspec
 def cgkit_commands(cli: click.Group) -> None:
-    """Add commands to `cgkit`; called when the user gives a command that is not built in, and for `cgkit --help`."""
+    """Add commands to `cgkit`; called if the user gives a command that is not built in, and for `cgkit --help`."""
 
 
 @hookspec
 def cgkit_run_started(run: RunView) -> None:
-    """Observe a run before its first step, after any checkpoint was loaded."""
+    """Observe a run before its first step; if it resumes, the checkpoint has been loaded."""
 
 
 @hookspec
 def cgkit_step_finished(run: RunView, step: int, losses: Mapping[str, Tensor]) -> None:
-    """Observe the losses of a step. They are on the device: reading them at every step slows the run down.
+    """Observe the losses of a step. They are on the device, so reading them at every step slows the run down.
 
-    Whether they are finite is checked during the next step. If not, the step is discarded and the run ends.
+    cgkit checks during the next step whether the losses are finite. If not, the step is undone and the run ends.
     """
 
 
@@ -93,4 +94,4 @@ def cgkit_checkpoint_saved(run: RunView, step: int, folder: Path) -> None:
 
 @hookspec
 def cgkit_run_finished(run: RunView, error: BaseException | None) -> None:
-    """Observe the end of a run; `error` is None if it finished, or was stopped and saved."""
+    """Observe the end of a run; `error` is None if the run finished, or was stopped and saved."""

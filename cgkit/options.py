@@ -79,20 +79,20 @@ def check_options(
     Args:
         component: the component that the spec names.
         values: the options that the spec sets, as JSON values.
-        suggested: values that the component recommends for the other options.
-        reserved: the other keys of the component's table, which cannot be names of options.
+        suggested: values that the component recommends for options that the spec does not set.
+        reserved: the other keys of the component's table in a spec, which cannot be names of options.
 
     Returns:
         All options as JSON values, and the problems, with paths relative to the component's table.
 
     Raises:
-        PluginError: the component is at fault, not the spec.
+        PluginError: the component is at fault, not the spec: for example, a default is invalid.
     """
     options = options_of(component)
     clashes = sorted(options.keys() & set(reserved))
     if clashes:
         raise PluginError(
-            f"{component}: an option cannot be called {clashes[0]!r}, which is a key of its table in a spec"
+            f"{component}: an option cannot be called {clashes[0]!r}, because its table in a spec has that key"
         )
     merged = {**(suggested or {}), **values}
     try:
@@ -101,7 +101,7 @@ def check_options(
     except PydanticSerializationError as error:
         raise PluginError(f"{component}: an option has no JSON value: {describe_exception(error)}") from error
     except ValidationError as error:
-        # Pydantic reports a given value by its alias, but a default by its field name.
+        # Pydantic locates a given value by its alias, but a default by its field name.
         by_location = {**{_to_field(option.name): option.default for option in options.values()}, **merged}
         problems = problems_from(error, by_location, lambda place: (*reserved, *options) if len(place) == 1 else ())
     for place, problem in problems.items():
@@ -112,10 +112,10 @@ def check_options(
 
 
 def recommended_options(component: Component, size: Size) -> dict[str, Any]:
-    """Return the options that a component recommends for images of a size; empty if it does not.
+    """Return the options that a component recommends for images of `size`; empty if it recommends none.
 
     Raises:
-        PluginError: its `recommended` raised an exception.
+        PluginError: the component cannot be imported, or its `recommended` raised an exception.
     """
     recommended = getattr(component.load(), "recommended", None)
     try:
@@ -128,8 +128,8 @@ def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
     """Build a component with validated options.
 
     Raises:
-        ValueError: raised by the component if its options do not fit together.
-        PluginError: it raised another exception.
+        ValueError: raised by the component if its options are incompatible.
+        PluginError: the component raised an exception other than ValueError, MemoryError or a `CgkitError`.
     """
     known = options_of(component)
     valid = _create_options_model(known, component).model_validate_json(json.dumps(dict(options)))
@@ -156,7 +156,7 @@ def json_schemas_of(component: Component) -> dict[str, Any]:
 
 
 def paths_among(component: Component) -> set[str]:
-    """Return the names of the options that are file paths."""
+    """Return the names of the options that hold file paths."""
     return {name for name, option in options_of(component).items() if _mentions_path(option.annotation)}
 
 

@@ -1,7 +1,7 @@
 """Find and load plugins, isolated from each other.
 
-A plugin that fails to load is not used at all; its status has the reason, and the others work. (pluggy's own loader
-does not isolate plugins, and silently drops a second entry point of the same name.)
+A plugin that fails to load is not used at all; its status gives the reason, and other plugins are unaffected.
+(pluggy's own loader does not isolate plugins, and silently drops a second entry point of the same name.)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GROUP = "cgkit"
 """The entry-point group of plugins."""
 
 API = 1
-"""The version of the plugin contract. A plugin that declares another one (`cgkit_api = 2`) is not loaded."""
+"""The version of the plugin contract. A plugin that declares another version (`cgkit_api = 2`) is not loaded."""
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("cgkit_"))
 
@@ -41,9 +41,9 @@ class PluginStatus:
         name: the name of its entry point.
         distribution: its package, spelt as on PyPI (lower case, with hyphens), or the file name of a plugin in a single
             file.
-        version: the version of the package.
-        state: `ok`, `failed`, or `blocked` if the user's allow-list leaves it out.
-        reason: why it is not `ok`.
+        version: the version of the package; empty for a plugin in a single file.
+        state: `ok`, `failed`, or `blocked` if the user's allow-list does not contain the package.
+        reason: why the state is not `ok`.
     """
 
     name: str
@@ -54,7 +54,7 @@ class PluginStatus:
 
     @property
     def fault(self) -> str:
-        """Why it is not loaded, as a predicate: `is blocked: ...`."""
+        """Why the plugin is not loaded, as a predicate: `is blocked: ...`."""
         return f"{'is blocked' if self.state == 'blocked' else 'could not be loaded'}: {self.reason}"
 
 
@@ -73,11 +73,11 @@ class Plugins:
 
     @property
     def blocked(self) -> list[PluginStatus]:
-        """The plugins that are not in the user's allow-list."""
+        """The plugins that are not loaded because the user's allow-list does not contain them."""
         return [status for status in self.statuses if status.state == "blocked"]
 
     def version_of(self, provider: str) -> str:
-        """Return the version of a package; an empty text if it has none, or no plugin of it was found."""
+        """Return the version of a package; an empty string if it has none, or no plugin of the package was found."""
         return next((status.version for status in self.statuses if status.distribution == provider), "")
 
     def implementations(self, hook: str) -> Iterator[tuple[str, Callable[..., Any]]]:
@@ -97,7 +97,7 @@ def load_plugins(*, installed: bool = True, files: Sequence[Path] = ()) -> Plugi
 
     Args:
         installed: whether to load installed plugins.
-        files: Python files that are plugins.
+        files: Python files, each of which is a plugin.
 
     Raises:
         UsageError: a file does not exist.
@@ -112,7 +112,7 @@ def load_plugins(*, installed: bool = True, files: Sequence[Path] = ()) -> Plugi
 
 
 def _load_built_in(plugins: Plugins) -> Iterator[PluginStatus]:
-    """Load the built-in components and the entry points of cgkit itself; the latter only have a status if they fail."""
+    """Load the built-in components and the entry points of cgkit itself, which have a status only if they fail."""
     built_in = PluginStatus("built-in", BUILT_IN, version(BUILT_IN))
     plugins.registries.merge(_register(plugins.manager, components.plugin(), built_in))
     yield built_in
@@ -141,7 +141,7 @@ def _load_installed(plugins: Plugins) -> Iterator[PluginStatus]:
 def _load_file(plugins: Plugins, file: Path) -> PluginStatus:
     if not file.is_file():
         raise UsageError(f"{file}: there is no such file")
-    # With its suffix, the file name cannot be the name of a package.
+    # The suffix keeps the file name distinct from the names of packages, which contain no dots here.
     status = PluginStatus(file.stem, file.name, "")
     if any(file.name == other.distribution for other in plugins.statuses):
         return replace(status, state="failed", reason="another plugin file has the same name")
@@ -154,7 +154,7 @@ def _import_file(file: Path) -> ModuleType:
     if specification is None or specification.loader is None:
         raise ImportError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module  # needed to pickle and inspect what it defines
+    sys.modules[name] = module  # needed to pickle and inspect what the module defines
     specification.loader.exec_module(module)
     return module
 
@@ -171,7 +171,7 @@ def _read_allow_list() -> set[str] | None:
 
 
 def _find_installed() -> list[tuple[PluginStatus, EntryPoint | None]]:
-    """Return the entry points of all installed plugins, sorted to be independent of the path; None for malformed ones.
+    """Return all installed plugins, in an order independent of `sys.path`; None for malformed entry points.
 
     (`importlib.metadata.entry_points` fails for all packages if the entry points of one are malformed.)
     """
@@ -181,7 +181,7 @@ def _find_installed() -> list[tuple[PluginStatus, EntryPoint | None]]:
             status = PluginStatus(entry_point.name if entry_point else "", *_read_provider(installed))
             if status.distribution == BUILT_IN:
                 continue
-            # If a package is on the path twice, Python imports the first one.
+            # If a package is on `sys.path` twice, Python imports the first one.
             entries.setdefault((status.distribution, status.name), (status, entry_point))
     return [entries[key] for key in sorted(entries)]
 
@@ -191,7 +191,7 @@ def entry_points_of(distribution: Distribution) -> Sequence[EntryPoint | None]:
     try:
         if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
             return ()
-    except ValueError:  # not even text
+    except ValueError:  # the file is not text
         return ()
     try:
         return tuple(distribution.entry_points.select(group=GROUP))
@@ -208,7 +208,7 @@ def _read_provider(distribution: Distribution) -> tuple[str, str]:
 
 def _canonicalize(package: str) -> str:
     """Return the name of a package as PyPI spells it (PEP 503): `cgkit-hinge` for `Cgkit_Hinge`."""
-    return re.sub(r"[-_.]+", "-", package).lower()  # packaging has it too, but importing that slows every command
+    return re.sub(r"[-_.]+", "-", package).lower()  # `packaging` can do this too, but is slow to import
 
 
 def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> PluginStatus:
@@ -231,10 +231,10 @@ def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> Pl
 
 
 def _register(manager: pluggy.PluginManager, plugin: Any, status: PluginStatus) -> Registries:
-    """Register the hooks of a plugin; return its components, which are merged only if all of it loads."""
+    """Register the hooks of a plugin; return its components, which the caller merges only if nothing fails."""
     api = getattr(plugin, "cgkit_api", API)
     if api != API:
-        raise RuntimeError(f"built for version {api} of the plugin contract, this is version {API}")
+        raise RuntimeError(f"built for version {api} of the plugin contract; this cgkit has version {API}")
     manager.register(plugin, name=f"{status.distribution}:{status.name}")
     _check_hooks(manager, plugin)
     staged = Registries(status.distribution)

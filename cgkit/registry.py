@@ -30,13 +30,13 @@ class Component:
     """A registered component.
 
     Attributes:
-        kind: its kind.
-        name: its name in a spec.
+        kind: the kind of the component.
+        name: the name of the component in a spec.
         provider: the package that registered it, or the file name of a plugin in a single file.
-        target: the callable itself, or `"module:attribute"`, imported on first use.
-        given_summary: the summary it was registered with, if any.
-        default: whether it is used if a spec names none of its kind.
-        fallback: whether it is used if none of those that a spec names applies.
+        target: the callable itself, or `"module:attribute"`, which is imported on first use.
+        given_summary: the summary with which it was registered, if any.
+        default: whether it is used if a spec names no component of its kind.
+        fallback: whether it is used if none of the components that a spec names applies.
     """
 
     kind: Kind
@@ -49,18 +49,18 @@ class Component:
 
     @property
     def qualified_name(self) -> str:
-        """The name that is unique among all providers: `provider/name`."""
+        """The name that is unique within the kind: `provider/name`."""
         return f"{self.provider}/{self.name}"
 
     @cached_property
     def summary(self) -> str:
-        """One sentence for listings: the one it was registered with, else the first line of the target's docstring.
+        """One sentence for listings: the given summary, else the first line of the target's docstring, if any.
 
-        A target that is named is not imported: its docstring is read from the source. Empty if there is none.
+        A target given as `"module:attribute"` is not imported; its docstring is read from the source file.
         """
         if self.given_summary is not None:
             return self.given_summary
-        # Not inspect.getdoc, which would take a base class's docstring.
+        # Not inspect.getdoc, which would fall back on the docstring of a base class.
         documented = _read_docstring(self.target) if isinstance(self.target, str) else self.target.__doc__
         return inspect.cleandoc(documented or "").partition("\n")[0]
 
@@ -71,7 +71,7 @@ class Component:
         """Return the callable that builds the component, importing it if necessary.
 
         Raises:
-            PluginError: it cannot be imported, or is not callable.
+            PluginError: the target cannot be imported, or is not callable.
         """
         if not isinstance(self.target, str):
             return self.target
@@ -117,7 +117,8 @@ class Registry:
             fallback: use it if none of the components that a spec names applies. Only for built-in components.
 
         Raises:
-            PluginError: the name or target is malformed, or this plugin has already registered the name.
+            PluginError: the name or target is malformed, this plugin has already registered the name, or another plugin
+                than the built-in one asks for `default` or `fallback`.
         """
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise PluginError(f"{name!r} is not a valid component name: use lower-case letters, digits and hyphens")
@@ -140,11 +141,11 @@ class Registry:
             self._components.setdefault(name, []).extend(components)
 
     def __getitem__(self, name: str) -> Component:
-        """Return the component called `name` or `provider/name`.
+        """Return the component called `name`, which may be `provider/name`.
 
         Raises:
-            UnknownComponentError: there is none.
-            PluginError: several packages provide the name.
+            UnknownComponentError: no component has that name.
+            PluginError: several packages provide the name, and it does not include the provider.
         """
         provider, _, bare = name.rpartition("/")
         providers = self._components.get(bare, [])
@@ -164,11 +165,11 @@ class Registry:
         return matches[0]
 
     def choose(self, name: str | None) -> Component:
-        """Return the component of that name; the first default if the name is None.
+        """Return the component called `name`; the first default if the name is None.
 
         Raises:
-            UnknownComponentError: there is none.
-            PluginError: several packages provide the name.
+            UnknownComponentError: no component has that name, or there is no default.
+            PluginError: several packages provide the name, and it does not include the provider.
         """
         defaults = self.defaults()
         return defaults[0] if name is None and defaults else self[name or ""]
@@ -186,13 +187,13 @@ class Registry:
         return sum(len(components) for components in self._components.values())
 
     def defaults(self) -> tuple[Component, ...]:
-        """Return the components for a spec that names none, in order of registration."""
+        """Return the components for a spec that names none of this kind, in order of registration."""
         return tuple(
             component for components in self._components.values() for component in components if component.default
         )
 
     def fallbacks(self) -> tuple[Component, ...]:
-        """Return the components for a spec whose own do not apply, in order of registration."""
+        """Return the components for a spec that names only components that do not apply, in order of registration."""
         return tuple(
             component for components in self._components.values() for component in components if component.fallback
         )
@@ -220,7 +221,7 @@ class Registries:
         return iter(self._registries.values())
 
     def merge(self, other: Registries) -> None:
-        """Add the components of other registries."""
+        """Add the components of another set of registries, kind by kind."""
         for registry in self:
             registry.merge(other[registry.kind.name])
 
@@ -242,7 +243,7 @@ def _read_docstring(reference: str) -> str | None:
     """Return the docstring of `"module:attribute"` from the module's source; None if it cannot be found or parsed."""
     module, _, attribute = reference.partition(":")
     try:
-        # This imports the packages around the module, which must not print into a command's output.
+        # `find_spec` imports the parent packages, which must not print to a command's output.
         with contextlib.redirect_stdout(sys.stderr):
             spec = importlib.util.find_spec(module)
         source = Path(spec.origin).read_bytes()  # type: ignore[union-attr, arg-type]

@@ -1,6 +1,6 @@
 """The conformance kit: checks that a component keeps the contract of its kind.
 
-A plugin's tests need one function:
+The tests of a plugin need only one function:
 
     from cgkit.testing import conformance
 

@@ -34,11 +34,11 @@ MODULES = (
 
 
 class NotApplicableError(Exception):
-    """The contract demands nothing of this component here."""
+    """The requirement does not apply to the component under test."""
 
 
 class UnavailableError(Exception):
-    """This machine lacks something that the check needs."""
+    """The machine lacks something that the check needs."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Check:
 
     Attributes:
         name: its name in reports: `gradients-reach-every-parameter`.
-        kinds: the registries whose components must meet it.
+        kinds: the registries whose components must meet the requirement.
         summary: the requirement in one sentence.
         run: tests a component; raises AssertionError with the expected and the actual result.
     """
@@ -66,7 +66,7 @@ EVERYTHING = tuple(kind_names())
 
 
 def check(*kinds: str) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
-    """Register a function as a check of some kinds; its name and the first line of its docstring describe it."""
+    """Register a function as a check for `kinds`; its name and the first line of its docstring describe the check."""
 
     def register(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
         name = function.__name__.replace("_", "-")

@@ -1,4 +1,4 @@
-"""The conformance kit as a decorator for a pytest function."""
+"""The conformance kit as a decorator for a pytest test function."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ def conformance(
     """Turn a test function with an argument `check` into one test per check and component of a package.
 
     Args:
-        distribution: the installed package.
-        expected_failures: reasons by check name, or by `"generators/resnet: the-check"`; these tests must fail.
-        options: options to build a component with, by `"generators/resnet"`; by default those of its `example`, if it
-            has one.
+        distribution: the name of the installed package.
+        expected_failures: the reason for each check that is expected to fail, by the name of the check or by
+            `"generators/resnet: the-check"`; a test fails if such a check passes.
+        options: the options to build a component with, by `"generators/resnet"`; by default those of its `example`, if
+            it has one.
 
     Raises:
-        UsageError: no such plugin is installed, or an expected failure names no check.
-        PluginError: the plugin could not be loaded.
+        UsageError: the package has no plugin, or an expected failure names no check.
+        PluginError: the plugin is blocked or could not be loaded.
     """
     import pytest
 

@@ -23,11 +23,11 @@ class CheckResult:
     """The result of one check on one component.
 
     Attributes:
-        component: its registry and name: `generators/resnet`.
-        check: the check's name.
+        component: the registry and name of the component: `generators/resnet`.
+        check: the name of the check.
         outcome: `failed` and `unexpected pass` are failures.
         reason: the expected and the actual result, or why the check was skipped or is expected to fail.
-        seconds: the duration.
+        seconds: the duration of the check, in seconds.
     """
 
     component: str
@@ -40,11 +40,11 @@ class CheckResult:
 def check_plugin(
     distribution: str, plugins: Plugins, *, expected_failures: Mapping[str, str] | None = None
 ) -> Iterator[CheckResult]:
-    """Run every check on every component of a distribution.
+    """Run every check on every component of a package, and yield the results.
 
     Raises:
-        UsageError: no such plugin is installed, or an expected failure names no check.
-        PluginError: the plugin could not be loaded.
+        UsageError: the package has no plugin, or an expected failure names no check.
+        PluginError: the plugin is blocked or could not be loaded.
     """
     components = components_of(distribution, plugins)
     refuse_unknown_expectations(components, expected_failures or {})
@@ -61,12 +61,13 @@ def check_component(
     expected_failures: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Iterator[CheckResult]:
-    """Run every check on a component.
+    """Run every check on a component, and yield the results.
 
     Args:
         component: the component under test.
-        expected_failures: reasons by check name, or by `"generators/resnet: the-check"`.
-        options: options to build it with; by default those of its `example`, if it has one.
+        expected_failures: the reason for each check that is expected to fail, by the name of the check or by
+            `"generators/resnet: the-check"`.
+        options: the options to build it with; by default those of its `example`, if it has one.
     """
     with subject_of(component, options) as subject:
         for check in checks_for(component):
@@ -76,18 +77,18 @@ def check_component(
 
 
 def components_of(distribution: str, plugins: Plugins) -> list[Component]:
-    """Return the components of a distribution.
+    """Return the components that a package provides.
 
     Raises:
-        UsageError: no such plugin is installed.
-        PluginError: the plugin could not be loaded.
+        UsageError: the package has no plugin, or is not installed.
+        PluginError: the plugin is blocked or could not be loaded.
     """
     statuses = [status for status in plugins.statuses if status.distribution == distribution]
     if not statuses:
         known = sorted({status.distribution for status in plugins.statuses})
         raise UsageError(
             f"no plugin named {distribution!r}",
-            hint=did_you_mean(distribution, known) or f"there are: {', '.join(known)}",
+            hint=did_you_mean(distribution, known) or f"available: {', '.join(known)}",
         )
     for status in statuses:
         if status.state != "ok":
@@ -103,12 +104,12 @@ def label(component: Component) -> str:
 
 
 def expected_reason(component: Component, check: Check, expected_failures: Mapping[str, str]) -> str | None:
-    """Return why a check is expected to fail on a component, None if it should pass."""
+    """Return why a check is expected to fail on a component; None if it should pass."""
     return expected_failures.get(f"{label(component)}: {check.name}", expected_failures.get(check.name))
 
 
 def refuse_unknown_expectations(components: list[Component], expected_failures: Mapping[str, str]) -> None:
-    """Refuse expected failures that name no check; a misspelled name would have no effect.
+    """Refuse expected failures that name no check: a misspelled name would have no effect.
 
     Raises:
         UsageError: a name is unknown.
@@ -121,11 +122,11 @@ def refuse_unknown_expectations(components: list[Component], expected_failures: 
 
 
 def failure_of(check: Check, subject: Subject) -> str | None:
-    """Run a check; return why it failed, or None.
+    """Run a check; return why it failed, or None if it passed.
 
     Raises:
-        NotApplicableError: the contract demands nothing of this component here.
-        UnavailableError: this machine lacks something that the check needs.
+        NotApplicableError: the requirement does not apply to the component.
+        UnavailableError: the machine lacks something that the check needs.
     """
     try:
         # A component's output must not end up in a report on stdout.

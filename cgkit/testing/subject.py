@@ -19,7 +19,7 @@ from cgkit.options import REQUIRED, build, options_of, recommended_options
 from cgkit.registry import Component
 
 SIZES = (32, 64, 128, 256)
-"""Image heights to try until a network accepts one."""
+"""Heights (and widths) of square images to try until a network accepts one, in pixels."""
 
 
 class Subject:
@@ -27,8 +27,8 @@ class Subject:
 
     Args:
         component: the component under test.
-        folder: an empty folder.
-        options: options to build it with; by default those of its `example(folder)` if it has one, else none.
+        folder: an empty folder for the files of the example.
+        options: the options to build it with; by default those of its `example(folder)` if it has one, else none.
     """
 
     def __init__(self, component: Component, folder: Path, options: Mapping[str, Any] | None = None) -> None:
@@ -39,7 +39,7 @@ class Subject:
 
     @functools.cached_property
     def options(self) -> dict[str, Any]:
-        """The options to build it with, as JSON values."""
+        """The options to build the component with, as JSON values."""
         if self._given_options is not None:
             return dict(self._given_options)
         example = getattr(self.component.load(), "example", None)
@@ -50,19 +50,19 @@ class Subject:
         return {name: _to_json(value) for name, value in example(folder).items()}
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Fill in the component's recommended options and its defaults, as JSON values."""
+        """Return the given options, completed with the component's recommended options and defaults, as JSON values."""
         known = options_of(self.component)
         defaults = {name: _to_json(option.default) for name, option in known.items() if option.default is not REQUIRED}
         return {**defaults, **recommended_options(self.component, (64, 64)), **given}
 
     def build(self, *given: Any, seed: int = 0) -> Any:
-        """Build the component; a network draws its weights from the seed."""
+        """Build the component with torch seeded, so that a network always has the same weights."""
         with seeded(seed):
             return build(self.component, *(given or self.given), options=self.complete(self.options))
 
     @property
     def given(self) -> tuple[Any, ...]:
-        """The positional arguments that the engine would supply."""
+        """The positional arguments that the engine would pass."""
         values: dict[str, Any] = {"in_channels": 3, "out_channels": 3, "size": (32, 32), "folder": self.folder}
         return tuple(values[name] for name in self.component.kind.given)
 
@@ -73,7 +73,7 @@ class Subject:
 
     @functools.cached_property
     def size(self) -> tuple[int, int]:
-        """The smallest of a few heights and widths that the network accepts."""
+        """The height and width of the smallest image, among `SIZES`, that the network accepts."""
         network = self.network()
         stride = stride_of(network)
         for side in SIZES:
@@ -84,23 +84,23 @@ class Subject:
             except ValueError:
                 continue
             return side, side
-        raise AssertionError(f"accepts none of the image heights {', '.join(map(str, SIZES))}")
+        raise AssertionError(f"accepts no square image of {', '.join(map(str, SIZES))} pixels")
 
     def images(self, batch: int = 1, channels: int = 3, *, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
-        """Return noise in [-1, 1], of a size that the network accepts."""
+        """Return a batch of noise in [-1, 1], of a size that the network accepts."""
         random = torch.Generator().manual_seed(seed)
         return torch.rand(batch, channels, *self.size, generator=random, dtype=torch.float64).to(dtype) * 2 - 1
 
 
 @contextmanager
 def subject_of(component: Component, options: Mapping[str, Any] | None = None) -> Iterator[Subject]:
-    """Yield a component as a subject, with a temporary folder."""
+    """Yield a subject for a component, with a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="cgkit-testing-") as folder:
         yield Subject(component, Path(folder), options)
 
 
 def scales_of(output: Any) -> list[Tensor]:
-    """Return the outputs of a network as a list: a discriminator may have several scales."""
+    """Return the outputs of a network as a list, because a discriminator may have several scales."""
     return list(output) if isinstance(output, (list, tuple)) else [output]
 
 

@@ -1,6 +1,6 @@
 """Approximate translation in patches: faster than exact tiles, and possible with every generator.
 
-Patches overlap, and fade into each other where they do.
+Neighbouring patches overlap, and are blended in the overlap.
 """
 
 from __future__ import annotations
@@ -20,22 +20,26 @@ from cgkit.tiling.windows import Progress, Read, Window, Write, tiles
 
 PATCH = 512
 OVERLAP = 64
-"""Pixels by which a patch extends into its neighbours; it fades over as many, and its outermost half is unused."""
+"""Number of pixels by which a patch extends beyond each edge of its window.
+
+Its weight fades from 1 to 0 over as many pixels, centred on the edge, so that the outer half of the overlap is unused.
+"""
 
 THUMBNAIL = 1024
-"""Longest side of the small copy that provides the statistics."""
+"""Longest side, in pixels, of the small copy of the image that provides the statistics."""
 
 
 class PatchwiseGenerator:
     """A generator that translates an image in overlapping patches.
 
     With `thumbnail`, its norms use the statistics of a small copy of the whole image (thumbnail instance
-    normalisation, Chen et al., AAAI 2022). Otherwise each patch has its own statistics, and so its own colours.
+    normalisation, Chen et al., AAAI 2022). Otherwise each patch has its own statistics, so its colours may differ from
+    those of its neighbours.
 
     Args:
-        generator: in evaluation mode, on the device of `precision`.
-        precision: of the computation.
-        thumbnail: whether to use the statistics of a small copy.
+        generator: the generator, in evaluation mode, on the device of `precision`.
+        precision: the number format and the device of the computation.
+        thumbnail: whether norms use the statistics of a small copy of the whole image.
     """
 
     def __init__(self, generator: nn.Module, precision: Precision, *, thumbnail: bool) -> None:
@@ -45,7 +49,7 @@ class PatchwiseGenerator:
         self._stride = stride_of(generator)
 
     def translate(self, read: Read, write: Write, size: Size, *, tile: int | None, progress: Progress) -> None:
-        """Translate an image in [-1, 1], see `WindowTranslator`; a tile is by default 512 pixels wide."""
+        """Translate an image in [-1, 1] (see `WindowTranslator`); by default tiles are about 512 pixels wide."""
         overlap = -(-OVERLAP // self._stride) * self._stride
         with torch.inference_mode(), self._precision.autocast():
             statistics = self._thumbnail_statistics(read, size) if self._thumbnail else None
@@ -67,7 +71,7 @@ class PatchwiseGenerator:
 
 
 def _read_thumbnail(read: Read, size: Size, factor: int) -> Iterator[Tensor]:
-    """Yield an image downscaled by a factor, a few rows at a time."""
+    """Yield an image downscaled by an integer factor, a few rows at a time."""
     height, width = size
     rows = factor * max(1, 256 // factor)
     for top in range(0, height // factor * factor, rows):
@@ -76,7 +80,7 @@ def _read_thumbnail(read: Read, size: Size, factor: int) -> Iterator[Tensor]:
 
 
 class _Blender:
-    """Sums overlapping patches, and writes the rows of the image that are complete."""
+    """Computes the weighted average of overlapping patches, and writes rows of the image once they are complete."""
 
     def __init__(self, write: Write, size: Size, overlap: int) -> None:
         self._write = write
@@ -87,7 +91,7 @@ class _Blender:
         self._weights = torch.zeros(0)
 
     def add(self, window: Window, patch: Window, pixels: Tensor) -> None:
-        """Add a patch, which extends beyond its window; patches must come row by row."""
+        """Add the translation of a patch, which extends beyond its window; patches must be added row by row."""
         if self._sums.ndim == 1:
             self._sums = pixels.new_zeros(1, pixels.shape[1], 0, self._size[1])
             self._weights = pixels.new_zeros(1, 1, 0, self._size[1])
@@ -120,9 +124,9 @@ def _patch_weights(window: Window, patch: Window, size: Size) -> Tensor:
 
 
 def _ramp(start: int, window_start: int, window_end: int, end: int, length: int) -> Tensor:
-    """Return weights from `start` to `end`: zero near the edges of the patch, 1 in the middle, linear in between.
+    """Return the weights of the pixels from `start` to `end`: 0 near the patch's edges, 1 inside, linear in between.
 
-    At the border of the image, they stay at 1. The weights of neighbouring patches add up to 1.
+    At the border of the image, the weights stay at 1. Those of neighbouring patches add up to 1.
     """
     positions = torch.arange(start, end) + 0.5
     weights = torch.ones(end - start)

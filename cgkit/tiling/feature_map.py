@@ -16,10 +16,10 @@ from cgkit.tiling.windows import Window
 
 
 class FeatureMap:
-    """A map `(C, H, W)` in an unnamed temporary file, which disappears even if the process is killed.
+    """A feature map `(C, H, W)` in an unnamed temporary file, which disappears even if the process is killed.
 
-    It is read and written instead of memory-mapped, so that only the current window is in memory. The channels of a
-    pixel are adjacent in the file.
+    The file is read and written explicitly instead of memory-mapped, so that only the current window is in memory. The
+    channels of a pixel are adjacent in the file.
     """
 
     def __init__(self, channels: int, height: int, width: int) -> None:
@@ -28,10 +28,10 @@ class FeatureMap:
         self._file = tempfile.TemporaryFile(prefix="cgkit-")  # noqa: SIM115  # closed by close()
 
     def write(self, window: Window, values: Tensor) -> None:
-        """Write `(1, C, h, w)`; all windows must have the same dtype.
+        """Write a window, `(1, C, h, w)`; all windows must have the same dtype.
 
         Raises:
-            ResourceError: the disk is full.
+            ResourceError: the disk is full, or the file cannot be written.
         """
         self._dtype = values.dtype
         rows = values[0].permute(1, 2, 0).cpu().contiguous().view(torch.uint8).flatten(1).numpy()
@@ -39,7 +39,7 @@ class FeatureMap:
             self._write(content.data, self._offset(row, window.left))
 
     def read(self, window: Window) -> Tensor:
-        """Return `(1, C, h, w)` in channels_last."""
+        """Return a window that has been written, `(1, C, h, w)` in channels_last."""
         assert self._dtype is not None, "nothing has been written"
         content = np.empty((window.height, window.width, self._shape[0] * self._dtype.itemsize), np.uint8)
         for row, buffer in enumerate(content, start=window.top):
@@ -73,10 +73,10 @@ class FeatureMap:
 
 
 def check_space(needed: int) -> None:
-    """Check that the folder of temporary files has enough free space, in bytes.
+    """Check that the folder for temporary files has `needed` bytes of free space.
 
     Raises:
-        ResourceError: there is too little.
+        ResourceError: it has less.
     """
     folder = tempfile.gettempdir()
     if shutil.disk_usage(folder).free < needed:

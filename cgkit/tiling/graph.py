@@ -1,4 +1,4 @@
-"""A generator's forward pass as a torch.fx graph: a list of steps, with the shape of each result."""
+"""A generator's forward pass as a torch.fx graph: a list of steps, with the shape of each step's result."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _IN_PLACE = frozenset({operator.iadd, operator.isub, operator.imul, operator.itr
 _STATIC = frozenset(
     {"shape", "size", "ndim", "dim", "numel", "dtype", "is_floating_point", "stride", "is_contiguous", "requires_grad"}
 )
-"""Attributes and methods of a tensor that do not depend on its values."""
+"""Attributes and methods of a tensor whose results do not depend on its values."""
 
 
 class UntileableError(ValueError):
-    """A generator that cannot be split into steps with the same result; the message names the step."""
+    """A generator cannot be tiled with the same result as on the whole image; the message says why."""
 
 
 def trace(generator: nn.Module, channels: int, side: int) -> fx.Graph:
     """Trace the forward pass for a square image, without computing any values.
 
-    Modules without submodules and torch functions are steps. Norm modules are traced into, so that their input is a
-    node of the graph. Every node's `meta["example"]` is its result: a tensor on the meta device, which has a shape but
-    no values.
+    Each call of a module without submodules, and of a torch function, is one step. Norm modules are traced into, so
+    that each norm is a function call whose input is a node of the graph. Every node's `meta["example"]` is its result:
+    a tensor on the meta device, which has a shape but no values.
 
     Raises:
         UntileableError: torch.fx cannot trace the generator, for example because it branches on pixel values.
@@ -50,7 +50,7 @@ def trace(generator: nn.Module, channels: int, side: int) -> fx.Graph:
 
 
 def run_node(node: fx.Node, generator: nn.Module, values: dict[fx.Node, Any]) -> Any:
-    """Compute one step from the values of its inputs."""
+    """Compute one step; `values` holds the results of the steps that it uses."""
     arguments, keywords = fx.node.map_arg((node.args, dict(node.kwargs)), lambda other: values[other])
     if node.op == "call_module":
         return generator.get_submodule(str(node.target))(*arguments, **keywords)
@@ -65,7 +65,7 @@ def run_node(node: fx.Node, generator: nn.Module, values: dict[fx.Node, Any]) ->
 
 
 def norm_of(node: fx.Node) -> NormCall | None:
-    """Return the norm that a step computes with statistics of the whole image, or None for any other step."""
+    """Return the norm that a step computes with the statistics of the whole image; None for any other step."""
     return norm_call(node.target, node.args, node.kwargs) if node.op == "call_function" else None
 
 
@@ -112,7 +112,7 @@ class _Tracer(fx.Tracer):
         super().__init__()
         self._image = image
         self._evaluating = False
-        """Whether modules are evaluated on examples, and not recorded."""
+        """Whether modules are currently being evaluated on examples instead of recorded."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if isinstance(m, (nn.GroupNorm, nn.InstanceNorm2d)):
@@ -130,7 +130,7 @@ class _Tracer(fx.Tracer):
 
     def create_proxy(self, *args: Any, **kwargs: Any) -> Any:
         proxy = super().create_proxy(*args, **kwargs)
-        self.example(proxy.node)  # while the modules are in the same state as in the forward pass
+        self.example(proxy.node)  # now, because the forward pass may change the state of a module later
         return proxy
 
     def example(self, node: fx.Node) -> Any:
@@ -163,7 +163,7 @@ def _to_meta(value: Any) -> Any:
 
 
 def _copy_if_identity(graph: fx.Graph) -> None:
-    """Let a generator that returns its input return a copy, so that the graph has at least one step."""
+    """Make a generator that returns its input return a copy, so that the graph has at least one step."""
     output = next(node for node in graph.nodes if node.op == "output")
     if isinstance(image := output.args[0], fx.Node) and image.op == "placeholder":
         with graph.inserting_before(output):
@@ -171,7 +171,7 @@ def _copy_if_identity(graph: fx.Graph) -> None:
 
 
 def _redirect_uses_after_in_place_steps(graph: fx.Graph, generator: nn.Module) -> None:
-    """Let steps that use a value after it was changed in place use the result of the in-place step."""
+    """Make steps that use a value after it was changed in place depend on the step that changed it."""
     seen: set[fx.Node] = set()
 
     def is_later(user: fx.Node) -> bool:

@@ -24,10 +24,10 @@ from cgkit.tiling.windows import Progress, Read, Window, WindowTranslator, Write
 Method = Literal["exact", "thumbnail", "independent"]
 
 SMALL = 1_000_000
-"""Number of pixels up to which an image is always translated whole: analysing the generator would take longer."""
+"""With `auto`, images of up to this many pixels are translated whole: analysing the generator would take longer."""
 
 WHOLE_BYTES = 1_000_000_000
-"""The most memory for the features of an image that is translated whole on a CPU."""
+"""With `auto` on a CPU, the largest memory, in bytes, for the features of an image that is translated whole."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Tiling:
     """How to translate large images.
 
     Attributes:
-        tile: `auto` to use tiles if the whole image would need much memory, `never`, or a number to always use tiles
-            of at most so many pixels a side.
-        method: `exact` for the result of the whole image, `thumbnail` for norms with the statistics of a small copy,
-            `independent` for patches with their own statistics.
+        tile: `auto` to use tiles if the whole image would need much memory, `never` to translate every image whole, or
+            the maximum side of a tile in pixels to translate every image in tiles.
+        method: `exact` for the result of translating the whole image, `thumbnail` for patches whose norms use the
+            statistics of a small copy of the image, `independent` for patches whose norms use their own statistics.
     """
 
     tile: int | Literal["auto", "never"] = "auto"
@@ -46,7 +46,7 @@ class Tiling:
 
     @property
     def side(self) -> int | None:
-        """The side of tiles in pixels, if one is given."""
+        """The maximum side of a tile in pixels; None if `tile` is not a number."""
         return self.tile if isinstance(self.tile, int) else None
 
 
@@ -54,10 +54,10 @@ class LargeImages:
     """Translates images in tiles.
 
     Args:
-        generator: in evaluation mode, on the device of `precision`.
-        channels: of the images.
-        precision: of the computation.
-        tiling: when to use tiles, and which method.
+        generator: the generator, in evaluation mode, on the device of `precision`.
+        channels: number of channels of the images to translate.
+        precision: the number format and the device of the computation.
+        tiling: when to use tiles, and with which method.
     """
 
     def __init__(self, generator: nn.Module, channels: int, precision: Precision, tiling: Tiling) -> None:
@@ -75,7 +75,8 @@ class LargeImages:
         """Return whether to translate an image of that size in tiles.
 
         With `auto`, this is the case if the features of the whole image would take more than a gigabyte on a CPU, or a
-        quarter of a GPU's memory. If the generator cannot be tiled exactly, even such images are translated whole.
+        quarter of a GPU's memory. If the generator cannot be tiled exactly, the method `exact` translates even such
+        images whole, and the other methods use tiles for every image of more than `SMALL` pixels.
         """
         if self._tiling.side is not None or not self.might_tile(height, width):
             return self._tiling.side is not None
@@ -86,16 +87,16 @@ class LargeImages:
     def translate_values(
         self, values: Values, source: PixelFormat, target: PixelFormat, progress: Progress = lambda share: None
     ) -> tuple[NDArray[Any], PixelFormat]:
-        """Translate an image as stored in its file, `(H, W, C)`; the whole image is never converted to floats.
+        """Translate an image as stored in its file, `(H, W, C)`, without ever converting the whole image to floats.
 
         Args:
-            values: the image.
-            source: the format of the model's input.
-            target: the format of the model's output.
-            progress: called with the finished share.
+            values: the image with its header.
+            source: the pixel format of the model's input.
+            target: the pixel format of the model's output.
+            progress: called with the fraction completed so far, from 0 to 1.
 
         Returns:
-            the translation, and its format: `target`, with transparency if the source has some to carry over.
+            the translation, and its format: `target`, plus an alpha channel if one is carried over from the image.
         """
         height, width = values.content.shape[:2]
         carry_alpha = source.alpha == "carry" and values.header.alpha
@@ -113,7 +114,7 @@ class LargeImages:
         return translation, written
 
     def translate_tensor(self, image: Tensor, out_channels: int) -> Tensor:
-        """Translate an image `(C, H, W)` in [0, 1]."""
+        """Translate an image `(C, H, W)` in [0, 1] to `(out_channels, H, W)` in [0, 1], in float32 on the CPU."""
         height, width = image.shape[-2:]
         translation = torch.empty(out_channels, height, width)
 
@@ -130,8 +131,8 @@ class LargeImages:
         """Translate an image in [0, 1] of any size.
 
         Raises:
-            UsageError: the generator cannot be tiled exactly.
-            ResourceError: the folder of temporary files has too little space.
+            UsageError: the method is `exact`, and the generator cannot be tiled exactly.
+            ResourceError: the folder for temporary files has too little space or is not writable.
         """
         padded = pad_to_stride(read, write, size, self._stride)
         self._window_translator.translate(*padded, tile=self._tiling.side, progress=progress)
@@ -155,8 +156,8 @@ class LargeImages:
             return PatchwiseGenerator(self._generator, self._precision, thumbnail=thumbnail)
         if isinstance(self._exact, UntileableError):
             raise UsageError(
-                f"tiles cannot give the result of the whole image with this generator: {self._exact}",
-                hint="translate whole images (tile never), or approximate (tiling thumbnail or independent)",
+                f"images cannot be tiled exactly with this generator: {self._exact}",
+                hint="translate images whole (tile never), or approximate the result (tiling thumbnail or independent)",
             ) from self._exact
         return self._exact
 

@@ -1,4 +1,4 @@
-"""Norms of a whole image: recognising their calls, computing their statistics piece by piece, applying them."""
+"""Norms over a whole image: recognising their calls, accumulating their statistics in pieces, and applying them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PARAMETERS: dict[Any, tuple[str, ...]] = {
     F.instance_norm: ("input", "mean", "variance", "weight", "bias", "use_input_stats", "momentum", "eps"),
     torch.instance_norm: ("input", "weight", "bias", "mean", "variance", "use_input_stats", "momentum", "eps"),
 }
-"""The functions behind all torch norms of a single image, with the names of their parameters."""
+"""The functions behind all torch norms of a single image, with the names of their parameters in order."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class NormCall:
     """A call that normalises with the statistics of the whole image.
 
     Attributes:
-        features: its input, `(N, C, H, W)`, or the graph node of its input.
-        groups: the number of groups of channels that share statistics; None if each channel has its own.
+        features: the input, `(N, C, H, W)`, or its node in the graph.
+        groups: the number of channel groups, each with shared statistics; None if each channel has its own.
         weight: the scale of each channel, or None.
         bias: the shift of each channel, or None.
-        eps: added to the variance.
+        eps: a small number that is added to the variance.
     """
 
     features: Any
@@ -38,7 +38,7 @@ class NormCall:
     eps: float
 
     def with_parameters(self, weight: Any, bias: Any) -> NormCall:
-        """Return the same call with another weight and bias."""
+        """Return a copy of the call with the given weight and bias."""
         return replace(self, weight=weight, bias=bias)
 
 
@@ -55,7 +55,7 @@ def norm_call(function: Any, arguments: Sequence[Any], keywords: Mapping[str, An
 
 
 class Moments:
-    """Mean and variance of each channel, in float64, accumulated over pieces of a map (Chan et al., 1979)."""
+    """Mean and variance of each channel, in float64, accumulated over pieces of a feature map (Chan et al., 1979)."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -67,8 +67,8 @@ class Moments:
         count = features.numel() // features.shape[1]
         if count == 0:
             return
-        # Values near zero can be summed in float32 within a row, and rows in float64. Channels are last because
-        # summing is then five times as fast.
+        # Once shifted close to zero, the values of a row can be summed in float32; the sums of rows are added up in
+        # float64. Channels come last because summing is then five times as fast.
         rows = features.permute(0, 2, 3, 1).flatten(0, 1)
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         shift = rows[:1].mean((0, 1))
@@ -85,7 +85,7 @@ class Moments:
         self._count = total
 
     def scale_and_shift(self, call: NormCall) -> Affine:
-        """Return a norm with these statistics as a scale and a shift per channel, in float64."""
+        """Return the scale and shift per channel, in float64, to which a norm with these statistics amounts."""
         mean, variance = self._mean, self._squares / self._count
         if call.groups is not None and call.groups < len(mean):
             grouped = (call.groups, len(mean) // call.groups)
@@ -108,7 +108,7 @@ Affine = tuple[Tensor, Tensor]
 
 
 def apply_affine(features: Tensor, affine: Affine) -> Tensor:
-    """Scale and shift features; compute in float32 at least, and keep the dtype."""
+    """Scale and shift features in float32 or their own, higher precision; return them in their dtype."""
     scale, shift = affine
     if features.dtype in (torch.float16, torch.bfloat16):
         return torch.addcmul(shift.float(), features.float(), scale.float()).to(features.dtype)

@@ -1,7 +1,7 @@
 """Splitting a generator into segments, which are computed one after the other, each tile by tile.
 
-A segment ends before each norm. Within a segment, a value depends on nearby pixels only; between segments, the whole
-feature map is known, and with it the statistics for the norm.
+A segment ends before each norm. Within a segment, a value depends on nearby pixels only. At the end of a segment, the
+whole feature map is known, and with it the statistics for the norm that follows.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from cgkit.contracts import Size
 from cgkit.tiling.graph import UntileableError, first_line, norm_of, run_node, trace
 
 _TRACED_STRIDES = 4096
-"""Side of the traced image, in strides: so large that padding hardly changes the scale of a feature map."""
+"""Side of the traced image, in strides of the generator: so large that padding hardly affects a map's scale."""
 
 _DOUBLINGS = 7
-"""Number of sizes of the image on which the reach of a segment is measured, each twice as long as the one before."""
+"""Number of image sizes on which to try to measure the reach of a segment, each twice as long as the previous one."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Steps of a generator with the same number of norms before them. A value depends on nearby input pixels only.
+    """Steps of a generator with the same number of norms before them: its outputs depend on nearby input pixels only.
 
     Attributes:
-        steps: the steps in order.
-        inputs: the results of earlier segments, or the image, that the steps use.
-        outputs: the results that later segments use, or the translation.
-        alignment: the edges of tiles are multiples of it, in pixels of the image.
-        reach: how far around a tile its values depend on the segment's inputs, in pixels of the image; a multiple of
+        steps: the steps, in order.
+        inputs: the image and the results of earlier segments, as far as the steps use them.
+        outputs: the results that later segments use, and the translation if it is computed here.
+        alignment: the edges of tiles must be multiples of this number of image pixels.
+        reach: how far beyond a tile the segment's inputs affect its values, in pixels of the image; a multiple of
             `alignment`.
-        bytes: the peak memory per pixel of a tile, in float32.
+        bytes: the peak memory in bytes per pixel of a tile, for features in float32.
     """
 
     steps: tuple[fx.Node, ...]
@@ -57,8 +57,8 @@ class Plan:
         image: the node of the image.
         translation: the node of the translation.
         constants: the nodes of parameters and buffers that steps use directly.
-        segments: the segments in order.
-        bytes: the peak memory of the generator per pixel of a whole image, in float32.
+        segments: the segments, in order.
+        bytes: the peak memory in bytes per pixel of an image that is translated whole, for features in float32.
     """
 
     image: fx.Node
@@ -69,11 +69,11 @@ class Plan:
 
 
 def plan_segments(generator: nn.Module, channels: int) -> Plan:
-    """Split a generator into segments; its forward pass is traced, and its steps are run on small images.
+    """Split a generator into segments, by tracing its forward pass and running its steps on small images.
 
     Raises:
         UntileableError: the forward pass cannot be traced or normalises the image itself, the size of a feature map is
-            not proportional to the image's, or a step other than a norm depends on the whole image.
+            not proportional to that of the image, or a step other than a norm depends on the whole image.
     """
     side = _TRACED_STRIDES * stride_of(generator)
     graph = trace(generator, channels, side)
@@ -106,7 +106,7 @@ def channels_of(node: fx.Node) -> int:
 
 
 def unused_after(steps: Iterable[fx.Node]) -> Mapping[fx.Node, tuple[fx.Node, ...]]:
-    """Return for each step the values that no later step uses."""
+    """Return for each step the values that can be freed after it, because no later step uses them."""
     last: dict[fx.Node, fx.Node] = {}
     for node in steps:
         last.update(dict.fromkeys(node.all_input_nodes, node))
@@ -118,7 +118,7 @@ def unused_after(steps: Iterable[fx.Node]) -> Mapping[fx.Node, tuple[fx.Node, ..
 
 
 def _count_norms(steps: Iterable[fx.Node]) -> dict[fx.Node, int]:
-    """Return for each step the largest number of norms on a path from the image up to and including it."""
+    """Return for each step the largest number of norms on a path from the image to the step, which is included."""
     counts: dict[fx.Node, int] = {}
     for node in steps:
         before = max((counts.get(other, 0) for other in node.all_input_nodes), default=0)
@@ -136,7 +136,7 @@ def _make_segment(steps: tuple[fx.Node, ...], translation: fx.Node, generator: n
         node.meta["scale"] = _find_scale(node, side)
     for node in (*inputs, *outputs):
         if scale_of(node) * side != _shape(node)[2]:
-            raise UntileableError(f"the size of {node.name} is not proportional to the image's")
+            raise UntileableError(f"the size of {node.name} is not proportional to that of the image")
     alignment = lcm(*(scale_of(node).denominator for node in maps))
     segment = Segment(steps, inputs, outputs, alignment, 0, _peak_bytes(steps, inputs, side))
     return replace(segment, reach=ceil(_find_reach(segment, generator) / alignment) * alignment)
@@ -163,7 +163,7 @@ def _shape(node: fx.Node) -> torch.Size:
 
 
 def _peak_bytes(steps: Iterable[fx.Node], inputs: Iterable[fx.Node], side: int) -> float:
-    """Return the peak memory of some steps per pixel of the image, if values are freed after their last use."""
+    """Return the peak memory of steps, in bytes per pixel of the image, if values are freed after their last use."""
     steps = tuple(steps)
     free_after = unused_after(steps)
     held = {node: _bytes(node) for node in inputs}
@@ -184,7 +184,7 @@ def _bytes(node: fx.Node) -> int:
 def _find_reach(segment: Segment, generator: nn.Module) -> int:
     """Return the largest distance, in pixels of the image, between an output and an input that it depends on.
 
-    It is measured: a stripe of NaN is put into zeros, and whatever becomes NaN depends on it.
+    The distance is measured: the inputs are zeros with a stripe of NaN, so every output that depends on it is NaN.
     """
     long, short = max(64, 32 * segment.alignment), max(16, 8 * segment.alignment)
     for _ in range(_DOUBLINGS):
@@ -197,7 +197,7 @@ def _find_reach(segment: Segment, generator: nn.Module) -> int:
 
 
 def _measure_reach(segment: Segment, generator: nn.Module, size: Size) -> int | None:
-    """Return how far NaN spreads along the longer side from a stripe across its middle; None if up to a border."""
+    """Return how far NaN spreads along the longer side from a stripe in the middle; None if it reaches a border."""
     axis = 2 if size[0] > size[1] else 3
     alignment = segment.alignment
     start = max(size) // 2 // alignment * alignment
@@ -224,7 +224,7 @@ def _measure_reach(segment: Segment, generator: nn.Module, size: Size) -> int | 
 
 @torch.inference_mode()
 def _run_steps(steps: tuple[fx.Node, ...], values: dict[fx.Node, Any], generator: nn.Module) -> dict[fx.Node, Any]:
-    """Compute the steps of a segment. Norms are replaced by copies: they would spread NaN everywhere."""
+    """Compute the steps of a segment. Norms are replaced by copies, because they would spread NaN everywhere."""
     with _plain_convolutions():
         for node in steps:
             try:
@@ -240,7 +240,7 @@ def _run_steps(steps: tuple[fx.Node, ...], values: dict[fx.Node, Any], generator
 
 @contextmanager
 def _plain_convolutions() -> Iterator[None]:
-    """Disable faster convolution algorithms: they transform whole patches, and spread NaN beyond the kernel."""
+    """Disable the faster convolution algorithms, which transform whole patches and so spread NaN beyond the kernel."""
     before = torch.backends.mkldnn.enabled
     torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     try:

@@ -6,13 +6,14 @@ from the result. A norm needs the mean and variance of the whole image; once the
 each pixel. Therefore:
 
 1. `graph` traces the forward pass with torch.fx. `segments` groups the steps by the number of norms before them, so
-   that each segment but the first starts with norms, and measures how far each segment looks (its reach).
-2. The segments run one after the other, each on all tiles of the image. What later segments need goes to disk
-   (`feature_map`), while the mean and variance of what will be normalised are accumulated (`norms.Moments`).
+   that each segment but the first starts with norms, and measures how far around a tile each one needs its inputs (its
+   reach).
+2. The segments run one after the other, each on all tiles of the image. Results that later segments need are written to
+   disk (`feature_map`), while the mean and variance of those to be normalised are accumulated (`norms.Moments`).
 3. The next segment reads those maps back, tile by tile, and starts with the norms, whose statistics are complete.
 
-The surrounding pixels are those of one segment, not of the whole network: the next segment reads correct values from
-disk instead of computing them again.
+Around a tile, only the reach of one segment is computed in addition, not that of the whole network: the next segment
+reads correct values from disk instead of computing them again.
 """
 
 from __future__ import annotations
@@ -33,23 +34,26 @@ from cgkit.tiling.segments import Plan, Segment, channels_of, plan_segments, sca
 from cgkit.tiling.windows import Progress, Read, Window, Write, tiles
 
 TILE_BYTES = 64_000_000
-"""Memory for the features of a tile. Larger tiles are not faster: processors are fastest on data in their caches."""
+"""Memory in bytes for the features of a tile. Larger tiles are not faster: they fit caches less well."""
 
 TOLERANCE = 1e-3
-"""Largest difference allowed in the trial, in [-1, 1]: rounding is a hundredth of it, a mistake many times as much."""
+"""Largest difference allowed in the trial, for values in [-1, 1].
+
+Rounding causes about a hundredth of it, and a step that depends on the whole image many times as much.
+"""
 
 
 class TiledGenerator:
     """A generator that translates images of any size exactly, within a bounded amount of memory.
 
     Args:
-        generator: in evaluation mode, on the device of `precision`.
-        channels: of the images.
-        precision: of the computation.
-        tile_bytes: memory for the features of a tile.
+        generator: the generator, in evaluation mode, on the device of `precision`.
+        channels: number of channels of the images to translate.
+        precision: the number format and the device of the computation.
+        tile_bytes: memory in bytes for the features of a tile.
 
     Raises:
-        UntileableError: the result would differ from that of the whole image; the message says why.
+        UntileableError: the result might differ from that of the whole image; the message says why.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class TiledGenerator:
         self._verify(channels)
 
     def translate(self, read: Read, write: Write, size: Size, *, tile: int | None, progress: Progress) -> None:
-        """Translate an image in [-1, 1], see `WindowTranslator`; by default each segment has tiles of its own size."""
+        """Translate an image in [-1, 1] (see `WindowTranslator`); by default each segment has its own tile size."""
         with torch.inference_mode():
             _Pass(self._generator, self._precision, self.plan, size, read, write).run(
                 lambda segment: tile or self._choose_tile(segment), progress
@@ -98,11 +102,11 @@ class TiledGenerator:
                 raise UntileableError(f"it does not work on part of an image: {first_line(error)}") from error
         difference = float((translation - expected).abs().max())
         if not difference <= TOLERANCE:
-            raise UntileableError(f"a trial image translated in tiles differs by {difference:.2g}")
+            raise UntileableError(f"a trial image translated in tiles differs by {difference:.2g} from the whole")
 
 
 class _Pass:
-    """The translation of one image: its way through all segments."""
+    """The translation of one image through all segments."""
 
     def __init__(
         self, generator: nn.Module, precision: Precision, plan: Plan, size: Size, read: Read, write: Write
@@ -118,11 +122,11 @@ class _Pass:
         self._constants = {node: run_node(node, generator, {}) for node in plan.constants}
 
     def run(self, tile_of: Callable[[Segment], int], progress: Progress) -> None:
-        """Compute all segments; `tile_of` returns the side of a segment's tiles."""
+        """Compute all segments; `tile_of` returns the maximum side of a segment's tiles in pixels."""
         segments = self._plan.segments
         check_space(space_needed(self._plan, self._size, bytes_each=2 if self._precision.name == "bf16" else 4))
         windows = [list(tiles(self._size, tile_of(segment), segment.alignment)) for segment in segments]
-        # Tiles take roughly the same time, so their number measures the progress.
+        # All tiles take roughly the same time, so progress is measured by their number.
         total, finished = sum(map(len, windows)), 0
         try:
             for number, segment in enumerate(segments):
@@ -152,7 +156,7 @@ class _Pass:
             self._maps.pop(node).close()
 
     def _resolve_norms(self, segment: Segment) -> dict[fx.Node, tuple[fx.Node, Affine]]:
-        """Return for each norm of a segment its input, and the scale and shift that it amounts to."""
+        """Return for each norm of a segment its input, and the scale and shift to which it amounts."""
         norms = {}
         for node in segment.steps:
             if norm := norm_of(node):
@@ -204,7 +208,7 @@ class _Pass:
 
 
 def space_needed(plan: Plan, size: Size, *, bytes_each: int) -> int:
-    """Return the peak disk space for feature maps, in bytes, if a value takes `bytes_each`."""
+    """Return the peak disk space for feature maps, in bytes, if each value takes `bytes_each` bytes."""
     stored: dict[fx.Node, int] = {}
     peak = 0
     for number, segment in enumerate(plan.segments):

@@ -39,7 +39,7 @@ class Window:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def grown(self, by: int, height: int, width: int) -> Window:
-        """Return the window extended by some pixels on each side, up to the border of the image."""
+        """Return the window extended by `by` pixels on each side, but not beyond the border of the image."""
         return Window(
             max(0, self.top - by), min(height, self.bottom + by), max(0, self.left - by), min(width, self.right + by)
         )
@@ -51,23 +51,23 @@ class Window:
         return Window(*(int(edge) for edge in edges))
 
     def crop(self, values: Tensor, outer: Window) -> Tensor:
-        """Crop `values` `(..., h, w)`, which cover the outer window, to this one."""
+        """Crop `values`, `(..., h, w)`, which cover the window `outer`, to this window inside it."""
         top, left = outer.top, outer.left
         return values[..., *Window(self.top - top, self.bottom - top, self.left - left, self.right - left).slices]
 
 
 Read = Callable[[Window], Tensor]
-"""Read a window of the image: return `(1, C, h, w)`."""
+"""Reads a window of the image and returns it as `(1, C, h, w)`."""
 
 Write = Callable[[Window, Tensor], None]
-"""Write a window of the translation, given as `(1, C, h, w)`."""
+"""Writes a window of the translation, given as `(1, C, h, w)`."""
 
 Progress = Callable[[float], None]
-"""Report the finished share, from 0 to 1."""
+"""Called with the fraction completed so far, from 0 to 1."""
 
 
 class WindowTranslator(Protocol):
-    """Translates an image of any size window by window, with a bounded amount of memory."""
+    """Translates an image of any size window by window, within a bounded amount of memory."""
 
     def translate(self, read: Read, write: Write, size: Size, *, tile: int | None, progress: Progress) -> None:
         """Translate an image in [-1, 1].
@@ -76,18 +76,18 @@ class WindowTranslator(Protocol):
             read: reads a window of the image; windows overlap.
             write: writes a window of the translation, on any device; windows are disjoint and cover the image.
             size: height and width, multiples of the generator's stride.
-            tile: side of a tile in pixels, or None to choose it automatically.
-            progress: called from time to time.
+            tile: maximum side of a tile in pixels, or None to choose it automatically.
+            progress: called with the completed fraction after each tile.
 
         Raises:
-            ResourceError: the folder of temporary files has too little space.
+            ResourceError: the folder for temporary files has too little space or is not writable.
         """
 
 
 def tiles(size: Size, side: int, alignment: int) -> Iterator[Window]:
-    """Yield windows of similar size that cover an image, if possible at most `side` pixels high and wide.
+    """Yield windows of similar size that cover an image, row by row; each is at most about `side` pixels high and wide.
 
-    Their edges, like the height and width of the image, are multiples of `alignment`.
+    The edges of the windows, like the height and width of the image, are multiples of `alignment`.
     """
     rows, columns = (_edges(length, side, alignment) for length in size)
     for top, bottom in pairwise(rows):
@@ -96,13 +96,13 @@ def tiles(size: Size, side: int, alignment: int) -> Iterator[Window]:
 
 
 def pad_to_stride(read: Read, write: Write, size: Size, stride: int) -> tuple[Read, Write, Size]:
-    """Adapt an image in [0, 1] of any size for a `WindowTranslator`, with the same padding as `translation_by`.
+    """Adapt reading and writing in [0, 1] at any size to a `WindowTranslator`, with the padding of `translation_by`.
 
     Args:
         read: reads a window of the image, in [0, 1].
         write: writes a window of the translation, in [0, 1], float32 on the CPU.
-        size: height and width.
-        stride: the generator's stride.
+        size: height and width of the image in pixels.
+        stride: the generator's stride in pixels.
 
     Returns:
         the arguments `read`, `write` and `size` for `WindowTranslator.translate`.
@@ -131,7 +131,7 @@ def _edges(length: int, side: int, alignment: int) -> list[int]:
 
 
 def _padded_indices(length: int, stride: int) -> Tensor:
-    """Return the index in the image of each row (or column) of the padded image."""
+    """Return, for each row (or column) of the padded image, the index of the image row (or column) that it repeats."""
     padding = -length % stride
     indices = torch.arange(length + padding)
     mirrored = torch.where(indices < length, indices, 2 * (length - 1) - indices)

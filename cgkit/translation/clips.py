@@ -18,10 +18,10 @@ from cgkit.errors import DataError
 from cgkit.images.limits import check_size
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
-"""FFmpeg's names of the supported formats, by suffix."""
+"""FFmpeg's names of the supported container formats, by suffix."""
 
 _READABLE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"
-"""The formats that FFmpeg may read. Other formats can be lists of files and URLs, which FFmpeg would open."""
+"""The formats that FFmpeg may read. Some others are lists of files or URLs, which FFmpeg would then open."""
 
 _ENCODERS = {
     "h264": ("libx264", {"crf": "17"}),
@@ -31,11 +31,11 @@ _ENCODERS = {
     "av1": ("libsvtav1", {"crf": "22"}),
     "ffv1": ("ffv1", {}),
 }
-"""By codec, the encoder and its options for nearly lossless quality."""
+"""The encoder for each codec, and its options for nearly lossless quality."""
 
 _FALLBACK_CODECS = {"webm": "vp9"}
 _LAYOUTS = {(1, 1): "gray", (3, 1): "rgb24", (1, 2): "gray16le", (3, 2): "rgb48le"}
-"""The pixel format of arrays, by channels and bytes per value."""
+"""FFmpeg's pixel format of an array, by number of channels and bytes per value."""
 
 _DEEP = ("10", "12", "14", "16")
 
@@ -46,9 +46,9 @@ class Frame:
 
     Attributes:
         values: `(H, W, C)`, upright, uint8 or uint16, grey or colour.
-        time: the presentation time in the clip's time base.
-        lasts: the duration in the same unit, or 0 if unknown.
-        damaged: whether it could not be decoded correctly.
+        time: the presentation time in units of the clip's time base, or None if unknown.
+        lasts: the duration in the same units, or 0 if unknown.
+        damaged: whether the frame could not be decoded correctly.
     """
 
     values: NDArray[Any]
@@ -57,14 +57,14 @@ class Frame:
     damaged: bool = False
 
     def until(self, end: int | None) -> Frame:
-        """Return the frame with a duration up to `end`; durations in files are often wrong."""
+        """Return the frame with a duration that ends at `end`, because durations in files are often wrong."""
         if end is None or self.time is None or end <= self.time:
             return self
         return replace(self, lasts=end - self.time)
 
 
 def is_clip(path: Path) -> bool:
-    """Return whether a file is a video, by its suffix."""
+    """Return whether a file has the suffix of a video."""
     return path.suffix.lower() in CONTAINERS
 
 
@@ -72,9 +72,9 @@ class Clip:
     """An open video file.
 
     Attributes:
-        size: height and width of its frames, upright.
-        deep: whether its values have more than 8 bits.
-        seconds: its duration, or 0 if unknown.
+        size: height and width of the upright frames, in pixels.
+        deep: whether the values of the frames have more than 8 bits.
+        seconds: the duration in seconds, or 0 if unknown.
     """
 
     def __init__(self, container: Any, reopen: Callable[[], Any]) -> None:
@@ -97,12 +97,12 @@ class Clip:
         self.size = (width, height) if self._quarter_turns % 2 else (height, width)
 
     def share(self, frames: int) -> float:
-        """Return the share of the clip that a number of frames makes up, or 0 if unknown."""
+        """Return the fraction of the clip that `frames` frames make up, or 0 if its length is unknown."""
         total = self._stream.frames or float(self.seconds * (self._stream.average_rate or 0))
         return frames / total if total else 0.0
 
     def samples(self, count: int, channels: int) -> Iterator[Frame]:
-        """Yield up to `count` frames, evenly spaced over the clip."""
+        """Yield up to `count` frames, evenly spaced over the clip, in grey (1 channel) or colour (3 channels)."""
         start = self._stream.start_time or 0
         length = self._stream.duration or int(self.seconds / self._stream.time_base)
         for number in range(count):
@@ -114,13 +114,13 @@ class Clip:
                     break
 
     def frames(self, channels: int, writer: ClipWriter) -> Iterator[Frame | None]:
-        """Yield all frames in order, None for a lost one, and copy the sound to a writer.
+        """Yield all frames in order, with None for one that cannot be decoded, and copy the sound to a writer.
 
         Args:
             channels: 1 for grey, 3 for colour.
             writer: receives the clip's sound.
         """
-        # Seeking to the beginning would lose sound that starts before the first frame.
+        # The file is opened again, because seeking to the beginning would lose sound before the first frame.
         with self._reopen() as container:
             video = container.streams.video[0]
             video.thread_type = "AUTO"
@@ -163,8 +163,8 @@ class ClipWriter:
 
     Args:
         path: the file to write.
-        container: FFmpeg's name of the format.
-        clip: the other clip.
+        container: FFmpeg's name of the container format.
+        clip: the clip from which to take the codec, pixel format, frame times and sound.
     """
 
     def __init__(self, path: Path, container: str, clip: Clip) -> None:
@@ -192,7 +192,7 @@ class ClipWriter:
         }
 
     def frame(self, values: NDArray[Any], like: Frame) -> None:
-        """Write `(H, W, C)`, grey or colour, uint8 or uint16, with the time and duration of another frame."""
+        """Write `(H, W, C)`, grey or colour, uint8 or uint16, with the time and duration of the frame `like`."""
         flat = values[..., 0] if values.shape[-1] == 1 else values
         frame = _av().VideoFrame.from_ndarray(
             np.ascontiguousarray(flat), format=_LAYOUTS[values.shape[-1], values.dtype.itemsize]
@@ -204,13 +204,13 @@ class ClipWriter:
         self._output.mux(self._video.encode(frame))
 
     def sound(self, packet: Any) -> None:
-        """Copy a packet of sound."""
+        """Copy a packet of encoded sound of the other clip."""
         if packet.dts is not None:
             packet.stream = self._sounds[packet.stream.index]
             self._output.mux(packet)
 
     def close(self, *, complete: bool) -> None:
-        """Close the file; if it is complete, write the remaining frames first."""
+        """Close the file; if `complete`, first flush the frames still buffered in the encoder."""
         if complete:
             self._output.mux(self._video.encode(None))
         self._output.close()
@@ -218,10 +218,10 @@ class ClipWriter:
 
 @contextmanager
 def open_clip(path: Path) -> Iterator[Clip]:
-    """Yield a video file; FFmpeg's errors become `DataError`s.
+    """Open a video file; errors of FFmpeg are raised as `DataError`.
 
     Raises:
-        DataError: it is not a video, is damaged, or has an unsupported format; or PyAV is not installed.
+        DataError: the file is not a video, is damaged, or has an unsupported format; or PyAV is not installed.
     """
     av = _av()
     try:
@@ -244,7 +244,7 @@ def _choose_encoder(codec: str, container: str) -> tuple[str, dict[str, str]]:
             _av().Codec(name, "w")
             return name, options
         except ValueError:
-            pass  # a decoder only
+            pass  # FFmpeg can decode this codec, but not encode it
     return _ENCODERS[_FALLBACK_CODECS.get(container, "h264")]
 
 

@@ -28,26 +28,26 @@ from cgkit.translation.translator import Translator
 from cgkit.translation.video import SAMPLES, translate_clip
 
 THREADS = 2
-"""Decoding and encoding take a few milliseconds per image; a generator on a CPU takes a hundred times as long."""
+"""Threads that decode and encode files. Two suffice: on a CPU, the generator takes a hundred times as long."""
 
 
 FileProgress = Callable[[Path, float], None]
-"""Report the file being translated, and the finished share of it."""
+"""Called with the file being translated and the fraction completed so far, from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One file on its way through the pipeline; which fields are set depends on the stage.
+    """One file in the pipeline; which fields are set depends on the stage that it has reached.
 
     Attributes:
         source: the file to translate.
         target: the file to write.
-        image: `(C, H, W)` in [0, 1], first the source, then the translation.
-        alpha: the transparency to carry over, `(1, H, W)`.
-        values: the source as stored in its file, if it might be translated in tiles.
-        written: the translation of such an image, and its format.
-        error: why it cannot be translated.
-        skipped: whether an earlier call wrote the target.
+        image: `(C, H, W)` in [0, 1]: the source image, later replaced by its translation.
+        alpha: the alpha channel to carry over to the translation, `(1, H, W)`.
+        values: the source image as stored in its file, as long as it might be translated in tiles.
+        written: the translation of an image in tiles, as it is stored in a file, and its pixel format.
+        error: why the file cannot be translated.
+        skipped: whether an earlier call has already written the target.
         complete: whether the target has been written.
     """
 
@@ -78,7 +78,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A translation that an earlier call wrote."""
+    """A translation that was skipped, because an earlier call has already written it."""
 
     target: Path
 
@@ -94,28 +94,28 @@ def translate_files(
     samples: int = SAMPLES,
     progress: FileProgress = lambda file, share: None,
 ) -> Generator[Path | Skipped | DataError, None, None]:
-    """Translate images, folders of images, and videos; yield each file written, or the error, in order.
+    """Translate images, folders of images, and videos; yield, in order, each file written, a `Skipped`, or the error.
 
-    Names and formats are kept. If a format cannot hold the translation, it becomes `.png`, or `.tif` if PNG cannot
-    hold it either. Images of a folder keep their relative paths. Files are read and written while the generator works,
-    with only a few images in memory at a time. Files that the same model has already written are skipped, unless their
-    sources have changed.
+    Translations keep the names and formats of their sources, and images of a folder their relative paths. If a format
+    cannot hold a translation, it is written as `.png`, or as `.tif` if PNG cannot hold it either. Files are read and
+    written while the generator works, with only a few images in memory at a time. Files that the same model has already
+    written are skipped, unless their sources have changed.
 
     Args:
-        translator: the translator.
-        inputs: files, folders and patterns.
+        translator: the translator to use.
+        inputs: image files, video files, folders of images, and glob patterns.
         output: the folder to write into.
-        batch: number of consecutive images of the same size to translate at once.
-        suffix: the format to write, such as `.png`; by default that of each image.
-        overwrite: whether to write everything again, even files that this model did not write.
-        samples: number of frames of a video whose statistics the norms use; 0 for those of each frame.
-        progress: called for large images and videos.
+        batch: maximum number of consecutive images of the same size, or of video frames, to translate at once.
+        suffix: the image format to write, such as `.png`; by default that of each image.
+        overwrite: whether to write all files again, even those that this model did not write.
+        samples: number of frames per video over which to collect norm statistics; 0 for each frame's own statistics.
+        progress: called repeatedly during the translation of a video, or of an image in tiles.
 
     Raises:
         UsageError: two images would be written to the same file, an image or a file that this model did not write would
             be overwritten, or the given format cannot hold the translations.
         DataError: a folder contains no images, or a pattern matches no file.
-        ResourceError: the disk is full, or the folder is not writable.
+        ResourceError: the disk is full, or the output folder is not writable.
     """
     if suffix is not None:
         check_format(suffix, translator.target)
@@ -167,7 +167,7 @@ def _translate_large(
     translate_video: Callable[[_Job, FileProgress], _Job],
     progress: FileProgress,
 ) -> Iterator[_Job]:
-    """Translate videos, and images in tiles; convert the images that turn out to need no tiles."""
+    """Translate videos, and large images in tiles; convert images that do not need tiles for the next stage."""
     for job in jobs:
         if is_clip(job.source) and not job.finished:
             yield translate_video(job, progress)

@@ -1,4 +1,4 @@
-"""The types of images that a translator accepts, and their conversion to batches and back."""
+"""The types of images that a translator accepts, and the conversion of these to batches and back."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _GREY_PICTURES = {"uint8": "uint8", "uint16": "uint16", "int16": "int32", "int32
 def to_batch(image: Tensor | NDArray[Any] | Values, source: PixelFormat, target: PixelFormat) -> tuple[Tensor, Back]:
     """Convert images to a batch `(N, C, H, W)` in [0, 1], and return a function that converts translations back.
 
-    Tensors and arrays must have the channels of the model. Pillow images and files are converted like training images:
-    orientation and colour profile are applied, transparency is handled as in the spec, and grey is repeated. They are
-    returned as Pillow images, or as arrays if Pillow cannot represent the translation.
+    Tensors and arrays must have as many channels as the model. Pillow images and files are converted like training
+    images: orientation and colour profile are applied, transparency is handled as the spec says, and grey is repeated
+    for a colour model. Their translations are Pillow images, or arrays if Pillow cannot represent them.
 
     Args:
         image: the image or images, as returned by `load`.
-        source: the format of the model's input.
-        target: the format of the model's output.
+        source: the pixel format of the model's input.
+        target: the pixel format of the model's output.
 
     Raises:
         DataError: the image has the wrong shape, type or range.
@@ -64,8 +64,8 @@ def load(image: Form, source: PixelFormat) -> Tensor | NDArray[Any] | Values:
     """Load the values of a Pillow image or a file without converting them; tensors and arrays are returned as is.
 
     Raises:
-        DataError: it cannot be read.
-        UsageError: it has an unsupported type.
+        DataError: the Pillow image or file cannot be read.
+        UsageError: `image` has an unsupported type.
     """
     if isinstance(image, (Tensor, np.ndarray)):
         return image
@@ -77,7 +77,7 @@ def load(image: Form, source: PixelFormat) -> Tensor | NDArray[Any] | Values:
 
 
 def to_picture(values: NDArray[Any], target: PixelFormat) -> Image.Image | NDArray[Any]:
-    """Convert `(H, W, C)` to a Pillow image; return it unchanged if Pillow does not support its channels and depth."""
+    """Convert an array `(H, W, C)` to a Pillow image; return it unchanged if Pillow cannot represent it."""
     if values.shape[-1] == 1 and target.depth in _GREY_PICTURES:
         return Image.fromarray(values[..., 0].astype(_GREY_PICTURES[target.depth]))
     if target.depth == "uint8" and target.colours in (1, 3):
@@ -115,7 +115,7 @@ def _from_array(image: NDArray[Any], source: PixelFormat, target: PixelFormat) -
 
 
 def _with_range_of(image: NDArray[Any], source: PixelFormat) -> PixelFormat:
-    """Return the source format, with the range of the array's dtype if the spec declares none."""
+    """Return the source format; if the spec declares no range and the array holds floats, with the range [0, 1]."""
     if source.range is not None and image.dtype.kind in "biuf":
         return source
     if image.dtype in _WHOLE:
@@ -125,12 +125,12 @@ def _with_range_of(image: NDArray[Any], source: PixelFormat) -> PixelFormat:
             f"the range of an array of {image.dtype} is unknown", hint="use uint8, uint16 or floats in [0, 1]"
         )
     if image.size and not (image.min() >= 0 and image.max() <= 1):  # also true for NaN
-        raise DataError("an array of floats must lie in [0, 1]", hint="divide by its highest level")
+        raise DataError("an array of floats must lie in [0, 1]", hint="divide it by its largest possible value")
     return replace(source, range=(0, 1))
 
 
 def _output_format(dtype: np.dtype[Any], source: PixelFormat, target: PixelFormat) -> PixelFormat:
-    """Return the format of a translated array: the dtype is kept for floats, and for 8 and 16 bits without a range."""
+    """Return the format of a translated array: dtypes are kept for floats, and for 8 and 16 bits without a range."""
     if np.issubdtype(dtype, np.floating):
         return replace(target, depth=dtype.name, range=target.range or (0, 1))
     if dtype in _WHOLE and source.range is None and target.range is None:
@@ -146,4 +146,4 @@ def _array_to_unit(values: NDArray[Any], pixels: PixelFormat) -> Tensor:
 
 
 def _wrong_shape(shape: tuple[int, ...], channels: int, expected: str) -> DataError:
-    return DataError(f"got shape {tuple(shape)}; the model translates images of {channels} channels, {expected}")
+    return DataError(f"the shape is {tuple(shape)}; a model for {channels} channels expects {expected}")

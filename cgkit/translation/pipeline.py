@@ -18,10 +18,10 @@ def in_order(
     """Yield `function(item)` for each item, in order.
 
     Args:
-        threads: calls the function.
-        function: the function to call.
-        items: consumed as needed.
-        ahead: the maximum number of results to compute before they are requested, which limits the memory.
+        threads: the threads that call the function.
+        function: the function to call with each item.
+        items: the items, which are consumed only as needed.
+        ahead: the maximum number of results to compute before they are requested, which bounds the memory.
     """
     pending: deque[Future[Result]] = deque()
     for item in items:
@@ -33,7 +33,7 @@ def in_order(
 
 
 def batches(items: Iterable[Item], key: Callable[[Item], object], most: int) -> Iterator[list[Item]]:
-    """Yield lists of up to `most` consecutive items with the same key; items with the key None stay alone."""
+    """Yield lists of up to `most` consecutive items with the same key; an item whose key is None is not grouped."""
     for value, group in groupby(items, key):
         while batch := list(islice(group, most if value is not None else 1)):
             yield batch

@@ -1,4 +1,4 @@
-"""Deciding which file to translate into which, before anything is written."""
+"""Deciding where to write the translation of each input file, before anything is written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FileAndName = tuple[Path, Path]
 
 
 def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = str) -> list[tuple[Path, Path]]:
-    """Return each input image and the file to write its translation into, in order.
+    """Return each input file and the file to write its translation to, in order.
 
     Images of a folder or a pattern keep their relative paths; a single file keeps its name.
 
@@ -26,7 +26,7 @@ def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = st
         suffix: maps the suffix of an input to that of its translation, such as `.png`.
 
     Raises:
-        UsageError: two images would be written to the same file, or an image would be overwritten.
+        UsageError: two files would be written to the same file, or an input would be overwritten.
         DataError: a folder contains no images, or a pattern matches no file.
     """
     targets: dict[Path, Path] = {}
@@ -45,7 +45,7 @@ def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = st
 
 
 def listed_files(stream: BinaryIO) -> list[Path]:
-    """Return the files named in a stream, one per line, or each followed by a NUL as with `find -print0`."""
+    """Return the files that a stream lists, one per line, or separated by NULs as `find -print0` writes them."""
     content = stream.read()
     separator = b"\0" if b"\0" in content else b"\n"
     names = [part.removesuffix(b"\r") if separator == b"\n" else part for part in content.split(separator)]
@@ -70,7 +70,7 @@ def _expand(pattern: Path) -> Iterator[FileAndName]:
 
 
 def _refuse_overwriting(targets: dict[Path, Path]) -> None:
-    # Compares files, not names, because a link can lead to an input.
+    # Compare the files themselves, not their names, because a link may point to an input.
     inputs = {_identify(source): source for source in targets.values() if source.exists()}
     for target in targets:
         if target.exists() and (source := inputs.get(_identify(target))):

@@ -1,4 +1,4 @@
-"""The record of which model wrote a folder of translations, so that an interrupted translation can be continued."""
+"""The record of the model that wrote a folder of translations, so that an interrupted translation can be continued."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Record:
-    """When the model started writing into a folder, in nanoseconds of the file system's clock."""
+    """The time at which a model started writing into a folder, in nanoseconds of the file system's clock."""
 
     since: int
 
     def holds(self, target: Path, source: Path) -> bool:
-        """Return whether the model wrote the target, and the source has not changed since."""
+        """Return whether the model wrote `target` and `source` has not changed since, judged by modification times."""
         try:
             return target.stat().st_mtime_ns >= max(self.since, source.stat().st_mtime_ns)
         except OSError:
@@ -29,16 +29,16 @@ class Record:
 
 
 def begin(output: Path, identity: str, targets: Iterable[Path], *, overwrite: bool) -> Record:
-    """Record which model writes into a folder before its first file is written, or continue its earlier record.
+    """Record which model writes into a folder, before it writes a file; return an earlier record of the same model.
 
     Args:
         output: the folder; created if it does not exist.
-        identity: identifies the model, see `Translator.identity`.
+        identity: a string that identifies the model (see `Translator.identity`).
         targets: the files to write.
-        overwrite: whether to write all of them again, even if another model wrote them.
+        overwrite: whether to write all targets again, even those that another model wrote.
 
     Raises:
-        UsageError: a file that this model did not write would be replaced.
+        UsageError: a file that this model did not write would be replaced, and `overwrite` is false.
         ResourceError: the folder cannot be created or written to.
     """
     file = output / NAME

@@ -26,7 +26,7 @@ from cgkit.translation.forms import Form, load, to_batch, to_picture
 
 
 class Translator:
-    """Translates images in one direction; usually created with `load`."""
+    """Translates images in one direction; usually created with `Translator.load`."""
 
     def __init__(
         self,
@@ -39,19 +39,19 @@ class Translator:
         self.info = info
         self.direction = direction
         self.max_pixels: int | None = None
-        """The largest number of pixels of an image file; None for the limit of training images."""
+        """The largest number of pixels that an image file may have; None for the limit of training images."""
         formats = pixel_formats(info.spec.data)
         self.source, self.target = formats if direction == "a2b" else formats[::-1]
         """The pixel formats of the images to translate and of their translations."""
         self.in_channels, self.out_channels = self.source.channels, self.target.channels
         self.takes_batches = not mixes_samples(generator.eval())
-        """Whether the translation of an image is independent of the rest of its batch."""
+        """Whether images can be translated in batches, because the translation of one is independent of the others."""
         # On a CPU, channels_last makes a ResNet at 256 pixels 1.15 times as fast, in fp32 and in bf16.
         layout = torch.channels_last if precision.device.type == "cpu" else torch.contiguous_format
         self._generator = generator.to(precision.device, precision.dtype).to(memory_format=layout)
         self._translate = translation_by(self._generator, precision, layout)
         self.large = LargeImages(self._generator, self.in_channels, precision, tiling)
-        """Translates images that are too large to be translated whole."""
+        """Decides which images to translate in tiles, and translates them."""
 
     @classmethod
     def load(
@@ -67,24 +67,24 @@ class Translator:
         max_pixels: int | None = None,
         plugins: Plugins | None = None,
     ) -> Self:
-        """Load the model of a run folder, or a model folder.
+        """Load the model in a run folder or model folder.
 
         Args:
-            run_or_model: the folder.
+            run_or_model: the run folder or model folder.
             direction: `a2b` or `b2a`.
             weights: `ema` for the moving average of the weights, `raw` for the weights as trained; by default the
-                average if there is one.
+                moving average if the model has one.
             device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
             precision: `fp32`, `bf16`, or `auto` for bf16 if the hardware supports it natively; by default the precision
-                of the training, or fp32 if translations have more than 8 bits.
-            tile: `auto` to use tiles if a whole image would need much memory, `never`, or a number to always use tiles
-                of so many pixels a side.
+                of training, or fp32 if translations have more than 8 bits.
+            tile: `auto` to use tiles if a whole image would need much memory, `never` to translate every image whole,
+                or the maximum side of a tile in pixels to translate every image in tiles.
             tiling: `exact` for the result of the whole image; `thumbnail` and `independent` are approximations.
-            max_pixels: the largest number of pixels of a file; by default 64 million.
+            max_pixels: the largest number of pixels that an image file may have; by default 64 million.
             plugins: the loaded plugins; by default all that are installed.
 
         Raises:
-            CheckpointError: there is no model, it is damaged, or it lacks that direction or those weights.
+            CheckpointError: there is no model, it is damaged, or it lacks the requested direction or weights.
         """
         plugins = plugins or load_plugins()
         model = find_model(run_or_model)
@@ -111,7 +111,7 @@ class Translator:
     def __call__(self, images: Form | Sequence[Form]) -> Any:
         """Translate an image, a batch or a list of images of any size; the result has the same type.
 
-        Integers are returned as integers, unless the target domain has a range of floats.
+        Integer images give integer translations, unless the values of the target domain are floats.
 
         Args:
             images: a tensor `(C, H, W)` or `(N, C, H, W)` in [0, 1]; an array `(H, W, C)` or `(N, H, W, C)`, or
@@ -139,7 +139,7 @@ class Translator:
         return self.translate_whole(batch)
 
     def translate_whole(self, batch: Tensor) -> Tensor:
-        """Translate a batch like `translate`, but never in tiles."""
+        """Translate a batch as `translate` does, but never in tiles."""
         parts = torch.split(batch, len(batch) if self.takes_batches else 1)
         return torch.cat([self._translate(part) for part in parts])
 

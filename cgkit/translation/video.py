@@ -1,4 +1,4 @@
-"""Translating videos frame by frame, without flicker from the norms."""
+"""Translating videos frame by frame, without the flicker that varying norm statistics would cause."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cgkit.translation.clips import CONTAINERS, Clip, ClipWriter, Frame, open_cl
 from cgkit.translation.translator import Translator
 
 SAMPLES = 16
-"""Number of frames whose statistics the norms use."""
+"""Default number of frames of a video over which norm statistics are collected."""
 
 
 def translate_clip(
@@ -33,29 +33,28 @@ def translate_clip(
     batch: int = 4,
     progress: Progress = lambda share: None,
 ) -> int:
-    """Translate a video file, and replace the target only if that succeeds.
+    """Translate a video file, and replace the target only if the translation succeeds.
 
-    Sound, frame times, codec and pixel format are preserved.
+    Sound and frame times are preserved; so are codec and pixel format, if FFmpeg can encode them.
 
     Args:
         translator: a translator of grey or colour images.
         source: the file to read.
         target: the file to write, with a suffix of `CONTAINERS`.
-        samples: number of frames, spread over the clip, whose statistics the norms use for all frames; with 0, each
+        samples: number of frames, spread over the clip, whose norm statistics are used for all frames; with 0, each
             frame has its own statistics, so its colours depend on everything that is visible in it.
         batch: number of frames to translate at once.
-        progress: called with the finished share.
+        progress: called with the fraction completed so far, from 0 to 1.
 
     Returns:
-        the number of damaged frames, which were translated as far as they could be decoded, or left out.
+        the number of damaged frames: those that were partly decoded are translated, the others are left out.
 
     Raises:
-        DataError: the file is not a video, or the model's images are neither grey nor colour.
+        DataError: the file is not a readable video, PyAV is not installed, or the model's images are neither grey nor
+            colour.
     """
     if {translator.in_channels, translator.out_channels} - {1, 3}:
-        raise DataError(
-            f"{source}: the model must translate grey or colour images, because videos contain nothing else"
-        )
+        raise DataError(f"{source}: a model for videos must translate grey or colour images to grey or colour images")
     damaged = finished = 0
     with open_clip(source) as clip, replacing(target) as temporary:
         statistics = _collect_statistics(translator, clip, samples) if samples else None

@@ -45,7 +45,7 @@ def adversarial_losses_stay_finite(subject: Subject) -> None:
 def adversarial_losses_point_the_right_way(subject: Subject) -> None:
     """The discriminator learns to raise real logits and to lower fake ones; the generator learns to raise fake ones."""
     loss = subject.build()
-    for logit in (0.25, 0.5):  # at 0, least squares already has its target for fake images
+    for logit in (0.25, 0.5):  # not 0, where the least-squares loss of fake images has no gradient
         real, fake = _constant_logits(logit), _constant_logits(logit)
         values = losses(loss, real, fake)
         (of_real, of_fake), (_, of_generator) = (
@@ -72,7 +72,7 @@ def the_penalty_is_a_scalar_that_teaches(subject: Subject) -> None:
     assert math.isfinite(value), f"the penalty is {value:g}"
     assert value >= 0, f"the penalty is {value:g}, less than zero"
     if not penalty.requires_grad and value == 0:
-        return  # its weight is zero
+        return  # the weight of the penalty is zero, so it has no gradient
     weight = discriminator[0].weight
     (gradient,) = torch.autograd.grad(penalty, weight, allow_unused=True, materialize_grads=True)  # type: ignore[arg-type]
     assert torch.isfinite(gradient).all(), "the penalty's gradient is not finite"

@@ -36,7 +36,7 @@ def augmentations_have_a_role(subject: Subject) -> None:
 
 @check("augmentations")
 def augmentations_keep_shape_and_type(subject: Subject) -> None:
-    """Shape and dtype are preserved, for one channel and for three; framing returns the requested size."""
+    """Shape and dtype are preserved for one channel and for three; a framing returns images of the requested size."""
     augmentation = subject.build()
     batch = 2 if augmentation.role == "adversarial" else 1
     for channels, size in ((3, (32, 32)), (1, (32, 32)), (3, (32, 48))):
@@ -76,7 +76,7 @@ def augmentations_leave_their_input_alone(subject: Subject) -> None:
 
 @check("augmentations")
 def augmentations_do_nothing_at_p_zero(subject: Subject) -> None:
-    """With an option `p` of 0, images are returned unchanged."""
+    """If it has an option `p`, images are returned unchanged with a `p` of 0."""
     if "p" not in options_of(subject.component):
         raise NotApplicableError
     augmentation = Subject(subject.component, subject.folder, {**subject.options, "p": 0.0}).build()
@@ -100,7 +100,7 @@ def what_a_discriminator_sees_is_differentiable(subject: Subject) -> None:
             (gradient,) = torch.autograd.grad(output.sum(), given, allow_unused=True, materialize_grads=True)
             assert torch.isfinite(gradient).all(), "its gradient is not finite"
             reached |= bool(gradient.any())
-    assert reached, "no gradient reaches the images, so generators could not learn through it"
+    assert reached, "no gradient passes through it to the images, so generators would not learn"
 
 
 @check("augmentations")

@@ -1,4 +1,4 @@
-"""The check that torch.compile works."""
+"""The check that torch.compile works with a network."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cgkit.testing.subject import Subject, functional, relative_difference, scal
 
 @check(*NETWORKS)
 def compiles(subject: Subject) -> None:
-    """torch.compile can trace it, and does not change its output and gradient.
+    """torch.compile can trace it, and changes neither its output nor its gradient.
 
-    The backend is `aot_eager`: it tests the tracing and needs no C++ compiler.
+    The backend is `aot_eager`, which tests the tracing and needs no C++ compiler.
     """
     network, images = subject.network(), subject.images()
     torch.compiler.reset()

@@ -14,12 +14,12 @@ from cgkit.testing.subject import Subject, functional, relative_difference
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
 FLOAT32 = 2e-2
 FLOAT64 = 1e-6
-"""The largest relative differences from the gradient in float64 that rounding explains."""
+"""The largest relative difference from the gradient in float64 that rounding explains, by dtype."""
 
 
 @check(*NETWORKS)
 def gradients_reach_every_parameter(subject: Subject) -> None:
-    """Every parameter has a finite, nonzero gradient, so each one has an effect on the output."""
+    """Every parameter has a finite, nonzero gradient, so that every parameter is trained."""
     network = subject.network().train()
     _fill_zero_parameters(network)
     with seeded(0):
@@ -34,7 +34,7 @@ def gradients_reach_every_parameter(subject: Subject) -> None:
 
 @check(*NETWORKS)
 def gradients_agree_with_float64(subject: Subject) -> None:
-    """Gradients match those in float64, in NCHW and channels_last, for one image and for two.
+    """Gradients match those in float64, in NCHW and in channels_last, for one image and for two.
 
     (`torch.nn.InstanceNorm2d` silently computes wrong gradients for a single image if the incoming gradient is in
     channels_last.)

@@ -24,7 +24,7 @@ from cgkit.testing.subject import Subject
 
 @check(*EVERYTHING)
 def importing_does_no_work(subject: Subject) -> None:
-    """Importing its module or package prints and writes nothing, draws no random number and changes no setting."""
+    """Importing its module or package prints and writes nothing, draws no random numbers and changes no settings."""
     if not hasattr(os, "fork"):
         raise UnavailableError("this system has no fork")
     module = sys.modules[subject.component.load().__module__]
@@ -89,7 +89,7 @@ def _read_settings() -> dict[str, str]:
 
 
 def _run_in_child(action: Callable[[], list[str]], folder: Path) -> list[str]:
-    """Call an action in a fork of this process, which it cannot harm, and return its result."""
+    """Call an action in a fork of this process, so that it cannot affect the process itself; return its result."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -102,12 +102,12 @@ def _run_in_child(action: Callable[[], list[str]], folder: Path) -> list[str]:
             os.dup2(output, 2)
             sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115 - open until the child exits
             result = action()
-        except BaseException as error:  # noqa: BLE001 - the child must not continue as a second parent
+        except BaseException as error:  # noqa: BLE001 - the child must not return to the parent's code
             result = [f"raised {type(error).__name__}: {error}"]
         os.write(writing, json.dumps(result).encode()[:60_000])
         os._exit(0)
     os.close(writing)
-    with open(reading, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
+    with open(reading, "rb") as stream:  # noqa: PTH123 - `reading` is a descriptor, not a path
         answer = stream.read()
     os.waitpid(child, 0)
     return list(json.loads(answer)) if answer else ["ended the process"]

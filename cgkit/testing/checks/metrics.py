@@ -1,4 +1,4 @@
-"""Checks of metrics of every kind."""
+"""Checks of metrics."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def metrics_say_what_they_compare(subject: Subject) -> None:
 
 @check("metrics")
 def metrics_give_a_number_an_image(subject: Subject) -> None:
-    """It returns (N,) finite numbers, for colour and grey images, for equal and different ones."""
+    """It returns (N,) finite numbers for colour and for grey images, whether equal or different."""
     metric = subject.build()
     if compared_by(metric) == "domain":
         raise NotApplicableError
@@ -48,7 +48,7 @@ def metrics_give_a_number_an_image(subject: Subject) -> None:
 
 @check("metrics")
 def metrics_of_sets_give_one_number(subject: Subject) -> None:
-    """It returns a row of finite features per image, independent of the batch, and a finite number for two sets."""
+    """Its features are one finite row per image, independent of the batch; for two sets it returns a finite number."""
     metric = subject.build()
     if compared_by(metric) != "domain":
         raise NotApplicableError
@@ -72,7 +72,7 @@ def metrics_of_sets_give_one_number(subject: Subject) -> None:
 
 @check("metrics")
 def metrics_tell_good_from_bad(subject: Subject) -> None:
-    """Equal and different images have different values, and an image's value is independent of the batch."""
+    """Its values differ between equal and different images, and an image's value is independent of the batch."""
     metric = subject.build()
     noise, _ = _make_noise(3)
     mixed = noise.clone()

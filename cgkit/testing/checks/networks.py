@@ -16,11 +16,11 @@ SLACK = 1e-3
 """How far an output may exceed [-1, 1] due to rounding."""
 
 BF16 = 0.1
-"""The largest relative change of an output due to bf16; that of the built-in networks is up to 0.016."""
+"""The largest relative change of an output due to bf16; outputs of the built-in networks change by up to 0.016."""
 
 
 def extremes(subject: Subject) -> Iterator[tuple[str, Tensor]]:
-    """Yield names and batches of images that networks rarely see in training, and noise."""
+    """Yield batches of images that networks rarely see in training, and of noise, with their names."""
     noise = subject.images(2)
     yield "grey images", torch.zeros_like(noise)
     yield "white images", torch.ones_like(noise)
@@ -30,7 +30,7 @@ def extremes(subject: Subject) -> Iterator[tuple[str, Tensor]]:
 
 
 def outputs_for_extremes(subject: Subject) -> Iterator[tuple[str, list[Tensor]]]:
-    """Yield the outputs for these images by name, first in evaluation and then in training mode."""
+    """Yield the outputs for the images of `extremes`, with their names, in evaluation and then in training mode."""
     network = subject.network()
     for training in (False, True):
         network.train(training)
@@ -42,7 +42,7 @@ def outputs_for_extremes(subject: Subject) -> Iterator[tuple[str, list[Tensor]]]
 
 @check("generators")
 def keeps_height_and_width(subject: Subject) -> None:
-    """Images of any multiple of its stride keep their height and width, and get the requested channels."""
+    """Images keep any height and width that are multiples of its stride, and get the requested channels."""
     height, width = subject.size
     for in_channels, out_channels in ((3, 3), (1, 3), (3, 2), (1, 1)):
         network = subject.network(in_channels, out_channels)
@@ -90,7 +90,7 @@ def logits_are_finite(subject: Subject) -> None:
 
 @check("discriminators")
 def logits_have_no_bounds(subject: Subject) -> None:
-    """Logits leave [-1, 1] if the last layer's weights are large: a sigmoid belongs in the loss."""
+    """Logits exceed [-1, 1] if the last layer's weights are large: a sigmoid belongs in the loss."""
     network = subject.network()
     last = [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))][-1:]
     for module in last:
@@ -116,7 +116,9 @@ def images_of_a_batch_do_not_mix(subject: Subject) -> None:
     for number, scale in enumerate(batched):
         expected = torch.cat([scales[number] for scales in alone])
         difference = float((scale - expected).abs().max())
-        assert difference < 1e-6, f"one image changes another by {difference:.2g}: declare mixes_samples = True"
+        assert difference < 1e-6, (
+            f"an image changes the output for another by {difference:.2g}: declare mixes_samples = True"
+        )
 
 
 @check(*NETWORKS)
@@ -128,7 +130,7 @@ def bf16_stays_finite(subject: Subject) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             rounded = scales_of(network(images))
     difference = max(relative_difference(actual, expected) for actual, expected in zip(rounded, exact, strict=True))
-    # NaN passes here: the loop below reports it along with the input.
+    # A difference of NaN passes here: the loop below reports NaN along with the input that causes it.
     assert not difference > BF16, f"its output under bf16 autocast differs from float32 by {difference:.2g} (relative)"
     network.train()
     for name, images in extremes(subject):

@@ -9,7 +9,7 @@ from cgkit.testing.check import check
 from cgkit.testing.subject import Subject
 
 RUNS = ((1, 1), (10, 3), (1000, 250))
-"""Numbers of steps of a run and of an epoch."""
+"""The number of steps of a run, and of its epochs, for each test."""
 
 
 @check("schedules")
@@ -36,7 +36,7 @@ def schedules_remember_nothing(subject: Subject) -> None:
 
 @check("trackers")
 def trackers_take_what_a_run_gives(subject: Subject) -> None:
-    """It records numbers, including NaN and infinity, rewinds to a step, continues, and can be closed twice."""
+    """It can record numbers, including NaN and infinity, rewind to a step, continue, and be closed twice."""
     tracker = subject.build()
     values: Mapping[str, float] = {"cycle_forward": 1.5, "learning_rate": 2e-4}
     tracker.rewind(0)

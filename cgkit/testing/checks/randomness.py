@@ -1,4 +1,4 @@
-"""Checks that torch's seed determines all random draws."""
+"""Checks that all random draws are determined by torch's seed."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ RANDOM = (*NETWORKS, *LOSSES, "augmentations", "metrics")
 
 @check(*RANDOM)
 def is_decided_by_torchs_seed(subject: Subject) -> None:
-    """It computes the same under the same torch seed, whether built again or reset to its earlier state."""
+    """It computes the same results with the same torch seed, whether built again or reset to its earlier state."""
     component = subject.build(seed=1)
     state = copy.deepcopy(component.state_dict()) if isinstance(component, nn.Module) else None
     first = _use(subject, component)
-    _check_same(first, _use(subject, subject.build(seed=1)), "two runs under the same torch seed differ")
+    _check_same(first, _use(subject, subject.build(seed=1)), "two uses with the same torch seed differ")
     if isinstance(component, nn.Module):
         component.load_state_dict(state or {})
     _check_same(
         first,
         _use(subject, component),
-        "a second use under the same seed, from the same state, differs: it has a random generator of its own, or"
+        "a second use with the same seed, from the same state, differs: it has a random generator of its own, or"
         " state outside its state_dict",
     )
 
 
 @check(*RANDOM)
 def draws_from_torch_alone(subject: Subject) -> None:
-    """It draws nothing from the random numbers of Python or numpy, which no checkpoint stores."""
+    """It does not use the random generators of Python or numpy, whose states are not in checkpoints."""
     before = random.getstate(), str(np.random.get_state())
     _use(subject, subject.build(seed=1))
     assert random.getstate() == before[0], "draws from Python's random module: use torch's random numbers"
@@ -46,7 +46,7 @@ def draws_from_torch_alone(subject: Subject) -> None:
 
 @check("generators")
 def evaluation_is_not_random(subject: Subject) -> None:
-    """In evaluation mode a generator is deterministic and draws no random number."""
+    """In evaluation mode, a generator is deterministic and draws no random numbers."""
     network, images = subject.network(), subject.images()
     state = torch.get_rng_state()
     with torch.no_grad():

@@ -49,12 +49,12 @@ def distances_stay_finite(subject: Subject) -> None:
 
 @check("reconstruction_losses")
 def equal_images_are_nearest(subject: Subject) -> None:
-    """The distance of equal images is zero, that of different images is greater."""
+    """The distance between equal images is zero, and the distance between different images is greater."""
     distance = subject.build()
     for name, first, second in pairs():
         value = float(distance(first, second).sum())
         if name.startswith("equal"):
-            # A smoothed absolute difference is slightly above zero.
+            # A smoothed absolute difference is slightly above zero even for equal images.
             assert abs(value) < 2e-3, f"the distance of {name} is {value:.3g}; expected 0"
         elif name == "noise":
             equal = float(distance(first, first).sum())

@@ -11,16 +11,16 @@ from cgkit.options import REQUIRED, check_options, options_of
 from cgkit.testing.check import EVERYTHING, NotApplicableError, check
 from cgkit.testing.subject import Subject
 
-PICKLED = tuple(kind for kind in EVERYTHING if kind != "trackers")  # trackers stay in the process that built them
+PICKLED = tuple(kind for kind in EVERYTHING if kind != "trackers")  # a tracker stays in the process that built it
 
 
 @check(*EVERYTHING)
 def can_be_built(subject: Subject) -> None:
-    """It can be built from its defaults, or from its own example if some options have no default."""
+    """It can be built with its defaults, or with its own example if some options have no default."""
     required = [name for name, option in options_of(subject.component).items() if option.default is REQUIRED]
     missing = [name for name in required if name not in subject.options]
     assert not missing, (
-        f"the options {', '.join(missing)} have no default: add a static method example(folder) that returns values"
+        f"these options have no default: {', '.join(missing)}; add a static method example(folder) that returns values"
     )
     subject.build()
 
@@ -37,7 +37,7 @@ def options_are_typed_and_documented(subject: Subject) -> None:
 
 @check(*EVERYTHING)
 def unknown_options_are_refused(subject: Subject) -> None:
-    """An unknown option in a spec is an error and is not silently ignored."""
+    """An unknown option in a spec is an error instead of being silently ignored."""
     _, problems = check_options(subject.component, {**subject.options, "an_option_that_nobody_has": 1})
     assert any("an_option_that_nobody_has" in str(problem) for problem in problems), (
         "accepted an unknown option: its __init__ should name each option and take no **kwargs"
@@ -50,14 +50,14 @@ def has_a_summary_of_one_sentence(subject: Subject) -> None:
     summary = subject.component.summary
     assert summary, "register it with summary=..., or give it a docstring"
     assert "\n" not in summary, "its summary has several lines"
-    assert len(summary) <= 200, f"its summary has {len(summary)} characters, more than the 200 that fit a listing"
+    assert len(summary) <= 200, f"its summary has {len(summary)} characters, more than the 200 that fit in a listing"
 
 
 @check(*PICKLED)
 def can_be_pickled(subject: Subject) -> None:
-    """It can be pickled and unpickled: this is how loader workers and other processes receive it."""
+    """It can be pickled and unpickled, because loader workers and other processes receive it that way."""
     built = subject.build()
     if isinstance(built, nn.Module) and any(parametrize.is_parametrized(module) for module in built.modules()):
-        raise NotApplicableError  # such as spectral norm, which torch itself refuses to pickle
+        raise NotApplicableError  # torch refuses to pickle parametrised modules, such as those with spectral norm
     restored = pickle.loads(pickle.dumps(built))
     assert type(restored) is type(built), f"unpickled as a {type(restored).__name__}"

@@ -18,7 +18,7 @@ EXAMINED = 3
 
 
 def domains(source: Source) -> Iterator[tuple[str, Domain]]:
-    """Yield the domains of both splits with their names."""
+    """Yield the domains of the training and test images, each with the call that returns it."""
     for split, pair in (("train", source.train()), ("test", source.test())):
         assert isinstance(pair, (tuple, list)), f"{split}() returns a {type(pair).__name__}; expected two domains"
         assert len(pair) == 2, f"{split}() returns {len(pair)} domains; expected two"
@@ -53,12 +53,12 @@ def domains_hold_images_with_names_of_their_own(subject: Subject) -> None:
 
 @check("sources")
 def records_hold_one_image(subject: Subject) -> None:
-    """A record has exactly one of path, bytes and a render function; rendered images are float32 in [0, 1]."""
+    """A record has exactly one of `path`, `encoded` and `render`; rendered images are float32 in [0, 1]."""
     for location, domain in domains(subject.build()):
         for record in first_records(domain):
             given = [part for part in (record.path, record.encoded, record.render) if part is not None]
             name = f"{record.name} of {location}"
-            assert len(given) == 1, f"{name} has {len(given)} of path, encoded and render; expected one"
+            assert len(given) == 1, f"{name} sets {len(given)} of path, encoded and render; expected exactly one"
             if record.render is None:
                 assert content(record), f"{name} is empty"
                 continue
@@ -72,15 +72,15 @@ def records_hold_one_image(subject: Subject) -> None:
 
 @check("sources")
 def records_do_not_change(subject: Subject) -> None:
-    """An index always gives the same image and the same fingerprint, also in another process."""
+    """An index always gives the same image, and a domain the same fingerprint, if built again or unpickled."""
     pairs = zip(domains(subject.build()), domains(subject.build()), strict=True)
     for (location, first), (_, second) in pairs:
         same = first.fingerprint() == second.fingerprint()
-        assert same, f"the fingerprint of {location} changes from one time to the next"
+        assert same, f"the fingerprint of {location} changes if the source is built again"
         unpickled: Domain = pickle.loads(pickle.dumps(first))
         for number, record in enumerate(first_records(first)):
             same = content(record) == content(second[number]) == content(unpickled[number])
-            assert same, f"image {number} of {location} changes from one time to the next"
+            assert same, f"image {number} of {location} changes if the source is built again or unpickled"
 
 
 @check("sources")
@@ -94,18 +94,20 @@ def fingerprints_tell_domains_apart(subject: Subject) -> None:
 
 @check("sources")
 def aligned_tests_are_of_equal_length(subject: Subject) -> None:
-    """It declares whether its test images are aligned; if so, both domains have the same number of them."""
+    """It declares whether its test images are aligned; if so, both domains have equally many test images."""
     source = subject.build()
     aligned = getattr(source, "aligned", None)
     assert isinstance(aligned, bool), f"its attribute aligned is {aligned!r}; expected true or false"
     lengths = [len(domain) for domain in source.test()]
     equal = lengths[0] == lengths[1]
-    assert not aligned or equal, f"its test images are aligned, but there are {lengths[0]} and {lengths[1]}"
+    assert not aligned or equal, (
+        f"its test images are aligned, but the domains have {lengths[0]} and {lengths[1]} of them"
+    )
 
 
 @check("sources")
 def an_order_of_its_own_is_a_permutation(subject: Subject) -> None:
-    """`order(epoch, seed)` contains every index once, and depends on nothing but its arguments."""
+    """`order(epoch, seed)` contains every index exactly once, and depends on nothing but its arguments."""
     ordered: list[Any] = [domain for domain in subject.build().train() if order_of(domain)]
     if not ordered:
         raise NotApplicableError
@@ -113,6 +115,6 @@ def an_order_of_its_own_is_a_permutation(subject: Subject) -> None:
         for epoch, seed in ((0, 0), (1, 0), (0, 7)):
             order = [int(index) for index in domain.order(epoch, seed)]
             complete = sorted(order) == list(range(len(domain)))
-            assert complete, f"its order of epoch {epoch} is not a permutation of its {len(domain)} images"
+            assert complete, f"its order for epoch {epoch} is not a permutation of its {len(domain)} images"
             second = [int(index) for index in domain.order(epoch, seed)]
-            assert order == second, f"its order of epoch {epoch} changes from one call to the next"
+            assert order == second, f"its order for epoch {epoch} changes from one call to the next"

@@ -1,4 +1,4 @@
-"""Checks that checkpoints hold the complete state, and that evaluation does not change it."""
+"""Checks that checkpoints hold the complete state of a component, and that evaluation does not change it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def state_survives_safetensors(subject: Subject) -> None:
 
 @check(*NETWORKS)
 def evaluation_changes_nothing(subject: Subject) -> None:
-    """Evaluation does not change its state; if it remembers images, then only those that it learns from."""
+    """Evaluation does not change its state; if it remembers images, it stores only those that it is trained on."""
     network, images = subject.network(), subject.images(2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with torch.no_grad():
