@@ -75,6 +75,39 @@ def pytest_configure(config: pytest.Config) -> None:
             os.environ[variable] = str(Path(folder) / variable.partition("_")[0].lower())
 
 
+SLOW = (
+    "benchmarks",
+    "checkpoints/test_kill.py",
+    "cli",
+    "components/test_gradients.py",
+    "contracts",
+    "engine/test_compilation.py",
+    "engine/test_distributed.py",
+    "engine/test_stateful_components.py",
+    "engine/test_trainer.py",
+    "evaluation/test_bounds.py",
+    "exchange",
+    "golden",
+    "report/test_in_a_browser.py",
+    "runs",
+    "scaffolding",
+    "testing",
+)
+"""Folders and files whose tests train, compile, or start processes and browsers."""
+
+FAST = ("contracts/test_language.py", "contracts/test_structure.py", "runs/test_resume_checks.py")
+"""Exceptions to these."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests, so that `make fast` leaves them out."""
+    tests = Path(__file__).parent
+    for item in items:
+        path = item.path.relative_to(tests).as_posix() if item.path.is_relative_to(tests) else ""
+        if path.startswith(SLOW) and not path.startswith(FAST):
+            item.add_marker(pytest.mark.slow)
+
+
 @dataclass(frozen=True)
 class Result:
     """The outcome of a command: its exit code, stdout and stderr."""

@@ -116,6 +116,7 @@ def test_the_gradient_is_zero_in_gaps_and_one_elsewhere():
     assert torch.equal(images.grad.flatten(1).sum(1), kept.float())
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_draws_are_the_same_on_a_gpu():
     images = torch.rand(6, 3, 16, 24)
