@@ -5,7 +5,7 @@
 | `step-000000600` | a complete checkpoint |
 | `.tmp-step-000000600-<pid>` | a checkpoint being written; never read, and later removed if its writer was killed |
 | `.tmp-old-step-000000600-<pid>` | a checkpoint being replaced; read until the new one has its final name |
-| `.tmp-pruned-step-000000600-<pid>` | a checkpoint being removed; never read, and removed by the next writer if it remains |
+| `.tmp-pruned-step-000000600-<pid>` | a checkpoint being removed; never read, and later removed if some of it remains |
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Models from other programs, and models for other programs."""
+"""Import models from other programs, and export models to them."""

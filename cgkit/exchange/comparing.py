@@ -1,4 +1,4 @@
-"""Whether an exported network computes the same as the generator."""
+"""Check that an exported network gives the same outputs as the generator."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch.nn import functional as F
 from cgkit.errors import CheckpointError
 
 LIMIT = 1e-4
-"""Largest accepted difference in [0, 1]: a fortieth of an 8-bit level."""
+"""Largest accepted difference between outputs in [0, 1]: about a fortieth of the step between two 8-bit values."""
 
 _SHAPES_IN_STRIDES = ((1, 2, 3), (3, 3, 2), (2, 5, 4))
-"""Number of images, height and width in strides: single and batched, tall and wide, odd and even multiples."""
+"""Number of images, and their height and width in multiples of the stride: single and batched, tall and wide."""
 
 
 class OnUnitRange(nn.Module):
-    """A generator as a float32 function from images in [0, 1] to images in [0, 1]."""
+    """Wraps a generator as a float32 network from images in [0, 1] to images in [0, 1]."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
         self.generator = generator.float().eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Translate `(N, C, H, W)`."""
+        """Translate images, `(N, C, H, W)` in [0, 1]."""
         translations: Tensor = self.generator(images * 2 - 1)
         return ((translations + 1) / 2).clamp(0, 1)
 
@@ -36,8 +36,8 @@ class Comparison:
     """The difference between the outputs of two networks.
 
     Attributes:
-        difference: the largest absolute difference over all images and pixels.
-        shapes: shapes of the compared images, `(N, C, H, W)`.
+        difference: the largest absolute difference between their outputs, over all images and pixels.
+        shapes: the shapes of the input images, `(N, C, H, W)`.
     """
 
     difference: float
@@ -46,21 +46,29 @@ class Comparison:
 
 @torch.inference_mode()
 def compare(network: nn.Module, other: Callable[[Tensor], Tensor], shapes: tuple[tuple[int, ...], ...]) -> Comparison:
-    """Compare the outputs of two networks on images of the given shapes.
+    """Compare the outputs of two networks on random images.
+
+    Args:
+        network: the generator.
+        other: the exported network.
+        shapes: the shapes of the images, `(N, C, H, W)`.
 
     Raises:
-        CheckpointError: the outputs differ by more than `LIMIT`, or `other` fails on such images.
+        CheckpointError: the outputs differ by more than `LIMIT`, or `other` fails on images of one of the shapes.
     """
     largest = 0.0
     for images in _draw_images(shapes):
         try:
             translations = other(images)
         except Exception as error:  # the runtime of an exported network may raise anything
-            raise CheckpointError(f"the export fails on images of shape {tuple(images.shape)}: {error}") from error
-        difference = float((network(images) - translations).abs().max())
-        if not difference <= LIMIT:  # also true for nan
             raise CheckpointError(
-                f"the export differs from the generator by {difference:.1e} on images of shape {tuple(images.shape)}; "
+                f"the exported network fails on images of shape {tuple(images.shape)}: {error}"
+            ) from error
+        difference = float((network(images) - translations).abs().max())
+        if not difference <= LIMIT:  # "not <=" also refuses NaN
+            raise CheckpointError(
+                f"the exported network differs from the generator by {difference:.1e} "
+                f"on images of shape {tuple(images.shape)}; "
                 f"the limit is {LIMIT:.0e}"
             )
         largest = max(largest, difference)
@@ -68,7 +76,13 @@ def compare(network: nn.Module, other: Callable[[Tensor], Tensor], shapes: tuple
 
 
 def shapes_to_compare(channels: int, stride: int, size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
-    """Return the shapes to compare on: several small ones, and the training size rounded up to the stride."""
+    """Return the shapes of the images to compare on: several small ones, and one of about the training size.
+
+    Args:
+        channels: number of channels of the images.
+        stride: number of pixels of which height and width must be multiples.
+        size: height and width of training images, which are rounded up to at least two strides.
+    """
     small = [(number, channels, stride * height, stride * width) for number, height, width in _SHAPES_IN_STRIDES]
     height, width = (max(2, -(-side // stride)) * stride for side in size)
     return (*small, (1, channels, height, width))

@@ -1,4 +1,4 @@
-"""Export of a generator to other programs: what `cgkit export` does."""
+"""Export a generator to other programs, as `cgkit export` does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cgkit.plugins import Plugins, load_plugins
 from cgkit.spec import Use
 
 FORMATS = {"onnx": "onnx_file", "torch-export": "torch_program", "published": "published_file"}
-"""The formats, and the module that writes each."""
+"""The formats, each with the name of the module that writes it."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Export:
     """A generator to be exported.
 
     Attributes:
-        network: the generator as a function on [0, 1].
-        name: the generator component.
-        shapes: image shapes to compare on.
-        stride: height and width are multiples of it.
-        metadata: facts to store in the file.
+        network: the generator, as a network from images in [0, 1] to images in [0, 1].
+        name: the name of the generator component.
+        shapes: the shapes of the images on which the exported network is compared with the generator.
+        stride: the number of pixels of which the height and width of images must be multiples.
+        metadata: information about the model to store in the file.
         plugins: the loaded plugins.
     """
 
@@ -58,7 +58,7 @@ def export_model(
     weights: Weights | None = None,
     plugins: Plugins | None = None,
 ) -> Comparison:
-    """Write the generator of one direction for another program and return how closely the file reproduces it.
+    """Write the generator of one direction to a file for other programs, and compare the file with the generator.
 
     Args:
         run_or_model: a run folder or a model folder.
@@ -66,14 +66,15 @@ def export_model(
         format: one of `FORMATS`. `onnx` and `torch-export` map images in [0, 1] to images in [0, 1], for any batch
             size and any height and width that are multiples of the generator's stride; `published` is a state dict
             with the tensor names of the published code.
-        direction: `a2b` or `b2a`.
-        weights: `ema` or `raw`; by default the moving average if there is one.
-        plugins: the loaded plugins; by default all that are installed.
+        direction: the direction of the generator, `a2b` or `b2a`.
+        weights: `ema` for the moving average of the weights, or `raw` for the weights themselves; by default the
+            moving average if there is one.
+        plugins: the loaded plugins; by default all installed plugins are loaded.
 
     Raises:
-        CheckpointError: there is no such model, the generator has no such form, or the exported file computes
-            something else.
-        UsageError: the file exists, the format is unknown, or a package it needs is not installed.
+        CheckpointError: there is no usable model, the generator cannot be written in this format, or the outputs of
+            the exported network differ from the generator's.
+        UsageError: the file exists, the format is unknown, or a package that the format needs is not installed.
         ResourceError: the file cannot be written.
     """
     if format not in FORMATS:

@@ -16,22 +16,23 @@ from cgkit.errors import CheckpointError
 from cgkit.exchange import reading_process
 
 LARGEST = 4 << 30
-"""Bytes: twenty times the weights of the largest published generator of this family."""
+"""Largest accepted file, in bytes: twenty times the weights of the largest published generator of this family."""
 
 _SUFFIX = ".safetensors"
 _MIN_TIMEOUT = 600
-"""Seconds. The reading process limits its own CPU time to about a minute, so this covers slow disks."""
+"""Seconds. The reading process limits its own CPU time to a few minutes or less, so the rest is for slow disks."""
 
 
 def read_foreign(file: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file by name; the file is safetensors or written by `torch.save`, in any of its formats.
+    """Return the tensors of a file by name.
 
-    A pickle is read in a separate process by torch's restricted unpickler (`weights_only`), which builds nothing but
-    tensors and plain values, with limits on memory, time and written bytes. It returns the tensors as safetensors.
+    The file may be in safetensors format, or in any format of `torch.save`. The latter is read in a separate process,
+    with limits on memory, time and written bytes, by torch's restricted unpickler (`weights_only`), which builds only
+    tensors and plain values. That process passes the tensors on in a temporary safetensors file.
 
     Raises:
-        CheckpointError: the file cannot be read, is damaged, needs more than tensors, or claims to be larger than it
-            is. Nothing in it was executed, and nothing was written.
+        CheckpointError: the file cannot be read, is damaged or too large, contains more than tensors and plain values,
+            or claims to be larger than it is. Nothing in the file was executed.
     """
     size = _check_file(file)
     try:
@@ -54,19 +55,19 @@ def _check_file(file: Path) -> int:
     if not stat.S_ISREG(status.st_mode):
         raise CheckpointError(f"{file} is not a regular file")
     if status.st_size > LARGEST:
-        raise CheckpointError(f"{file} was refused: it has {status.st_size:,} bytes, the limit is {LARGEST:,}")
+        raise CheckpointError(f"{file} was refused: it has {status.st_size:,} bytes; the limit is {LARGEST:,}")
     return status.st_size
 
 
 def _convert_in_subprocess(file: Path, output: Path, timeout: int) -> None:
-    """Write the tensors of a file to `output` from a separate process.
+    """Write the tensors of a file to `output`, in a separate process that may take up to `timeout` seconds.
 
     Raises:
-        ValueError: the process refused the file or failed.
+        ValueError: the process refused the file, failed, or took too long.
     """
-    # -P: import nothing from the script's folder or the current one.
+    # -P keeps the script's folder and the current folder off the module search path.
     command = [sys.executable, "-P", reading_process.__file__, os.fspath(file.resolve()), os.fspath(output)]
-    # The variable would make torch ignore `weights_only`.
+    # This variable would make torch ignore `weights_only`.
     unsafe = ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD",)
     environment = {name: value for name, value in os.environ.items() if name not in unsafe}
     environment |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
@@ -84,7 +85,7 @@ def _convert_in_subprocess(file: Path, output: Path, timeout: int) -> None:
     except subprocess.TimeoutExpired:
         raise ValueError(f"reading it took more than {timeout} seconds") from None
     if done.returncode < 0:
-        raise ValueError(f"it exceeds the resource limits for a file of its size (signal {-done.returncode})")
+        raise ValueError(f"reading it exceeded the resource limits for its size (signal {-done.returncode})")
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
         raise ValueError(reason)

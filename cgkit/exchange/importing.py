@@ -1,4 +1,4 @@
-"""Import of weights from other programs as a model folder: what `cgkit import` does."""
+"""Import weights from other programs into a model folder, as `cgkit import` does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Imported:
 
     Attributes:
         folder: the model folder.
-        found: for each direction, the generator, its options and parameters, and the source file, as JSON values.
+        found: for each direction, JSON values that describe the source file and the generator recognised in it: its
+            options, number of parameters, and remarks.
     """
 
     folder: Path
@@ -53,17 +54,20 @@ def import_weights(
     """Write weights as a model folder that `Translator.load` and `cgkit translate` accept, all or nothing.
 
     Args:
-        files: a file of weights for one or both directions.
-        output: the model folder; it must not exist or be empty.
-        name: the model's name; by default that of the first file.
+        files: the file of weights for each imported direction, `a2b`, `b2a` or both.
+        output: the model folder to write; if it exists, it must be empty.
+        name: the name of the model; by default derived from the name of the first file.
         license: the licence of the weights, for the model card.
-        generator: the generator that the weights belong to; by default all generators are asked.
-        key: prefix of the tensor names, if a file holds several networks.
-        plugins: the loaded plugins; by default all that are installed.
+        generator: the name of the generator that the weights belong to; by default all generators are tried.
+        key: prefix of the tensor names, if a file contains several networks.
+        plugins: the loaded plugins; by default all installed plugins are loaded.
 
     Raises:
-        CheckpointError: a file is damaged or refused, or no generator recognises its tensors; nothing was written.
-        UsageError: the folder is not empty, or the choice of network or generator is ambiguous.
+        CheckpointError: a file is damaged or refused, its tensors are not recognised or cannot be used, or the two
+            files do not belong together.
+        SpecError: the name or the licence is invalid.
+        UsageError: the folder is not empty, the choice of network or generator is ambiguous, or `generator` or `key`
+            does not exist.
         ResourceError: the folder cannot be written.
     """
     plugins = plugins or load_plugins()
@@ -87,7 +91,7 @@ def import_weights(
 
 
 def _make_spec(matches: Mapping[str, Match], name: str, license: str | None, plugins: Plugins) -> Spec:
-    """Return a spec with the recognised generators."""
+    """Return a resolved spec with the recognised generators and their numbers of channels."""
     channels = {}
     for direction, match in matches.items():
         pair = (match.recognised.in_channels, match.recognised.out_channels)
@@ -95,7 +99,7 @@ def _make_spec(matches: Mapping[str, Match], name: str, license: str | None, plu
     a, b = next(iter(channels.values()))
     if len(set(channels.values())) > 1:
         both = " and ".join(f"{way} has a = {pair[0]}, b = {pair[1]}" for way, pair in channels.items())
-        raise CheckpointError(f"the two files do not belong together: their channels differ, {both}")
+        raise CheckpointError(f"the two files do not belong together, because their channels differ: {both}")
     registry = plugins.registries.generators
     uses = {
         way: {"name": registry.reference(match.component), **match.recognised.options} for way, match in matches.items()
@@ -134,7 +138,7 @@ def _collect_facts(match: Match, generator: nn.Module, file: Path) -> dict[str, 
     parameters = sum(parameter.numel() for parameter in generator.parameters())
     remarks = list(recognised.remarks)
     if match.numbers > sum(tensor.numel() for tensor in recognised.state.values()):
-        remarks.insert(0, f"the file has {match.numbers:,}, including some that have no effect")
+        remarks.insert(0, f"the file has {match.numbers:,} values, some of which have no effect")
     return {
         "file": os.fspath(file),
         "sha256": digest,
@@ -149,7 +153,7 @@ def _collect_facts(match: Match, generator: nn.Module, file: Path) -> dict[str, 
 
 
 def describe(facts: Mapping[str, Any]) -> str:
-    """Return a sentence about the network found for one direction, from `Imported.found`."""
+    """Describe in one line the network found for one direction; `facts` is its entry in `Imported.found`."""
     values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts["options"].items()}
     options = ", ".join(f"{name} {value}" for name, value in values.items())
     channels = " to ".join(map(str, facts["channels"]))
@@ -170,7 +174,7 @@ def _write(output: Path, generators: Mapping[str, nn.Module], info: ModelInfo, p
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         write_model(temporary, generators, info, providers)
-        temporary.replace(output)  # also works if the folder exists and is empty
+        temporary.replace(output)  # this also replaces an existing empty folder
     except OSError as error:
         raise ResourceError(f"{output} cannot be written: {error.strerror or error}") from error
     finally:

@@ -1,4 +1,4 @@
-"""Export of a generator to ONNX."""
+"""Export a generator to ONNX."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ INPUT, OUTPUT = "images", "translations"
 
 
 def write(export: Export, file: Path) -> Comparison:
-    """Write a generator as an ONNX file and compare its output under ONNX Runtime with the generator's.
+    """Write a generator as an ONNX file, run the file in ONNX Runtime, and compare its outputs with the generator's.
 
     The result of the comparison and the spec are stored in the file's metadata.
 
     Raises:
-        UsageError: the packages of the extra `onnx` are not installed.
-        CheckpointError: the generator cannot be converted, or the file computes something else.
+        UsageError: the optional dependencies `cgkit[onnx]` are not installed.
+        CheckpointError: the generator cannot be converted, or the outputs differ.
     """
     try:
         import onnxruntime

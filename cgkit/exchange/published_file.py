@@ -1,4 +1,4 @@
-"""Export of a generator's weights in the format of the published code."""
+"""Export a generator's weights in the format of the published CycleGAN code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write(export: Export, file: Path) -> Comparison:
     """Write a generator's weights with torch.save, import them again, and compare the two networks.
 
     Raises:
-        CheckpointError: the published code has no such generator, or the imported network computes something else.
+        CheckpointError: the generator has no published tensor names, or the outputs of the imported network differ.
     """
     published = publisher_of(export.network.generator)
     if published is None:

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 REFUSED = 3
-"""Exit code if the file is refused; the last line of stderr gives the reason."""
+"""The exit code if the file is refused; the last line of stderr then gives the reason."""
 
 _ZIP = b"PK\x03\x04"
 _CONTENTS_MEMORY = 1 << 30
-"""Bytes of memory for reading the table of contents."""
+"""Bytes of memory allowed for reading a zip file's table of contents."""
 _MAX_DEPTH = 6
 _MAX_TENSORS = 100_000
 _MAX_EXPANSION = 4
-"""Largest total size of the tensors relative to the file: one tensor may have several names."""
+"""Largest total size of the tensors relative to the file; it exceeds 1 since a tensor may occur under several names."""
 
 
 class RefusedError(Exception):
@@ -37,7 +37,7 @@ class RefusedError(Exception):
 
 
 def main(file: Path, output: Path) -> None:
-    """Read the tensors of a file and write them to another, or exit with `REFUSED`."""
+    """Read the tensors of `file` and write them to `output` as safetensors, or exit with the code `REFUSED`."""
     try:
         check_archive(file)
         import torch  # noqa: F401 - allocates its memory before the limit is set
@@ -49,16 +49,16 @@ def main(file: Path, output: Path) -> None:
     except RefusedError as refusal:
         _refuse(str(refusal))
     except MemoryError:
-        _refuse("it needs more memory than a file of its size may")
+        _refuse("reading it takes more memory than is allowed for a file of its size")
 
 
 def check_archive(file: Path) -> None:
-    """Check the claimed sizes in a zip file before anything is unpacked; other files pass.
+    """Check the sizes that the parts of a zip file claim before anything is unpacked; accept other files unchecked.
 
-    torch.save does not compress, so the parts cannot be larger than the file.
+    torch.save does not compress, so the parts of an honest file cannot be larger than the file.
 
     Raises:
-        RefusedError: the parts claim to be larger, or the table of contents is damaged.
+        RefusedError: the parts claim to be larger than the file, or the table of contents is damaged.
     """
     with file.open("rb") as opened:
         if opened.read(len(_ZIP)) != _ZIP:
@@ -83,7 +83,8 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     """Return copies of the tensors in a file by name; keys of nested dictionaries are joined with dots.
 
     Raises:
-        RefusedError: the file is damaged, needs more than tensors and plain values, or its tensors are larger than it.
+        RefusedError: the file is damaged, contains more than tensors and plain values, contains no or too many tensors,
+            repeats a name, or its tensors are much larger than the file.
     """
     import torch
 
@@ -99,12 +100,12 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for name, tensor in _iterate_tensors(content):
         if name in tensors:
-            raise RefusedError(f"the name {name!r} occurs twice")
+            raise RefusedError(f"two tensors have the name {name!r}")
         if len(tensors) == _MAX_TENSORS:
-            raise RefusedError(f"it holds more than {_MAX_TENSORS:,} tensors")
+            raise RefusedError(f"it contains more than {_MAX_TENSORS:,} tensors")
         tensors[name] = _check_plain(name, tensor)
     if not tensors:
-        raise RefusedError("it holds no tensor")
+        raise RefusedError("it contains no tensors")
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     size = file.stat().st_size
     if total > _MAX_EXPANSION * size:
@@ -113,7 +114,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def _iterate_tensors(content: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Yield the tensors in nested dictionaries with their names; other values (epoch, learning rate) are skipped."""
+    """Yield the tensors in nested dictionaries with their names; skip other values, such as epoch and learning rate."""
     import torch
 
     if isinstance(content, torch.Tensor):
@@ -143,11 +144,11 @@ def _explain(error: Exception) -> str:
     requested = re.search(r"GLOBAL ([\w.]+)", str(error))
     if requested:
         return f"it needs {requested[1]}, but only tensors and plain values are read; save the network's state_dict()"
-    return f"it is damaged, or holds more than tensors and plain values: {error}"
+    return f"it is damaged, or contains more than tensors and plain values: {error}"
 
 
 def _limit_resources(size: int) -> None:
-    """Limit this process to slightly more than what reading a file of that size takes."""
+    """Limit memory, CPU time and written bytes to slightly more than reading a file of `size` bytes takes."""
     memory = _address_space() + (512 << 20) + 3 * _MAX_EXPANSION * size
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + 30 + size // (20 << 20)
@@ -164,7 +165,7 @@ def _limit_resources(size: int) -> None:
 
 
 def _address_space() -> int:
-    """Return the bytes of this process's address space, or an estimate large enough for torch if it is unknown."""
+    """Return the size of this process's address space in bytes, or, if unknown, an estimate large enough for torch."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

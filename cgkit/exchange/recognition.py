@@ -1,4 +1,4 @@
-"""Detection of the network that a file of tensors holds: every generator is asked whether it recognises them."""
+"""Find the network that the tensors of a file belong to, by asking every generator whether it recognises them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cgkit.plugins import Plugins
 from cgkit.registry import Component, describe_exception
 
 _MAX_DEPTH = 6
-"""Maximum number of nested dictionaries around a network; `checkpoint["state_dict"]["netG"]` is two deep."""
+"""Number of nested dictionary levels to search, from the top; `checkpoint["state_dict"]["netG"]` is on the third."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Match:
     """A network in a file, recognised by a generator.
 
     Attributes:
-        key: prefix of the names of its tensors; empty if the file holds nothing else.
+        key: the prefix of the names of its tensors in the file; empty if they have none.
         component: the generator that recognised it.
-        recognised: the generator's options and state.
-        numbers: total number of elements of its tensors.
+        recognised: the options and state of the generator, and the channels of its images.
+        numbers: the total number of elements in its tensors.
     """
 
     key: str
@@ -37,17 +37,19 @@ class Match:
 def recognise(
     tensors: Mapping[str, Tensor], plugins: Plugins, *, generator: str | None = None, key: str | None = None
 ) -> Match:
-    """Return the network that the tensors of a file form, whatever prefix they have (`module.`, `state_dict.` ...).
+    """Return the network that the tensors of a file belong to.
+
+    Their names may have any common prefix, such as `module.` or `state_dict.`.
 
     Args:
         tensors: the tensors of the file by name.
         plugins: the loaded plugins, whose generators are asked.
-        generator: the only generator to ask.
-        key: prefix of the tensor names, if the file holds several networks.
+        generator: the name of the only generator to ask; by default all are asked.
+        key: the prefix of the tensor names, without the dot, if the file contains several networks.
 
     Raises:
         CheckpointError: no generator recognises the tensors, or the one that does cannot use them.
-        UsageError: several networks or several generators match, or there is no such generator or key.
+        UsageError: several networks or several generators match, or `generator` or `key` does not exist.
     """
     registry = plugins.registries.generators
     generators = list(registry) if generator is None else [registry[generator]]
@@ -71,7 +73,7 @@ def recognise(
 
 
 def _levels(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, dict[str, Tensor]]]:
-    """Yield all tensors under the empty key, then grouped by the first part of their names, by the first two, etc."""
+    """Yield all tensors under the empty key, then grouped by the first part of their names, the first two, etc."""
     level = {"": dict(tensors)}
     for _ in range(_MAX_DEPTH):
         yield level
@@ -85,7 +87,7 @@ def _levels(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, dict[str, Tenso
 
 
 def _match(key: str, tensors: Mapping[str, Tensor], generators: list[Component], reasons: list[str]) -> Iterator[Match]:
-    """Yield a match for each generator that recognises the tensors; append why others cannot use them to `reasons`."""
+    """Yield a match for each generator that recognises the tensors; append to `reasons` why others cannot use them."""
     for component in generators:
         try:
             recognise = recogniser_of(component.load())
@@ -102,6 +104,6 @@ def _match(key: str, tensors: Mapping[str, Tensor], generators: list[Component],
 def _ambiguity_error(matches: list[Match]) -> UsageError:
     keys = list(dict.fromkeys(match.key for match in matches))
     if len(keys) > 1:
-        return UsageError(f"the file holds several networks: {', '.join(keys)}", hint="choose one with --key")
+        return UsageError(f"the file contains several networks: {', '.join(keys)}", hint="choose one with --key")
     names = ", ".join(match.component.qualified_name for match in matches)
     return UsageError(f"several generators recognise these weights: {names}", hint="choose one with --generator")

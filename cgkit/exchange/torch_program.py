@@ -1,4 +1,4 @@
-"""Export of a generator to a torch.export program (`.pt2`), which needs nothing but torch."""
+"""Export a generator as a torch.export program (`.pt2`), which needs only torch to run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from cgkit.exchange.exporting import Export
 
 METADATA = "cgkit.json"
-"""The extra file that holds the metadata: `torch.export.load(file, extra_files={"cgkit.json": ""})`."""
+"""The extra file with the metadata; `torch.export.load(file, extra_files={"cgkit.json": ""})` reads it."""
 
 
 def write(export: Export, file: Path) -> Comparison:
-    """Write a generator as a program, load it again, and compare the two networks.
+    """Write a generator as a program, load the program again, and compare its outputs with the generator's.
 
     Raises:
-        CheckpointError: the generator cannot be traced, or the program computes something else.
+        CheckpointError: the generator cannot be traced, or the outputs differ.
     """
     with quiet_tracing("a torch.export program"):
         program = torch.export.export(export.network, (example_images(export),), dynamic_shapes=dynamic_shapes(export))

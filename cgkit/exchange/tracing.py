@@ -1,4 +1,4 @@
-"""Tracing of a generator for any batch size, height and width."""
+"""Trace a generator for any batch size, height and width."""
 
 from __future__ import annotations
 
@@ -27,17 +27,21 @@ def example_images(export: Export) -> Tensor:
 def dynamic_shapes(export: Export) -> tuple[dict[int, Any]]:
     """Return the dynamic dimensions: the batch size, and height and width in multiples of the stride.
 
-    Both sides are at least two strides, because code that branches on a side of one pixel is decided while tracing.
+    Height and width are at least two strides: with one, feature maps may be a single pixel wide, and the tracer would
+    settle any branch on that case.
     """
     return ({0: Dim("n", min=1), 2: export.stride * Dim("h", min=2), 3: export.stride * Dim("w", min=2)},)
 
 
 @contextlib.contextmanager
 def quiet_tracing(form: str) -> Iterator[None]:
-    """Silence the tracer, and report a failure as one error that names the form being written.
+    """Silence the tracer, and raise its failures as a single kind of error.
+
+    Args:
+        form: what is being written, for the message, such as "ONNX".
 
     Raises:
-        CheckpointError: the network cannot be traced.
+        CheckpointError: the network cannot be traced or written.
     """
     logger = logging.getLogger("torch")
     level = logger.level

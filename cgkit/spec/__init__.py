@@ -1,4 +1,4 @@
-"""The spec: its structure, and reading it from files, with errors that have file and line."""
+"""The spec: its structure, and how it is read from files, with errors that name the file and line."""
 
 from __future__ import annotations
 

@@ -26,9 +26,11 @@ _LIMITS = {
 
 
 class Ranges(Table):
-    """The values of black and white in the files of each domain; one range applies to both."""
+    """The values of black and white in the files of each domain; a single range applies to both domains."""
 
-    a: Range | None = Field(default=None, description="[lowest, highest]; by default the full range of 8 or 16 bits.")
+    a: Range | None = Field(
+        default=None, description="[lowest, highest]; by default the full range of 8-bit or 16-bit values."
+    )
     b: Range | None = Field(default=None, description="The same for domain b.")
 
     @field_validator("a", "b", mode="before")
@@ -45,7 +47,7 @@ class Ranges(Table):
 
 
 class Depths(Table):
-    """The data type of translations into each domain; one name applies to both."""
+    """The data type of translations into each domain; a single type applies to both domains."""
 
     a: Depth | None = Field(default=None, description="By default the type of the domain's files.")
     b: Depth | None = Field(default=None, description="The same for domain b.")
@@ -62,7 +64,7 @@ class Data(OpenTable):
         default=(3, 3), description="Channels of each domain: one number, or { a = 3, b = 1 }."
     )
     background: tuple[int, int, int] = Field(
-        default=(255, 255, 255), description="The colour behind transparent pixels, each value 0 to 255."
+        default=(255, 255, 255), description="The colour behind transparent pixels, each value from 0 to 255."
     )
     alpha: Literal["composite", "carry", "channel"] = Field(
         default="composite",
@@ -78,10 +80,10 @@ class Data(OpenTable):
         default=None,
         min_length=1,
         max_length=200,
-        description="Which array of an .npz file to read, if it has several.",
+        description="The name of the array to read from .npz files that contain several.",
     )
     workers: int | Literal["auto"] = Field(
-        default="auto", description="Number of processes that read images; auto: 0 for generated data, else 2."
+        default="auto", description="Number of processes that read images; auto: 0 for rendered images, otherwise 2."
     )
 
     @field_validator("size", "channels", mode="before")
@@ -103,7 +105,7 @@ class Data(OpenTable):
     @classmethod
     def _check_workers(cls, value: Any) -> Any:
         if value != "auto" and not 0 <= value <= 64:
-            raise ValueError('should be "auto" or from 0 to 64')
+            raise ValueError('should be "auto" or a number from 0 to 64')
         return value
 
     @field_validator("background")
@@ -115,7 +117,7 @@ class Data(OpenTable):
 
 
 def unheld(depth: str, span: Range | None) -> str | None:
-    """Return why a data type cannot hold the values of a range; None if it can."""
+    """Return why translations in a data type cannot store a range of values; None if they can."""
     if span is None:
         return None if depth in ("uint8", "uint16") else f"{depth} needs data.range"
     low, high = _LIMITS[depth]

@@ -1,4 +1,4 @@
-"""Load a resolved spec from a file and command-line overrides, or report all of their problems at once."""
+"""Load a spec from a file and command-line overrides and resolve it, or report all of its problems at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cgkit.spec.reading import Layer, read_layer, read_override
 from cgkit.spec.resolution import contradictions, resolve
 
 MAX_INTEGER = 2**53
-"""Larger integers may be rounded by JSON readers."""
+"""The largest integer in a spec; some JSON readers round larger ones."""
 
 _INVALID_TEXT = re.compile(r"[\0\ud800-\udfff]")
 
@@ -35,14 +35,14 @@ def load_spec(
     Args:
         file: a TOML file. It may extend one other file: `extends = "other.toml"`.
         plugins: the loaded plugins, whose components the spec may name.
-        overrides: `path=value` texts, which override the file.
+        overrides: texts of the form `path=value`, which override values of the file.
         made_with: see `resolve_spec`.
 
     Returns:
         The spec with every component named and every option filled in.
 
     Raises:
-        SpecError: with all problems.
+        SpecError: the spec cannot be read or is invalid; the error lists all problems.
     """
     layers = read_layers(Path(file), overrides)
     return resolve_spec(combine(layers, plugins.registries), plugins, layers, made_with=made_with)
@@ -52,7 +52,7 @@ def read_layers(file: Path, overrides: Sequence[str] = ()) -> list[Layer]:
     """Read a file, the file that it extends, and overrides; later layers override earlier ones.
 
     Raises:
-        SpecError: one of them cannot be read.
+        SpecError: a file or an override cannot be read.
     """
     return [*_read_files(file), *(read_override(text) for text in overrides)]
 
@@ -72,11 +72,12 @@ def resolve_spec(
         values: the tables and keys of the spec.
         plugins: the loaded plugins, whose components the spec may name.
         layers: the files and overrides that the values come from.
-        made_with: the versions, by name, of the packages that an earlier run of this spec was made with. If one of them
-            is missing, problems of unknown components name it. If a name has several providers now, theirs is used.
+        made_with: the packages that an earlier run of this spec was made with, and their versions. The problem of an
+            unknown component names those that are missing. If several packages provide a component now, the one in
+            `made_with` is used.
 
     Raises:
-        SpecError: with all problems.
+        SpecError: the spec is invalid; the error lists all problems.
     """
     if not isinstance(values, Mapping):
         raise SpecError(located([Problem("", "should be a table")], layers))
@@ -90,14 +91,14 @@ def resolve_spec(
 
 
 def located(problems: Iterable[Problem], layers: Sequence[Layer]) -> list[Problem]:
-    """Return the problems with the file and line of each, in reading order."""
+    """Return the problems with the file and line of each, in the order of the layers and lines."""
     if not layers:
         return list(problems)
     main = max(index for index, layer in enumerate(layers) if layer.is_file)
     entries = []
     for problem in problems:
         nearest = [layer.nearest(problem.path) for layer in layers]
-        # The layer with the longest matching path; of several, the last, which overrides the others.
+        # Choose the layer with the longest matching path; on a tie, the last one, since it overrides the others.
         index = max(range(len(layers)), key=lambda number: (len(nearest[number]), number)) if any(nearest) else main
         line = layers[index].lines.get(nearest[index])
         entries.append((index, line or 0, replace(problem, file=layers[index].label, line=line)))
@@ -125,9 +126,9 @@ def _read_files(file: Path) -> list[Layer]:
 
 
 def _validate(values: Mapping[str, Any]) -> tuple[Spec, list[Problem]]:
-    """Return a spec of all valid values, and a problem for each invalid one.
+    """Return a spec of the valid values only, and a problem for each invalid value.
 
-    A spec of the valid part can be resolved, so that problems in component options are reported along with the others.
+    That spec can be resolved, so that problems in component options are reported along with the others.
     """
     invalid = dict(islice(_find_invalid(values, ()), MAX_PROBLEMS))
     problems = [Problem(dotted(place), message) for place, message in invalid.items()]
@@ -143,20 +144,20 @@ def _validate(values: Mapping[str, Any]) -> tuple[Spec, list[Problem]]:
 
 
 def _find_invalid(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
-    """Yield the place and problem of each value that TOML or JSON allow but a spec does not, such as a date."""
+    """Yield the place and the problem of each value that TOML or JSON allows but a spec does not, such as a date."""
     if len(place) > MAX_DEPTH:
         yield place, "is nested too deeply"
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             if _INVALID_TEXT.search(key):
-                yield (*place, key), "is not a valid key: it contains NUL or undecodable bytes"
+                yield (*place, key), "is not a valid key, since it contains NUL or undecodable bytes"
             yield from _find_invalid(inner, (*place, key))
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
             yield from _find_invalid(inner, (*place, index))
     elif isinstance(value, str):
         if _INVALID_TEXT.search(value):
-            yield place, "should be text without NUL and undecodable bytes"
+            yield place, "should be text without NUL or undecodable bytes"
     elif isinstance(value, float) and not math.isfinite(value):
         yield place, "should be a finite number"
     elif isinstance(value, int) and abs(value) > MAX_INTEGER:
@@ -166,7 +167,7 @@ def _find_invalid(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
 
 
 def _remove(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
-    """Remove the values at some places; remove a whole table if the name of its component is among them."""
+    """Return `values` without those at `places`; if one is a component's name, its whole table is removed."""
     pruned: dict[str, Any] = dict(values)
     for place in places:
         table = pruned.get(str(place[0])) if place else None
@@ -179,7 +180,7 @@ def _remove(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any
 
 
 def _list_keys(place: Place) -> Iterable[str]:
-    """Return the known keys of the table that contains a place."""
+    """Return the keys that the table around a place may have."""
     model: Any = Spec
     for part in place[:-1]:
         model = model.model_fields[str(part)].annotation

@@ -18,7 +18,7 @@ _BUDGETS = ("steps", "epochs")
 
 
 def combine(layers: Sequence[Layer], registries: Registries) -> dict[str, Any]:
-    """Merge layers; later ones override earlier ones, and all overrides count as one layer."""
+    """Merge layers: later layers override earlier ones, and all command-line overrides count as one layer."""
     paths = _find_path_options(layers, registries)
     values: dict[str, Any] = {}
     overrides: dict[str, Any] = {}
@@ -34,8 +34,8 @@ def combine(layers: Sequence[Layer], registries: Registries) -> dict[str, Any]:
 def _override(base: Mapping[str, Any], over: Mapping[str, Any], registries: Registries) -> dict[str, Any]:
     """Return `base` updated with `over`: tables are merged, all other values are replaced.
 
-    If `over` names another component than `base`, the options of the old one are dropped. If it sets the steps, the
-    epochs are dropped, and vice versa.
+    If `over` names a different component from `base`, the options in `base` are dropped. If `over` sets the steps, the
+    epochs in `base` are dropped, and vice versa.
     """
     merged = _merge(base, over)
     for table, kind in COMPONENT_TABLES.items():
@@ -71,7 +71,7 @@ def _merge_component(base: Mapping[str, Any], over: Mapping[str, Any], registry:
 
 
 def _is_same(registry: Registry, first: Any, second: Any) -> bool:
-    """Return whether two names mean the same component; None means the default."""
+    """Return whether two names refer to the same component; None refers to the default component."""
     if first == second:
         return True
     if not all(name is None or isinstance(name, str) for name in (first, second)):
@@ -87,7 +87,7 @@ def _are_tables(base: Mapping[str, Any], over: Mapping[str, Any], key: str) -> b
 
 
 def _find_path_options(layers: Iterable[Layer], registries: Registries) -> set[str]:
-    """Return the names of the source's options that are paths."""
+    """Return the names of those options of the source that are paths."""
     tables = [layer.values["data"] for layer in layers if isinstance(layer.values.get("data"), dict)]
     sources = [table["source"] for table in tables if "source" in table]
     name = sources[-1] if sources else None
@@ -106,7 +106,7 @@ def _resolve_paths(layer: Layer, paths: set[str]) -> Mapping[str, Any]:
 
 
 def _make_absolute(value: Any, folder: Path) -> Any:
-    """Return a path, or an array of paths, as absolute paths relative to a folder."""
+    """Make a path, or each path in an array, absolute; relative paths are interpreted from `folder`."""
     if isinstance(value, list):
         return [_make_absolute(element, folder) for element in value]
     if not isinstance(value, str) or "\0" in value:

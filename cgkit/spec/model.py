@@ -1,6 +1,6 @@
 """The structure of a spec: its tables, keys, types, bounds and defaults.
 
-The same model is for specs as users write them and for resolved ones, where every component has all its options.
+The same model serves specs as users write them and resolved specs, in which every component has all its options.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ ARRAYS = {"augmentation": "augmentations", "metric": "metrics", "tracker": "trac
 """The registry of each array of tables that name components."""
 
 SIDES = {"generator": ("a2b", "b2a"), "discriminator": ("a", "b")}
-"""The inner tables of those with one network for each direction or domain."""
+"""The inner tables of each table that describes two networks, one for each direction or domain."""
 
 
 class GeneratorTable(Use):
-    """Both generators; the tables `a2b` and `b2a` override the values for one of them."""
+    """Both generators; the tables `a2b` and `b2a`, named after the direction, override the values for one of them."""
 
     a2b: Use | None = None
     b2a: Use | None = None
@@ -70,7 +70,7 @@ class IdentityWeights(Table):
 
 
 class Objective(Table):
-    """The weights of the loss terms; one number applies to both directions. Terms of weight 0 are not computed."""
+    """The weights of the loss terms; a single number sets both weights of a term. Terms of weight 0 are skipped."""
 
     adversarial: AdversarialWeights = AdversarialWeights()
     cycle: CycleWeights = CycleWeights()
@@ -87,19 +87,22 @@ class Objective(Table):
 class Train(Table):
     """The length of a run and its optimisation. Give either steps or epochs; the default is 200 epochs."""
 
-    steps: Steps | None = Field(default=None, description="Optimiser steps.")
+    steps: Steps | None = Field(default=None, description="Number of optimiser steps.")
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        default=None, description="Passes over the larger domain."
+        default=None, description="Number of epochs, each of which shows every image of the larger domain once."
     )
-    batch: int = Field(default=1, ge=1, le=65_536, description="Images of each domain in a batch.")
+    batch: int = Field(default=1, ge=1, le=65_536, description="Number of images of each domain in a batch.")
     accumulate: int = Field(
-        default=1, ge=1, le=4096, description="Batches whose gradients are accumulated for one step."
+        default=1, ge=1, le=4096, description="Number of batches whose gradients are accumulated for one step."
     )
     learning_rate: float = Field(
         default=2e-4, gt=0, le=10, description="Adam's learning rate, multiplied by the schedule's factor."
     )
     discriminator_learning_rate: float | None = Field(
-        default=None, gt=0, le=10, description="For the discriminators; by default learning_rate."
+        default=None,
+        gt=0,
+        le=10,
+        description="Learning rate of the discriminators; by default, the value of learning_rate.",
     )
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
         default=(0.5, 0.999), description="Adam's decay rates of the mean and variance of the gradient."
@@ -117,19 +120,25 @@ class Train(Table):
         description="Decay of the exponential moving average of the generators' weights; by default none.",
     )
     clip_gradients: float | None = Field(
-        default=None, gt=0, le=1e9, description="Largest norm of the gradient of a step."
+        default=None,
+        gt=0,
+        le=1e9,
+        description="Largest norm of the gradients, separately for the generators and for the discriminators; larger "
+        "gradients are scaled down. By default, gradients are not clipped.",
     )
     precision: Literal["auto", "fp64", "fp32", "bf16"] = Field(
-        default="auto", description="auto: bf16 on hardware with native support, else fp32."
+        default="auto",
+        description="Precision of the computation; auto: bf16 on hardware with native support, otherwise fp32.",
     )
     memory: Literal["auto", "fast", "balanced", "low"] = Field(
         default="auto",
-        description="Saves memory without changing results: balanced takes a few percent more time, low a third more; "
-        "auto: balanced if it takes no longer, else fast.",
+        description="How much memory to save; results do not change. fast: none; balanced: a step takes up to a few "
+        "percent longer; low: a third longer; auto: balanced if it takes no longer, otherwise fast.",
     )
     compile: bool | Literal["auto"] = Field(
         default="auto",
-        description="Use torch.compile: the start takes longer, steps are faster; auto: for long runs on a GPU.",
+        description="Whether to use torch.compile, which makes the start slower but steps faster; auto: for long runs "
+        "on a GPU.",
     )
     initialisation: float = Field(default=0.02, gt=0, le=10, description="Standard deviation of the initial weights.")
 
@@ -141,23 +150,25 @@ class Train(Table):
 
 
 class Checkpoint(Table):
-    """When checkpoints of the training state are written."""
+    """When checkpoints of the training state are written, and how many are kept."""
 
     every: Steps = Field(default=1000, description="Steps between checkpoints; the last step always has one.")
-    keep: int = Field(default=3, ge=1, le=10_000, description="Number of checkpoints to keep.")
+    keep: int = Field(default=3, ge=1, le=10_000, description="Number of newest checkpoints to keep.")
 
 
 class Samples(Table):
-    """When sheets of sample translations are drawn."""
+    """When sheets of sample translations are written."""
 
     every: Steps = Field(default=500, description="Steps between sheets; the last step always has one.")
-    count: int = Field(default=4, ge=1, le=64, description="Test images of each domain on a sheet.")
+    count: int = Field(default=4, ge=1, le=64, description="Number of test images of each domain on a sheet.")
 
 
 class Log(Table):
     """When losses are recorded, and the time limit for trackers and hooks."""
 
-    every: Steps = Field(default=10, description="Steps between records, each with the mean losses of these steps.")
+    every: Steps = Field(
+        default=10, description="Steps between records, each of which has the mean losses since the last one."
+    )
     patience: float = Field(
         default=30.0, gt=0, le=86_400, description="Time limit in seconds for one call of a tracker or a plugin's hook."
     )
@@ -172,22 +183,24 @@ class Evaluation(Table):
         default=0,
         ge=0,
         le=2**53,
-        description="Seed of confidence intervals and random metrics; use the same in compared runs.",
+        description="Seed of confidence intervals and random metrics; use the same seed in runs that you compare.",
     )
     best: str | None = Field(
         default=None,
         min_length=1,
         max_length=200,
-        description="The metric that decides which model is kept as the best one.",
+        description="The metric by which the best model is selected.",
     )
     direction: Literal["both", "a2b", "b2a"] = Field(
-        default="both", description="The direction that best refers to; both: the mean of the two."
+        default="both",
+        description="The direction whose score selects the best model; both: the mean of the two directions.",
     )
     better: Literal["higher", "lower"] | None = Field(
-        default=None, description="Whether higher or lower is better; by default as the metric declares."
+        default=None, description="Whether higher or lower scores are better; by default as the metric declares."
     )
     patience: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        default=None, description="Early stopping: evaluations in a row without improvement after which training ends."
+        default=None,
+        description="Early stopping: training ends after this number of evaluations in a row without improvement.",
     )
 
 
@@ -201,7 +214,7 @@ Uses = Annotated[tuple[Use, ...], Field(max_length=100)]
 
 
 class Spec(Table):
-    """A spec."""
+    """A spec: everything that determines a training run, as tables and keys."""
 
     name: str = Field(default="run", pattern=r"^[\w][\w. -]{0,99}$", description="The name of the run.")
     seed: int = Field(default=0, ge=0, le=2**53, description="The seed of all randomness.")
@@ -220,14 +233,14 @@ class Spec(Table):
     cycle_loss: Use = Use()
     identity_loss: Use = Use()
     objective: Objective = Objective()
-    augmentation: Uses | None = Field(default=None, description="Applied in order; [] for none.")
+    augmentation: Uses | None = Field(default=None, description="Augmentations, applied in order; [] for none.")
     train: Train = Train()
     schedule: Use = Use()
     checkpoint: Checkpoint = Checkpoint()
     samples: Samples = Samples()
     log: Log = Log()
     evaluation: Evaluation = Evaluation()
-    metric: Uses | None = Field(default=None, description="Scores of translations; [] for none.")
+    metric: Uses | None = Field(default=None, description="Metrics that score translations; [] for none.")
     tracker: Uses | None = Field(
         default=None, description="Where losses and scores are recorded, in addition to metrics.jsonl."
     )

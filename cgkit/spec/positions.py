@@ -7,10 +7,10 @@ import tomllib
 from collections.abc import Iterator
 
 MAX_DEPTH = 32
-"""Limit on the parts of a key and on nested brackets, as tomllib takes quadratic time for long keys."""
+"""Limit on the parts of a key and on the nesting of brackets, since tomllib takes quadratic time for long keys."""
 
 MAX_TOKENS = 40_000
-"""Limit on keys, values, brackets, commas and line ends, so that a text is parsed in a fraction of a second."""
+"""Limit on the total of keys, values, punctuation and line ends, so that parsing takes a fraction of a second."""
 
 Place = tuple[str, ...]
 """The keys that lead to a value; array elements are numbered from "0"."""
@@ -31,7 +31,7 @@ _TOKEN = re.compile(
 
 
 def find_excess(text: str) -> tuple[str, int] | None:
-    """Return why a text is too complex to parse, and the line where it exceeds the limit; None if it is not."""
+    """Return why a text is too complex to parse, and the line where it exceeds a limit; None if it exceeds none."""
     dots = brackets = 0
     for number, (token, line) in enumerate(_tokenize(text)):
         if token == ".":
@@ -43,7 +43,7 @@ def find_excess(text: str) -> tuple[str, int] | None:
         if token in ("[", "]", "{", "}", "=", ",", "\n"):
             dots = 0
         if dots >= MAX_DEPTH or brackets > MAX_DEPTH:
-            return f"nested too deeply: at most {MAX_DEPTH} parts of a key or nested brackets", line
+            return f"nested too deeply: the limit is {MAX_DEPTH} parts of a key or nested brackets", line
         if number >= MAX_TOKENS:
             return "too many keys and values", line
     return None
@@ -58,7 +58,7 @@ def unquote(key: str) -> str:
     """Return the value of one part of a TOML key, without quotes and escapes.
 
     Raises:
-        ValueError: it is quoted and contains a malformed escape.
+        ValueError: the part is quoted and contains a malformed escape.
     """
     return next(iter(tomllib.loads(f"{key} = 0"))) if key[0] in "\"'" else key
 
@@ -73,7 +73,7 @@ def _tokenize(text: str) -> Iterator[tuple[str, int]]:
 
 
 class _Scanner:
-    """Scans a text that tomllib has already accepted, so it checks nothing."""
+    """Finds the lines in a text that tomllib has already accepted, so it does not check the syntax."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[Place, int] = {}

@@ -14,11 +14,11 @@ def providers_used(spec: Spec, plugins: Plugins, *, without: Collection[str] = (
 
     Args:
         spec: a resolved spec.
-        plugins: the plugins that it was resolved against.
-        without: tables to leave out.
+        plugins: the plugins with which the spec was resolved.
+        without: names of the tables whose components are left out.
 
     Returns:
-        The versions by name, sorted; a plugin in a single file has the version "".
+        The version of each package, in the order of their names; a plugin in a single file has the version "".
     """
     providers: set[str] = set()
     for table, kind in {**COMPONENT_TABLES, **ARRAYS}.items():

@@ -15,7 +15,7 @@ from cgkit.spec.positions import MAX_DEPTH, find_excess, lines_of, unquote
 
 MAX_BYTES = 256 * 1024
 MAX_OVERRIDE = 4096
-"""Limit on the characters of one `--set`."""
+"""Limit on the number of characters of one `--set`."""
 
 _KEY_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\[^\n])*"|'[^'\n]*')"""
 _KEY = re.compile(rf"{_KEY_PART}(?:[ \t]*\.[ \t]*{_KEY_PART})*")
@@ -26,11 +26,11 @@ class Layer:
     """The values of one file or one command-line override.
 
     Attributes:
-        label: its name in messages.
-        values: its tables and keys.
-        folder: the folder that its relative paths refer to.
+        label: the name of the layer in messages.
+        values: the tables and keys of the layer.
+        folder: the folder from which relative paths are interpreted.
         lines: the line of every value by dotted path; None for values of an override.
-        is_file: whether it is a file; problems of values that no layer has are reported for a file.
+        is_file: whether the layer is a file; problems with values that are in no layer are reported for the last file.
         text: the text of the file; empty for an override.
     """
 
@@ -52,7 +52,7 @@ def read_layer(file: Path) -> Layer:
     """Read a TOML file.
 
     Raises:
-        SpecError: it cannot be read, is too large or nested too deeply, or is not TOML in UTF-8.
+        SpecError: the file cannot be read, is too large or too complex, or is not valid TOML in UTF-8.
     """
     label = str(file)
     text = _read_text(file, label)
@@ -64,17 +64,17 @@ def read_layer(file: Path) -> Layer:
     except tomllib.TOMLDecodeError as error:
         message, line = _split_line(str(error))
         raise refuse(label, f"not valid TOML: {message}", line) from None
-    except ValueError as error:  # a date or a number that Python cannot hold
+    except ValueError as error:  # a date or a number that Python cannot represent
         raise refuse(label, f"not valid TOML: {error}") from None
     lines: dict[str, int | None] = {dotted(place): line for place, line in lines_of(text).items()}
     return Layer(label, values, file.absolute().parent, lines, text=text)
 
 
 def read_override(text: str) -> Layer:
-    """Read one `path=value` of the command line; a value that is not TOML is a string.
+    """Read one `path=value` from the command line; a value that is not valid TOML is taken as a string.
 
     Raises:
-        SpecError: it has no `=`, its path is malformed, or it is too long.
+        SpecError: the text has no `=`, has a malformed path, or is too long.
     """
     line = " ".join(text.split())
     label = f"--set {line if len(line) <= 80 else line[:77] + '...'}"
@@ -120,7 +120,7 @@ def _split_line(message: str) -> tuple[str, int | None]:
 
 
 def _split_key(path: str) -> list[str]:
-    """Return the parts of an override's path; an empty list if it is malformed."""
+    """Return the parts of an override's path; an empty list if the path is malformed."""
     if not _KEY.fullmatch(path):
         return []
     try:
@@ -130,13 +130,13 @@ def _split_key(path: str) -> list[str]:
 
 
 def _parse_value(text: str) -> Any:
-    """Parse a TOML value; return the text itself if it is not one, or if it is a date, which is more likely a name."""
+    """Parse a TOML value; return the text itself if it is invalid, or if it is a date, which is more likely a name."""
     document = f"value = {text}"
     try:
         values = tomllib.loads(document) if find_excess(document) is None else {}
     except ValueError:
         return text
-    # A text with more than one value is not a value: `1` and a new line with `seed = 2`, for example.
+    # A text such as `1`, a line break and `seed = 2` would set a second key; it is not a single value.
     if set(values) != {"value"} or isinstance(values["value"], (date, time)):
         return text
     return values["value"]

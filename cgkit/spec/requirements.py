@@ -15,14 +15,14 @@ from cgkit.plugins import Plugins, entry_points_of
 from cgkit.registry import BUILT_IN
 
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""Names that a hint may contain: users paste hints into a shell, and anyone may have written the spec."""
+"""Package names that a hint may contain; others are refused, as users paste hints from untrusted specs into a shell."""
 
 
 def read_requirement(text: str) -> Requirement:
     """Parse a package name with version specifiers (PEP 508), such as `cgkit-stains >= 0.1, < 1`.
 
     Raises:
-        ValueError: it is malformed, or has a URL, extras or an environment marker.
+        ValueError: the text is malformed, or has a URL, extras or an environment marker.
     """
     try:
         requirement = Requirement(text)
@@ -53,10 +53,17 @@ def unmet_requirements(requires: Iterable[str], plugins: Plugins) -> list[Proble
 def explain_unknown(
     name: str, path: str, error: UnknownComponentError, plugins: Plugins, made_with: Mapping[str, str]
 ) -> Problem:
-    """Return the problem of an unknown component at `path`, naming the missing packages that may provide it.
+    """Return the problem of an unknown component, naming the missing packages that may provide it.
 
-    These are the package of a qualified name, or else those that the run was made with (`made_with`: their versions by
-    name) and those that failed to load or are blocked.
+    If the name is qualified, this is its package; otherwise, those that the run was made with, and those that failed to
+    load or are blocked.
+
+    Args:
+        name: the name of the component, as written in the spec.
+        path: the dotted path of the name in the spec.
+        error: the error of the registry.
+        plugins: the loaded plugins.
+        made_with: the packages that an earlier run of this spec was made with, and their versions.
     """
     provider = name.rpartition("/")[0]
     provider = provider if provider.endswith(".py") else canonicalize_name(provider)
@@ -78,7 +85,7 @@ def explain_unknown(
 def compatible(name: str, version: str) -> str:
     """Return the requirement for the series of a version: `x>=1.2,<2` for 1.2.5, `x>=0.3,<0.4` for 0.3.1.
 
-    Versions of one series give an option the same meaning. An unusual version gives the name alone.
+    An option keeps its meaning within a series. If the version is invalid or has an epoch, the result is just the name.
     """
     series = _parse_series(version)
     if series is None:
@@ -89,7 +96,7 @@ def compatible(name: str, version: str) -> str:
 
 
 def is_same_series(first: str, second: str) -> bool:
-    """Return whether two versions are of one series; true if either is unusual."""
+    """Return whether two versions belong to the same series; true if one of them is invalid or has an epoch."""
     series = _parse_series(first), _parse_series(second)
     return None in series or series[0] == series[1]
 
@@ -103,7 +110,10 @@ def complete_requirements(requirements: Iterable[str], providers: Mapping[str, s
 
 
 def _explain_missing(provider: str, plugins: Plugins, requirement: str) -> tuple[str, str | None] | None:
-    """Return why no plugin of a provider is loaded, and how to load it; None if one is, or there can be no such one."""
+    """Return why no plugin of a provider is loaded, and how to load it.
+
+    Return None if one is loaded, or if the provider is cgkit itself or cannot be the name of a package.
+    """
     statuses = [status for status in plugins.statuses if status.distribution == provider]
     if provider == BUILT_IN or not _PROVIDER.fullmatch(provider) or any(status.state == "ok" for status in statuses):
         return None
@@ -119,7 +129,7 @@ def _explain_missing(provider: str, plugins: Plugins, requirement: str) -> tuple
 
 
 def _parse_series(version: str) -> tuple[int, ...] | None:
-    """Return the leading numbers that a series shares: (1,) for 1.2.5, (0, 3) for 0.3.1; None if invalid."""
+    """Return the numbers that versions of a series share: (1,) for 1.2.5, (0, 3) for 0.3.1; None without a series."""
     try:
         parsed = Version(version)
     except InvalidVersion:

@@ -21,7 +21,8 @@ from cgkit.spec.tables import OpenTable, Use
 def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = None) -> tuple[Spec, list[Problem]]:
     """Return the spec with every component named and every option filled in, and all problems.
 
-    The packages that provide the components are added to `requires`. If there are problems, the spec is returned as is.
+    The packages that provide the components are added to `requires`. If there are problems, the spec is returned
+    unchanged.
     """
     unmet = unmet_requirements(spec.requires or (), plugins)
     resolver = _Resolver(plugins, spec.data.size, made_with, report_unknown=not unmet)
@@ -35,7 +36,7 @@ def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = 
     values["augmentation"] = resolver.resolve_array(spec.augmentation, "augmentations", "augmentation")
     values["metric"] = resolver.resolve_array(spec.metric, "metrics", "metric", unique=True)
     values["tracker"] = resolver.resolve_array(spec.tracker, "trackers", "tracker", unique=True, always=True)
-    # Both networks of a pair report the problems of their shared table.
+    # Remove duplicates, since both networks of a pair report the problems of their shared table.
     problems = list(dict.fromkeys([*unmet, *resolver.problems]))
     if problems:
         return spec, problems
@@ -45,7 +46,7 @@ def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = 
 
 
 def contradictions(spec: Spec) -> Iterator[Problem]:
-    """Yield the problems of a spec whose values are valid, but not in combination."""
+    """Yield a problem for each combination of values that contradict each other, although each is valid by itself."""
     objective = spec.objective
     channels_a, channels_b = spec.data.channels
     if channels_a != channels_b and (objective.identity.a or objective.identity.b):
@@ -96,7 +97,7 @@ class _Resolver:
         return {**own, key: self._choose_name(component, own[key]), **options}
 
     def resolve_pair(self, table: Use, kind: str, path: str) -> dict[str, Any]:
-        """Resolve a table for two networks, each of which may have its own table inside."""
+        """Resolve a table for two networks, each of which may have its own inner table."""
         shared = self._find(table.name, kind, f"{path}.name")
         inherited = False
         resolved = {}
@@ -124,7 +125,15 @@ class _Resolver:
     def resolve_array(
         self, uses: tuple[Use, ...] | None, kind: str, path: str, *, unique: bool = False, always: bool = False
     ) -> list[dict[str, Any]]:
-        """Resolve an array of tables; the defaults are used if there is none, or added to it if `always` is set."""
+        """Resolve an array of tables, each of which names a component.
+
+        Args:
+            uses: the tables; None for the default components.
+            kind: the kind of the components.
+            path: the name of the array in the spec.
+            unique: whether to report a component that is listed twice.
+            always: whether to add the default components that are not listed.
+        """
         registry = self._plugins.registries[kind]
         resolved = []
         components: list[Component | None] = []
@@ -146,7 +155,7 @@ class _Resolver:
         try:
             return self._plugins.registries[kind].choose(name)
         except UnknownComponentError as error:
-            if self._report_unknown:  # otherwise it may come from a missing package, which is reported
+            if self._report_unknown:  # otherwise the component may come from a missing package, which is reported
                 self._add_unknown(name or "", path, error)
         except PluginError as error:
             earlier = self._find_earlier(name, kind)
@@ -158,12 +167,12 @@ class _Resolver:
     def _add_unknown(self, name: str, path: str, error: UnknownComponentError) -> None:
         problem = explain_unknown(name, path, error, self._plugins, self._made_with or {})
         is_repeated = any(problem.message == other.message for other in self.problems)
-        # A missing package is reported once, not at each place that names its component.
+        # Report a missing package once, not at each place that names one of its components.
         if problem.exit_code != PluginError.exit_code or not is_repeated:
             self.problems.append(problem)
 
     def _find_earlier(self, name: str | None, kind: str) -> Component | None:
-        """Return the component that a name, ambiguous by now, meant when the run was made; None if unknown."""
+        """Return the component that a now ambiguous name referred to when the run was made; None if unknown."""
         if self._made_with is None:
             return None
         providers = {BUILT_IN, *self._made_with}
@@ -172,7 +181,7 @@ class _Resolver:
         return matches[0] if len(matches) == 1 else None
 
     def _choose_name(self, component: Component, written: str | None) -> str:
-        """Return the name for the resolved spec, with the provider if the user wrote it."""
+        """Return the component's name for the resolved spec, which includes the provider if `written` does."""
         if written and "/" in written:
             return component.qualified_name
         return self._plugins.registries[component.kind.name].reference(component)
@@ -185,7 +194,15 @@ class _Resolver:
         paths: Mapping[str, str],
         default_path: str,
     ) -> dict[str, Any]:
-        """Return all options of a component; `paths` has the path of each option's table, if not `default_path`."""
+        """Return all options of a component, and collect their problems.
+
+        Args:
+            component: the component.
+            table: the table that names the component.
+            options: the options that the spec sets.
+            paths: the path of the table that sets each option, for the problems.
+            default_path: the path for problems that concern none of `paths`, such as a missing option.
+        """
         try:
             suggested = recommended_options(component, self._size)
             keys = type(table).model_fields

@@ -38,7 +38,7 @@ _SHORTHANDS: tuple[tuple[tuple[str, str], Schema], ...] = (
 def spec_schema(plugins: Plugins) -> Schema:
     """Return the JSON Schema (draft 7) of a spec file.
 
-    A component that cannot be imported has no options in it; using the component reports the reason.
+    A component that cannot be imported has no options in the schema; the reason is reported when a spec uses it.
     """
     whole = Spec.model_json_schema()
     tables: Schema = _to_draft7(whole, whole["$defs"])["properties"]
@@ -71,10 +71,10 @@ def _component_table(
     """Return the schema of a table with the name and options of a component.
 
     Args:
-        registry: the components that it may name.
-        own: the table's other keys.
-        sides: those of them that are inner tables of the same form, which inherit the values of this one.
-        name_is_optional: whether a table without a name means the default component.
+        registry: the components that the table may name.
+        own: schemas of the table's other keys.
+        sides: the keys in `own` that are inner tables of the same form and inherit the values of the outer table.
+        name_is_optional: whether a table without a name stands for the default component.
     """
     key = "source" if registry.kind.name == "sources" else "name"
     cases: list[Schema] = []
@@ -89,7 +89,7 @@ def _component_table(
             "required": required,
             "additionalProperties": False,
         }
-        # Next to inner tables, a key may be an option of only one of their components, so the table stays open.
+        # If there are inner tables, a key may be an option of the component of just one of them, so accept any key.
         alone = {"not": {"anyOf": [{"required": [side]} for side in sides]}}
         then = {"properties": options, "if": alone, "then": closed} if sides else closed
         cases.append({"if": selects, "then": then})
@@ -115,7 +115,7 @@ def _option_schemas(component: Component) -> tuple[Schema, list[str]]:
 
 
 def _to_draft7(schema: Any, definitions: Mapping[str, Any]) -> Any:
-    """Convert a schema to draft 7, without references, titles and nulls (TOML has none)."""
+    """Convert a schema to draft 7, without references, titles and nulls (TOML has no null)."""
     if isinstance(schema, list):
         return [_to_draft7(part, definitions) for part in schema if part != {"type": "null"}]
     if not isinstance(schema, dict):

@@ -151,10 +151,10 @@ def test_a_truncated_file_is_refused(tmp_path: Path, kept: float, zipped: bool) 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ({}, "holds no tensor"),
+        ({}, "contains no tensors"),
         ({"w": torch.zeros(2, 2).to_sparse()}, "not a plain tensor"),
         ({"w": torch.zeros(2, device="meta")}, "not a plain tensor"),
-        ({"a": {"b.c": torch.zeros(1)}, "a.b": {"c": torch.zeros(1)}}, "occurs twice"),
+        ({"a": {"b.c": torch.zeros(1)}, "a.b": {"c": torch.zeros(1)}}, "two tensors have the name"),
         (nn.Conv2d(1, 1, 1), "state_dict"),
     ],
 )

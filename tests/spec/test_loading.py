@@ -94,7 +94,7 @@ norm = "group"
             '[data]\nworkers = "many"',
             "spec.toml:2: data.workers: should be a valid integer or 'auto', got \"many\"",
         ),
-        ("[data]\nworkers = 65", 'spec.toml:2: data.workers: should be "auto" or from 0 to 64, got 65'),
+        ("[data]\nworkers = 65", 'spec.toml:2: data.workers: should be "auto" or a number from 0 to 64, got 65'),
         ("[data]\nsize = true", "spec.toml:2: data.size: should be a valid array, got true"),
         ("[data]\nsize = [64]", "spec.toml:2: data.size.1: is required"),
         ("[data]\nsize = [64, 64, 3]", "spec.toml:2: data.size: should have at most 2 items, not 3, got [64, 64, 3]"),
@@ -149,7 +149,7 @@ class TestOverrides:
             ("train.steps", '--set train.steps: write it as "path=value"; for example train.steps=100'),
             ("=5", '--set =5: write it as "path=value"; for example train.steps=100'),
             ("a..b=5", '--set a..b=5: write it as "path=value"; for example train.steps=100'),
-            ("name=\udcff", "name: should be text without NUL and undecodable bytes"),
+            ("name=\udcff", "name: should be text without NUL or undecodable bytes"),
             ("extends=x.toml", "--set extends=x.toml: extends: unknown key"),
         ],
     )

@@ -106,7 +106,7 @@ def test_a_file_that_is_not_a_spec_is_refused_quickly(plugins, content):
         ),
         (
             f"\n{deep('a', 40)} = 1",
-            "spec.toml:2: nested too deeply: at most 32 parts of a key or nested brackets",
+            "spec.toml:2: nested too deeply: the limit is 32 parts of a key or nested brackets",
         ),
         (f'\nx = """\n"""\na = {"[" * 40}{"]" * 40}', "spec.toml:4: nested too deeply"),
         ("seed = 1".encode("utf-16"), "spec.toml: not UTF-8 text; save it as UTF-8"),
