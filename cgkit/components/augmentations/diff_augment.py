@@ -12,7 +12,7 @@ from cgkit.components.augmentations.draws import Probability
 from cgkit.contracts import Role
 
 _GREY = 0.5
-"""The value that fills gaps and holes: 0 in the published code, whose images are in [-1, 1], is 0.5 in [0, 1]."""
+"""The value that fills gaps and holes. The published code uses 0 for images in [-1, 1], which is 0.5 in [0, 1]."""
 
 
 class DiffAugment(nn.Module):

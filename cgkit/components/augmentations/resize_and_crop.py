@@ -25,7 +25,7 @@ class ResizeAndCrop(nn.Module):
 
     Args:
         scale: the scaled size relative to the training size.
-        aspect: "stretch" scales to exactly that size, as published; "keep" covers it and keeps the aspect ratio.
+        aspect: "stretch" scales to exactly the scaled size, as published; "keep" covers it with the same aspect ratio.
         resize: whether to scale; if false, the image must be at least as large as the window.
     """
 
@@ -51,7 +51,7 @@ class ResizeAndCrop(nn.Module):
         """Scale images `(N, C, H, W)` in [0, 1] and return a random window `(N, C, *size)`.
 
         Raises:
-            ValueError: `resize` is off and the image is smaller than the window.
+            ValueError: `resize` is false and the image is smaller than the window.
         """
         height, width = image.shape[-2:]
         if self.resize:
@@ -59,7 +59,7 @@ class ResizeAndCrop(nn.Module):
         elif height < size[0] or width < size[1]:
             raise ValueError(
                 f"an image of {height} x {width} pixels is smaller than the window of {size[0]} x {size[1]},"
-                " and resize is off"
+                " and resize is false"
             )
         return _crop(image, size)
 

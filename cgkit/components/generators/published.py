@@ -35,7 +35,7 @@ class Layer:
 
 
 def names_match(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> bool:
-    """Return whether the names match the layers: every convolution has a 4-d weight, and no other tensor is left."""
+    """Return whether the names match the layers: every convolution has a 4-d weight, and nothing is left over."""
     names = [name for layer in layers for name in (layer.published, layer.published_norm) if name is not None]
     known = {f"{name}.{part}" for name in names for part in _PARTS}
     weights = [tensors.get(f"{layer.published}.weight") for layer in layers]

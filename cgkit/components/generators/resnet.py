@@ -21,7 +21,7 @@ from cgkit.contracts import Recognised, Size
 class ResnetGenerator(nn.Module):
     """Residual blocks between downsampling and upsampling convolutions (Johnson et al., 2016).
 
-    The network is that of CycleGAN (Zhu et al., 2017, and its PyTorch code), in the paper's notation
+    The network is that of CycleGAN (Zhu et al., 2017, and its PyTorch code); the paper writes it as
     `c7s1-64, d128, d256, R256 (9 times), u128, u64, c7s1-3`. The 7x7 convolutions and the blocks use reflection
     padding, the others zero padding. There is no ReLU after a block's sum and no norm before the final tanh.
 
@@ -34,8 +34,8 @@ class ResnetGenerator(nn.Module):
         dropout: the fraction of features dropped within each block during training.
         norm: what each feature map is normalised over: one image ("instance"), the batch ("batch") or nothing ("none").
         affine: whether each norm learns a scale and a shift.
-        upsample: the upsampling layers: "transposed" convolutions, as published, or "resize", i.e. nearest-neighbour
-            upsampling followed by a convolution and avoids checkerboard artefacts (Odena et al., 2016).
+        upsample: the upsampling layers: "transposed" convolutions, as published, or "resize": nearest-neighbour
+            upsampling and a convolution, which avoid checkerboard artefacts (Odena et al., 2016).
         downsamplings: number of times that height and width are halved before the blocks and doubled after them.
     """
 

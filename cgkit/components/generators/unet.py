@@ -25,8 +25,8 @@ class UnetGenerator(nn.Module):
     """Encoder and decoder with skip connections (Isola et al., 2017).
 
     The network is that of pix2pix and CycleGAN, whose PyTorch code calls it `unet_128` (depth 7) and `unet_256` (depth
-    8). The encoder has `depth` 4x4 convolutions, each of which halves height and width and doubles the channels, up to
-    8 times `width`. The decoder has as many transposed convolutions; each except the innermost also receives the
+    8). The encoder has `depth` 4x4 convolutions that halve height and width; the number of channels doubles up to 8
+    times `width`. The decoder has as many transposed convolutions; each except the innermost also receives the
     encoder's features of the same size. There is no norm after the first and last encoder layers or before the tanh.
 
     Height and width must be multiples of `2**depth`.

@@ -14,8 +14,8 @@ class PerceptualDistance:
 
     "The unreasonable effectiveness of deep features as a perceptual metric", equation 1, without learned weights: the
     squared distance between features of unit length, averaged over positions, then over resolutions. The network is
-    EfficientNet-Lite0, from the extra `metrics`, so values are not comparable with LPIPS. The
-    distance is 0 for equal images and at most 4.
+    EfficientNet-Lite0, from the extra `metrics`, so values are not comparable with LPIPS. The distance
+    is 0 for equal images and at most 4.
     """
 
     compares = "truth"

@@ -89,7 +89,7 @@ class ImageFiles:
         """Find the images in a folder.
 
         Raises:
-            DataError: the folder contains none.
+            DataError: the folder does not exist, cannot be read, or contains no images.
         """
         return cls(folder, [file.relative_to(folder).as_posix() for file in list_images(folder, recursive=recursive)])
 

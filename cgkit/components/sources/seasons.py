@@ -85,7 +85,7 @@ class Scenes:
         return f"seasons-{EDITION} {self.season} {height}x{width} seed={self.seed} split={self.split} n={self.count}"
 
     def paint(self, number: int) -> NDArray[np.float32]:
-        """Return a picture, painted unless cached: float32 `(3, height, width)` in [0, 1], in steps of 1/255."""
+        """Return the picture of a scene: float32 `(3, height, width)` in [0, 1], in steps of 1/255."""
         # The cache stores uint8. The first read is rounded to it as well, so that all reads are equal.
         pixels = self._painted.get(number)
         if pixels is None:

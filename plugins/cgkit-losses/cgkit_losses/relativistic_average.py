@@ -11,8 +11,8 @@ from torch.nn import functional as F
 class RelativisticAverageLoss:
     """Compares each logit with the mean logit of the opposite class (Jolicoeur-Martineau, 2018).
 
-    "The relativistic discriminator: a key element missing from standard GAN". A relative logit is the logit
-    minus the mean logit of the opposite class (real or fake), over the batch and all positions:
+    "The relativistic discriminator: a key element missing from standard GAN". A relative logit is the logit minus
+    the mean logit of the opposite class (real or fake) over the batch and all positions:
     R(real) = D(real) - E[D(fake)], and R(fake) = D(fake) - E[D(real)].
 
     - "least-squares" (RaLSGAN): the discriminator minimises (E[(R(real) - 1)^2] + E[(R(fake) + 1)^2]) / 2, and the
@@ -42,7 +42,7 @@ class RelativisticAverageLoss:
         return self._loss(higher=fake_logits, lower=real_logits)
 
     def _loss(self, *, higher: Tensor, lower: Tensor) -> Tensor:
-        """Return a loss that is small if `higher` logits exceed the mean of `lower` ones and vice versa."""
+        """Return a loss that is small if `higher` logits are above the mean of `lower`, and `lower` below that of `higher`."""
         above, below = higher - lower.mean(), lower - higher.mean()
         if self.form == "bce":
             return -0.5 * (F.logsigmoid(above).mean() + F.logsigmoid(-below).mean())

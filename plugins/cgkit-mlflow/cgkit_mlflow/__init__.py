@@ -32,7 +32,7 @@ def cgkit_run_started(run: RunView) -> None:
 
 @hookimpl
 def cgkit_step_finished(run: RunView, step: int, losses: Mapping[str, Tensor]) -> None:
-    """Log the losses every `log.every` steps and at the last step, because reading them waits for the device."""
+    """Log the losses only every `log.every` steps and at the last step, because reading them waits for the device."""
     if run in _recorders and (step % run.spec.log.every == 0 or step == run.steps):
         _recorders[run].losses(step, losses)
 

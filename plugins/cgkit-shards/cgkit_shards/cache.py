@@ -52,8 +52,9 @@ class ShardReader:
             content = self._read_file(file, url, filesize, offset, size)
         except FileNotFoundError:
             return self._download(url, file, filesize, offset, size)
-        with suppress(FileNotFoundError):  # another process may have removed it
-            os.utime(file)  # mark the shard as the most recently read
+        # Mark the shard as the most recently read, unless another process has just removed it.
+        with suppress(FileNotFoundError):
+            os.utime(file)
         return content
 
     def discard(self, url: str, filesize: int) -> None:
@@ -81,7 +82,7 @@ class ShardReader:
     def _download(self, url: str, file: Path, filesize: int, offset: int, size: int) -> bytes:
         """Download a shard, or wait for another process that is downloading it, and return a byte range of it."""
         if filesize > self.limit:
-            raise DataError(f"shard {url} has {filesize / 1e9:.3g} GB, but the cache only {self.limit / 1e9:.3g} GB")
+            raise DataError(f"shard {url} ({filesize / 1e9:.3g} GB) is larger than the cache ({self.limit / 1e9:.3g} GB)")
         with writing_to(file.parent):
             file.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(file.with_suffix(".lock")):

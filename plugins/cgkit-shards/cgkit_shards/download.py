@@ -77,7 +77,7 @@ def check_size(url: str, filesize: int, actual: int) -> None:
     """
     if actual != filesize:
         raise DataError(
-            f"shard {url} is damaged or was replaced: the index says {filesize} bytes, but it has"
+            f"shard {url} is damaged or was replaced: the index says {filesize} bytes, but the shard has"
             f" {'more' if actual > filesize else actual}",
             hint="write a new index with cgkit shards index",
         )

@@ -122,8 +122,9 @@ def test_the_leftovers_of_a_killed_download_are_removed(remote: Callable[..., Sh
     contents(images, range(1))
     copy = next((tmp_path / "cache").glob("*.tar"))
     half = copy.read_bytes()[:100]
-    copy.with_suffix(".part").write_bytes(half)  # the part of the same shard
-    other = tmp_path / "cache" / "0123.part"  # the part of another shard
+    # One partial file is of the same shard, the other one of another shard.
+    copy.with_suffix(".part").write_bytes(half)
+    other = tmp_path / "cache" / "0123.part"
     other.write_bytes(half)
     copy.unlink()
     assert contents(images, range(3))

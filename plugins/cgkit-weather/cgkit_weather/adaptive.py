@@ -89,11 +89,11 @@ class AdaptiveAugmentation(nn.Module):
         """Augment images `(N, C, H, W)`, each with its own draws, preserving their dtype."""
         uniform = torch.rand(_TRANSFORMATIONS + warping.UNIFORM + recolouring.UNIFORM, len(images), device="cpu")
         normal = torch.randn(warping.NORMAL + recolouring.NORMAL, len(images), device="cpu")
-        # All draws are transferred at once, without waiting for the device.
+        # The draws are transferred in two parts, without waiting for the device.
         uniform = uniform.to(images.device, non_blocking=True)
         normal = normal.to(images.device, non_blocking=True)
         chances, uniform = uniform[:_TRANSFORMATIONS], uniform[_TRANSFORMATIONS:]
-        # The chain rotates twice; with this probability of each rotation, that of at least one of them is p.
+        # The chain rotates twice; with this probability for each rotation, at least one is applied with probability p.
         probabilities = torch.where(self._rotations, 1 - (1 - self.p).sqrt(), self.p)
         applied = (chances < probabilities) & self._allowed
         split = warping.TRANSFORMATIONS, warping.UNIFORM, warping.NORMAL
@@ -107,7 +107,7 @@ class AdaptiveAugmentation(nn.Module):
         self.steps += 1
         self.images += count
         self.signs += count * sign
-        # `torch.where` instead of a branch, which would wait for the device.
+        # This uses `torch.where`, because branching on a tensor would wait for the device.
         due = self.steps >= self.interval
         change = (self.signs / self.images - self.target).sign() * self.images / self.adjustment_images
         self.p.copy_(torch.where(due, (self.p + change).clamp(0, 1), self.p))
