@@ -135,7 +135,8 @@ class SetAccumulator:
         """Return the score of the whole set, with its interval and baselines.
 
         Raises:
-            ValueError: there are fewer than two images in a domain."""
+            ValueError: there are fewer than two test images of either domain.
+        """
         source, target = self.direction[0], self.direction[-1]
         generated, real = torch.cat(self._features), self.features_of_real(self.metric, "test", target)
         if real is None or min(len(generated), len(real)) < 2:

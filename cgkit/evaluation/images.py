@@ -40,7 +40,7 @@ class Images:
 
 @dataclass(frozen=True)
 class MeasuredImages:
-    """Images of both domains by split and domain, up to a maximum number of each.
+    """Test and training images of both domains, up to a maximum number of each.
 
     Attributes:
         source: the data source.

@@ -22,7 +22,7 @@ Weights = Literal["ema", "raw"]
 class ModelInfo:
     """The description of a model.
 
-    A spec that was read from a model folder keeps the generators; components that only training needs are the defaults.
+    A spec that was read from a model folder has the original generators, and defaults for all other components.
 
     Attributes:
         spec: the resolved spec.

@@ -58,7 +58,7 @@ def refuse_other_plugins(made_with: Mapping[str, str] | None, spec: Spec, plugin
         missing = [name for name, version in made_with.items() if version and not plugins.version_of(name)]
         install = " ".join(f'"{compatible(name, made_with[name])}"' for name in missing)
         remedy = f"; pip install {install}" if missing else ""
-        refused.append(f"{folder} was made without {' and '.join(strangers)}{remedy}")
+        refused.append(f"{folder} was made without {' and '.join(strangers)}, which its spec now needs{remedy}")
     if refused:
         raise PluginError("\n".join(refused))
     return f"{folder} was made with {', '.join(changed)}" if changed else None

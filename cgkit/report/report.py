@@ -60,7 +60,7 @@ def render_report(record: Record, plugins: Plugins) -> str:
 
 
 def gallery_data(shown: Gallery | None) -> dict[str, Any]:
-    """Return the data of the step slider as JSON values: the steps and, by cell, the URLs of all but the last picture."""
+    """Return the data of the step slider as JSON values: the steps and, by cell, all picture URLs but the last."""
     if shown is None:
         return {"steps": [], "cells": {}}
     cells = {

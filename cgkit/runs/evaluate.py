@@ -45,8 +45,8 @@ def evaluate(
 
     Args:
         run: the run folder.
-        metrics: the names of the metrics to compute; `all` means the spec's and every other one that requires no
-            options. By default the spec's metrics, along with the fallback metrics if none of them applies.
+        metrics: the names of the metrics to compute; `all` means the spec's metrics and all others that
+            require no options. By default the spec's metrics, along with the fallback metrics if none of them applies.
         count: the number of test images of each domain; by default as in the spec.
         best: whether to evaluate the best model instead of the final one, and write the scores to its folder.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.

@@ -32,7 +32,7 @@ BATCH = 4
 class HealthMonitor:
     """A watcher that applies the health rules whenever a sample sheet is drawn.
 
-    It uses the translations of the sheet. It only runs the discriminators, on these and on some real images.
+    It reuses the translations of the sheet, and runs only the discriminators, on these and on some real images.
     """
 
     name = "health"

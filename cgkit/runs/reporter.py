@@ -16,7 +16,7 @@ class Progress:
         step: the number of completed steps.
         steps: the number of steps of the whole run.
         losses: the mean loss terms since the last report.
-        images_per_second: training images of both domains per second, averaged since this process started.
+        images_per_second: training images of both domains per second of training in this process.
         seconds_left: the estimated remaining training time at that speed.
         waiting: the fraction of the time spent waiting for images, from 0 to 1.
     """

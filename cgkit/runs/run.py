@@ -156,7 +156,7 @@ class Run:
         last = last or self._validation.patience_is_over
         if self._processes.is_first and ("sample" in due or last):
             self._draw_samples(observers)
-        # An improvement is saved at once: the best model must not be newer than the checkpoint that holds its score.
+        # Save after an improvement, because the best model must not be newer than the checkpoint with its score.
         if "save" in due or last or improved or stopping:
             self._save(observers)
         return last

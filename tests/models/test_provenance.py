@@ -72,9 +72,9 @@ def test_versions_of_another_series_are_all_refused_at_once(plugins: Plugins, sp
 
 def test_a_component_that_affects_training_cannot_come_from_another_package(plugins: Plugins, spec: Spec) -> None:
     assert refusal({"cgkit-old": "3.1", "cgkit-silent": "0.3"}, spec, plugins) == (
-        'runs/x was made without cgkit-linear; pip install "cgkit-old>=3.1,<4"'
+        'runs/x was made without cgkit-linear, which its spec now needs; pip install "cgkit-old>=3.1,<4"'
     )
-    assert refusal({}, spec, plugins) == "runs/x was made without cgkit-linear"
+    assert refusal({}, spec, plugins) == "runs/x was made without cgkit-linear, which its spec now needs"
 
 
 def test_a_tracker_may_come_from_a_new_package(plugins: Plugins, spec: Spec) -> None:
