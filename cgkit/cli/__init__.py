@@ -33,7 +33,7 @@ COMMANDS = (
 """Built-in commands. Each is the function `command` of the module of that name (`import_` for `import`)."""
 
 SAME_ON_EVERY_RANK = (DataError, PluginError, SpecError, UsageError)
-"""Errors that all processes of a run raise at the same time; only rank 0 reports them."""
+"""Errors that every process of a run raises alike, so that only rank 0 needs to report them."""
 
 
 class Commands(FullHelpGroup):

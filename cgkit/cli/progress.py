@@ -68,7 +68,7 @@ class RichReporter:
 
 
 def describe(progress: Progress) -> str:
-    """Return the losses (summed over directions), speed, time left and fraction of time spent waiting, in one line."""
+    """Return the losses (summed over directions), speed, time left, and fraction of time waiting for data."""
     sums: dict[str, float] = {}
     for name, value in progress.losses.items():
         term = name.rpartition("_")[0] or name  # without the direction or domain

@@ -180,7 +180,7 @@ def _measure_network(component: Component, options: Mapping[str, Option]) -> Net
     stride = stride_of(network)
     size = math.ceil(SIZE / stride) * stride
     for parameter in network.parameters():
-        if not parameter.any():  # a learned factor that starts at zero, for example, would hide its branch
+        if not parameter.any():  # a learned factor that starts at zero would hide its branch
             parameter.data.fill_(1)
     field = receptive_field(network.eval().requires_grad_(False), CHANNELS, size)
     return NetworkFacts(parameters, stride if len(given) == 2 else field.apart, field.across, size)
