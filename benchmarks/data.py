@@ -2,8 +2,8 @@
 
     python benchmarks/data.py --workers 0 1 2
 
-Each image is resized to 286 pixels, cropped to 256 at random and flipped half of the time, as published. Neither loader
-resizes files of 286 pixels; files of 256 show the cost of resizing. The plain loader is a `Dataset` around Pillow in
+Each image is resized to 286 pixels, cropped to 256 at random and flipped half of the time, as published. Files of 286
+pixels need no resizing; files of 256 pixels show its cost. The plain loader is a `Dataset` around Pillow in
 torch's `DataLoader`, with one image pair per batch.
 """
 
@@ -37,7 +37,7 @@ from cgkit.spec import resolve_spec
 
 
 class PlainImages(Dataset[tuple[Tensor, Tensor]]):
-    """Image pairs, prepared as in the published code."""
+    """Unpaired images of two domains, prepared as in the published code."""
 
     def __init__(self, folder_a: Path, folder_b: Path, size: int, larger: int) -> None:
         self._a, self._b = (sorted(folder.iterdir()) for folder in (folder_a, folder_b))
@@ -85,7 +85,7 @@ def time_cgkit_loader(folder: Path, size: int, workers: int, pairs: int) -> Timi
 
 
 def time_per_pair(batches: Iterable[object], pairs: int) -> Timing:
-    """Return the time per image pair after the first one, as the median over up to ten stretches of equal length."""
+    """Return the time per image pair after the first pair, as the median over ten or more stretches of equal length."""
     iterator = iter(batches)
     next(iterator)
     length = max(1, pairs // 10)
@@ -99,7 +99,7 @@ def time_per_pair(batches: Iterable[object], pairs: int) -> Timing:
 
 
 def compare(pair: Timing, baseline: Timing, step: Timing) -> dict[str, float]:
-    """Return a loader's rate, and its ratios to the plain loader and to a training step, which needs one pair."""
+    """Return a loader's rate, and its speed relative to the plain loader and to a training step, which uses a pair."""
     return {
         "images a second": 2 / pair.median,
         "faster": baseline.median / pair.median,
@@ -115,8 +115,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=400, help="number of image pairs to load")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="numbers of worker processes")
     parser.add_argument("--width", type=int, default=64, help="width of the networks in the training step")
-    parser.add_argument("--blocks", type=int, default=9, help="residual blocks of its generators")
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--blocks", type=int, default=9, help="residual blocks of the generators in the training step")
+    parser.add_argument("--output", type=Path, help="JSON file to write the results to")
     options = parser.parse_args()
     precision = choose_precision("auto", choose_device()).name
     case = Case("auto", precision, options.size, 1, options.width, options.blocks)

@@ -1,4 +1,4 @@
-"""Shared by all benchmarks: one process per measurement, medians with quartiles, output as a table and as JSON."""
+"""Shared by the benchmarks: one process per measurement, medians with quartiles, output as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Timing:
     """Durations of several repetitions.
 
     Attributes:
-        median: seconds.
-        low: the first quartile.
-        high: the third quartile.
+        median: the median in seconds.
+        low: the first quartile in seconds.
+        high: the third quartile in seconds.
         repetitions: number of repetitions.
     """
 
@@ -48,7 +48,7 @@ class Timing:
 
 
 def timed(action: Callable[[], object], *, warm_ups: int = 1, seconds: float = 10.0, at_least: int = 3) -> Timing:
-    """Repeat an action for at least `seconds` and `at_least` times, waiting for the GPU each time."""
+    """Time an action at least `at_least` times and for at least `seconds` in total, including its work on the GPU."""
     for _ in range(warm_ups):
         action()
     durations: list[float] = []
@@ -78,7 +78,7 @@ def wait_for_device() -> None:
 
 
 def in_own_process(function: Callable[..., T], *arguments: Any, **environment: str) -> T:
-    """Call a function of an importable module in a fresh process, so that it shares no memory or caches."""
+    """Call a function of an importable module in a fresh process, which shares no memory or caches with this one."""
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
@@ -96,8 +96,8 @@ class Measured:
 
     Attributes:
         timing: durations of the repetitions.
-        memory: peak memory in bytes, beyond that of importing torch.
-        about: second result of the preparation.
+        memory: peak memory in bytes, beyond the peak before the preparation.
+        about: the second result of the preparation.
     """
 
     timing: Timing
@@ -106,19 +106,19 @@ class Measured:
 
 
 Prepare = Callable[[T], tuple[Callable[[], object], Any]]
-"""Returns the action to repeat for a case, and anything else to report about it."""
+"""Prepares a case; returns the action to repeat, and anything else to report about the case."""
 
 
 def in_turns(prepare: Prepare[T], cases: Sequence[T], *, seconds: float, at_least: int = 3) -> list[Measured]:
-    """Repeat an action for every case, each in its own process; the processes take turns.
+    """Repeat the action of every case, each in its own process; the processes take turns.
 
     The speed of a machine varies over minutes. Taking turns exposes all cases to the same variation.
 
     Args:
-        prepare: a function of an importable module, which runs the action once and returns it.
-        cases: arguments of `prepare`.
-        seconds: least total duration of each case's repetitions.
-        at_least: least number of repetitions.
+        prepare: a function of an importable module, which runs the action of a case once and returns it.
+        cases: the arguments with which `prepare` is called.
+        seconds: minimum total duration of the repetitions of each case.
+        at_least: minimum number of repetitions.
     """
     context = multiprocessing.get_context("spawn")
     with ExitStack() as processes:
@@ -130,7 +130,7 @@ def in_turns(prepare: Prepare[T], cases: Sequence[T], *, seconds: float, at_leas
             other.close()
             processes.callback(process.join)
             processes.callback(end.close)
-            end.recv()  # prepared
+            end.recv()  # wait until the case is prepared
             ends.append(end)
         durations: list[list[float]] = [[] for _ in cases]
         while len(durations[0]) < at_least or min(map(sum, durations)) < seconds:
@@ -155,12 +155,12 @@ def _repeat(prepare: Prepare[T], case: T, end: Connection) -> None:
 
 
 def own_peak_memory() -> int:
-    """Return the peak memory of this process in bytes: on the GPU if there is one."""
+    """Return the peak memory of this process in bytes, on the GPU if there is one, else on the CPU."""
     return peak_memory(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def matrix_product_rate(precision: str) -> float:
-    """Return the FLOP/s of a large matrix product, which stands for the machine's peak."""
+    """Return the FLOP/s of a large matrix product, as an estimate of the machine's peak performance."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     size = 8192 if device == "cuda" else 2048
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
@@ -170,7 +170,7 @@ def matrix_product_rate(precision: str) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """Return the hardware and versions that the figures were measured with."""
+    """Return the hardware and the versions with which the results are measured."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "processor": _describe_processor(),
@@ -187,10 +187,10 @@ def report(title: str, rows: Sequence[Mapping[str, Any]], output: Path | None = 
     """Print a table, and write it as JSON with a description of the machine.
 
     Args:
-        title: the table's title.
-        rows: the table's rows, with equal keys; a `Timing` is printed with its quartiles.
-        output: the JSON file.
-        more: further entries of the file.
+        title: the title of the table.
+        rows: the rows of the table, with equal keys; a `Timing` is printed with its quartiles.
+        output: the JSON file to write; None to write no file.
+        more: further entries of the JSON file.
     """
     console = Console()
     table = Table(*(str(name) for name in rows[0]), title=title, title_justify="left")

@@ -1,8 +1,8 @@
-"""Scores of one spec trained in fp32 and in bf16, with several seeds each: the cost of bf16 in quality.
+"""Scores of a spec trained in fp32 and in bf16, with several seeds each: how much quality bf16 costs.
 
     python benchmarks/precision.py examples/seasons.toml --seeds 0 1 2
 
-Precision makes no difference if the means differ by no more than the seeds of one precision do.
+Precision makes no measurable difference if the means differ by no more than scores of different seeds do.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Scores = dict[str, float]
 
 
 def scores(spec: Path, seed: int, precision: str, overrides: list[str]) -> Scores:
-    """Train, and return the scores on the test images by name and direction, such as `psnr a2b`."""
+    """Train once, and return the scores on the test images by name and direction, such as `psnr a2b`."""
     with tempfile.TemporaryDirectory() as folder:
         settings = [*overrides, f"seed={seed}", f"train.precision={precision}", "train.compile=false"]
         outcome = cgkit.run(spec, output=Path(folder) / "run", overrides=settings)
@@ -54,12 +54,12 @@ def main() -> None:
         "--set", dest="overrides", action="append", default=[], help="override a value of the spec, KEY=VALUE"
     )
     parser.add_argument(
-        "--add", type=Path, help="figures of an earlier call with other seeds of the same spec, to include"
+        "--add", type=Path, help="JSON file of an earlier call with other seeds of the same spec, to include"
     )
     parser.add_argument("--at-once", type=int, default=1, help="number of concurrent trainings, which share the cores")
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--output", type=Path, help="JSON file to write the results to")
     options = parser.parse_args()
-    if options.at_once > 1:  # more threads than cores slow each other down severely
+    if options.at_once > 1:  # with more threads than cores, training would slow down severely
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // options.at_once))
     with ThreadPoolExecutor(options.at_once) as trainings:
         futures = {

@@ -1,9 +1,9 @@
-"""Training with several processes: the time of a step at an equal total batch, and the cost of communication.
+"""Training with several processes: the time of a step with the same total batch, and the cost of communication.
 
     python benchmarks/scaling.py --processes 1 2
 
 On a CPU every process has one thread, even a single one, and the backend is gloo. With several GPUs each process has
-its own, and the backend is NCCL; that has not been tried. The timed all-reduce is that of a step, including the copies
+its own, and the backend is NCCL; this has not been tested. The timed all-reduce is that of a step, including the copies
 into and out of its buffer. The figures for 8 and 64 GPUs come from a model and are marked as such.
 """
 
@@ -32,7 +32,7 @@ from cgkit.spec import resolve_spec
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the training: `batch` is the total over all processes, `steps` is the number of timed steps."""
+    """Settings of training: `batch` is the total over all processes, and `steps` is the number of timed steps."""
 
     size: int
     batch: int
@@ -44,7 +44,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Measured:
-    """Measurements of rank 0: a step, the all-reduce of a step by itself, and the bytes that it reduces."""
+    """Measurements of rank 0: a whole step, its all-reduce alone, and the bytes that the all-reduce averages."""
 
     step: Timing
     reduction: Timing
@@ -52,7 +52,7 @@ class Measured:
 
 
 def measure(count: int, settings: Settings) -> Measured:
-    """Train in `count` processes; if one fails, all stop."""
+    """Train in `count` processes, and return the measurements of rank 0; if one process fails, all stop."""
     with socket.socket() as unused:
         unused.bind(("localhost", 0))
         port = unused.getsockname()[1]
@@ -92,7 +92,7 @@ def _train(rank: int, count: int, port: int, settings: Settings, results: Any) -
             precision=Precision("fp32", device),
             processes=processes,
         )
-        # A step reduces every gradient and a few numbers.
+        # A step averages every gradient over the processes, and a few numbers, which are not timed.
         gradients = [torch.rand_like(parameter) for parameter in trainer.model.parameters()]
 
         def step() -> None:
@@ -119,7 +119,7 @@ def _train(rank: int, count: int, port: int, settings: Settings, results: Any) -
 
 
 def ring_seconds(count: int, size: int, bandwidth: float, latency: float) -> float:
-    """Return the time of a ring all-reduce of `size` bytes: 2(n-1) messages, 2(n-1)/n of the bytes over each link."""
+    """Return the seconds of a ring all-reduce of `size` bytes: 2(n-1) messages, 2(n-1)/n of the bytes per link."""
     return 2 * (count - 1) * (latency + size / count / bandwidth)
 
 
@@ -138,11 +138,11 @@ def main() -> None:
     # An NDR InfiniBand port has nominally 400 Gbit/s in one direction; 5 microseconds per message is an assumption.
     parser.add_argument("--bandwidth", type=float, default=50e9, help="model: bytes per second of a link")
     parser.add_argument("--latency", type=float, default=5e-6, help="model: seconds per message")
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--output", type=Path, help="JSON file to write the results to")
     options = parser.parse_args()
     if uneven := [count for count in options.processes if count < 1 or options.batch % count]:
         parser.error(f"a batch of {options.batch} cannot be split evenly over {uneven[0]} processes")
-    # One process on a GPU and two on a CPU could not be compared, so all use GPUs or none does.
+    # One process on a GPU could not be compared with two on a CPU, so either all processes use GPUs or none does.
     gpus = torch.cuda.device_count() >= max(options.processes)
     settings = Settings(options.size, options.batch, options.width, options.blocks, options.steps, gpus)
     measurements = {count: measure(count, settings) for count in options.processes}

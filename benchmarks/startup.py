@@ -41,9 +41,9 @@ count = 1
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=5, help="repetitions of each command")
+    parser.add_argument("--repetitions", type=int, default=5, help="number of repetitions of each command")
     parser.add_argument("--without-compile", action="store_true", help="skip torch.compile, which takes a minute")
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--output", type=Path, help="JSON file to write the results to")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def time_command(command: list[str], times: int) -> Timing:
-    """Time a command of the Python interpreter; each repetition replaces `%d` in it with another number."""
+    """Time a command of the Python interpreter, in which `%d` stands for the number of the repetition."""
     numbers = iter(range(times + 1))
 
     def once() -> None:
@@ -83,7 +83,7 @@ def time_command(command: list[str], times: int) -> Timing:
         arguments = [part.replace("%d", str(number)) for part in command]
         subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
-    # A command that is timed once fills a cache, so a warm-up would change its result.
+    # `times == 1` is used only for a command that fills a cache; after a warm-up, the cache would already be full.
     return timed(once, warm_ups=1 if times > 1 else 0, seconds=0, at_least=times)
 
 

@@ -1,10 +1,10 @@
-"""A large image translated in tiles, compared with the whole image: time, peak memory, and the difference.
+"""Translating a large image in tiles, compared with translating it whole: time, peak memory, and differences.
 
     python benchmarks/tiling.py --sizes 1024 2048 --output results.json
 
 Each row is measured in its own process, which loads an untrained model and translates an image file (8-bit noise on
 smooth shapes) to another file. Peak memory is that of the whole process. Differences between the written files are in
-levels of 255; differences before rounding are in [-1, 1].
+8-bit levels; differences before rounding are for values in [-1, 1].
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from cgkit.translation.files import translate_files
 from cgkit.translation.translator import Translator
 
 MAX_PIXELS = 400_000_000
-"""Largest image that is accepted, in pixels."""
+"""Largest number of pixels of an image that is accepted."""
 
 LARGEST_COMPARED = 1024
-"""Largest side in pixels at which translations are compared before rounding, which takes as long again."""
+"""Largest side in pixels at which translations are also compared before rounding, for which they are repeated."""
 
 
 def write_image(file: Path, height: int, width: int) -> None:
@@ -64,7 +64,7 @@ def exact_difference(model: Path, file: Path) -> float:
 
 
 def difference(file: Path, other: Path) -> tuple[float, int]:
-    """Return the mean and the largest difference between two files, in levels."""
+    """Return the mean and the largest difference between two image files, in 8-bit levels."""
     first, second = (np.asarray(Image.open(path), np.int16) for path in (file, other))
     differences = np.abs(first - second)
     return float(differences.mean()), int(differences.max())
@@ -76,12 +76,12 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["1024", "2048"], help="side in pixels, or WIDTHxHEIGHT")
     parser.add_argument("--methods", nargs="+", default=["whole", "exact", "thumbnail", "independent"])
     parser.add_argument(
-        "--whole-up-to", type=int, default=2048, help="longest side at which the whole image is translated, too"
+        "--whole-up-to", type=int, default=2048, help="longest side at which the image is also translated whole"
     )
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--width", type=int, default=64, help="width of the generator")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--output", type=Path, help="JSON file to write the results to")
     options = parser.parse_args()
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     rows: list[dict[str, Any]] = []
@@ -104,7 +104,7 @@ def measure(folder: Path, height: int, width: int, options: argparse.Namespace) 
     for method in methods:
         tile, tiling = ("never", "exact") if method == "whole" else ("auto", method)
         if max(height, width) <= 1024 and method != "whole":
-            tile = 512  # cgkit would translate an image of this size whole
+            tile = 512  # with "auto", cgkit would translate an image of this size whole
         arguments = (folder / "model", file, folder / method, options.precision, tile, tiling)
         seconds, memory = in_own_process(translate, *arguments)
         is_reference = method == methods[0]

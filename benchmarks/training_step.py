@@ -1,9 +1,9 @@
-"""A training step of cgkit compared with one of plain PyTorch, by image size, batch and precision.
+"""A training step of cgkit compared with one in plain PyTorch, by image size, batch size and precision.
 
     python benchmarks/training_step.py --sizes 64 128 256 --batches 1
 
-Both train a ResNet with the identity loss, least squares and Adam. Each variant has its own process, and the processes
-take turns, one step at a time.
+Both train ResNet generators with least-squares and identity losses, and with Adam. Each variant has its own process,
+and the processes take turns, one step at a time.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Case:
         kind: `plain`, `compiled`, or the value of `train.memory`.
         precision: `fp32` or `bf16`.
         size: side of an image in pixels.
-        batch: images of each domain.
+        batch: number of images of each domain per step.
         width: width of the generators and discriminators.
         blocks: residual blocks of the generators.
     """
@@ -55,15 +55,15 @@ class Case:
 
 
 def prepare(case: Case) -> tuple[Callable[[], object], int]:
-    """Run a step on random images; return it, and the FLOPs of the plain step (0 for the others).
+    """Run a step on random images; return the step, and its FLOPs if it is the plain one, else 0.
 
-    The share of the peak of every variant is computed from the FLOPs of the plain step, whatever it computes itself.
+    The share of peak of every variant is based on the FLOPs of the plain step, even if the variant computes more.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     images = torch.rand(2, case.batch, 3, case.size, case.size) * 2 - 1
     step = (plain_step if case.kind == "plain" else cgkit_step)(case, images, device)
-    # The first step also allocates what later ones reuse, such as Adam's averages.
+    # The first step is not timed, because it also allocates what later ones reuse, such as Adam's averages.
     with FlopCounterMode(display=False) if case.kind == "plain" else nullcontext() as counter:
         step()
     return step, counter.get_total_flops() if counter else 0
@@ -104,12 +104,12 @@ def cgkit_step(case: Case, images: torch.Tensor, device: torch.device) -> Callab
     batches = [Batch(*images, names, names)]
     if case.kind == "compiled":
         trainer.compile(batches)
-    # A run reads the losses only every ten steps; reading them in each favours the baseline.
+    # A run reads the losses only every ten steps; reading them at every step, as here, favours the baseline.
     return lambda: [float(loss) for loss in trainer.step(batches).values()]
 
 
 def compare(kind: str, precision: str, measured: Measured, baseline: Measured, peak: float) -> dict[str, Any]:
-    """Return a row of the table."""
+    """Return a row of the table for a variant; `peak` is the peak performance of its precision in FLOP/s."""
     return {
         "step": f"{kind}, {precision}",
         "time": measured.timing,
@@ -129,8 +129,8 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", default=["bf16", "fp32"], choices=["bf16", "fp32"])
     parser.add_argument("--width", type=int, default=64, help="width of the generators and discriminators")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
-    parser.add_argument("--seconds", type=float, default=10, help="least total duration of each variant's steps")
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--seconds", type=float, default=10, help="minimum total duration of each variant's steps")
+    parser.add_argument("--output", type=Path, help="JSON file to write the results to")
     options = parser.parse_args()
     peaks = {precision: in_own_process(matrix_product_rate, precision) for precision in {"fp32", *options.precisions}}
     rows: list[dict[str, Any]] = []

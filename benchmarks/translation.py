@@ -1,10 +1,10 @@
-"""Translating a folder of image files: the whole command, compared with a plain loop over the generator.
+"""Translating a folder of image files: the whole command, compared with a plain loop that calls the generator.
 
     python benchmarks/translation.py --size 256 --images 16 --batches 1 4
 
-The command's time is that of the folder minus that of a single image, so start-up is not counted. The plain loop reads
-with Pillow, runs the published generator eagerly in float32, and writes with Pillow, one image at a time; only the loop
-is timed.
+The time of the command is that for the folder minus that for a single image, so that start-up is not counted. The plain
+loop reads with Pillow, runs the published generator eagerly in float32, and writes with Pillow, one image at a time;
+only the loop is timed.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64, help="width of the generator")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
     parser.add_argument(
-        "--repetitions", type=int, default=3, help="repetitions of each command, of which the median counts"
+        "--repetitions", type=int, default=3, help="repetitions of each command, of which the median is reported"
     )
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--output", type=Path, help="JSON file to write the results to")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -120,7 +120,7 @@ def main() -> None:
             for batch in options.batches:
                 single, whole, peaks = [], [], []
                 for number in range(options.repetitions):
-                    # cgkit translate skips images that are in the output folder already.
+                    # Each repetition has its own output folder, because cgkit skips images that it has translated.
                     output = folder / f"made-{precision}-{batch}-{number}"
                     single.append(command(folder / "model", folder / "one", output / "one", batch, precision)[0])
                     seconds, peak = command(folder / "model", folder / "images", output / "all", batch, precision)
@@ -128,7 +128,7 @@ def main() -> None:
                         raise SystemExit("not every image was translated")
                     whole.append(seconds)
                     peaks.append(peak)
-                # The difference of the commands is one image less than the folder has.
+                # The time of the folder minus that of one image is the time of all images of the folder but one.
                 rate = (options.images - 1) / (median(whole) - median(single))
                 rows.append(_make_row(f"cgkit translate, {precision}", batch, rate, plain, median(single), max(peaks)))
     report("A folder of images", rows, options.output, options=options_as_json(options))

@@ -3,8 +3,8 @@
     python benchmarks/video.py --output results.json
 
 The scene is static, except for camera noise, drifting brightness, or a bright object that passes on the left. Flicker
-is the mean absolute difference between consecutive frames in the right quarter, in levels of 255; that of the clip
-itself is listed as well. The generator is a ResNet, untrained unless a run is given.
+is the mean absolute difference between consecutive frames in the right quarter, in 8-bit levels; that of the clip
+itself is also reported. The generator is a ResNet, untrained unless a run is given.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def scene(size: int) -> Clip:
 
 
 def clips(size: int, frames: int) -> dict[str, Clip]:
-    """Return the clips by the name of what changes in them."""
+    """Return the clips, each by the name of what changes in it."""
     random = np.random.default_rng(0)
     still = np.repeat(scene(size)[None], frames, 0)
     noisy = still + random.normal(0, 0.01, still.shape)
@@ -49,17 +49,17 @@ def clips(size: int, frames: int) -> dict[str, Clip]:
 
 
 def flicker(clip: Clip) -> float:
-    """Return the mean absolute change of the right quarter from frame to frame, in levels."""
+    """Return the mean absolute change of the right quarter from frame to frame, in 8-bit levels."""
     return float(np.abs(np.diff(clip[..., clip.shape[-1] * 3 // 4 :], axis=0)).mean() * 255)
 
 
 def per_frame(translator: Translator, clip: Clip) -> Clip:
-    """Translate each frame with its own statistics."""
+    """Translate each frame with its own norm statistics."""
     return np.concatenate([translator.translate_whole(torch.from_numpy(frame[None])).numpy() for frame in clip])
 
 
 def frozen(translator: Translator, clip: Clip, samples: int) -> Clip:
-    """Translate all frames with the statistics of `samples` frames."""
+    """Translate all frames with the norm statistics of `samples` frames."""
     statistics = Statistics()
     for frame in clip[np.linspace(0, len(clip) - 1, samples).astype(int)]:
         with statistics.collecting():
@@ -75,12 +75,12 @@ def frozen(translator: Translator, clip: Clip, samples: int) -> Clip:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, help="run folder whose model to use")
+    parser.add_argument("--run", type=Path, help="run folder of the model to use; without it, an untrained one")
     parser.add_argument("--size", type=int, default=192, help="side of a frame in pixels")
     parser.add_argument("--frames", type=int, default=24, help="frames per clip")
-    parser.add_argument("--samples", type=int, default=16, help="frames to take statistics from")
+    parser.add_argument("--samples", type=int, default=16, help="number of frames over which to collect statistics")
     parser.add_argument("--width", type=int, default=32, help="width of the untrained generator")
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--output", type=Path, help="JSON file to write the results to")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,4 +1,4 @@
-"""Count how large the code is, how it hangs together, and how much of it a run passes; check the limits.
+"""Measure the size of the code, its imports, and how much of it a run executes; compare them with limits.
 
 python docs/counts.py
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cgkit"
 FAMILIES = ("cli", "components")
-"""Folders whose size is the number of commands or components."""
+"""Folders whose size is limited only by the number of commands or components."""
 
 TRACE = """
 import inspect, json, sys, threading
@@ -55,7 +55,7 @@ print(json.dumps({"entered": names, "bodies": len(bodies), "reads": reads}))
 
 @dataclass(frozen=True)
 class Count:
-    """A number, the limit that it must keep, and whether it does."""
+    """A number and its limit: a maximum, or a minimum if `at_least`; None if it is only reported."""
 
     name: str
     value: float
@@ -86,10 +86,13 @@ def counts() -> list[Count]:
         Count("lines of engine/step.py", len(modules[PACKAGE / "engine" / "step.py"].splitlines()), 60),
         Count("functions", len(lengths)),
         Count(
-            "share of functions of 25 lines at most", sum(n <= 25 for n in lengths) / len(lengths), 0.95, at_least=True
+            "fraction of functions with at most 25 lines",
+            sum(n <= 25 for n in lengths) / len(lengths),
+            0.95,
+            at_least=True,
         ),
         Count("lines of the longest function", max(lengths), 60),
-        Count("modules in import circles, imports for types included", len(circular_modules(modules)), 0),
+        Count("modules in import cycles, imports for types included", len(circular_modules(modules)), 0),
         Count("functions and comprehensions entered by `cgkit run` until the first step", len(entered["entered"]), 500),
         Count("module and class bodies executed until then", entered["bodies"]),
         Count("times the spec is read", entered["reads"], 1),
@@ -97,14 +100,14 @@ def counts() -> list[Count]:
 
 
 def function_lengths(text: str) -> Iterator[int]:
-    """Yield the number of lines of each function, decorators excluded."""
+    """Yield the number of lines of each function, without its decorators."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def largest_folder(modules: dict[Path, str]) -> tuple[str, int]:
-    """Return the folder with the most modules, families and `__init__.py` not counted."""
+    """Return the folder with the most modules, and their number, without `FAMILIES` and `__init__.py` files."""
     folders = Counter(
         path.parent.relative_to(PACKAGE)
         for path in modules
@@ -115,14 +118,14 @@ def largest_folder(modules: dict[Path, str]) -> tuple[str, int]:
 
 
 def circular_modules(modules: dict[Path, str]) -> set[str]:
-    """Return the modules from which imports lead back to themselves, wherever in the file an import is."""
+    """Return the modules in import cycles; imports inside functions and for types count too."""
     names = {_name_of(path): path for path in modules}
     graph = {name: set(_imports(modules[path], names)) - {name} for name, path in names.items()}
     return {name for name in graph if name in _reachable(graph, name)}
 
 
 def functions_until_the_first_step() -> dict[str, list[str] | int]:
-    """Train the built-in example until the first optimizer step; return what was entered."""
+    """Run `examples/seasons.toml` until the first optimizer step; return what `TRACE` counted."""
     with tempfile.TemporaryDirectory() as folder:
         spec = ROOT / "examples" / "seasons.toml"
         command = [sys.executable, "-c", TRACE, str(PACKAGE), str(spec), str(Path(folder) / "run")]
@@ -161,7 +164,7 @@ def _reachable(graph: dict[str, set[str]], start: str) -> set[str]:
 
 
 def main() -> None:
-    """Print the counts; exit with 1 if one does not keep its limit."""
+    """Print the counts; exit with 1 if one violates its limit."""
     found = counts()
     for count in found:
         value = f"{count.value:.3f}" if count.value < 1 and count.value else f"{count.value:,.0f}"

@@ -1,4 +1,4 @@
-"""Generate the reference pages from the code: the spec, the commands, the components, the conformance checks.
+"""Generate the reference pages from the code: spec, commands, components, Python interface, conformance checks.
 
 `python docs/generate.py` writes them; a test fails if they are out of date.
 """
@@ -49,7 +49,7 @@ def pages() -> dict[str, str]:
 def _describe_spec() -> Iterator[str]:
     yield "# The spec, key by key"
     yield (
-        "All tables and keys of a spec. Keys that a spec leaves out have the value in the column *default*. Unknown "
+        "All tables and keys of a spec. A key that a spec leaves out has the value in the column *default*. Unknown "
         'keys are errors. A spec can also extend another one: `extends = "other.toml"`.'
     )
     plain = {name: field for name, field in Spec.model_fields.items() if not _find_model(field)}
@@ -85,7 +85,7 @@ def _describe_table(name: str, model: type[BaseModel], *, several: bool) -> Iter
             yield _format_fields(nested.model_fields)
     if name in SIDES:
         tables = " and ".join(f"`[{name}.{side}]`" for side in SIDES[name])
-        yield f"{tables} have the same keys, and apply to one network each."
+        yield f"{tables} have the same keys, and each applies to one of the two networks."
 
 
 def _format_fields(fields: Mapping[str, FieldInfo], kind: Kind | None = None) -> str:
@@ -100,7 +100,7 @@ def _format_fields(fields: Mapping[str, FieldInfo], kind: Kind | None = None) ->
 
 
 def _find_model(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the model of the table, or list of tables, in a field; None if it has another type."""
+    """Return the model of the table, or of the list of tables, in a field; None if the field has another type."""
     annotations = [field.annotation]
     while annotations:
         annotation = annotations.pop()
@@ -150,7 +150,7 @@ def _describe_components() -> Iterator[str]:
     yield "# The components"
     yield (
         "The components that ship with cgkit. `cgkit list-components` also lists those of installed plugins, and "
-        "`cgkit describe KIND NAME` describes any component. The *default* of a kind applies if a spec names none."
+        "`cgkit describe KIND NAME` describes any component. The *default* of a kind is used if a spec names no other."
     )
     for registry in load_plugins(installed=False).registries:
         yield f"## {_format_kind(registry.kind).capitalize()}"
@@ -198,8 +198,8 @@ def _describe_conformance() -> Iterator[str]:
     checks = all_checks()
     example = next(check.name for check in checks if "generators" in check.kinds)
     yield (
-        "Each check becomes a separate test, named after the component and the check. List known failures with the "
-        f'reason: `@conformance("cgkit-halo", expected_failures={{"generators/halo: {example}": "why"}})`. These '
+        "Each check becomes a separate test, named after the component and the check. List known failures with their "
+        f'reasons: `@conformance("cgkit-halo", expected_failures={{"generators/halo: {example}": "why"}})`. These '
         "checks must then fail."
     )
     yield (

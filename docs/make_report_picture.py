@@ -27,7 +27,7 @@ def main(run: Path) -> None:
         picture = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
     finally:
         browser.quit()
-    # 256 colours look the same in a third of the bytes.
+    # With a palette of 256 colours, the picture looks the same and takes a third of the bytes.
     picture.quantize(256, kmeans=3).save(Path(__file__).with_name("report.png"), optimize=True)
 
 

@@ -1,4 +1,4 @@
-"""Draw docstrings, comments and messages at random, to be read by someone who has not written them.
+"""Draw docstrings, comments and messages at random, for review by someone who did not write them.
 
     python docs/prose.py --seed 1 --count 100
 
@@ -21,7 +21,7 @@ LEAST_WORDS = 5
 
 
 def prose() -> Iterator[tuple[str, str]]:
-    """Yield the place and the text of every docstring, comment and error message of five words or more."""
+    """Yield the place and text of every docstring, comment and error message of at least `LEAST_WORDS` words."""
     for folder in FOLDERS:
         for file in sorted((ROOT / folder).rglob("*.py")):
             text = file.read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ def _strings(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _comments(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each comment; comments on consecutive lines are one."""
+    """Yield each comment with its line; comments on consecutive lines are joined."""
     start, end, words = 0, -1, ""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT and not token.string.startswith(("# noqa", "# type:")):
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--under", default="", help="only files whose path begins with this")
+    parser.add_argument("--under", default="", help="draw only from files whose path begins with this text")
     options = parser.parse_args()
     passages = [(place, passage) for place, passage in prose() if place.startswith(options.under)]
     sample = random.Random(options.seed).sample(passages, min(options.count, len(passages)))

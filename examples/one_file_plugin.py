@@ -1,4 +1,4 @@
-"""A plugin in one file, to try something out: cgkit run spec.toml --plugin one_file_plugin.py
+"""A plugin in a single file, for experiments: cgkit run spec.toml --plugin one_file_plugin.py
 
 In the spec:
 
@@ -21,10 +21,10 @@ from cgkit.registry import Registries
 
 
 class OneLayerGenerator(nn.Sequential):
-    """One convolution and a tanh: the smallest generator.
+    """One convolution and a tanh: the smallest possible generator.
 
     Args:
-        kernel: height and width of the convolution, an odd number.
+        kernel: height and width of the convolution kernel in pixels, an odd number.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, kernel: Annotated[int, Ge(1), Le(31)] = 3) -> None:

@@ -7,7 +7,7 @@ The method is that of Zhu et al. (2017, https://arxiv.org/abs/1703.10593), whose
 The generator "a2b" translates domain A to B (the paper's G: X to Y), "b2a" translates B to A (its F: Y to X). Each
 domain has a discriminator that distinguishes real from generated images. Images are (N, 3, H, W) in [-1, 1].
 
-cgkit computes the same losses, and its benchmarks use this file as their baseline. Tests hold both to the losses that
+cgkit computes the same losses, and its benchmarks use this file as their baseline. Tests compare both with losses that
 the published implementation computed.
 """
 
@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 
 def with_norm_and_relu(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-    """Return a convolution and the two layers that follow it nearly everywhere in a generator."""
+    """Return a convolution with the norm and ReLU that follow nearly every convolution in a generator."""
     return [convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU(True)]
 
 
@@ -71,7 +71,7 @@ class ImagePool:
         self.images: list[Tensor] = []
 
     def exchange(self, generated: Tensor) -> Tensor:
-        """Swap about half of the images of a batch for older ones."""
+        """Return a batch in which, once the pool is full, about half of the images are replaced by older ones."""
         batch = []
         for image in generated.detach():
             if len(self.images) < self.capacity:
@@ -106,7 +106,7 @@ class CycleGAN(nn.Module):
         )
 
     def adversarial_loss(self, logits: Tensor, *, real: bool) -> Tensor:
-        """Equation 1, by default with least squares in place of the logarithms (section 4)."""
+        """Compute a term of equation 1, by default with least squares in place of the logarithms (section 4)."""
         return self.loss(logits, torch.full_like(logits, float(real)))
 
     def step(self, real_a: Tensor, real_b: Tensor) -> dict[str, float]:
@@ -143,7 +143,7 @@ class CycleGAN(nn.Module):
 
 
 def random_image(folder: Path, size: int) -> Tensor:
-    """Load an image of a folder, resized to 286/256 of `size`, then cropped and flipped at random."""
+    """Load a random image of a folder, resized to 286/256 of `size`, then cropped and flipped at random."""
     larger = size * 286 // 256
     with Image.open(random.choice(sorted(folder.iterdir()))) as image:
         pixels = np.array(image.convert("RGB").resize((larger, larger), Image.Resampling.BICUBIC))

@@ -33,7 +33,7 @@ COMMANDS = (
 """Built-in commands. Each is the function `command` of the module of that name (`import_` for `import`)."""
 
 SAME_ON_EVERY_RANK = (DataError, PluginError, SpecError, UsageError)
-"""Errors that all processes of a run raise alike, so that only rank 0 reports them."""
+"""Errors that every process of a run raises alike, so that only rank 0 needs to report them."""
 
 
 class Commands(FullHelpGroup):
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         console.error("interrupted")
         code = 130
     except BrokenPipeError:
-        # The reader of our output has exited (`cgkit list-components | head`); that is no failure.
+        # The program that reads our output has exited (`cgkit list-components | head`), which is not a failure.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except CgkitError as error:

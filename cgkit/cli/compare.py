@@ -1,4 +1,4 @@
-"""`cgkit compare`: several runs side by side."""
+"""`cgkit compare`: show the specs and scores of several runs side by side."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...", type=click.Path(path_type=Path))
 @click.option(
-    "--output", type=click.Path(path_type=Path), metavar="FILE.html", help="Also write a page with curves and images."
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Also write an HTML page with curves and images.",
 )
 @options.as_json
 @click.pass_context
 def command(context: click.Context, runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     """Compare the specs and scores of several runs.
 
-    Scores that were measured differently are not compared; the table names what differs.
+    Scores that were measured differently are not compared; the table names the differences.
     """
     from cgkit.report.comparison import compare
 

@@ -1,4 +1,4 @@
-"""Output of all commands: data to stdout, messages to stderr, and no user's text interpreted as markup."""
+"""Output of all commands: data to stdout, messages to stderr, and no text interpreted as markup."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]|[\u200e\u2
 
 
 def plugins(context: click.Context) -> Plugins:
-    """Return the plugins, loaded once per command; a line on stderr reports each one that fails."""
+    """Return the plugins, which are loaded once per command; print a warning for each plugin that fails to load."""
     state: dict[str, Any] = context.find_root().ensure_object(dict)
     loaded: Plugins | None = state.get("plugins")
     if loaded is None:
@@ -35,7 +35,7 @@ def plugins(context: click.Context) -> Plugins:
 
 
 def kind_argument(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Return the registry of a kind written as `generator`, `generators` or `adversarial-loss`."""
+    """Return the registry name of a kind, which may be written as `generator`, `generators` or `adversarial-loss`."""
     from cgkit.contracts import KINDS, kind_named
 
     try:
@@ -46,7 +46,7 @@ def kind_argument(context: click.Context, parameter: click.Parameter, value: str
 
 
 def rank() -> int:
-    """Return the rank of this process under torchrun, 0 without it; only rank 0 prints."""
+    """Return the rank of this process under torchrun, or 0 without torchrun."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -62,7 +62,7 @@ def stderr() -> Console:
     """Return the console for messages and progress."""
     from rich.console import Console
 
-    # In a log each message stays on one line, so that grep finds it.
+    # In a log, each message stays on one line, so that grep finds it.
     width = None if sys.stderr.isatty() else 1000
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
@@ -78,19 +78,19 @@ def table(*headings: str, right: Collection[str] = ()) -> Table:
 
 
 def message(text: str) -> None:
-    """Print a line to stderr."""
+    """Print a line to stderr, on rank 0 only."""
     if rank() == 0:
         click.echo(clean(text), err=True)
 
 
 def warning(text: str) -> None:
-    """Print a warning to stderr."""
+    """Print a warning to stderr, on rank 0 only."""
     if rank() == 0:
         click.echo(f"{click.style('warning:', fg='yellow')} {clean(text)}", err=True)
 
 
 def error(text: str) -> None:
-    """Print an error to stderr; each line of the text is a problem of its own."""
+    """Print an error to stderr; each line of the text is a separate problem."""
     for line in clean(text).splitlines() or [""]:
         click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
 
@@ -101,10 +101,10 @@ def print_json(values: Any) -> None:
 
 
 def as_json(value: Any) -> str:
-    """Return a value roughly as a spec writes it."""
+    """Return a value approximately as it is written in a spec."""
     return "none" if value is None else json.dumps(value)
 
 
 def clean(text: str) -> str:
-    """Replace what a file name may smuggle in: control characters, undecodable bytes and bidirectional overrides."""
+    """Replace characters that could manipulate a terminal: control characters, surrogates, and text directions."""
     return _CONTROL.sub("?", text)

@@ -1,4 +1,4 @@
-"""`cgkit describe`: the options and properties of one component."""
+"""`cgkit describe`: show the options and properties of one component."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @options.as_json
 @click.pass_context
 def command(context: click.Context, kind: str, name: str, as_json: bool) -> None:
-    """Describe the component NAME of a KIND (generator, adversarial_loss ...): options, source, example spec."""
+    """Describe the component NAME of a KIND (generator, adversarial_loss ...): options, source code, example table."""
     plugins = console.plugins(context)
     component = plugins.registries[kind][name]
     from cgkit.describe.component import describe

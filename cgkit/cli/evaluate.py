@@ -1,4 +1,4 @@
-"""`cgkit evaluate`: the scores of a trained run."""
+"""`cgkit evaluate`: score the model of a run."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--metrics", metavar="NAME,...", help="Metrics to compute, or all. [default: those that fit the test images]"
-)
+@click.option("--metrics", metavar="NAME,...", help="Metrics to compute, or all. [default: those of the spec]")
 @click.option(
     "--count", type=click.IntRange(1, 1_000_000), help="Number of test images per domain. [default: evaluation.count]"
 )

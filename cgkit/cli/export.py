@@ -1,4 +1,4 @@
-"""`cgkit export`: a generator for use in other programs."""
+"""`cgkit export`: export a generator for use in other programs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Export one generator of RUN, a run or model folder, for use in other programs.
 
-    The exported file is run on images of several sizes and compared with the generator; it is kept only if the two
+    The exported network is compared with the generator on images of several sizes; the file is kept only if the two
     agree.
     """
     plugins = console.plugins(context)

@@ -1,4 +1,4 @@
-"""Progress of a single file that takes long, such as a video or a very large image."""
+"""Progress of files that take a long time to translate, such as videos and very large images."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from cgkit.cli import console
 
 INTERVAL = 20.0
-"""Seconds between lines; files that take less print nothing."""
+"""The shortest time in seconds between two lines."""
 
 
 def file_progress() -> Callable[[Path, float], None]:
-    """Return a callback `(file, share)` that prints the finished share of a file every `INTERVAL` seconds."""
+    """Return a callback `(file, share)` that prints the completed fraction of a file every `INTERVAL` seconds."""
     last = time.monotonic()
 
     def report(file: Path, share: float) -> None:

@@ -1,4 +1,4 @@
-"""`cgkit import`: a model from weights that another program saved."""
+"""`cgkit import`: create a model from weights that another program saved."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from cgkit.errors import UsageError
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Model folder to write.")
 @options.direction
-@click.option("--a2b", type=click.Path(path_type=Path), metavar="FILE", help="Weights for a to b, instead of FILE.")
-@click.option("--b2a", type=click.Path(path_type=Path), metavar="FILE", help="Weights for b to a, instead of FILE.")
-@click.option("--name", help="Name of the model. [default: the name of the file]")
-@click.option("--license", help="Licence of the weights, for the model card.")
-@click.option("--generator", help="Generator that the weights belong to. [default: detected from the tensors]")
+@click.option(
+    "--a2b", type=click.Path(path_type=Path), metavar="FILE", help="File with the weights for a to b, instead of FILE."
+)
+@click.option(
+    "--b2a", type=click.Path(path_type=Path), metavar="FILE", help="File with the weights for b to a, instead of FILE."
+)
+@click.option("--name", help="Name of the model. [default: the file name]")
+@click.option("--license", help="Licence of the weights, to state in the model card.")
+@click.option(
+    "--generator", help="Name of the generator that the weights belong to. [default: detected from the tensors]"
+)
 @click.option("--key", help="Prefix of the network's tensor names, if the file holds several networks.")
 @options.as_json
 @click.pass_context
@@ -37,8 +43,8 @@ def command(
 ) -> None:
     """Convert the weights in FILE, saved by another program, to a model folder for `cgkit translate`.
 
-    FILE is written by torch.save or is safetensors; nothing in it is executed. The architecture is detected from the
-    tensors and printed.
+    FILE is in the format of torch.save or of safetensors; no code in it is executed. The architecture is detected from
+    the tensors and printed.
     """
     files = {way: path for way, path in {"a2b": a2b, "b2a": b2a}.items() if path is not None}
     if (file is None) == (not files):

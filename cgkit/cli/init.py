@@ -1,4 +1,4 @@
-"""`cgkit init`: a commented spec to start from."""
+"""`cgkit init`: write a commented spec to start from."""
 
 from __future__ import annotations
 

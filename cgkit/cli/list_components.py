@@ -1,4 +1,4 @@
-"""`cgkit list-components`: the components that a spec can name."""
+"""`cgkit list-components`: list the components that a spec can name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from cgkit.registry import Component
 
 
 @click.command("list-components")
-@click.option("--kind", callback=console.kind_argument, help="List one kind only, e.g. generator or adversarial_loss.")
+@click.option(
+    "--kind",
+    callback=console.kind_argument,
+    help="List components of one kind only, e.g. generator or adversarial_loss.",
+)
 @options.as_json
 @click.pass_context
 def command(context: click.Context, kind: str | None, as_json: bool) -> None:
-    """List the components that a spec can name: generators, discriminators, losses and more, with those of plugins."""
+    """List the components that a spec can name: generators, discriminators, losses and more, including plugins'."""
     plugins = console.plugins(context)
     components = [component for registry in plugins.registries for component in registry]
     if kind is not None:
@@ -55,4 +59,4 @@ def _print(components: list[Component], plugins: Plugins) -> None:
             provider = f"{component.provider} {plugins.version_of(component.provider)}"
             table.add_row(*(Text(console.clean(cell)) for cell in (name, provider, component.summary)))
         out.print(table)
-    out.print("* default if a spec names none")
+    out.print("* used by default if a spec names no component of the kind")

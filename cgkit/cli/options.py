@@ -9,7 +9,7 @@ import click
 
 
 def _remember_plugins(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Store the choice of plugins at the root: the options may come before and after the command's name."""
+    """Store the choice of plugins in the root context, because the options may also come before the command's name."""
     state = context.find_root().ensure_object(dict)
     if isinstance(value, tuple):
         state["plugin_files"] = (*state.get("plugin_files", ()), *value)
@@ -37,7 +37,7 @@ PLUGIN_OPTIONS = (
         help="Load no installed plugins, only the built-in components.",
     ),
 )
-"""Options of every command."""
+"""Options that every command accepts."""
 
 overrides = click.option(
     "--set",
@@ -46,13 +46,13 @@ overrides = click.option(
     metavar="PATH=VALUE",
     help="Override a value of the spec, e.g. train.steps=100. Can be given several times.",
 )
-device = click.option("--device", help="cpu, cuda or cuda:N. [default: cuda if available]")
+device = click.option("--device", help="Device to compute on: cpu, cuda or cuda:N. [default: cuda if available]")
 direction = click.option(
     "--direction", type=click.Choice(["a2b", "b2a"]), default="a2b", show_default=True, help="Direction of translation."
 )
 weights = click.option(
     "--weights",
     type=click.Choice(["ema", "raw"]),
-    help="Moving average of the weights, or the weights as trained. [default: ema if the run has one]",
+    help="ema for the moving average of the weights, raw for the weights as trained. [default: ema if available]",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -14,11 +14,11 @@ from cgkit.registry import describe_exception
 
 
 def plugin_commands(context: click.Context, reserved: Collection[str]) -> dict[str, click.Command]:
-    """Return the commands of all plugins by name; each plugin is called once, and problems are printed as warnings.
+    """Return the commands of all plugins by name. Each plugin is called once; problems are printed as warnings.
 
     Args:
-        context: any context of this invocation.
-        reserved: names that plugins may not use.
+        context: the click context of any command of this invocation.
+        reserved: the names that plugins may not use for their commands.
     """
     state: dict[str, Any] = context.find_root().ensure_object(dict)
     if "commands" not in state:
@@ -34,7 +34,7 @@ def _collect(context: click.Context, reserved: Collection[str]) -> dict[str, cli
         provider = name.partition(":")[0]
         group = click.Group()
         try:
-            # A plugin's prints must not end up in the output of a command.
+            # What a plugin prints must not end up in the output of a command.
             with contextlib.redirect_stdout(sys.stderr):
                 hook(cli=group)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything

@@ -29,7 +29,7 @@ def command() -> None:
 @options.as_json
 @click.pass_context
 def list_plugins(context: click.Context, as_json: bool) -> None:
-    """List all plugins with their state: ok, failed or blocked, and why."""
+    """List all plugins with their state (ok, failed or blocked) and the reason for it."""
     statuses = console.plugins(context).statuses
     if as_json:
         console.print_json({"schema": 1, "plugins": [asdict(status) for status in statuses]})
@@ -71,9 +71,17 @@ def check(context: click.Context, distribution: str, verbose: bool, as_json: boo
 
 @command.command("new")
 @click.argument("name")
-@click.option("--kind", required=True, callback=console.kind_argument, help="generator, adversarial_loss, source ...")
 @click.option(
-    "--output", type=click.Path(path_type=Path), default=Path(), help="Parent folder. [default: the current folder]"
+    "--kind",
+    required=True,
+    callback=console.kind_argument,
+    help="Kind of the component: generator, adversarial_loss, source ...",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Folder to create the package in. [default: the current folder]",
 )
 def new(name: str, kind: str, output: Path) -> None:
     """Create a complete package with one component NAME, ready to install, test and publish."""
@@ -85,7 +93,7 @@ def new(name: str, kind: str, output: Path) -> None:
 
 
 def _print(results: list[CheckResult], verbose: bool) -> None:
-    """Print the results for one component; checks that failed for the same reason share a line."""
+    """Print the results for one component; checks with the same outcome and reason share a line."""
     counts = Counter(result.outcome for result in results)
     summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     click.echo(console.clean(f"{results[0].component}: {summary}"))

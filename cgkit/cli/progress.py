@@ -1,4 +1,4 @@
-"""Progress of a run on stderr: a progress bar in a terminal, otherwise a line every few seconds."""
+"""Progress of a run on stderr: a progress bar in a terminal, otherwise a line every 20 seconds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RichReporter:
             self._bar.stop()
 
     def progress(self, progress: Progress) -> None:
-        """Show the current progress."""
+        """Show the progress in the bar, or print it if the last line is old enough or the run is finished."""
         if console.rank():
             return
         if self._console.is_terminal:
@@ -68,10 +68,10 @@ class RichReporter:
 
 
 def describe(progress: Progress) -> str:
-    """Return the losses (summed over directions), speed, time left and share of time waiting for data, as one line."""
+    """Return the losses (summed over directions), speed, time left, and fraction of time waiting for data."""
     sums: dict[str, float] = {}
     for name, value in progress.losses.items():
-        term = name.rpartition("_")[0] or name  # without its direction or domain
+        term = name.rpartition("_")[0] or name  # without the direction or domain
         short = _SHORT_NAMES.get(term, term)
         sums[short] = sums.get(short, 0.0) + value
     losses = " ".join(f"{name} {value:.3f}" for name, value in sums.items())

@@ -1,4 +1,4 @@
-"""`cgkit report`: a run on one page."""
+"""`cgkit report`: summarise a run on one page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cgkit run`: train a spec, or resume its run."""
+"""`cgkit run`: train the model that a spec describes, or resume its run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cgkit.runs.run import Outcome
 
 STOPPED = 75
-"""Exit code that asks a scheduler to run the same command again (EX_TEMPFAIL)."""
+"""Exit code that asks a scheduler to run the same command again (`EX_TEMPFAIL` of sysexits.h)."""
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`cgkit schema`: the JSON Schema with which editors complete and check a spec."""
+"""`cgkit schema`: print the JSON Schema with which editors complete and check a spec."""
 
 from __future__ import annotations
 

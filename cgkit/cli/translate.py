@@ -30,21 +30,23 @@ FORMATS = ("png", "jpg", "webp", "tiff", "bmp", "npy", "npz")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "bf16", "fp32"]),
-    help="Precision to compute in; auto is bf16 if the hardware supports it natively. "
+    help="Precision of the computation; auto is bf16 if the hardware supports it natively. "
     "[default: as trained; fp32 for more than 8 bits]",
 )
-@click.option("--batch", type=click.IntRange(1, 4096), default=4, show_default=True, help="Number of images per batch.")
+@click.option(
+    "--batch", type=click.IntRange(1, 4096), default=4, show_default=True, help="Maximum number of images per batch."
+)
 @click.option(
     "--format",
     "file_format",
     type=click.Choice(FORMATS),
-    help="File format to write. [default: that of each image, or png or tiff if it cannot hold the translation]",
+    help="Image format to write. [default: that of each image, or png or tiff if it cannot hold the translation]",
 )
 @click.option(
     "--tile",
     default="auto",
     show_default=True,
-    help="When to translate in tiles: auto for large images, never, or a tile size in pixels for all images.",
+    help="Images to translate in tiles: auto for large ones, never for none, or a tile size in pixels for all.",
 )
 @click.option(
     "--tiling",
@@ -60,9 +62,9 @@ FORMATS = ("png", "jpg", "webp", "tiff", "bmp", "npy", "npz")
     default=16,
     show_default=True,
     metavar="FRAMES",
-    help="Frames of a video from which norms take their statistics; 0 uses each frame's own.",
+    help="Number of frames per video over which to collect norm statistics; 0 uses each frame's own.",
 )
-@click.option("--overwrite", is_flag=True, help="Translate all images and overwrite existing files.")
+@click.option("--overwrite", is_flag=True, help="Translate all files again and overwrite existing translations.")
 @click.option("--strict", is_flag=True, help="Stop at the first file that cannot be translated.")
 @options.as_json
 @click.pass_context
@@ -88,8 +90,8 @@ def command(
     """Translate images, folders and videos with the model of RUN, keeping their names and sizes.
 
     INPUTS are images, videos, folders, quoted patterns ("photos/**/*.png"), or - to read file names from standard
-    input, separated by newlines or NULs. Files that the same model has already translated are skipped. Files that
-    cannot be read are reported, the others are translated, and the exit code is 3.
+    input, separated by newlines or NULs. Files that the same model has already translated are skipped. If a file cannot
+    be translated, the error is reported, the other files are translated, and the exit code is 3.
     """
     plugins = console.plugins(context)
     from cgkit.translation.files import translate_files
@@ -128,7 +130,7 @@ def command(
 def _collect(
     results: Generator[Path | Skipped | DataError, None, None], strict: bool
 ) -> tuple[list[str], list[str], list[str]]:
-    """Return the files that were written, the files that were skipped, and the errors, which are printed too."""
+    """Return the files that were written, the files that were skipped, and the errors; also print the errors."""
     from cgkit.translation.files import Skipped
 
     written: list[str] = []
@@ -152,8 +154,8 @@ def _render(written: list[str], skipped: list[str], failed: list[str], output: P
     if as_json:
         console.print_json({"schema": 1, "written": written, "skipped": skipped, "failed": failed})
     else:
-        counts = [f"{len(written)} images translated into {output}"]
-        counts += [f"{len(skipped)} already there"] if skipped else []
+        counts = [f"{len(written)} files translated into {output}"]
+        counts += [f"{len(skipped)} already translated"] if skipped else []
         counts += [f"{len(failed)} failed"] if failed else []
         console.message(", ".join(counts))
 
@@ -165,4 +167,4 @@ def _parse_tile(text: str) -> int | Literal["auto", "never"]:
         return "never"
     if text.isdecimal() and int(text) >= 16:
         return int(text)
-    raise click.BadParameter("must be auto, never or at least 16", param_hint="--tile")
+    raise click.BadParameter("must be auto, never, or a number of at least 16", param_hint="--tile")

@@ -23,7 +23,7 @@ from cgkit.registry import BUILT_IN, Component
 
 CHANNELS = 3
 SIZE = 256
-"""Channels, height and width of the images on which networks are measured."""
+"""Number of channels, and height and width in pixels, of the images on which networks are measured."""
 
 _TABLES = {"source": "[data]", "reconstruction_loss": "[cycle_loss]"}
 _ARRAYS = ("augmentation", "metric", "tracker")
@@ -47,11 +47,11 @@ class NetworkFacts:
 
     Attributes:
         parameters: the number of trained parameters.
-        stride: of a generator, what the height and width of its images must be multiples of; of a discriminator, the
-            distance of neighbouring logits in pixels of the image (None if unknown).
-        receptive_field: the width of the area that an output value depends on, in pixels, ignoring norms; None if it is
-            `measured_on` or more.
-        measured_on: height and width of the image used for measuring.
+        stride: for a generator, the number that the height and width of its images must be multiples of; for a
+            discriminator, the distance between neighbouring logits in pixels of the image (None if unknown).
+        receptive_field: the side of the area that an output value depends on, in pixels, ignoring norms; None if the
+            area extends to the border of the test image.
+        measured_on: height and width of the test image in pixels.
     """
 
     parameters: int
@@ -65,16 +65,16 @@ class Description:
     """The description of a component.
 
     Attributes:
-        kind: its registry.
+        kind: the name of its registry.
         name: its name in a spec.
-        provider: the distribution that provides it.
-        version: the version of the distribution.
-        summary: one sentence.
-        documentation: its docstring without the part about options.
+        provider: the package that provides it, or the file name of a plugin in a single file.
+        version: the version of the package.
+        summary: one sentence on what it is.
+        documentation: its docstring without the section on options.
         source: the location of its code: `module:attribute`, and the file.
-        options: its keyword-only parameters.
-        snippet: a table to paste into a spec.
-        network: measurements of a generator or discriminator, if it can be built without options.
+        options: its options, which are its keyword-only parameters.
+        snippet: an example table to paste into a spec.
+        network: measurements of a generator or discriminator; None if an option has no default.
     """
 
     kind: str
@@ -90,7 +90,7 @@ class Description:
 
 
 def describe(component: Component, plugins: Plugins) -> Description:
-    """Describe a component; build and measure it if it is a network.
+    """Describe a component; if it is a network whose options all have defaults, build and measure it.
 
     Raises:
         PluginError: it cannot be imported or built, or its signature does not follow the contract.
@@ -134,7 +134,7 @@ def _locate_source(component: Component) -> str:
 
 
 def _write_snippet(component: Component, options: Iterable[OptionDescription], plugins: Plugins) -> str:
-    """Return a table for a spec with the default of every option."""
+    """Return a table for a spec that sets every option to its default."""
     lines = []
     if component.provider != BUILT_IN and not component.provider.endswith(".py"):
         lines += [f'requires = ["{component.provider}"]', ""]
@@ -180,7 +180,7 @@ def _measure_network(component: Component, options: Mapping[str, Option]) -> Net
     stride = stride_of(network)
     size = math.ceil(SIZE / stride) * stride
     for parameter in network.parameters():
-        if not parameter.any():  # such as a learned factor that starts at zero, which would hide its branch
+        if not parameter.any():  # a learned factor that starts at zero would hide its branch
             parameter.data.fill_(1)
     field = receptive_field(network.eval().requires_grad_(False), CHANNELS, size)
     return NetworkFacts(parameters, stride if len(given) == 2 else field.apart, field.across, size)

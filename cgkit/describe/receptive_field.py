@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 LEFT_OUT = frozenset(
     {
-        # The statistics of norms make every value depend slightly on the whole image.
+        # Norms: their statistics make every value depend slightly on the whole image.
         F.group_norm,
         F.instance_norm,
         F.batch_norm,
@@ -22,7 +22,7 @@ LEFT_OUT = frozenset(
         torch.instance_norm,
         torch.batch_norm,
         torch.layer_norm,
-        # These hide dependencies wherever their output is zero.
+        # Functions that hide dependencies wherever their output is zero.
         F.relu,
         torch.relu,
         torch.relu_,
@@ -30,7 +30,7 @@ LEFT_OUT = frozenset(
         F.dropout2d,
     }
 )
-"""Functions that are skipped, because they do not move values but would distort the measurement."""
+"""Functions that are skipped: they move no values between pixels, but would distort the measurement."""
 
 
 class _SkippedFunctions(TorchFunctionMode):
@@ -46,7 +46,7 @@ class ReceptiveField:
 
     Attributes:
         across: its height or width in pixels, whichever is larger; None if it reaches the border of the test image.
-        apart: the distance of the fields of neighbouring values in pixels; None if unknown.
+        apart: the distance between the fields of neighbouring output values in pixels; None if unknown.
     """
 
     across: int | None
@@ -54,15 +54,15 @@ class ReceptiveField:
 
 
 def receptive_field(network: nn.Module, channels: int, size: int) -> ReceptiveField:
-    """Measure a receptive field by the gradients of the middle output value and its neighbour.
+    """Measure a receptive field by the gradients of the middle output value and of its neighbour.
 
     Norms are skipped, because their statistics make every value depend slightly on every pixel. For a discriminator
     with several scales, the largest field is returned.
 
     Args:
         network: the network; its weights may be arbitrary, but not zero.
-        channels: of its images.
-        size: height and width of the test image.
+        channels: number of channels of the images that the network accepts.
+        size: height and width of the test image in pixels.
 
     Raises:
         ValueError: the network does not accept images of that size.
@@ -85,7 +85,7 @@ def _measure(images: Tensor, scale: Tensor) -> ReceptiveField:
 
 
 def _find_spans(images: Tensor, value: Tensor) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-    """Return the ranges of rows and of columns with a gradient; None for a range that reaches a border."""
+    """Return the ranges of rows and of columns with a nonzero gradient; None for a range that reaches a border."""
     (gradient,) = torch.autograd.grad(value.sum(), images, retain_graph=True)
     nonzero = gradient[0].abs().amax(0) > 0
     return _find_span(nonzero.any(1)), _find_span(nonzero.any(0))

@@ -1,4 +1,4 @@
-"""The types and bounds of options in words."""
+"""Descriptions of the types and bounds of options in words."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _format_bound(constraint: Any) -> Iterator[str]:
     if template := _TEMPLATES.get(type(constraint)):
         yield template.format(constraint)
         return
-    # `Interval`, `Len` and pydantic's `Field` consist of several constraints.
+    # `Interval`, `Len` and pydantic's `Field` contain several constraints.
     grouped = isinstance(constraint, annotated_types.GroupedMetadata)
     for part in constraint if grouped else getattr(constraint, "metadata", ()):
         yield from _format_bound(part)

@@ -1,4 +1,4 @@
-"""Survey of a folder of images, from which `cgkit init` fills in a spec."""
+"""The survey of a folder of images from which `cgkit init` fills in a spec."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class FolderSurvey:
 
     Attributes:
         count: number of images.
-        side: median length of the shorter side.
-        channels: 1 if all are grey, the most frequent number if there are multi-band images, else 3.
-        depth: the most frequent type of values.
-        value_range: smallest and largest value, if the type does not imply them.
+        side: median length of the shorter side in pixels.
+        channels: 1 if all images are grey, the most frequent number if there are multi-band images, else 3.
+        depth: the most frequent type of the values.
+        value_range: the values of black and white; None if the type implies them.
     """
 
     count: int
@@ -41,7 +41,7 @@ class FolderSurvey:
     value_range: Range | None
 
     def describe(self) -> str:
-        """Return channels and values in words: `colour`, or `13 bands of float32 from -1000 to 3000`."""
+        """Describe channels and values in words: `colour`, or `13 bands of float32 from -1000 to 3000`."""
         kind = {1: "grey", 3: "colour"}.get(self.channels, f"{self.channels} bands")
         depth = "" if self.depth == "uint8" else f" of {self.depth}"
         return kind + depth + (" from {:g} to {:g}".format(*self.value_range) if self.value_range else "")
@@ -51,7 +51,7 @@ def survey_folder(folder: Path) -> tuple[FolderSurvey, list[DataError]]:
     """Read all headers and the values of some images; return the survey and an error for each unreadable image.
 
     Raises:
-        DataError: the folder holds no readable image.
+        DataError: the folder contains no readable image.
     """
     headers: dict[Path, ImageHeader] = {}
     errors: list[DataError] = []
@@ -76,7 +76,7 @@ def _common_channels(headers: Sequence[ImageHeader]) -> int:
 
 
 def _value_range(files: Sequence[Path], depth: str) -> Range | None:
-    """Return the range of the values; for 16 bits, that of the number of bits in use."""
+    """Return the range of the values; for uint16, of as many bits as are in use; None if the type implies it."""
     if depth in ("bool", "uint8"):
         return None
     lows, highs = zip(*(extremes_of(path) for path in files[:: -(-len(files) // SAMPLE_SIZE)]), strict=True)

@@ -17,7 +17,7 @@ from cgkit.errors import UsageError
 from cgkit.plugins import load_plugins
 
 PREFIX = "cgkit-"
-"""Prefix of the names of plugin packages, so that they can be found in a package index."""
+"""Prefix of the names of plugin packages, by which they can be found in a package index."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _MAX_LENGTH = 30
@@ -27,7 +27,7 @@ def write_package(name: str, kind: Kind, folder: Path) -> Path:
     """Write a complete package with one small working component, its tests and a README.
 
     Args:
-        name: the component's name; the package is called `cgkit-NAME`, and that form is accepted too.
+        name: the name of the component; the name of the package, `cgkit-NAME`, is also accepted.
         kind: the kind of component.
         folder: the parent of the package's folder `cgkit-NAME`; created if missing.
 
@@ -35,7 +35,7 @@ def write_package(name: str, kind: Kind, folder: Path) -> Path:
         The package's folder.
 
     Raises:
-        UsageError: the name is invalid or taken, the package's folder is not empty, or it cannot be written.
+        UsageError: the name is invalid or taken, or the package's folder is not empty or cannot be written.
     """
     name = name.removeprefix(PREFIX)
     _check_name(name, kind)
@@ -54,7 +54,7 @@ def write_package(name: str, kind: Kind, folder: Path) -> Path:
 
 
 def _check_name(name: str, kind: Kind) -> None:
-    """Check that a component, a package and a class can have a name."""
+    """Check that `name` is valid for a component, a package and a class, and not taken by a built-in component."""
     if not _NAME.fullmatch(name) or len(name) > _MAX_LENGTH:
         raise UsageError(
             f"{name!r} is not a valid plugin name",
@@ -63,7 +63,7 @@ def _check_name(name: str, kind: Kind) -> None:
     if keyword.iskeyword(name) or keyword.iskeyword(name.capitalize()) or keyword.issoftkeyword(name):
         raise UsageError(f"{name!r} is a Python keyword", hint="choose another name")
     if name in {component.name for component in load_plugins(installed=False).registries[kind.name]}:
-        # Specs that name one of two components of the same name are ambiguous.
+        # With two components of this name, a spec that names it would be ambiguous.
         raise UsageError(f"there is already a built-in {_noun(kind)} {name!r}", hint="choose another name")
 
 
@@ -117,7 +117,7 @@ def _summary(source: str, component: str) -> str:
 
 
 def _requirements(source: str) -> list[str]:
-    """Return the requirements of a module: cgkit, and the packages that it imports."""
+    """Return the requirements of a module: cgkit, and the third-party packages that it imports."""
     nodes = list(ast.walk(ast.parse(source)))
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}

@@ -11,18 +11,18 @@ from pathlib import Path
 from cgkit.scaffolding.folder_survey import SAMPLE_SIZE, FolderSurvey, survey_folder
 
 SIZES = (32, 64, 128, 256)
-"""Proposed sizes: powers of two suit the stride of every generator. Sizes above 256 are left to the user."""
+"""Sizes to propose: powers of two suit the stride of every built-in generator. Larger ones are left to the user."""
 
 
 def starter_spec(folders: Sequence[Path], relative_to: Path) -> tuple[str, list[str]]:
-    """Return the text of a spec, and remarks on the images.
+    """Return the text of a spec, and remarks on the images for the user.
 
     Args:
         folders: two folders of images, or none for the built-in data.
         relative_to: the folder of the spec, to which its paths are relative.
 
     Raises:
-        DataError: a folder holds no readable image.
+        DataError: a folder contains no readable image.
     """
     if not folders:
         data = 'source = "seasons"        # built-in; for your own images run: cgkit init FOLDER_A FOLDER_B'
@@ -33,7 +33,7 @@ def starter_spec(folders: Sequence[Path], relative_to: Path) -> tuple[str, list[
         survey, errors = survey_folder(folder)
         surveys.append(survey)
         remarks.append(f"{domain}: {survey.count} images, shorter side {survey.side:.0f} pixels, {survey.describe()}")
-        remarks += [f"  unreadable, fix or remove it: {error}" for error in errors]
+        remarks += [f"  unreadable; fix or remove it: {error}" for error in errors]
     size = max([side for side in SIZES if side <= min(survey.side for survey in surveys)], default=SIZES[0])
     same_channels = surveys[0].channels == surveys[1].channels
     return _spec(_name(folders), _folder_data(folders, surveys, relative_to), size, identity=same_channels), remarks
@@ -47,9 +47,9 @@ def _folder_data(folders: Sequence[Path], surveys: Sequence[FolderSurvey], relat
     if all(test != folder and test.is_dir() for test, folder in zip(tests, folders, strict=True)):
         for domain, test in zip("ab", tests, strict=True):
             lines.append(f"test_{domain} = {json.dumps(os.path.relpath(test, relative_to))}")
-        lines.append("# aligned = true          # if test images of the same name show the same scene: score them")
+        lines.append("# aligned = true          # if test images of the same name show the same scene")
     else:
-        lines.append("held_out = 0.1            # share of the images held out for testing")
+        lines.append("held_out = 0.1            # fraction of the images held out for testing")
     channels_a, channels_b = (survey.channels for survey in surveys)
     if not channels_a == channels_b == 3:
         lines.append(f"channels = {{ a = {channels_a}, b = {channels_b} }}")
@@ -79,7 +79,7 @@ size = {size}                 # training size in pixels; [height, width] if they
 
 [generator]
 name = "resnet"
-# blocks = 9              # default: 6 below 256 pixels, 9 from there on
+# blocks = 9              # default: 6 below 256 pixels, else 9
 # width = 64
 
 [discriminator]
@@ -106,11 +106,11 @@ learning_rate = 2e-4
 precision = "auto"        # bf16 if the hardware supports it natively, else fp32
 
 [checkpoint]
-every = 1000              # steps; a killed run resumes from the last checkpoint
+every = 1000              # steps between checkpoints; a killed run resumes from the last one
 keep = 3
 
 [samples]
-every = 500               # steps between sheets of test images
+every = 500               # steps between sample sheets of test images
 """
 
 

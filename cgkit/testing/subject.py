@@ -56,7 +56,7 @@ class Subject:
         return {**defaults, **recommended_options(self.component, (64, 64)), **given}
 
     def build(self, *given: Any, seed: int = 0) -> Any:
-        """Build the component with torch seeded, so that a network always has the same weights."""
+        """Build the component with torch seeded by `seed`, from which a network draws its weights."""
         with seeded(seed):
             return build(self.component, *(given or self.given), options=self.complete(self.options))
 

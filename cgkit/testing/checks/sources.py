@@ -72,7 +72,7 @@ def records_hold_one_image(subject: Subject) -> None:
 
 @check("sources")
 def records_do_not_change(subject: Subject) -> None:
-    """An index always gives the same image, and a domain the same fingerprint, if built again or unpickled."""
+    """An index always gives the same image, and a domain the same fingerprint, even if built again or unpickled."""
     pairs = zip(domains(subject.build()), domains(subject.build()), strict=True)
     for (location, first), (_, second) in pairs:
         same = first.fingerprint() == second.fingerprint()
