@@ -82,7 +82,8 @@ class ShardReader:
     def _download(self, url: str, file: Path, filesize: int, offset: int, size: int) -> bytes:
         """Download a shard, or wait for another process that is downloading it, and return a byte range of it."""
         if filesize > self.limit:
-            raise DataError(f"shard {url} ({filesize / 1e9:.3g} GB) is larger than the cache ({self.limit / 1e9:.3g} GB)")
+            sizes = f"({filesize / 1e9:.3g} GB) is larger than the cache ({self.limit / 1e9:.3g} GB)"
+            raise DataError(f"shard {url} {sizes}")
         with writing_to(file.parent):
             file.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(file.with_suffix(".lock")):
