@@ -42,7 +42,7 @@ class RelativisticAverageLoss:
         return self._loss(higher=fake_logits, lower=real_logits)
 
     def _loss(self, *, higher: Tensor, lower: Tensor) -> Tensor:
-        """Return a loss that is small if `higher` is above the mean of `lower`, and `lower` below the mean of `higher`."""
+        """Return a loss that is small if `higher` is above the mean of `lower`, and `lower` below that of `higher`."""
         above, below = higher - lower.mean(), lower - higher.mean()
         if self.form == "bce":
             return -0.5 * (F.logsigmoid(above).mean() + F.logsigmoid(-below).mean())
