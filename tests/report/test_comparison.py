@@ -104,7 +104,7 @@ def test_runs_with_the_same_test_images_share_them(finished: Path, other: Path) 
             "run: its sample sheets do not record which test images they show.",
         ),
         (lambda folder: shutil.rmtree(folder / "samples"), "run: No samples in this run folder."),
-        (lambda folder: (folder / "samples" / "step-000004.png").write_bytes(b""), "is no sheet of test images"),
+        (lambda folder: (folder / "samples" / "step-000004.png").write_bytes(b""), "is not a sample sheet"),
     ],
     ids=["others", "unknown", "none", "damaged"],
 )

@@ -103,7 +103,7 @@ def test_only_sheets_with_the_newest_layout_are_shown(sheets: Callable[..., dict
     assert shown is not None
     assert shown.steps == (30, 40)
     assert [remark for remark in shown.remarks if "Not shown: 2 earlier sheets with a different layout." in remark]
-    assert [remark for remark in shown.remarks if "bad.png is no sheet of test images" in remark]
+    assert [remark for remark in shown.remarks if "bad.png is not a sample sheet" in remark]
 
 
 def test_there_is_no_gallery_without_a_readable_sheet(tmp_path: Path) -> None:
