@@ -10,7 +10,7 @@ from cgkit.report.record import Record, number_or_none
 STATES = {
     "running": ("Training", "Training is in progress, unless its process was killed."),
     "finished": ("Finished", ""),
-    "stopped": ("Stopped", "Training was stopped, and its state was saved; run the same command again to resume it."),
+    "stopped": ("Stopped", "Training was stopped, and its state was saved; run the same command to resume it."),
     "diverged": ("Diverged", "A loss or a gradient became infinite or NaN."),
     "failed": ("Failed", "Training failed with an error."),
 }

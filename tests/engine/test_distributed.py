@@ -110,7 +110,7 @@ def test_if_a_process_is_killed_all_stop_and_the_run_restarts_from_the_last_chec
     until(lambda: len(list_checkpoints(tmp_path / "killed" / "checkpoints")) >= 2)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
-    assert "continuing" in finished(process)
+    assert "resuming" in finished(process)
     assert not list((tmp_path / "killed" / "checkpoints").glob(".tmp-*"))
     restarted = final(tmp_path / "killed")
     assert [name for name in straight if not torch.equal(straight[name], restarted[name])] == []

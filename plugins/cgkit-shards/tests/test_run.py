@@ -116,7 +116,7 @@ def test_a_run_killed_within_an_epoch_resumes_bit_for_bit(
     assert 2 * int(reached[-9:]) % 13 != 0  # domain a has 13 training images, two per step
     for folder in (uninterrupted, killed):
         assert finished("run", file, "--output", folder) == 0
-    assert "continuing" in capsys.readouterr().err
+    assert "resuming" in capsys.readouterr().err
     tensors, expected = final_tensors(killed), final_tensors(uninterrupted)
     assert tensors.keys() == expected.keys()
     assert not [name for name in expected if not torch.equal(tensors[name], expected[name])]
