@@ -1,1 +1,1 @@
-"""Read and write image files without losing data silently."""
+"""Read and write image files without silently losing data."""

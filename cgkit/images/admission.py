@@ -46,7 +46,7 @@ def inspect_image(path: Path, pixels: PixelFormat | None = None) -> ImageHeader:
 def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenImage]:
     """Check and open an image, without decoding its pixels.
 
-    `OSError`, `ValueError` and `MemoryError` become `DataError`, also if they are raised in the `with` block.
+    `OSError`, `ValueError` and `MemoryError` become `DataError`, even if they are raised inside the `with` block.
 
     Raises:
         DataError: The image fails one of the checks, or its pixels cannot be decoded.

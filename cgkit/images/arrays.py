@@ -1,4 +1,4 @@
-"""Read images saved as NumPy arrays: `.npy` files, and `.npz` files, of which one array is read."""
+"""Read images saved as NumPy arrays: `.npy` files, or one array of an `.npz` file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def open_npz(file: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
         DataError: The file does not contain the requested array, contains several although none is requested, or the
             array is not an image.
         ValueError: The array is damaged.
-        zipfile.BadZipFile: The file is damaged.
+        zipfile.BadZipFile: The `.npz` file is damaged.
     """
     with open_stream(file) as stream, zipfile.ZipFile(stream) as archive:
         member = _find_member(archive, pixels.array)

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageCms
 
-_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE  # as LittleCMS's cache is not thread-safe
+_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE  # LittleCMS's cache is not thread-safe
 
 
 def to_srgb(picture: Image.Image) -> Image.Image:

@@ -12,11 +12,11 @@ from cgkit.errors import DataError
 MAX_BYTES = 1_000_000_000
 MAX_PIXELS = 64_000_000
 MAX_VALUES = 256_000_000
-"""Limit on pixels times channels; as float32, that many values take about a gigabyte."""
+"""Limit on pixels times channels; that many float32 values take about a gigabyte."""
 MAX_ASPECT = 64
 
 _pixel_limits = [MAX_PIXELS]
-"""A stack of limits on the number of pixels, of which the last applies."""
+"""A stack of limits on the number of pixels; the last one applies."""
 
 
 def most_pixels() -> int:

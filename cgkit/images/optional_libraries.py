@@ -1,4 +1,4 @@
-"""Import libraries that only some image files need, and convert the errors that they raise."""
+"""Import libraries that only some image files need, and convert the errors of image libraries."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from cgkit.images.limits import check_size
 from cgkit.images.optional_libraries import library
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-"""Formats that Pillow may open; it reads others with external programs or with decoders that are rarely reviewed."""
+"""Formats that Pillow may open; for others it runs external programs or uses decoders that are rarely reviewed."""
 
 _CHANNELS: dict[str, tuple[Layout, int, bool]] = {
     "L": ("grey", 1, False),
@@ -31,7 +31,7 @@ _CHANNELS: dict[str, tuple[Layout, int, bool]] = {
     "RGBA": ("colour", 4, True),
 }
 _CONVERSIONS = {"1": "L", "L": "L", "LA": "LA", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB"}
-"""The mode to which pictures of each supported Pillow mode are converted, unless they have a transparent colour."""
+"""The target mode for each supported Pillow mode, unless the picture has a transparent colour."""
 
 _DEEP = {"I;16": "uint16", "I;16L": "uint16", "I;16B": "uint16", "I": "int32", "F": "float32"}
 _ORIENTATION = 0x0112
@@ -45,9 +45,9 @@ _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     7: lambda values: values.swapaxes(0, 1)[::-1, ::-1],
     8: lambda values: values.swapaxes(0, 1)[::-1],
 }
-_SMALL, _ROWS = 4_000_000, 256  # pixels of a picture converted at once; rows per strip of a larger one
+_SMALL, _ROWS = 4_000_000, 256  # the most pixels to convert at once; rows per strip of a larger picture
 _WARNINGS = threading.Lock()
-"""Held while warnings are silenced, because the warning filters are shared by all threads."""
+"""A lock that is held while warnings are silenced, because all threads share the warning filters."""
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # keep Pillow's messages about files off stderr
 
@@ -68,15 +68,15 @@ def picture_header(picture: Image.Image) -> ImageHeader | None:
 
 
 def picture_values(picture: Image.Image) -> NDArray[Any]:
-    """Return the values of a Pillow picture as an upright `(H, W, channels)` array, in sRGB if it has a profile."""
-    # Skip every unnecessary step, since Pillow copies the picture each time, which is expensive for large pictures.
+    """Return the values of a Pillow picture as an upright `(H, W, channels)` array; apply any colour profile."""
+    # Skip every unnecessary step, since each one copies the whole picture, which is expensive for large pictures.
     needs_rotation = picture.getexif().get(_ORIENTATION, 1) != 1
     rotated = ImageOps.exif_transpose(picture) if needs_rotation else picture
     if picture.mode in _DEEP:
         return np.asarray(rotated)[..., None].astype(_DEEP[picture.mode])
     mode = _choose_mode(picture)
-    # A CMYK profile applies to the original values. The profile of a picture with a palette or a transparent colour
-    # applies to the values after conversion.
+    # A CMYK profile applies to the original values. If a picture has a palette or a transparent colour, its profile
+    # applies to the converted values.
     colours = rotated if picture.mode in ("CMYK", mode) else rotated.convert(mode)
     converted = to_srgb(colours)
     values = _to_array(converted if converted.mode == mode else converted.convert(mode))
@@ -84,7 +84,7 @@ def picture_values(picture: Image.Image) -> NDArray[Any]:
 
 
 def _to_array(picture: Image.Image) -> NDArray[Any]:
-    """Return the values of a picture; convert a large picture in strips, since the conversion copies its input."""
+    """Return the values of a picture; a large picture is converted in strips to save memory."""
     width, height = picture.size
     if width * height <= _SMALL:
         return np.array(picture)
@@ -107,11 +107,11 @@ def open_picture(file: Path | EncodedImage) -> Iterator[OpenImage]:
     """Open a file with Pillow without decoding its pixels.
 
     Raises:
-        DataError: The file is in an unsupported format or mode, is animated or too large, or needs imagecodecs, which
-            is not installed.
+        DataError: The file is in an unsupported format or mode, is animated or too large, or needs imagecodecs but
+            it is not installed.
     """
     with open_stream(file) as stream, identify(stream) as picture:
-        check_size(*picture.size)  # before anything else, because Pillow decodes a whole PNG to find its EXIF data
+        check_size(*picture.size)  # check this first, since Pillow decodes a whole PNG to find its EXIF data
         if (frames := getattr(picture, "n_frames", 1)) > 1:
             raise DataError(f"has {frames} frames", hint="save each frame as a separate image")
         if picture.format == "PNG":
@@ -133,7 +133,7 @@ def identify(stream: BinaryIO) -> Iterator[Image.Image]:
         DataError: The stream is in none of the supported formats.
     """
     with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # `check_size` limits the pixels, and the other warnings are not relevant
+        warnings.simplefilter("ignore")  # `check_size` checks the number of pixels; other warnings do not matter
         try:
             picture = Image.open(stream, formats=FORMATS)
         except UnidentifiedImageError:
@@ -153,12 +153,15 @@ def _choose_mode(picture: Image.Image) -> str | None:
 
 def _read_png_depth_and_colour(file: Path | EncodedImage) -> tuple[int, int]:
     with open_stream(file) as stream:
-        start = stream.read(26)  # IHDR: signature 8, length 4, type 4, width 4, height 4, depth 1, colour type 1
+        start = stream.read(26)  # bytes: signature 8, IHDR length 4, type 4, width 4, height 4, depth 1, colour type 1
     return start[24], start[25]
 
 
 def _open_deep_png(file: Path | EncodedImage, picture: Image.Image, colour_type: int) -> OpenImage:
-    """Open a PNG file with 16 bits per channel; Pillow keeps all 16 bits only for grey images without alpha."""
+    """Open a PNG file with 16 bits per channel.
+
+    Pillow keeps all 16 bits only for grey images without alpha, so imagecodecs reads the others.
+    """
     alpha = colour_type in (4, 6) or "transparency" in picture.info
     layout: Layout = "grey" if colour_type in (0, 4) else "colour"
     channels = (1 if layout == "grey" else 3) + alpha

@@ -19,7 +19,7 @@ Alpha = Literal["composite", "carry", "channel"]
 
 WHITE: Colour = (255, 255, 255)
 WHOLE_RANGES: dict[str, Range] = {"bool": (0, 1), "uint8": (0, 255), "uint16": (0, 65_535)}
-"""The values of black and white in each type that has a default range."""
+"""The values of black and white for each type that has a default range."""
 WRITTEN_AS = {
     "bool": "uint8",
     "int8": "int16",
@@ -28,7 +28,7 @@ WRITTEN_AS = {
     "float16": "float32",
     "float64": "float32",
 }
-"""The depth of translations for each depth of a domain's files in which translations are not written."""
+"""The depths that cgkit reads but does not write, each with the depth in which translations are written instead."""
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -42,7 +42,7 @@ class PixelFormat:
         range: The stored values that become 0 and 1; None for the full range of an 8-bit or 16-bit type.
         depth: The type in which translations are written, by its NumPy name.
         alpha: The treatment of alpha channels. `composite`: images are composited over `background`; `carry`: the same,
-            but a translation gets the alpha channel of its source; `channel`: alpha is the last of 2 or 4 channels.
+            but a translation gets its source image's alpha; `channel`: alpha is the last of 2 or 4 channels.
         background: The colour behind transparent pixels, each value from 0 to 255.
         pages: Whether the pages of a TIFF file are the bands of one image; if not, a file must have a single page.
         array: The name of the array to read from `.npz` files that contain several.
@@ -67,17 +67,17 @@ class PixelFormat:
         return self.channels - self.has_alpha
 
     def has_range_of(self, depth: str) -> bool:
-        """Return whether the range of values in files of a depth is known."""
+        """Return whether the range of values is known for files with a given depth."""
         return self.range is not None or depth in WHOLE_RANGES
 
     @property
     def written_range(self) -> Range:
-        """The values that represent 0 and 1 in the file of a translation."""
+        """The values that represent 0 and 1 in the files of translations."""
         return self.range or WHOLE_RANGES[self.depth]
 
 
 def misfit(header: ImageHeader, pixels: PixelFormat) -> DataError | None:
-    """Return an error that says why an image does not fit its domain, without naming the file, or None if it fits."""
+    """Return the error for an image that does not fit its domain, without the file name, or None if the image fits."""
     if not pixels.has_range_of(header.depth):
         return DataError(
             f"contains {header.depth} values, but no range is declared for them",
@@ -96,7 +96,7 @@ def misfit(header: ImageHeader, pixels: PixelFormat) -> DataError | None:
 def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> tuple[Tensor, Tensor | None]:
     """Convert an image to the range [0, 1] and the channels of its domain; also return its alpha channel.
 
-    Values outside the range are clipped. Images with alpha are composited over the background, unless alpha is a
+    Values outside the domain's range are clipped. Images with alpha are composited over the background, unless alpha is a
     channel of the domain. Grey is repeated in three channels; colour is reduced to one channel, the luma (ITU-R
     BT.601).
 
@@ -130,7 +130,7 @@ def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> t
 
 
 def to_values(image: Tensor, pixels: PixelFormat) -> NDArray[Any]:
-    """Convert a `(C, H, W)` tensor in [0, 1] to the `(H, W, C)` values of a file, rounded if they are integers."""
+    """Convert a `(C, H, W)` tensor in [0, 1] to the `(H, W, C)` values of a file, rounded for integer types."""
     unit = image.detach().float().clamp(0, 1).cpu().numpy().transpose(1, 2, 0)
     if not pixels.has_alpha:
         return _to_range(unit, pixels.written_range, pixels.depth)
@@ -140,9 +140,9 @@ def to_values(image: Tensor, pixels: PixelFormat) -> NDArray[Any]:
 
 
 def with_alpha(image: Tensor, alpha: Tensor | None, pixels: PixelFormat) -> tuple[Tensor, PixelFormat]:
-    """Return a grey or colour image with an alpha channel, `(1, H, W)`, appended, and the new pixel format.
+    """Append an alpha channel, `(1, H, W)`, to a grey or colour image; return the image and its new pixel format.
 
-    An image of other bands is returned unchanged, and so is any image if `alpha` is None.
+    Images with other bands are returned unchanged, and so is every image if `alpha` is None.
     """
     if alpha is None or pixels.channels not in (1, 3):
         return image, pixels
@@ -150,7 +150,7 @@ def with_alpha(image: Tensor, alpha: Tensor | None, pixels: PixelFormat) -> tupl
 
 
 def _max_alpha(depth: str) -> int:
-    """Return the alpha value of opaque pixels in a depth; it does not depend on the range of the colours."""
+    """Return the alpha value of opaque pixels for a depth; the range of the colours does not affect it."""
     return int(np.iinfo(depth).max) if np.issubdtype(depth, np.integer) else 1
 
 

@@ -1,4 +1,4 @@
-"""Read image files as tensors in [0, 1], or as the values that they store."""
+"""Read image files as tensors in [0, 1], or as their stored values."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def read_image(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> Tenso
 
 
 def read_with_alpha(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> tuple[Tensor, Tensor | None]:
-    """Read an image like `read_image`; return it and its alpha channel as `to_unit` does."""
+    """Read an image as `read_image` does, and return the image and its alpha channel (see `to_unit`)."""
     with admitted(path, pixels) as image:
         return to_unit(image.decode(), image.header, pixels)
 
 
 @dataclass(frozen=True)
 class Values:
-    """The values of an image as stored in its file, `(H, W, channels)`; 8-bit values take a quarter of float32's size.
+    """The values of an image as stored in its file; 8-bit values take a quarter of the memory of float32 values.
 
     Attributes:
-        content: The values.
+        content: The values, `(H, W, channels)`.
         header: The header of the image.
     """
 

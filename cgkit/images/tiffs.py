@@ -1,4 +1,4 @@
-"""Read TIFF files with any number of bands: with Pillow if it loses nothing, otherwise with tifffile."""
+"""Read TIFF files with any number of bands: with Pillow if Pillow loses nothing, otherwise with tifffile."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def open_tiff(file: Path | EncodedImage, *, pages: bool) -> Iterator[OpenImage]:
         pages: Whether the pages of the file are the bands of one image.
 
     Raises:
-        DataError: The file has several pages although `pages` is false, is of an unsupported kind, or needs tifffile
-            or imagecodecs, which are not installed.
+        DataError: The file has several pages although `pages` is false, is of an unsupported kind, or needs a library
+            (tifffile or imagecodecs) that is not installed.
         ValueError: The file is damaged.
     """
     if not pages and _suits_pillow(file):
@@ -61,7 +61,10 @@ def open_tiff(file: Path | EncodedImage, *, pages: bool) -> Iterator[OpenImage]:
 
 
 def _suits_pillow(file: Path | EncodedImage) -> bool:
-    """Return whether Pillow reads a file without loss; it reads signed values as unsigned, and may omit bands."""
+    """Return whether Pillow reads a file without loss.
+
+    Pillow misreads signed values as unsigned, and may omit bands.
+    """
     try:
         with damage_explained(), open_stream(file) as stream, identify(stream) as picture:
             return _keeps_everything(picture)

@@ -25,7 +25,7 @@ class FileFormat:
 
     Attributes:
         name: The name of the format, as Pillow spells it if Pillow writes the format.
-        depths: The types of values that the format can store; empty if it can store all of them.
+        depths: The types of values that the format can store; empty if it can store every type.
         bands: Whether the format can store any number of channels, rather than only grey and colour.
         alpha: Whether the format can store an alpha channel.
         options: Arguments for Pillow's `save`.
@@ -88,7 +88,9 @@ def check_format(suffix: str, pixels: PixelFormat) -> None:
 
 
 def write_image(image: Tensor, path: Path, pixels: PixelFormat = COLOUR, *, alpha: Tensor | None = None) -> None:
-    """Write an image, all or nothing, in the format that the suffix names; integers are rounded to the nearest value.
+    """Write an image, all or nothing, in the format that the suffix names.
+
+    For integer depths, values are rounded to the nearest integer.
 
     Args:
         image: The image, `(C, H, W)` in [0, 1].
@@ -97,7 +99,7 @@ def write_image(image: Tensor, path: Path, pixels: PixelFormat = COLOUR, *, alph
         alpha: An alpha channel to append, `(1, H, W)` in [0, 1]; ignored unless the image is grey or colour.
 
     Raises:
-        DataError: The number of channels is not that of the domain, or a library for the format is not installed.
+        DataError: The image does not have the domain's number of channels, or a library for the format is not installed.
         UsageError: The suffix is not supported, or its format cannot store the image.
         ResourceError: The file cannot be written, for example because the disk is full.
     """
@@ -157,5 +159,5 @@ def _save_tiff(values: NDArray[Any], file: Path, *, transparent: bool) -> None:
     if transparent:
         options["extrasamples"] = ["unassalpha"]
     if np.issubdtype(values.dtype, np.integer):
-        options["predictor"] = True  # makes files smaller; not every program can read it for floats
+        options["predictor"] = True  # makes files smaller; not used for floats, since some programs cannot read it there
     tifffile.imwrite(file, values, compression="zlib", **options)
