@@ -16,8 +16,8 @@ def cover(image: Tensor, size: Size) -> Tensor:
         size: The target height and width, in pixels.
 
     Returns:
-        The result, `(C, *size)` in [0, 1]; the image itself if it already has that size. Scaling is bicubic and
-        antialiased.
+        The scaled and cropped image, `(C, *size)` in [0, 1]; `image` itself if it already has that size. Scaling is
+        bicubic and antialiased.
     """
     height, width = image.shape[-2:]
     if (height, width) == tuple(size):

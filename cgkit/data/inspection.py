@@ -19,7 +19,7 @@ class Inspection:
     """The result of checking the headers of a set of images.
 
     Attributes:
-        problems: An error for each unusable image, except that a missing range is reported only for the first one.
+        problems: An error for each unusable image, except that a missing range is reported only once.
         sizes: Height and width of each image file that fits its domain, even if it is too small.
         depths: The types of values in these files, each with the first file that has it.
         channels: The numbers of channels in these files, each once, in ascending order.
@@ -87,10 +87,12 @@ def check_images(
 
 
 def common_depth(inspections: Sequence[Inspection]) -> str | None:
-    """Return the depth for writing translations into a domain: that of its files (see `WRITTEN_AS`), or None.
+    """Return the depth in which to write translations into a domain, or None if the domain has no files.
+
+    It is the depth of the domain's files, or the depth that replaces it in `WRITTEN_AS`.
 
     Args:
-        inspections: The results for all sets of images of the domain. Without files, the result is None.
+        inspections: The inspections of all sets of images of the domain.
 
     Raises:
         DataError: The files of the domain have different depths.

@@ -42,7 +42,7 @@ class Preparation:
 
     Attributes:
         size: The height and width of training images, in pixels.
-        framing: The augmentation that scales and crops images to `size`, or None to do so with `cover`.
+        framing: The augmentation that scales and crops images to `size`, or None to use `cover` instead.
         augmentations: The augmentations with the role `"data"`, in the order in which they are applied.
     """
 
@@ -51,7 +51,7 @@ class Preparation:
     augmentations: tuple[nn.Module, ...] = ()
 
     def load(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
-        """Load an image of a domain as float32 `(C, H, W)` in [0, 1], in its original size."""
+        """Load an image of a domain as float32 `(C, H, W)` in [0, 1], at its original size."""
         if record.render is not None:
             with _failures_explained(f"rendering {record.name} in the source"):
                 return _convert_rendered(record.render(), record.name, pixels)
@@ -88,9 +88,9 @@ Item = tuple[Tensor, Tensor, str, str]
 
 
 class UnpairedImages(Dataset[Item]):
-    """Pairs of unrelated images, one from each domain; any process can request positions in any order.
+    """Pairs of unrelated images, one from each domain, in the order of a run.
 
-    Positions count the pairs from the start of the run.
+    A pair's position is counted from the start of the run; any process can request the pairs in any order.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ def training_batches(
     try:
         while True:
             try:
-                # Use one thread, as workers do; with more threads, sums may differ in the last bit.
+                # Load in one thread, as workers do, since with more threads sums may differ in the last bit.
                 with _one_thread(workers == 0):
                     batch = next(iterator)
             except StopIteration:
@@ -204,7 +204,10 @@ def _failures_explained(what: str) -> Iterator[None]:
 
 
 class _ErrorsAsItems(Dataset[Item | CgkitError]):
-    """Returns each `CgkitError` as an item, because an exception raised in a worker reaches its parent only as text."""
+    """A data set that returns each `CgkitError` as an item.
+
+    An exception raised in a worker would reach the parent process only as text.
+    """
 
     def __init__(self, images: UnpairedImages) -> None:
         self._images = images

@@ -30,11 +30,11 @@ def pixel_formats(data: Data) -> tuple[PixelFormat, PixelFormat]:
 
 
 def with_depths(spec: Spec, file_depths: Mapping[str, str | None]) -> Spec:
-    """Return a spec in which a missing depth of translations is the depth of the domain's files.
+    """Return a spec in which each missing depth of translations is set to the depth of the domain's files.
 
     Args:
         spec: The resolved spec.
-        file_depths: The depth of the files of each domain, `a` and `b`, or None if it has no files.
+        file_depths: The depth of the files of each domain, `a` and `b`; None for a domain without files.
 
     Raises:
         SpecError: The depth of the files cannot store the declared range, or needs a range but none is declared.

@@ -26,7 +26,7 @@ def derive_seed(seed: int, stream: str, *indices: int) -> int:
 
 
 def generator(seed: int, stream: str, *indices: int) -> torch.Generator:
-    """Return a CPU generator seeded with `derive_seed`."""
+    """Return a CPU generator seeded with the result of `derive_seed`."""
     return torch.Generator().manual_seed(derive_seed(seed, stream, *indices))
 
 

@@ -21,7 +21,7 @@ class EpochOrder:
     Args:
         domain: The images.
         seed: The seed of the run.
-        stream: The name of the domain's random stream; two names let the domains be shuffled independently.
+        stream: The name of the domain's random stream; different names make the orders of the domains independent.
     """
 
     def __init__(self, domain: Domain, seed: int, stream: str) -> None:
@@ -32,10 +32,10 @@ class EpochOrder:
         self._epochs: dict[int, Tensor] = {}
 
     def __getitem__(self, position: int) -> int:
-        """Return the index of the image at a position, counted from the start of the run."""
+        """Return the index of the image shown at a position; positions are counted from the start of the run."""
         epoch, index = divmod(position, self._length)
         if epoch not in self._epochs:
-            # Keep the orders of adjacent epochs, since a batch may cross the boundary.
+            # Keep the orders of adjacent epochs, since a batch may cross the boundary between epochs.
             self._epochs = {other: order for other, order in self._epochs.items() if abs(other - epoch) == 1}
             self._epochs[epoch] = self._shuffle(epoch)
         return int(self._epochs[epoch][index])
@@ -51,10 +51,10 @@ class EpochOrder:
 
 
 class StepBatches:
-    """Yields the positions in each batch, from `first_step` up to but excluding step `steps`, for a `DataLoader`.
+    """Yields the positions in each batch of the steps from `first_step` to `steps - 1`, for a `DataLoader`.
 
-    A step has `accumulate` batches of `batch` positions. Of `count` processes, each takes every `count`-th position of
-    a batch, starting at its rank; together they see the batch that a single process would see.
+    A step has `accumulate` batches of `batch` positions. Each of `count` processes takes every `count`-th position
+    of a batch, starting at its rank; together, the processes load the batch that a single process would load.
     """
 
     def __init__(

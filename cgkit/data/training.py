@@ -41,7 +41,7 @@ class TrainingData:
             first: The number of steps already done.
             rank: The rank for which images are loaded.
             count: The number of ranks, which load disjoint parts of each batch.
-            pin_memory: Whether to copy the images to pinned memory, from which a GPU reads faster.
+            pin_memory: Whether to copy the images to pinned memory, which speeds up the transfer to a GPU.
         """
         train = self._spec.train
         order = StepBatches(first, self.steps, train.batch, train.accumulate, rank=rank, count=count)
