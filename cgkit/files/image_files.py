@@ -59,5 +59,5 @@ def _files(folder: Path, recursive: bool, visited: set[tuple[int, int]]) -> Iter
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a circular link: treat it as a file, and let reading it report the problem
+    except OSError:  # a circular link: treat it as a file, so that reading it reports the problem
         return False

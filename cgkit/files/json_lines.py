@@ -28,10 +28,10 @@ def append(file: Path, values: Mapping[str, Any]) -> None:
 
 
 def rewind(file: Path, step: int) -> None:
-    """Remove the lines of steps later than `step` and all malformed lines; do nothing if there is no file.
+    """Remove all lines with a step after `step` and all malformed lines; do nothing if there is no file.
 
     Raises:
-        OSError: The file cannot be replaced, and is unchanged.
+        OSError: The file cannot be replaced; it is left unchanged.
     """
     if not file.exists():
         return
