@@ -63,7 +63,7 @@ def sync_folder(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link, or a folder with its contents; parts of a folder that cannot be removed remain."""
+    """Remove a file, a link, or a folder with its contents; whatever cannot be removed from a folder remains."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -52,24 +52,24 @@ def temporary_name(step: int, kind: Literal["", "old-", "pruned-"] = "") -> str:
 
 
 def finished_step(name: str) -> int | None:
-    """Return the step of a complete checkpoint from the name of its folder, or None for any other name."""
+    """Return the step in the folder name of a complete checkpoint, or None for any other name."""
     return _parse_step(_FINISHED, name)
 
 
 def aside_step(name: str) -> int | None:
-    """Return the step of a checkpoint being replaced from the name of its folder, or None for any other name."""
+    """Return the step in the folder name of a checkpoint that is being replaced, or None for any other name."""
     return _parse_step(_ASIDE, name)
 
 
 def is_litter(name: str) -> bool:
-    """Return whether a folder name is that of a checkpoint being written or removed, which is never read."""
+    """Return whether a folder name belongs to a checkpoint being written or removed; such a folder is never read."""
     return _parse_step(_LITTER, name) is not None
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the folders of a run's checkpoints, intact or damaged, in order of step.
 
-    If a writer was killed while replacing a checkpoint, the old one is listed under its temporary name. The list is
+    If a writer was killed while replacing a checkpoint, the old checkpoint is listed under its temporary name. The list is
     empty if the folder does not exist.
     """
     names = [entry.name for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []

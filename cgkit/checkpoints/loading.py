@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cgkit.errors import CheckpointError
 
-_MAX_NAMED = 3  # the largest number of differences of one kind that a message lists
+_MAX_NAMED = 3  # the most differences of one kind that a message lists
 
 
 def load_strictly(target: nn.Module | Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, what: str) -> None:
@@ -31,7 +31,7 @@ def load_strictly(target: nn.Module | Mapping[str, Tensor], tensors: Mapping[str
         raise CheckpointError(f"{what}: the saved tensors do not match: " + "; ".join(differences))
     if isinstance(target, nn.Module):
         state = target.state_dict()
-        state.update(tensors)  # keep the module's own dictionary, which has the versions of its submodules
+        state.update(tensors)  # update the module's own dictionary, since it records the submodules' versions
         target.load_state_dict(state)
     else:
         with torch.no_grad():

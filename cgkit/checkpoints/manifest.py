@@ -19,7 +19,7 @@ MAX_STATE = 64 << 20  # bytes of state.json
 
 _FILE = re.compile(r"[a-z][a-z0-9_-]{0,63}\.safetensors|state\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MAX_MANIFEST = 1 << 20  # bytes, enough for some 5,000 files
+_MAX_MANIFEST = 1 << 20  # bytes, enough for about 5,000 files
 
 
 class DamagedCheckpointError(CheckpointError):
@@ -40,7 +40,7 @@ class Manifest:
 
 
 def tensor_file(stem: str) -> str:
-    """Return the name of the file for the tensors `stem`, such as `model`.
+    """Return the file name for the set of tensors called `stem`, such as `model`.
 
     Raises:
         ValueError: `stem` is too long, does not begin with a lower-case letter, or contains characters other than

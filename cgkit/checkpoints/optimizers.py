@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from cgkit.errors import CheckpointError
 
-_KEPT = ("params", "foreach", "fused", "capturable", "differentiable")  # they depend on the machine
+_KEPT = ("params", "foreach", "fused", "capturable", "differentiable")  # not restored: they depend on the machine
 
 
 def optimizer_tensors(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -37,8 +37,8 @@ def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], state: M
     """Restore the state that `optimizer_tensors` returned, in an optimizer with the same parameters.
 
     Each tensor gets the device and strides of its parameter, since fused Adam reads both in memory order and silently
-    computes wrong results if their strides differ. So move the module to its device and memory format first. The
-    optimizer keeps its implementation (`fused`, `foreach`, `capturable`, a learning rate stored in a tensor).
+    computes wrong results if their strides differ. Therefore, move the module to its device and memory format
+    first. The optimizer keeps its own `fused`, `foreach` and `capturable`, and a learning rate that is a tensor stays one.
 
     Raises:
         CheckpointError: The state is incomplete, or does not match the parameters in number, shape or dtype. The
@@ -85,7 +85,7 @@ def _join(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> tuple[dict
 def _place(value: Any, parameter: Tensor, group: Mapping[str, Any], name: str) -> Any:
     if not isinstance(value, Tensor):
         return value
-    if value.ndim == 0 and name == "step":  # as in torch: on the CPU, unless the implementation runs on the device
+    if value.ndim == 0 and name == "step":  # as in torch, stays on the CPU unless fused or capturable
         on_device = group.get("fused") or group.get("capturable")
         return value.to(parameter.device, torch.float32, copy=True) if on_device else value.clone()
     if value.ndim == 0:
@@ -99,7 +99,7 @@ def _place(value: Any, parameter: Tensor, group: Mapping[str, Any], name: str) -
 
 
 def _convert(value: Any, own: Any, name: str) -> Any:
-    """Return a group's option in the form that this optimizer uses: a tensor or a number, a tuple or a list."""
+    """Return a group's saved option as a tensor or a tuple if the optimizer's own value is one."""
     if not isinstance(own, Tensor):
         return tuple(value) if isinstance(own, tuple) and isinstance(value, list) else value
     if not isinstance(value, int | float):

@@ -14,21 +14,21 @@ from cgkit.checkpoints.manifest import MAX_STATE, STATE, DamagedCheckpointError,
 from cgkit.errors import CheckpointError
 
 _MAX_REASON = 200  # characters of an error's reason that a message quotes
-_ATTEMPTS = 5  # number of times that the newest checkpoint is sought while a writer keeps changing the folder
+_ATTEMPTS = 5  # how often to look for the newest checkpoint while a writer keeps changing the folder
 _DAMAGE = (errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.EISDIR, errno.ESTALE)
 T = TypeVar("T")
 
 
 def read_latest(folder: Path, *, report: Callable[[str], None]) -> Checkpoint | None:
-    """Return the intact checkpoint of a run with the highest step, or None if the run has no checkpoint at all.
+    """Return a run's intact checkpoint with the highest step, or None if the run has no checkpoint at all.
 
     Args:
         folder: The run's `checkpoints` folder, which may be missing.
         report: Called with one line about each damaged checkpoint that was skipped.
 
     Raises:
-        CheckpointError: All checkpoints are damaged; or the newest undamaged one was written by a newer version of
-            cgkit or may not be read by this user, in which case no older one is used instead.
+        CheckpointError: All checkpoints are damaged; or a newer version of cgkit wrote the newest undamaged one, or this user
+            lacks permission to read it. In the last two cases, older checkpoints are not tried.
     """
     for _ in range(_ATTEMPTS):
         candidates = _list(folder)
@@ -42,7 +42,7 @@ def read_latest(folder: Path, *, report: Callable[[str], None]) -> Checkpoint | 
             for skipped in damages:
                 report(f"skipped a damaged checkpoint: {skipped}")
             return checkpoint
-        if _list(folder) == candidates:  # otherwise a running writer pruned the checkpoint that was being read
+        if _list(folder) == candidates:  # otherwise, a writer pruned a checkpoint during reading: try again
             break
     if not damages:
         return None
@@ -56,7 +56,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         DamagedCheckpointError: The checkpoint is damaged; the message says which file, or what is wrong.
-        CheckpointError: The checkpoint was written by a newer version of cgkit, or may not be read by this user.
+        CheckpointError: The checkpoint was written by a newer version of cgkit, or this user may not read it.
     """
     with _os_errors_explained(path):
         manifest = read_manifest(path)

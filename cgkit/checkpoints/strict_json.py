@@ -17,7 +17,7 @@ def encode(value: Any, *, what: str) -> bytes:
         what: The name of the value in error messages.
 
     Raises:
-        CheckpointError: A part of the value is not a JSON value, and the message names it; or the value is nested too
+        CheckpointError: A part of the value is not a JSON value (the message names the part), or the value is nested too
             deeply.
     """
     try:

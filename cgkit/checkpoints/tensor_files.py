@@ -35,7 +35,7 @@ def check_savable(tensors: Mapping[str, Tensor], *, what: str) -> None:
 
 
 def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Return the name of the first tensor that contains NaN or infinity, or None."""
+    """Return the name of the first tensor that contains NaN or infinity, or None if there is none."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() or tensor.is_complex():
             values = tensor.detach()
@@ -62,7 +62,7 @@ def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
         if match := _IO_ERROR.search(str(error)):
             raise OSError(int(match[2]), match[1], str(path)) from error
         raise
-    path.chmod(mode)  # the library replaces the file by one whose mode ignores the umask
+    path.chmod(mode)  # the library creates a new file, and its mode ignores the umask
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -103,4 +103,4 @@ def _check_header(path: Path) -> None:
         length = int.from_bytes(file.read(8), "little")
         if length > _MAX_HEADER:
             raise ValueError(f"a header of {length} bytes is too long")
-        strict_json.decode(file.read(length))  # refuses duplicate names, which the library accepts
+        strict_json.decode(file.read(length))  # refuse duplicate names, which the library accepts

@@ -1,4 +1,4 @@
-"""Write checkpoints so that, whenever the writer is interrupted, the new one or the previous one can be read."""
+"""Write checkpoints so that, whenever the writer is interrupted, the new checkpoint or the previous one can be read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cgkit.checkpoints.layout import Checkpoint, aside_step, finished_name, fini
 from cgkit.checkpoints.manifest import MANIFEST, MAX_STATE, STATE, Manifest, tensor_file
 from cgkit.errors import CheckpointError, DivergedError, ResourceError
 
-_MARGIN = 1.1  # space required per byte of content, which includes headers, partly filled blocks and folders
+_MARGIN = 1.1  # disk space needed per byte of content; the extra is for headers, partly filled blocks and folders
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -29,15 +29,15 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path
     Args:
         folder: The run's `checkpoints` folder; created if it is missing.
         checkpoint: The checkpoint to write; its tensors may have any strides, be on any device, and share memory.
-        keep: Number of newest checkpoints to keep, at least 1. The one just written is always kept, and so is
-            everything whose name is not that of a checkpoint.
+        keep: Number of newest checkpoints to keep, at least 1. The new checkpoint is always kept, and so are
+            files and folders that are not checkpoints.
 
     Returns:
         The folder of the new checkpoint.
 
     Raises:
-        DivergedError: A tensor contains NaN or infinity. Such a checkpoint would be refused when read, but good ones
-            would be pruned to make room for it.
+        DivergedError: A tensor contains NaN or infinity. Such a checkpoint could not be read again, yet good
+            checkpoints would be pruned to make room for it.
         ResourceError: The disk is too full, or an operation on it failed; the earlier checkpoints are intact.
         CheckpointError: A tensor or a value of the state cannot be saved.
         ValueError: `keep` is less than 1, the step is negative, or `checkpoint.tensors` has an invalid file name.
@@ -90,11 +90,11 @@ def _write_files(temporary: Path, checkpoint: Checkpoint, state: bytes) -> None:
 
 
 def _put_in_place(temporary: Path, step: int) -> Path:
-    """Rename a finished checkpoint to its final name; a checkpoint that already has the name is readable until then."""
+    """Rename a finished checkpoint to its final name; an earlier checkpoint of that name stays readable until then."""
     final, aside = temporary.parent / finished_name(step), temporary.parent / temporary_name(step, "old-")
     replaces = os.path.lexists(final)
     if replaces:
-        final.rename(aside)  # a rename cannot replace a folder that is not empty
+        final.rename(aside)  # move it aside, since a rename cannot replace a folder that is not empty
     try:
         temporary.rename(final)
     except BaseException:
@@ -108,7 +108,7 @@ def _put_in_place(temporary: Path, step: int) -> Path:
 
 
 def _clean_up(folder: Path) -> None:
-    """Remove the leftovers of a killed writer, but restore a checkpoint being replaced if the new one is missing."""
+    """Remove the leftovers of a killed writer, but restore a checkpoint it was replacing if the new one is missing."""
     for entry in sorted(folder.iterdir()):
         step = aside_step(entry.name)
         if step is not None and not os.path.lexists(folder / finished_name(step)):
@@ -122,7 +122,7 @@ def _prune(folder: Path, *, keep: int, spare: Path) -> None:
     for step in steps[:-keep]:
         path = folder / finished_name(step)
         if path != spare:
-            # Rename first, since a kill during the removal must not leave an incomplete checkpoint under its name.
+            # Rename first, since a kill during the removal must not leave an incomplete checkpoint under a final name.
             remove(path.rename(folder / temporary_name(step, "pruned-")))
 
 
