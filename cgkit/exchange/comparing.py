@@ -15,11 +15,11 @@ LIMIT = 1e-4
 """Largest accepted difference between outputs in [0, 1]: about a fortieth of the step between two 8-bit values."""
 
 _SHAPES_IN_STRIDES = ((1, 2, 3), (3, 3, 2), (2, 5, 4))
-"""Number of images, and their height and width in multiples of the stride: single and batched, tall and wide."""
+"""Small input shapes: the number of images, and their height and width in multiples of the stride."""
 
 
 class OnUnitRange(nn.Module):
-    """Wraps a generator as a float32 network from images in [0, 1] to images in [0, 1]."""
+    """A float32 network that wraps a generator; its inputs and outputs are images in [0, 1]."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -33,10 +33,10 @@ class OnUnitRange(nn.Module):
 
 @dataclass(frozen=True)
 class Comparison:
-    """The difference between the outputs of two networks.
+    """The result of comparing the outputs of two networks.
 
     Attributes:
-        difference: the largest absolute difference between their outputs, over all images and pixels.
+        difference: the largest absolute difference between the outputs, over all images and pixels.
         shapes: the shapes of the input images, `(N, C, H, W)`.
     """
 
@@ -46,7 +46,7 @@ class Comparison:
 
 @torch.inference_mode()
 def compare(network: nn.Module, other: Callable[[Tensor], Tensor], shapes: tuple[tuple[int, ...], ...]) -> Comparison:
-    """Compare the outputs of two networks on random images.
+    """Compare the outputs of a generator and an exported network on random images.
 
     Args:
         network: the generator.
@@ -65,7 +65,7 @@ def compare(network: nn.Module, other: Callable[[Tensor], Tensor], shapes: tuple
                 f"the exported network fails on images of shape {tuple(images.shape)}: {error}"
             ) from error
         difference = float((network(images) - translations).abs().max())
-        if not difference <= LIMIT:  # "not <=" also refuses NaN
+        if not difference <= LIMIT:  # unlike `>`, this also refuses NaN
             raise CheckpointError(
                 f"the exported network differs from the generator by {difference:.1e} "
                 f"on images of shape {tuple(images.shape)}; "
@@ -76,12 +76,12 @@ def compare(network: nn.Module, other: Callable[[Tensor], Tensor], shapes: tuple
 
 
 def shapes_to_compare(channels: int, stride: int, size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
-    """Return the shapes of the images to compare on: several small ones, and one of about the training size.
+    """Return the shapes of the images to compare networks on: several small images, and one of about training size.
 
     Args:
-        channels: number of channels of the images.
-        stride: number of pixels of which height and width must be multiples.
-        size: height and width of training images, which are rounded up to at least two strides.
+        channels: the number of channels of the images.
+        stride: the number that height and width must be multiples of.
+        size: the height and width of training images; rounded up to multiples of the stride, and to at least two strides.
     """
     small = [(number, channels, stride * height, stride * width) for number, height, width in _SHAPES_IN_STRIDES]
     height, width = (max(2, -(-side // stride)) * stride for side in size)
@@ -89,7 +89,7 @@ def shapes_to_compare(channels: int, stride: int, size: tuple[int, int]) -> tupl
 
 
 def _draw_images(shapes: tuple[tuple[int, ...], ...]) -> Iterator[Tensor]:
-    """Yield reproducible random images with coarse structure and fine noise, as photographs have."""
+    """Yield reproducible random images with coarse structure and fine noise, like photographs."""
     rng = torch.Generator().manual_seed(0)
     for number, channels, height, width in shapes:
         coarse = torch.rand(number, channels, 4, 4, generator=rng)

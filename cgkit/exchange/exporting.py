@@ -28,10 +28,10 @@ class Export:
     """A generator to be exported.
 
     Attributes:
-        network: the generator, as a network from images in [0, 1] to images in [0, 1].
+        network: the generator, wrapped so that its inputs and outputs are images in [0, 1].
         name: the name of the generator component.
         shapes: the shapes of the images on which the exported network is compared with the generator.
-        stride: the number of pixels of which the height and width of images must be multiples.
+        stride: the number that the height and width of images must be multiples of.
         metadata: information about the model to store in the file.
         plugins: the loaded plugins.
     """
@@ -44,7 +44,7 @@ class Export:
     plugins: Plugins
 
     def metadata_with(self, comparison: Comparison) -> dict[str, str]:
-        """Return the metadata including the result of the comparison."""
+        """Return the metadata with the result of a comparison added."""
         shapes = json.dumps(comparison.shapes)
         return {**self.metadata, "largest_difference": f"{comparison.difference:.3g}", "compared_on": shapes}
 
@@ -63,9 +63,9 @@ def export_model(
     Args:
         run_or_model: a run folder or a model folder.
         file: the file to write; it must not exist.
-        format: one of `FORMATS`. `onnx` and `torch-export` map images in [0, 1] to images in [0, 1], for any batch
-            size and any height and width that are multiples of the generator's stride; `published` is a state dict
-            with the tensor names of the published code.
+        format: one of `FORMATS`. An `onnx` or `torch-export` file maps images in [0, 1] to images in [0, 1], for any
+            batch size and any height and width that are multiples of the generator's stride; a `published` file is a
+            state dict with the tensor names of the published code.
         direction: the direction of the generator, `a2b` or `b2a`.
         weights: `ema` for the moving average of the weights, or `raw` for the weights themselves; by default the
             moving average if there is one.

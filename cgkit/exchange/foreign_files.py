@@ -20,7 +20,7 @@ LARGEST = 4 << 30
 
 _SUFFIX = ".safetensors"
 _MIN_TIMEOUT = 600
-"""Seconds. The reading process limits its own CPU time to a few minutes or less, so the rest is for slow disks."""
+"""Least time limit for the reading process, in seconds; its CPU time is limited to a few minutes, the rest is for disks."""
 
 
 def read_foreign(file: Path) -> dict[str, Tensor]:
@@ -65,9 +65,9 @@ def _convert_in_subprocess(file: Path, output: Path, timeout: int) -> None:
     Raises:
         ValueError: the process refused the file, failed, or took too long.
     """
-    # -P keeps the script's folder and the current folder off the module search path.
+    # -P keeps the script's folder and the current folder off the module search path, so no file there can be imported.
     command = [sys.executable, "-P", reading_process.__file__, os.fspath(file.resolve()), os.fspath(output)]
-    # This variable would make torch ignore `weights_only`.
+    # Remove this variable, which would make torch ignore `weights_only`.
     unsafe = ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD",)
     environment = {name: value for name, value in os.environ.items() if name not in unsafe}
     environment |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}

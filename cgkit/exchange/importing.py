@@ -33,8 +33,8 @@ class Imported:
 
     Attributes:
         folder: the model folder.
-        found: for each direction, JSON values that describe the source file and the generator recognised in it: its
-            options, number of parameters, and remarks.
+        found: for each direction, JSON values that describe the source file and the recognised generator, such as the
+            generator's options and number of parameters.
     """
 
     folder: Path
@@ -59,7 +59,7 @@ def import_weights(
         name: the name of the model; by default derived from the name of the first file.
         license: the licence of the weights, for the model card.
         generator: the name of the generator that the weights belong to; by default all generators are tried.
-        key: prefix of the tensor names, if a file contains several networks.
+        key: the prefix of the names of the tensors to import, if a file contains several networks.
         plugins: the loaded plugins; by default all installed plugins are loaded.
 
     Raises:
@@ -153,7 +153,7 @@ def _collect_facts(match: Match, generator: nn.Module, file: Path) -> dict[str, 
 
 
 def describe(facts: Mapping[str, Any]) -> str:
-    """Describe in one line the network found for one direction; `facts` is its entry in `Imported.found`."""
+    """Describe in one line the network found for one direction; `facts` is the entry in `Imported.found`."""
     values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts["options"].items()}
     options = ", ".join(f"{name} {value}" for name, value in values.items())
     channels = " to ".join(map(str, facts["channels"]))

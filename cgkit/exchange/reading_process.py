@@ -29,7 +29,7 @@ _CONTENTS_MEMORY = 1 << 30
 _MAX_DEPTH = 6
 _MAX_TENSORS = 100_000
 _MAX_EXPANSION = 4
-"""Largest total size of the tensors relative to the file; it exceeds 1 since a tensor may occur under several names."""
+"""Largest total size of the tensors relative to the file; above 1, since a tensor may occur under several names."""
 
 
 class RefusedError(Exception):
@@ -89,7 +89,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     import torch
 
     try:
-        with warnings.catch_warnings(action="ignore"):  # torch's advice is about its own API
+        with warnings.catch_warnings(action="ignore"):  # torch's warnings are about its API, not the file
             content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise RefusedError(_explain(error)) from error
@@ -148,7 +148,7 @@ def _explain(error: Exception) -> str:
 
 
 def _limit_resources(size: int) -> None:
-    """Limit memory, CPU time and written bytes to slightly more than reading a file of `size` bytes takes."""
+    """Limit memory, CPU time and written bytes to slightly more than reading a file of `size` bytes needs."""
     memory = _address_space() + (512 << 20) + 3 * _MAX_EXPANSION * size
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + 30 + size // (20 << 20)

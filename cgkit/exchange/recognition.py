@@ -14,7 +14,7 @@ from cgkit.plugins import Plugins
 from cgkit.registry import Component, describe_exception
 
 _MAX_DEPTH = 6
-"""Number of nested dictionary levels to search, from the top; `checkpoint["state_dict"]["netG"]` is on the third."""
+"""Number of nested dictionary levels to search, from the top; `checkpoint["state_dict"]["netG"]` is on the third level."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Match:
     """A network in a file, recognised by a generator.
 
     Attributes:
-        key: the prefix of the names of its tensors in the file; empty if they have none.
-        component: the generator that recognised it.
+        key: the prefix of the network's tensor names in the file; empty if there is none.
+        component: the generator that recognised the network.
         recognised: the options and state of the generator, and the channels of its images.
-        numbers: the total number of elements in its tensors.
+        numbers: the total number of elements in the network's tensors.
     """
 
     key: str
@@ -39,7 +39,7 @@ def recognise(
 ) -> Match:
     """Return the network that the tensors of a file belong to.
 
-    Their names may have any common prefix, such as `module.` or `state_dict.`.
+    The tensor names may have any common prefix, such as `module.` or `state_dict.`.
 
     Args:
         tensors: the tensors of the file by name.
@@ -73,7 +73,7 @@ def recognise(
 
 
 def _levels(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, dict[str, Tensor]]]:
-    """Yield all tensors under the empty key, then grouped by the first part of their names, the first two, etc."""
+    """Yield all tensors under the empty key, then groups by the first part of the name, by the first two, and so on."""
     level = {"": dict(tensors)}
     for _ in range(_MAX_DEPTH):
         yield level
@@ -87,7 +87,7 @@ def _levels(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, dict[str, Tenso
 
 
 def _match(key: str, tensors: Mapping[str, Tensor], generators: list[Component], reasons: list[str]) -> Iterator[Match]:
-    """Yield a match for each generator that recognises the tensors; append to `reasons` why others cannot use them."""
+    """Yield a match for each generator that recognises the tensors; append other generators' errors to `reasons`."""
     for component in generators:
         try:
             recognise = recogniser_of(component.load())

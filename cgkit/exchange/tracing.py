@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 
 def example_images(export: Export) -> Tensor:
-    """Return images to trace with: two, because the tracer would treat a batch size of one as a constant."""
+    """Return two images to trace with, because the tracer would treat a batch size of one as a constant."""
     return torch.rand(2, export.shapes[0][1], 3 * export.stride, 4 * export.stride)
 
 
 def dynamic_shapes(export: Export) -> tuple[dict[int, Any]]:
     """Return the dynamic dimensions: the batch size, and height and width in multiples of the stride.
 
-    Height and width are at least two strides: with one, feature maps may be a single pixel wide, and the tracer would
-    settle any branch on that case.
+    Height and width are at least two strides: at one stride, feature maps may be a single pixel wide, and the tracer
+    would restrict the program to that case.
     """
     return ({0: Dim("n", min=1), 2: export.stride * Dim("h", min=2), 3: export.stride * Dim("w", min=2)},)
 
 
 @contextlib.contextmanager
 def quiet_tracing(form: str) -> Iterator[None]:
-    """Silence the tracer, and raise its failures as a single kind of error.
+    """Silence the tracer, and turn all its failures into `CheckpointError`.
 
     Args:
-        form: what is being written, for the message, such as "ONNX".
+        form: the format being written, such as "ONNX", for the message.
 
     Raises:
         CheckpointError: the network cannot be traced or written.
