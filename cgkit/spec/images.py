@@ -117,7 +117,7 @@ class Data(OpenTable):
 
 
 def unheld(depth: str, span: Range | None) -> str | None:
-    """Return why translations in a data type cannot store a range of values; None if they can."""
+    """Return why translations in a data type cannot store a range of values, or None if they can."""
     if span is None:
         return None if depth in ("uint8", "uint16") else f"{depth} needs data.range"
     low, high = _LIMITS[depth]

@@ -22,7 +22,7 @@ from cgkit.spec.reading import Layer, read_layer, read_override
 from cgkit.spec.resolution import contradictions, resolve
 
 MAX_INTEGER = 2**53
-"""The largest integer in a spec; some JSON readers round larger ones."""
+"""The largest integer allowed in a spec, since some JSON readers round larger ones."""
 
 _INVALID_TEXT = re.compile(r"[\0\ud800-\udfff]")
 
@@ -73,7 +73,7 @@ def resolve_spec(
         plugins: the loaded plugins, whose components the spec may name.
         layers: the files and overrides that the values come from.
         made_with: the packages that an earlier run of this spec was made with, and their versions. The problem of an
-            unknown component names those that are missing. If several packages provide a component now, the one in
+            unknown component names the missing packages. If several packages provide a component now, the one in
             `made_with` is used.
 
     Raises:
@@ -91,14 +91,15 @@ def resolve_spec(
 
 
 def located(problems: Iterable[Problem], layers: Sequence[Layer]) -> list[Problem]:
-    """Return the problems with the file and line of each, in the order of the layers and lines."""
+    """Return the problems with the file and line of each added, sorted by layer and line."""
     if not layers:
         return list(problems)
     main = max(index for index, layer in enumerate(layers) if layer.is_file)
     entries = []
     for problem in problems:
         nearest = [layer.nearest(problem.path) for layer in layers]
-        # Choose the layer with the longest matching path; on a tie, the last one, since it overrides the others.
+        # Choose the layer with the longest matching path; on a tie, the last such layer, since it overrides the others;
+        # without any match, the last file.
         index = max(range(len(layers)), key=lambda number: (len(nearest[number]), number)) if any(nearest) else main
         line = layers[index].lines.get(nearest[index])
         entries.append((index, line or 0, replace(problem, file=layers[index].label, line=line)))
@@ -128,7 +129,7 @@ def _read_files(file: Path) -> list[Layer]:
 def _validate(values: Mapping[str, Any]) -> tuple[Spec, list[Problem]]:
     """Return a spec of the valid values only, and a problem for each invalid value.
 
-    That spec can be resolved, so that problems in component options are reported along with the others.
+    The spec can then be resolved, so that problems in component options are reported along with the invalid values.
     """
     invalid = dict(islice(_find_invalid(values, ()), MAX_PROBLEMS))
     problems = [Problem(dotted(place), message) for place, message in invalid.items()]
@@ -167,7 +168,7 @@ def _find_invalid(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
 
 
 def _remove(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
-    """Return `values` without those at `places`; if one is a component's name, its whole table is removed."""
+    """Return `values` without those at `places`; where a component's name is removed, so is the component's table."""
     pruned: dict[str, Any] = dict(values)
     for place in places:
         table = pruned.get(str(place[0])) if place else None
@@ -180,7 +181,7 @@ def _remove(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any
 
 
 def _list_keys(place: Place) -> Iterable[str]:
-    """Return the keys that the table around a place may have."""
+    """Return the keys allowed in the table that contains a place."""
     model: Any = Spec
     for part in place[:-1]:
         model = model.model_fields[str(part)].annotation

@@ -87,7 +87,7 @@ def _are_tables(base: Mapping[str, Any], over: Mapping[str, Any], key: str) -> b
 
 
 def _find_path_options(layers: Iterable[Layer], registries: Registries) -> set[str]:
-    """Return the names of those options of the source that are paths."""
+    """Return the names of the source's options that are paths."""
     tables = [layer.values["data"] for layer in layers if isinstance(layer.values.get("data"), dict)]
     sources = [table["source"] for table in tables if "source" in table]
     name = sources[-1] if sources else None

@@ -25,24 +25,24 @@ COMPONENT_TABLES = {
     "identity_loss": "reconstruction_losses",
     "schedule": "schedules",
 }
-"""The registry of each table that names one component."""
+"""The registry for each table that names one component."""
 
 ARRAYS = {"augmentation": "augmentations", "metric": "metrics", "tracker": "trackers"}
-"""The registry of each array of tables that name components."""
+"""The registry for each array of tables that name components."""
 
 SIDES = {"generator": ("a2b", "b2a"), "discriminator": ("a", "b")}
 """The inner tables of each table that describes two networks, one for each direction or domain."""
 
 
 class GeneratorTable(Use):
-    """Both generators; the tables `a2b` and `b2a`, named after the direction, override the values for one of them."""
+    """Both generators; the tables `a2b` and `b2a`, named after the direction, override values for one generator."""
 
     a2b: Use | None = None
     b2a: Use | None = None
 
 
 class DiscriminatorTable(Use):
-    """Both discriminators; the tables `a` and `b`, named after the domain, override the values for one of them."""
+    """Both discriminators; the tables `a` and `b`, named after the domain, override values for one discriminator."""
 
     a: Use | None = None
     b: Use | None = None
@@ -85,7 +85,7 @@ class Objective(Table):
 
 
 class Train(Table):
-    """The length of a run and its optimisation. Give either steps or epochs; the default is 200 epochs."""
+    """The length and the optimisation of a run. Give either steps or epochs; the default is 200 epochs."""
 
     steps: Steps | None = Field(default=None, description="Number of optimiser steps.")
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(

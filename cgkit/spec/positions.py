@@ -31,7 +31,7 @@ _TOKEN = re.compile(
 
 
 def find_excess(text: str) -> tuple[str, int] | None:
-    """Return why a text is too complex to parse, and the line where it exceeds a limit; None if it exceeds none."""
+    """Return why a text is too complex to parse, and the line where it exceeds a limit, or None if it does not."""
     dots = brackets = 0
     for number, (token, line) in enumerate(_tokenize(text)):
         if token == ".":
@@ -73,7 +73,7 @@ def _tokenize(text: str) -> Iterator[tuple[str, int]]:
 
 
 class _Scanner:
-    """Finds the lines in a text that tomllib has already accepted, so it does not check the syntax."""
+    """A scanner for the lines of values in a text that tomllib has accepted; it does not check the syntax."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[Place, int] = {}

@@ -1,4 +1,4 @@
-"""The packages that the components of a spec come from."""
+"""The packages that provide the components of a spec."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES, Spec
 
 
 def providers_used(spec: Spec, plugins: Plugins, *, without: Collection[str] = ()) -> dict[str, str]:
-    """Return the packages other than cgkit that a resolved spec's components come from.
+    """Return the packages other than cgkit that provide the components of a resolved spec.
 
     Args:
         spec: a resolved spec.
         plugins: the plugins with which the spec was resolved.
-        without: names of the tables whose components are left out.
+        without: the names of the tables whose components are left out.
 
     Returns:
         The version of each package, in the order of their names; a plugin in a single file has the version "".

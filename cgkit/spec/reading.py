@@ -30,7 +30,7 @@ class Layer:
         values: the tables and keys of the layer.
         folder: the folder from which relative paths are interpreted.
         lines: the line of every value by dotted path; None for values of an override.
-        is_file: whether the layer is a file; problems with values that are in no layer are reported for the last file.
+        is_file: whether the layer is a file, rather than an override.
         text: the text of the file; empty for an override.
     """
 
@@ -42,7 +42,7 @@ class Layer:
     text: str = ""
 
     def nearest(self, path: str) -> str:
-        """Return the longest prefix of a dotted path that the layer has a value for."""
+        """Return the longest prefix of a dotted path for which the layer has a value."""
         while path and path not in self.lines:
             path = path.rpartition(".")[0]
         return path
@@ -114,7 +114,7 @@ def _read_text(file: Path, label: str) -> str:
 
 
 def _split_line(message: str) -> tuple[str, int | None]:
-    """Split the line number off a message of tomllib."""
+    """Return a message of tomllib without its line number, and the line number."""
     match = re.search(r"\s*\(at line (\d+), column (\d+)\)", message)
     return (message[: match.start()], int(match[1])) if match else (message, None)
 
@@ -130,13 +130,13 @@ def _split_key(path: str) -> list[str]:
 
 
 def _parse_value(text: str) -> Any:
-    """Parse a TOML value; return the text itself if it is invalid, or if it is a date, which is more likely a name."""
+    """Parse a TOML value; return the text itself if it is invalid, or a date, since it is then probably a name."""
     document = f"value = {text}"
     try:
         values = tomllib.loads(document) if find_excess(document) is None else {}
     except ValueError:
         return text
-    # A text such as `1`, a line break and `seed = 2` would set a second key; it is not a single value.
+    # A text with a line break, such as `1\nseed = 2`, would set a second key, so it is not a single value.
     if set(values) != {"value"} or isinstance(values["value"], (date, time)):
         return text
     return values["value"]

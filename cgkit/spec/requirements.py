@@ -1,4 +1,4 @@
-"""The packages that a spec or a run needs: whether their plugins are loaded and, if not, what to do about it."""
+"""The packages that a spec or a run needs: whether their plugins are loaded and, if not, how to load them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from cgkit.plugins import Plugins, entry_points_of
 from cgkit.registry import BUILT_IN
 
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""Package names that a hint may contain; others are refused, as users paste hints from untrusted specs into a shell."""
+"""Package names that a hint may contain.
+
+Other names are refused, since a spec may be untrusted and users paste hints into a shell.
+"""
 
 
 def read_requirement(text: str) -> Requirement:
@@ -55,8 +58,8 @@ def explain_unknown(
 ) -> Problem:
     """Return the problem of an unknown component, naming the missing packages that may provide it.
 
-    If the name is qualified, this is its package; otherwise, those that the run was made with, and those that failed to
-    load or are blocked.
+    For a qualified name, this is the package in the name; otherwise, these are the packages that the run was made with,
+    and those that failed to load or are blocked.
 
     Args:
         name: the name of the component, as written in the spec.
@@ -96,23 +99,23 @@ def compatible(name: str, version: str) -> str:
 
 
 def is_same_series(first: str, second: str) -> bool:
-    """Return whether two versions belong to the same series; true if one of them is invalid or has an epoch."""
+    """Return whether two versions belong to the same series; true if either is invalid or has an epoch."""
     series = _parse_series(first), _parse_series(second)
     return None in series or series[0] == series[1]
 
 
 def complete_requirements(requirements: Iterable[str], providers: Mapping[str, str]) -> list[str]:
-    """Return the requirements, and one more for each installed provider that they do not name."""
+    """Return the requirements, plus one for each installed provider that none of them names."""
     written = list(requirements)
     named = {canonicalize_name(read_requirement(text).name) for text in written}
-    # A plugin in a single file has no version and cannot be installed.
+    # Skip plugins in a single file, which have no version and cannot be installed.
     return written + [compatible(name, version) for name, version in providers.items() if version and name not in named]
 
 
 def _explain_missing(provider: str, plugins: Plugins, requirement: str) -> tuple[str, str | None] | None:
-    """Return why no plugin of a provider is loaded, and how to load it.
+    """Return why no plugin of a provider is loaded, and how to load one.
 
-    Return None if one is loaded, or if the provider is cgkit itself or cannot be the name of a package.
+    Return None if a plugin of the provider is loaded, or if the provider is cgkit itself or not a valid package name.
     """
     statuses = [status for status in plugins.statuses if status.distribution == provider]
     if provider == BUILT_IN or not _PROVIDER.fullmatch(provider) or any(status.state == "ok" for status in statuses):
@@ -129,7 +132,10 @@ def _explain_missing(provider: str, plugins: Plugins, requirement: str) -> tuple
 
 
 def _parse_series(version: str) -> tuple[int, ...] | None:
-    """Return the numbers that versions of a series share: (1,) for 1.2.5, (0, 3) for 0.3.1; None without a series."""
+    """Return the numbers that versions of a series share: (1,) for 1.2.5, (0, 3) for 0.3.1.
+
+    Return None if the version is invalid or has an epoch.
+    """
     try:
         parsed = Version(version)
     except InvalidVersion:

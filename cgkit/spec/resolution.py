@@ -19,7 +19,7 @@ from cgkit.spec.tables import OpenTable, Use
 
 
 def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = None) -> tuple[Spec, list[Problem]]:
-    """Return the spec with every component named and every option filled in, and all problems.
+    """Return the spec with every component named and every option filled in, and a list of all problems.
 
     The packages that provide the components are added to `requires`. If there are problems, the spec is returned
     unchanged.
@@ -46,7 +46,7 @@ def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = 
 
 
 def contradictions(spec: Spec) -> Iterator[Problem]:
-    """Yield a problem for each combination of values that contradict each other, although each is valid by itself."""
+    """Yield a problem for each set of values that are valid by themselves but contradict each other."""
     objective = spec.objective
     channels_a, channels_b = spec.data.channels
     if channels_a != channels_b and (objective.identity.a or objective.identity.b):
@@ -75,7 +75,7 @@ def _check_data(data: Data) -> Iterator[Problem]:
 
 
 class _Resolver:
-    """Resolves the tables of a spec one by one and collects their problems."""
+    """A resolver for the tables of a spec that collects their problems."""
 
     def __init__(
         self, plugins: Plugins, size: Size, made_with: Mapping[str, str] | None, *, report_unknown: bool
@@ -106,7 +106,7 @@ class _Resolver:
             inner_path = f"{path}.{side}"
             component = self._find(use.name, kind, f"{inner_path}.name") if use.name else shared
             if component is None:
-                inherited = True  # the shared options may be meant for the unknown component
+                inherited = True  # do not check the shared options, which may be meant for the unknown component
                 continue
             options, paths = dict(use.options), dict.fromkeys(use.options, inner_path)
             if component is shared:
@@ -155,7 +155,7 @@ class _Resolver:
         try:
             return self._plugins.registries[kind].choose(name)
         except UnknownComponentError as error:
-            if self._report_unknown:  # otherwise the component may come from a missing package, which is reported
+            if self._report_unknown:  # otherwise, the missing packages are reported, one of which may have it
                 self._add_unknown(name or "", path, error)
         except PluginError as error:
             earlier = self._find_earlier(name, kind)
@@ -181,7 +181,7 @@ class _Resolver:
         return matches[0] if len(matches) == 1 else None
 
     def _choose_name(self, component: Component, written: str | None) -> str:
-        """Return the component's name for the resolved spec, which includes the provider if `written` does."""
+        """Return the component's name for the resolved spec; it includes the provider if `written` does."""
         if written and "/" in written:
             return component.qualified_name
         return self._plugins.registries[component.kind.name].reference(component)
@@ -200,7 +200,7 @@ class _Resolver:
             component: the component.
             table: the table that names the component.
             options: the options that the spec sets.
-            paths: the path of the table that sets each option, for the problems.
+            paths: for each option, the path of the table that sets it; problems name this path.
             default_path: the path for problems that concern none of `paths`, such as a missing option.
         """
         try:

@@ -38,7 +38,8 @@ _SHORTHANDS: tuple[tuple[tuple[str, str], Schema], ...] = (
 def spec_schema(plugins: Plugins) -> Schema:
     """Return the JSON Schema (draft 7) of a spec file.
 
-    A component that cannot be imported has no options in the schema; the reason is reported when a spec uses it.
+    A component that cannot be imported has no options in the schema; the reason is reported when a spec
+    uses the component.
     """
     whole = Spec.model_json_schema()
     tables: Schema = _to_draft7(whole, whole["$defs"])["properties"]
@@ -89,7 +90,7 @@ def _component_table(
             "required": required,
             "additionalProperties": False,
         }
-        # If there are inner tables, a key may be an option of the component of just one of them, so accept any key.
+        # If there are inner tables, a key may be an option of only one of their components, so accept any key.
         alone = {"not": {"anyOf": [{"required": [side]} for side in sides]}}
         then = {"properties": options, "if": alone, "then": closed} if sides else closed
         cases.append({"if": selects, "then": then})
@@ -115,7 +116,7 @@ def _option_schemas(component: Component) -> tuple[Schema, list[str]]:
 
 
 def _to_draft7(schema: Any, definitions: Mapping[str, Any]) -> Any:
-    """Convert a schema to draft 7, without references, titles and nulls (TOML has no null)."""
+    """Convert a schema to draft 7, without references, titles or nulls (TOML has no null)."""
     if isinstance(schema, list):
         return [_to_draft7(part, definitions) for part in schema if part != {"type": "null"}]
     if not isinstance(schema, dict):
@@ -127,7 +128,7 @@ def _to_draft7(schema: Any, definitions: Mapping[str, Any]) -> Any:
         for key, part in schema.items()
         if key not in ("$defs", "title") and not (key == "default" and part is None)
     }
-    if isinstance(schema.get("properties"), dict):  # its keys are names, which may be "title" or "default"
+    if isinstance(schema.get("properties"), dict):  # keep keys like "title", which are names here
         plain["properties"] = {name: _to_draft7(part, definitions) for name, part in schema["properties"].items()}
     if len(plain.get("anyOf", ())) == 1:
         plain |= plain.pop("anyOf")[0]
