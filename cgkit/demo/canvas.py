@@ -19,7 +19,7 @@ class Canvas:
     The coordinate y is 0 at the top of the scene and 1 at the bottom; x has the same unit and is 0 in the middle.
 
     Attributes:
-        grain: the side of a pixel of the finished picture; finer details are not painted.
+        grain: the side length of a pixel of the finished picture; finer details are not painted.
         pitch: the distance between adjacent painted rows, and between adjacent columns.
         y: the y of each painted row.
         x: the x of each painted column.
@@ -40,7 +40,11 @@ class Canvas:
         return slice(max(first - 1, 0), min(last + 1, self.y.size))
 
     def coverage(self, distance: Field) -> Field:
-        """Return the fraction of each painted pixel in a shape, given its distance to the edge (positive inside)."""
+        """Return the fraction of each painted pixel inside a shape.
+
+        Args:
+            distance: the distance of each pixel to the edge of the shape, positive inside.
+        """
         return clamp(distance * (1 / self.pitch) + 0.5)
 
     def blend(self, colours: Field, cover: Field, rows: slice, columns: NDArray[np.intp] | None = None) -> None:
@@ -64,7 +68,7 @@ class Painting:
     Attributes:
         canvas: the canvas to paint on.
         palette: the colours of the season.
-        rng: the scene's random generator. Each layer draws the same numbers at every size and in both seasons.
+        rng: the scene's random number generator. Each layer draws the same numbers at every size and in both seasons.
         sun: the coordinates of the sun, (y, x).
     """
 

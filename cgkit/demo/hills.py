@@ -15,7 +15,7 @@ Line = Callable[[Field], Field]
 
 
 def paint_hill(painting: Painting, top: float, swing: float, haze: float, scale: float) -> Line:
-    """Paint a hill and everything below it, and return its ridge.
+    """Paint a hill that fills the picture below its ridge, and return the ridge as a function of x.
 
     Args:
         painting: the painting to add the hill to.
@@ -36,7 +36,7 @@ def paint_hill(painting: Painting, top: float, swing: float, haze: float, scale:
     edge = ridge(canvas.x)
     rows = canvas.rows(float(edge.min()) - 0.01)
     depth = canvas.y[rows, None] - edge
-    # For perspective, textures shrink towards the ridge.
+    # Shrink textures towards the ridge, for perspective.
     y = np.sqrt(clamp(canvas.y[rows] - (top - swing)) + 0.01) * 0.7
     fold, blade, dry = (noise.on_grid(y, canvas.x, canvas.grain) for noise in (folds, blades, drought))
     tilt = bend(slope(edge, canvas.pitch) * (2.5 * painting.sunward))

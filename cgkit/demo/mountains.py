@@ -1,4 +1,4 @@
-"""Mountains: lit and shaded faces, snow above the snow line, fading into the haze."""
+"""Mountains with lit and shaded faces and snow above the snow line, fading into the haze."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cgkit.demo.noise import Field, Noise, bend, between, clamp, slope, smooth
 from cgkit.demo.palette import mix, shade
 
 MARGIN = 0.3
-"""Width by which the ridge extends beyond the picture on each side: spurs run down from there into the picture."""
+"""How far the ridge extends beyond each side of the picture, since spurs run down from there into the picture."""
 
 
 def paint_mountains(painting: Painting, foot: float, height: float, haze: float) -> None:
@@ -17,7 +17,7 @@ def paint_mountains(painting: Painting, foot: float, height: float, haze: float)
 
     Args:
         painting: the painting to add the mountains to.
-        foot: y of the foot of the mountains.
+        foot: the y of the foot of the mountains.
         height: the approximate height of the peaks above the foot, in units of y.
         haze: the opacity of the haze at the ridge.
     """
@@ -41,7 +41,7 @@ def paint_mountains(painting: Painting, foot: float, height: float, haze: float)
     left, right = (-0.09 * noise.along(x, canvas.grain) for noise in spurs)
     light = clamp(0.5 + painting.sunward * _facing(canvas, ridge, left, right, depth, rough) + 0.1 * rough)
 
-    # Snow slides off steep and shaded faces, so the same faces are bare in every season.
+    # Snow slides off steep and shaded faces, so these faces are bare in every season.
     steep = smooth((0.42 - light) * 3 + rough * 0.5)
     snow = smooth((1 - palette.snow_line - y[:, None] + rough * 0.05) * 14) * (1 - 0.8 * steep)
     colours = mix(shade(palette.rock, light), shade(palette.snow, light), snow)
@@ -50,7 +50,7 @@ def paint_mountains(painting: Painting, foot: float, height: float, haze: float)
 
 
 def _facing(canvas: Canvas, ridge: Field, left: Field, right: Field, depth: Field, rough: Field) -> Field:
-    """Return how far the slopes below the ridge and on both sides of spurs face right (positive) or left (negative)."""
+    """Return how much the slopes below the ridge and next to the spurs face right (positive) or left (negative)."""
     margin = (ridge.size - canvas.x.size) // 2
     roughness = rough * ((0.006 + 0.05 * clamp(depth)) / canvas.pitch)
     columns = margin + np.arange(canvas.x.size, dtype=np.float32) + roughness

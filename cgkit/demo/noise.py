@@ -19,7 +19,7 @@ LATTICES: Field = Generator(PCG64(0)).random((8, PERIOD, PERIOD), dtype=np.float
 """The lattice of each octave, shared by all noise: each `Noise` only shifts and scales it."""
 
 GAIN = 3.5
-"""Brings the sum of octaves to a standard deviation of about 0.6; splines reduce that of a lattice to about a third."""
+"""The factor that brings sums of octaves to a standard deviation of about 0.6; splines flatten the random lattices."""
 
 
 def between(rng: Generator, low: float, high: float) -> float:
@@ -34,13 +34,13 @@ def clamp(values: Field, low: float = 0, high: float = 1) -> Field:
 
 
 def smooth(values: Field) -> Field:
-    """Return a smooth step of the values: 0 up to 0, 1 from 1 on, and a cubic in between."""
+    """Return a smooth step of the values: 0 below 0, 1 above 1, and a cubic in between."""
     values = clamp(values)
     return values * values * (3 - 2 * values)
 
 
 def bend(values: Field) -> Field:
-    """Return a sigmoid of the values, in (-1, 1), which is odd and steepest at 0."""
+    """Return an odd sigmoid of the values, between -1 and 1 and steepest at 0."""
     bent: Field = values / np.sqrt(1 + values * values)
     return bent
 
@@ -57,8 +57,8 @@ def slope(values: Field, step: float) -> Field:
 class Noise:
     """A smooth random function on the plane, with values mostly in [-1, 1].
 
-    It is a sum of octaves. Each is a quadratic spline over a random lattice, with half the cell size and `fade` times
-    the amplitude of the previous octave.
+    It is a sum of octaves. Each octave is a quadratic spline over a random lattice, with half the cell size and
+    `fade` times the amplitude of the previous octave.
 
     Attributes:
         origins: the position (y, x) of the plane's origin on each lattice, `(octaves, 2)`.
@@ -84,7 +84,7 @@ class Noise:
         rows, row_weights = _spline(y * (scales / self.cell[0]) + self.origins[:octaves, :1])
         columns, column_weights = _spline(x * (scales / self.cell[1]) + self.origins[:octaves, 1:])
         for octave, amplitude in enumerate(amplitudes):
-            # Interpolate along x first, only on the lattice rows needed; the work per pixel is then on whole rows.
+            # Interpolate along x first, on the few lattice rows needed, so that the rest of the work is on whole rows.
             first = rows[0, octave].min()
             band = LATTICES[octave].take(np.arange(first, rows[2, octave].max() + 1), 0, mode="wrap")
             lines = (band.take(columns[:, octave], 1, mode="wrap") * column_weights[:, octave]).sum(axis=1)

@@ -91,7 +91,7 @@ def shade(ramp: Ramp, light: Field) -> Field:
 
 
 def mix(first: Colour | Field, second: Colour | Field, share: Field | float) -> Field:
-    """Interpolate from the first colours (at `share` 0) to the second (at `share` 1)."""
+    """Interpolate from the first colours (`share` 0) to the second colours (`share` 1)."""
     start, end = (flat(colour) if isinstance(colour, tuple) else colour for colour in (first, second))
     colours = (end - start) * np.float32(share)
     colours += start

@@ -16,7 +16,7 @@ from cgkit.demo.trees import BROADLEAVES, CONIFERS, paint_trees
 
 
 def paint_scene(seed: int, number: int, size: Size, season: Season) -> Field:
-    """Paint scene `number` of those generated from `seed`, from back to front.
+    """Paint scene `number` of the scenes generated from `seed`, from back to front.
 
     Returns:
         The picture, float32 `(3, height, width)` in [0, 1].

@@ -1,4 +1,4 @@
-"""Trees: conifers, which stay green under the snow, and broad-leaved trees, which do not."""
+"""Trees: conifers, which stay green under the snow, and broad-leaved trees, which lose their leaves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOBES = ((0.0, 0.76, 0.23), (-0.19, 0.60, 0.22), (0.20, 0.58, 0.21), (0.02, 0.50
 
 @dataclass(frozen=True)
 class Local:
-    """Pixels in coordinates relative to their trees; the unit of length is the height of the tree.
+    """Pixels of trees, in coordinates relative to each tree; the unit of length is the height of the tree.
 
     Attributes:
         x: the distance to the right of the trunk, by column.
@@ -29,7 +29,8 @@ class Local:
         texture: noise, by row and column.
         tone: a random number in [0, 1] for each tree, by column.
         sunward: 1 if the sun is on the right, -1 if it is on the left.
-        coverage: converts the distance to the edge of a shape (positive inside) to the fraction of a pixel inside.
+        coverage: a function that converts a pixel's distance to the edge of a shape (positive inside) to the fraction
+            of the pixel that is inside.
     """
 
     x: Field
@@ -48,7 +49,7 @@ class Kind:
         spacing: the distance between neighbouring trees.
         spread: half the width of a tree.
         grain: the cell size of the noise that textures a tree.
-        look: returns the colours and opacity of the pixels of trees.
+        look: a function that returns the colours and opacity of tree pixels.
     """
 
     spacing: float
@@ -64,7 +65,7 @@ def paint_trees(
 
     Args:
         painting: the painting to add the trees to.
-        kind: the kind of the trees.
+        kind: the kind of tree.
         ridge: the y of the hill's ridge as a function of x.
         height: the height of the tallest tree.
         offset: the distance of the trees' feet below the ridge.
