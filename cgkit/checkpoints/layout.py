@@ -69,8 +69,8 @@ def is_litter(name: str) -> bool:
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the folders of a run's checkpoints, intact or damaged, in order of step.
 
-    If a writer was killed while replacing a checkpoint, the old checkpoint is listed under its temporary name. The list is
-    empty if the folder does not exist.
+    If a writer was killed while replacing a checkpoint, the old checkpoint is listed under its temporary name. The
+    list is empty if the folder does not exist.
     """
     names = [entry.name for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []
     by_step = {step: name for name in sorted(names) if (step := aside_step(name)) is not None}

@@ -37,8 +37,8 @@ def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], state: M
     """Restore the state that `optimizer_tensors` returned, in an optimizer with the same parameters.
 
     Each tensor gets the device and strides of its parameter, since fused Adam reads both in memory order and silently
-    computes wrong results if their strides differ. Therefore, move the module to its device and memory format
-    first. The optimizer keeps its own `fused`, `foreach` and `capturable`, and a learning rate that is a tensor stays one.
+    computes wrong results if their strides differ. Therefore, move the module to its device and memory format first.
+    The optimizer keeps its own `fused`, `foreach` and `capturable`, and a learning rate that is a tensor remains one.
 
     Raises:
         CheckpointError: The state is incomplete, or does not match the parameters in number, shape or dtype. The
@@ -99,7 +99,7 @@ def _place(value: Any, parameter: Tensor, group: Mapping[str, Any], name: str) -
 
 
 def _convert(value: Any, own: Any, name: str) -> Any:
-    """Return a group's saved option as a tensor or a tuple if the optimizer's own value is one."""
+    """Return a group's saved option, converted to a tensor or a tuple if the optimizer's own value is one."""
     if not isinstance(own, Tensor):
         return tuple(value) if isinstance(own, tuple) and isinstance(value, list) else value
     if not isinstance(value, int | float):

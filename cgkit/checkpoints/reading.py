@@ -27,8 +27,8 @@ def read_latest(folder: Path, *, report: Callable[[str], None]) -> Checkpoint | 
         report: Called with one line about each damaged checkpoint that was skipped.
 
     Raises:
-        CheckpointError: All checkpoints are damaged; or a newer version of cgkit wrote the newest undamaged one, or this user
-            lacks permission to read it. In the last two cases, older checkpoints are not tried.
+        CheckpointError: All checkpoints are damaged; or a newer version of cgkit wrote the newest undamaged one, or
+            this user may not read it. In the last two cases, older checkpoints are not tried.
     """
     for _ in range(_ATTEMPTS):
         candidates = _list(folder)

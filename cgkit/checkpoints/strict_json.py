@@ -17,8 +17,8 @@ def encode(value: Any, *, what: str) -> bytes:
         what: The name of the value in error messages.
 
     Raises:
-        CheckpointError: A part of the value is not a JSON value (the message names the part), or the value is nested too
-            deeply.
+        CheckpointError: A part of the value is not a JSON value (the message names the part), or the value is nested
+            too deeply.
     """
     try:
         _check(value, what)

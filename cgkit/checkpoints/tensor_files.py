@@ -62,7 +62,7 @@ def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
         if match := _IO_ERROR.search(str(error)):
             raise OSError(int(match[2]), match[1], str(path)) from error
         raise
-    path.chmod(mode)  # the library creates a new file, and its mode ignores the umask
+    path.chmod(mode)  # restore the mode, since the library's new file ignores the umask
 
 
 def read(path: Path) -> dict[str, Tensor]:

@@ -51,7 +51,7 @@ class EpochOrder:
 
 
 class StepBatches:
-    """Yields the positions in each batch of the steps from `first_step` to `steps - 1`, for a `DataLoader`.
+    """The positions in each batch of the steps from `first_step` to `steps - 1`, for a `DataLoader`.
 
     A step has `accumulate` batches of `batch` positions. Each of `count` processes takes every `count`-th position
     of a batch, starting at its rank; together, the processes load the batch that a single process would load.

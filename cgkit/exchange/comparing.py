@@ -81,7 +81,7 @@ def shapes_to_compare(channels: int, stride: int, size: tuple[int, int]) -> tupl
     Args:
         channels: the number of channels of the images.
         stride: the number that height and width must be multiples of.
-        size: the height and width of training images; rounded up to multiples of the stride, and to at least two strides.
+        size: the height and width of training images; rounded up to multiples of the stride, at least two strides.
     """
     small = [(number, channels, stride * height, stride * width) for number, height, width in _SHAPES_IN_STRIDES]
     height, width = (max(2, -(-side // stride)) * stride for side in size)

@@ -20,7 +20,10 @@ LARGEST = 4 << 30
 
 _SUFFIX = ".safetensors"
 _MIN_TIMEOUT = 600
-"""Least time limit for the reading process, in seconds; its CPU time is limited to a few minutes, the rest is for disks."""
+"""Least time limit for the reading process, in seconds.
+
+The process limits its own CPU time to a few minutes or less; the rest is for slow disks.
+"""
 
 
 def read_foreign(file: Path) -> dict[str, Tensor]:

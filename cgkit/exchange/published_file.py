@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def write(export: Export, file: Path) -> Comparison:
-    """Write a generator's weights with torch.save, import them again, and compare the imported network with the generator.
+    """Write a generator's weights with torch.save, import them again, and compare the result with the generator.
 
     Raises:
         CheckpointError: the generator has no published tensor names, or the outputs of the imported network differ.

@@ -14,7 +14,7 @@ from cgkit.plugins import Plugins
 from cgkit.registry import Component, describe_exception
 
 _MAX_DEPTH = 6
-"""Number of nested dictionary levels to search, from the top; `checkpoint["state_dict"]["netG"]` is on the third level."""
+"""Number of nested dictionary levels to search; `checkpoint["state_dict"]["netG"]` is on the third level."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class OpenImage:
 
     Attributes:
         header: The header.
-        decode: A function that decodes the pixels and returns an upright `(H, W, channels)` array of type `header.depth`.
+        decode: A function that decodes the pixels to an upright `(H, W, channels)` array of type `header.depth`.
     """
 
     header: ImageHeader

@@ -22,7 +22,7 @@ from cgkit.images.limits import check_size
 from cgkit.images.optional_libraries import library
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-"""Formats that Pillow may open; for others it runs external programs or uses decoders that are rarely reviewed."""
+"""Formats that Pillow may open; for others, it may run external programs or use rarely reviewed decoders."""
 
 _CHANNELS: dict[str, tuple[Layout, int, bool]] = {
     "L": ("grey", 1, False),
@@ -107,8 +107,8 @@ def open_picture(file: Path | EncodedImage) -> Iterator[OpenImage]:
     """Open a file with Pillow without decoding its pixels.
 
     Raises:
-        DataError: The file is in an unsupported format or mode, is animated or too large, or needs imagecodecs but
-            it is not installed.
+        DataError: The file is in an unsupported format or mode, is animated or too large, or needs imagecodecs, which
+            is not installed.
     """
     with open_stream(file) as stream, identify(stream) as picture:
         check_size(*picture.size)  # check this first, since Pillow decodes a whole PNG to find its EXIF data

@@ -96,8 +96,8 @@ def misfit(header: ImageHeader, pixels: PixelFormat) -> DataError | None:
 def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> tuple[Tensor, Tensor | None]:
     """Convert an image to the range [0, 1] and the channels of its domain; also return its alpha channel.
 
-    Values outside the domain's range are clipped. Images with alpha are composited over the background, unless alpha is a
-    channel of the domain. Grey is repeated in three channels; colour is reduced to one channel, the luma (ITU-R
+    Values outside the domain's range are clipped. Images with alpha are composited over the background, unless alpha
+    is a channel of the domain. Grey is repeated in three channels; colour is reduced to one channel, the luma (ITU-R
     BT.601).
 
     Args:

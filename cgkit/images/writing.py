@@ -99,7 +99,8 @@ def write_image(image: Tensor, path: Path, pixels: PixelFormat = COLOUR, *, alph
         alpha: An alpha channel to append, `(1, H, W)` in [0, 1]; ignored unless the image is grey or colour.
 
     Raises:
-        DataError: The image does not have the domain's number of channels, or a library for the format is not installed.
+        DataError: The image does not have the domain's number of channels, or a library for the format is not
+            installed.
         UsageError: The suffix is not supported, or its format cannot store the image.
         ResourceError: The file cannot be written, for example because the disk is full.
     """
@@ -159,5 +160,5 @@ def _save_tiff(values: NDArray[Any], file: Path, *, transparent: bool) -> None:
     if transparent:
         options["extrasamples"] = ["unassalpha"]
     if np.issubdtype(values.dtype, np.integer):
-        options["predictor"] = True  # makes files smaller; not used for floats, since some programs cannot read it there
+        options["predictor"] = True  # makes files smaller; some programs cannot read it for floats
     tifffile.imwrite(file, values, compression="zlib", **options)
