@@ -58,8 +58,8 @@ def explain_unknown(
 ) -> Problem:
     """Return the problem of an unknown component, naming the missing packages that may provide it.
 
-    For a qualified name, this is the package in the name; otherwise, these are the packages that the run was made with,
-    and those that failed to load or are blocked.
+    For a qualified name, that is the package in the name; otherwise, the packages that the run was made with, and the
+    packages that failed to load or are blocked.
 
     Args:
         name: the name of the component, as written in the spec.
