@@ -29,7 +29,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class PendingStep:
-    """A step that the device applies only if its losses and gradients are finite, which the host does not know yet.
+    """A step that the device skips if a loss or gradient is not finite; the host does not know yet whether it did.
 
     Attributes:
         number: the number of the step, from 1.
@@ -46,7 +46,7 @@ class PendingStep:
     finite: Flag
 
     def error(self) -> DivergedError:
-        """Return the error to raise if the step was not finite; it names the losses that were not."""
+        """Return the error to raise if the step was not finite; the error names the losses that are not finite."""
         bad = [f"{name} = {float(term)}" for name, term in self.losses.items() if not torch.isfinite(term)]
         what = ", ".join(bad) or "a gradient (every loss is finite)"
         return DivergedError(
