@@ -172,7 +172,7 @@ class _Builder:
         return measured
 
     def augmentations(self) -> tuple[nn.Module | None, tuple[nn.Module, ...], dict[str, list[nn.Module]]]:
-        """Return the framing augmentation, those of training images, and those of each discriminator's inputs."""
+        """Return the augmentations by role: framing, training images, and the inputs of each discriminator."""
         by_role: dict[str, list[nn.Module]] = {"framing": [], "data": [], "adversarial": []}
         adversarial: dict[str, list[nn.Module]] = {"a": [], "b": []}
         for number, use in enumerate(self._spec.augmentation or ()):

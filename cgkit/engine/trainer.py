@@ -87,7 +87,7 @@ class Trainer:
     def step(self, batches: Sequence[Batch], *, stop: bool = False) -> Terms:
         """Do one step on one or more batches, whose gradients are averaged; return the loss terms.
 
-        With several ranks, each passes its own part of every batch; gradients and terms are averaged over the ranks. The
+        With several ranks, each passes its part of every batch; gradients and terms are averaged over the ranks. The
         device itself skips the update if a loss or gradient is not finite. This step does not wait to learn of it:
         the next step, or `settle`, raises the error.
 
