@@ -30,7 +30,7 @@ from cgkit.spec.loading import read_layers
 
 @dataclass(frozen=True)
 class DomainImages:
-    """The images of one domain: their number per split, their sizes, the type of their values, and the value range."""
+    """The images of one domain: their number per split, sizes, channels, number types and value range."""
 
     train: int
     test: int
