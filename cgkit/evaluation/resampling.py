@@ -31,9 +31,10 @@ def interval_of_sets(
     """Return the interval of a statistic of two sets, `(N, D)` and `(M, D)`; None if N or M is less than four.
 
     The statistic is computed on random halves of both sets, drawn without replacement. A statistic whose variance falls
-    with 1/n varies as much over halves as over whole samples (Shao and Wu, 1989, the delete-half jackknife). Drawing with replacement would duplicate images. Duplicates are at distance zero from each other, and this shifts
-    KID and FID by more than their spread. FID is also larger for fewer images, so the interval is the value of the
-    whole sets plus the deviations of the halves from the mean over all halves.
+    with 1/n varies as much over halves as over whole samples (Shao and Wu, 1989, the delete-half jackknife). Drawing
+    with replacement would duplicate images; because duplicates are at distance zero, KID and FID would shift by more
+    than their spread. FID is also larger for fewer images, so the interval is the value of the whole sets plus the
+    deviations of the halves from the mean over all halves.
     """
     if min(len(generated), len(real)) < 4:
         return None

@@ -128,7 +128,7 @@ class Scoring:
         }
 
     def _compute_real_features(self, metric: Any, split: str, side: str) -> Tensor | None:
-        """Return the features of a split, cached by extractor; None for a training split that is also the test split."""
+        """Return the features of a split, cached by extractor; None for a training split equal to the test split."""
         if split == "train" and not self._images.held_out["ab".index(side)]:
             return None
         key = (extractor_of(metric) or str(id(metric)), split, side)
