@@ -184,7 +184,7 @@ def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDi
 
 
 def _keep_for_translating(values: Any) -> Any:
-    """Return a spec without the components that only training needs, so that translating does not load their plugins."""
+    """Return a spec without components that only training needs, so that translating does not require their plugins."""
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return values
     dropped = {"requires", *COMPONENT_TABLES, *ARRAYS} - {"generator"}
