@@ -231,7 +231,7 @@ def _use_defaults(component: Component, size: Size) -> Use:
 
 
 def _unparametrised_weight(module: nn.Module) -> torch.Tensor:
-    """Return the parameter that stores a module's weight, even if spectral norm, for example, parametrises it."""
+    """Return the parameter behind a module's weight, even if the weight is parametrised (as by spectral norm)."""
     if parametrize.is_parametrized(module, "weight"):
         original: torch.Tensor = module.parametrizations.weight.original  # type: ignore[union-attr, assignment]
         return original

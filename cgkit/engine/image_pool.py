@@ -1,4 +1,4 @@
-"""Pools of generated images, so that discriminators do not overfit to the latest ones (Shrivastava et al., 2017)."""
+"""Pools of past translations, so that discriminators do not overfit to the latest ones (Shrivastava et al., 2017)."""
 
 from __future__ import annotations
 

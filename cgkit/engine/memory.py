@@ -18,7 +18,7 @@ from cgkit.errors import ResourceError
 from cgkit.registry import describe_exception
 
 BALANCED_FROM = 256 * 256
-"""The minimum number of pixels in a batch for computing one cycle at a time, which is then no slower on a CPU."""
+"""The minimum number of pixels in a batch at which computing one cycle at a time is no slower on a CPU."""
 
 _STATUS = Path("/proc/self/status")
 """Where Linux reports the memory of a process."""

@@ -153,7 +153,7 @@ def logits_of(discriminator: nn.Module, images: Tensor, *, real: bool, learning:
         discriminator: the network.
         images: `(N, C, H, W)` in [-1, 1].
         real: whether the images are real; passed only to a discriminator that remembers images.
-        learning: whether the discriminator is being trained on the images; passed under the same condition as `real`.
+        learning: whether the discriminator is being trained on the images; passed only if `real` is passed.
     """
     if remembers_images(discriminator):
         return _to_scales(discriminator(images, real=real, learning=learning))

@@ -55,7 +55,7 @@ class Optimizers:
             optimizer = optimizers[name]
             if self._clip_norm is not None:
                 nn.utils.clip_grads_with_norm_(list(_parameters(optimizer)), self._clip_norm, norm)
-            # As torch's gradient scaler does: a fused optimiser skips its update if `found_inf` is not zero.
+            # This works as in torch's gradient scaler: a fused optimiser skips its update if `found_inf` is not zero.
             optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
             optimizer.step()
         self.forget_gradients()

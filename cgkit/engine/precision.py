@@ -14,8 +14,8 @@ from cgkit.errors import UsageError
 CHANNELS_LAST_FROM = 128
 """The minimum length, in pixels, of the shorter image side for using channels_last in bf16 on a CPU.
 
-Steps are then 3 % faster at 128 pixels and 10 % faster at 256, but 25 % slower at 64. In fp32, channels_last is not
-faster at any size.
+With channels_last, steps are 3 % faster at 128 pixels and 10 % faster at 256, but 25 % slower at 64. In fp32, steps
+are not faster at any size.
 """
 
 

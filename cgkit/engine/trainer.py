@@ -257,5 +257,5 @@ class Trainer:
 
 
 def _name_pool(domain: str, rank: int) -> str:
-    """Return the name of a rank's pool in the file `pool`: `a` or `b` for rank 0, `a.1` or `b.1` for rank 1."""
+    """Return the name of a rank's pool in the file `pool`: `a` or `b` for rank 0, `a.1` or `b.1` for rank 1, etc."""
     return f"{domain}.{rank}" if rank else domain

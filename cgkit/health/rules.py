@@ -135,4 +135,4 @@ RULES: Mapping[str, Rule] = {
     "discriminator-has-won": discriminator_has_won,
     "data-starved": data_starved,
 }
-"""The rules, by the name that notes record."""
+"""The rules, by the names that are recorded in notes."""

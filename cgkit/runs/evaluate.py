@@ -26,7 +26,7 @@ from cgkit.runs.folder import RunFolder
 from cgkit.spec import Spec, resolve_spec
 
 ALL = "all"
-"""Stands for the metrics of the spec and every other registered metric that requires no options."""
+"""The name that stands for the metrics of the spec and every other registered metric that requires no options."""
 
 
 def evaluate(

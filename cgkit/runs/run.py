@@ -139,7 +139,7 @@ class Run:
         return False
 
     def _do_what_is_due(self, observers: Observers, stopping: bool) -> bool:
-        """Record, evaluate, draw samples and save, each if due after this step; return whether training ends."""
+        """Do what is due after this step: record, evaluate, draw samples, save. Return whether training ends."""
         spec, last = self.spec, self.step == self.steps
         intervals = {
             "record": spec.log.every,

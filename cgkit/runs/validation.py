@@ -65,7 +65,7 @@ class Validation:
         if step < steps:
             since = self._best.standing.step
             self._context.reporter.message(f"stopped early at step {step} of {steps}: best score at step {since}")
-        if self._scores is None:  # this start resumed a finished run, and has evaluated nothing
+        if self._scores is None:  # a finished run was resumed, so nothing was evaluated
             self._scores = self._score()
         self._write_model(self._context.folder.model)
         weights = weights_name(self._trainer.moving_average is not None)
