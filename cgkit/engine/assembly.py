@@ -106,8 +106,8 @@ def build_generator(spec: Spec, plugins: Plugins, direction: str) -> nn.Module:
 def initialise(network: nn.Module, standard_deviation: float) -> None:
     """Initialise the weights of convolutions, linear layers, batch norms and group norms; set their biases to zero.
 
-    Weights are drawn from a normal distribution around 0, the scales of norms from one around 1. The paper's standard
-    deviation is 0.02 (section 4). A network that declares `initialises_itself = True` is left alone.
+    Weights are drawn from a normal distribution with mean 0, the scales of norms from one with mean 1. The paper's
+    standard deviation is 0.02 (section 4). A network that declares `initialises_itself = True` is left alone.
     """
     if initialises_itself(network):
         return
@@ -152,7 +152,7 @@ class _Builder:
         return source
 
     def metrics(self, *, aligned: bool, fallbacks: bool = True) -> tuple[Measured, ...]:
-        """Return the metrics that the spec names, and the fallback metrics if none of them applies to the images."""
+        """Return the spec's metrics; if none of these applies to the images, add the fallback metrics."""
         uses, data = self._spec.metric or (), self._spec.data
         metrics = [self._metric(f"metric.{number}", use) for number, use in enumerate(uses)]
         if fallbacks and uses and not any(m.applies(aligned=aligned, channels=data.channels) for m in metrics):
@@ -162,7 +162,7 @@ class _Builder:
 
     def _metric(self, place: str, use: Use) -> Measured:
         metric = self.component("metrics", place, use)
-        paths = paths_among(self.components[place])  # where a file is located does not affect the scores
+        paths = paths_among(self.components[place])  # left out, because the location of a file does not affect scores
         options = {name: value for name, value in use.options.items() if name not in paths}
         measured = Measured(str(use.name), metric, options)
         if measured.compares not in get_args(Compared):
@@ -172,7 +172,7 @@ class _Builder:
         return measured
 
     def augmentations(self) -> tuple[nn.Module | None, tuple[nn.Module, ...], dict[str, list[nn.Module]]]:
-        """Return the framing, the augmentations of training images, and those of each discriminator's inputs."""
+        """Return the augmentations by role: framing, training images, and the inputs of each discriminator."""
         by_role: dict[str, list[nn.Module]] = {"framing": [], "data": [], "adversarial": []}
         adversarial: dict[str, list[nn.Module]] = {"a": [], "b": []}
         for number, use in enumerate(self._spec.augmentation or ()):
@@ -225,13 +225,13 @@ def _locate_option_errors(place: str) -> Iterator[None]:
 
 
 def _use_defaults(component: Component, size: Size) -> Use:
-    """Return the table that a spec would use for a component with its default and recommended options."""
+    """Return the spec table that selects a component with its default and recommended options."""
     options, _ = check_options(component, {}, suggested=recommended_options(component, size))
     return Use(name=component.name, **options)
 
 
 def _unparametrised_weight(module: nn.Module) -> torch.Tensor:
-    """Return the parameter behind a module's weight, which may be parametrised, for example by spectral norm."""
+    """Return the parameter behind a module's weight, even if the weight is parametrised (as by spectral norm)."""
     if parametrize.is_parametrized(module, "weight"):
         original: torch.Tensor = module.parametrizations.weight.original  # type: ignore[union-attr, assignment]
         return original

@@ -1,4 +1,4 @@
-"""Check before training that networks and losses work at the trained size; name the plugin behind a later failure."""
+"""Check before training that networks and losses work at the training size; name the plugin behind a later failure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cgkit.spec import Spec
 
 
 def unfit_components(spec: Spec, assembly: Assembly) -> list[Problem]:
-    """Return the problems of networks and losses that fail at the trained size or return an invalid result.
+    """Return the problems of networks and losses that fail at the training size or return an invalid result.
 
     Each network runs once, in evaluation mode and without gradients. The state of the components does not change.
     """
@@ -54,7 +54,7 @@ def _run(network: nn.Module, image: Tensor) -> Any:
 
 
 def _copy(loss: Any) -> Any:
-    """Return a loss to try out: a copy if it is a module, whose state must not change."""
+    """Return a loss to try out: a copy if the loss is a module, because the module's state must not change."""
     return copy.deepcopy(loss) if isinstance(loss, nn.Module) else loss
 
 
@@ -101,7 +101,7 @@ def _collect_problems(place: str, components: Mapping[str, Component], problems:
 
 
 def plugin_at_fault(error: BaseException, components: Iterable[Component]) -> PluginError | None:
-    """Return an error that names the innermost plugin in an exception's traceback; None if no plugin is in it.
+    """Return an error that names the innermost plugin in an exception's traceback; None if it contains no plugin.
 
     Args:
         error: the exception, with its traceback.

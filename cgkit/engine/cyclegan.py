@@ -15,7 +15,7 @@ from cgkit.abilities import mixes_samples
 
 @dataclass(frozen=True)
 class Passes:
-    """Flags for the images that a forward pass generates, so that it skips those that no loss needs."""
+    """Flags for the images that a forward pass generates; images that no loss needs are skipped."""
 
     fake_a: bool = True
     fake_b: bool = True
@@ -41,7 +41,7 @@ ALL_PASSES = Passes()
 
 @dataclass(frozen=True)
 class CyclePass:
-    """The images of one forward pass, `(N, C, H, W)` in [-1, 1]; None for those not generated.
+    """The images of one forward pass, `(N, C, H, W)` in [-1, 1]; None for images that were not generated.
 
     A translation is also generated if only its reconstruction was requested (see `Passes`).
 
@@ -70,7 +70,7 @@ class CyclePass:
         return replace(self, **{name: image.detach() for name, image in self._images().items()})
 
     def merge(self, other: CyclePass) -> CyclePass:
-        """Return a pass with the images of both; if both have an image, that of `other` is used."""
+        """Return a pass with the images of this pass and of `other`; where both have an image, use that of `other`."""
         return replace(self, **other._images())
 
     def _images(self) -> dict[str, Tensor]:
@@ -94,7 +94,7 @@ class CycleGAN(nn.Module):
         self.generators = nn.ModuleDict({"a2b": generator_a2b, "b2a": generator_b2a})
         self.discriminators = nn.ModuleDict({"a": discriminator_a, "b": discriminator_b})
         self.compiled: dict[nn.Module, nn.Module] = {}
-        """The compiled version of each network, which shares its parameters; empty unless the networks are compiled."""
+        """Compiled networks, which share the parameters of the original ones; empty unless networks are compiled."""
 
     def compile_networks(self) -> None:
         """Compile each network with `torch.compile`, separately for every image shape it is called with."""

@@ -21,7 +21,7 @@ from torch.distributed.rendezvous import rendezvous
 from cgkit.errors import Problem, ResourceError, SpecError
 
 PATIENCE = timedelta(minutes=30)
-"""Timeout of a collective: the other ranks wait in one while rank 0 writes a checkpoint or draws samples."""
+"""Timeout of a collective, in which the other ranks may wait while rank 0 writes a checkpoint or draws samples."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Processes:
 
     @property
     def stream(self) -> tuple[int, ...]:
-        """Numbers that make the random draws of ranks differ; none for rank 0, which draws like a single process."""
+        """Extra seed numbers that make each rank draw differently; empty for rank 0, which draws as if alone."""
         return (self.rank,) if self.rank else ()
 
     def average(self, tensors: Sequence[Tensor]) -> None:
@@ -59,7 +59,7 @@ class Processes:
         _unflatten(flat / self.count, tensors)
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
-        """Return the tensors of all ranks, in the order of the ranks; they must have the same shape and dtype."""
+        """Return the tensors of all ranks, in rank order; all must have the same shape and dtype."""
         if self.count == 1:
             return [tensor]
         gathered = [torch.empty_like(tensor) for _ in range(self.count)]
@@ -88,7 +88,7 @@ class Processes:
         return all(torch.equal(own, sums[0]) for own in sums)
 
     def wait_for_all(self) -> None:
-        """Wait until every rank has called this."""
+        """Wait until every rank has called this method."""
         if self.count > 1:
             with _explain_lost_ranks():
                 dist.barrier()
@@ -119,15 +119,15 @@ def join(device: torch.device) -> Iterator[Processes]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "MASTER_ADDR" not in os.environ:
         yield ALONE
         return
-    # The functions of this module bind the process group that exists at import time as a default argument. torch would
-    # import it with the first optimiser, after init_process_group. The group would then stay alive until the process
-    # exits, and its threads would abort the exiting process.
+    # Import this module before init_process_group, because its functions keep the process group that exists at import
+    # time as a default argument. Otherwise torch would import the module with the first optimiser, the group would stay
+    # alive until the process exits, and the group's threads would abort the exiting process.
     import torch.distributed.nn.functional  # noqa: F401
 
     backend = "nccl" if device.type == "cuda" else "gloo"
     with _explain_lost_ranks():
         store, rank, count = next(rendezvous("env://", timeout=PATIENCE))
-        # torchrun may reuse one store across restarts. Without a prefix, it would contain addresses of dead processes.
+        # torchrun may reuse a store after a restart. The prefix hides the addresses of dead processes in that store.
         store = dist.PrefixStore(f"cgkit-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)  # type: ignore[attr-defined]
         own_device = device if device.type == "cuda" else None
         dist.init_process_group(
@@ -153,7 +153,7 @@ def _unflatten(flat: Tensor, tensors: Sequence[Tensor]) -> None:
 def _explain_lost_ranks() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # torch.distributed raises nothing more specific on gloo
+    except RuntimeError as error:  # torch.distributed has no narrower error for gloo
         reason = str(error).splitlines()[0]
         raise ResourceError(
             f"lost contact with another process of this run: {reason}",

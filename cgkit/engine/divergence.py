@@ -29,12 +29,12 @@ class Flag:
 
 @dataclass(frozen=True)
 class PendingStep:
-    """A step that the device applies only if its losses and gradients are finite, which the host does not know yet.
+    """A step that the device skips if a loss or gradient is not finite; the host does not know yet whether it did.
 
     Attributes:
         number: the number of the step, from 1.
-        losses: its loss terms.
-        images: the names of the images in its batches.
+        losses: the loss terms of the step.
+        images: the names of the images in the step's batches.
         pools: the content of the image pools before the step.
         finite: whether all losses and gradients were finite.
     """
@@ -46,7 +46,7 @@ class PendingStep:
     finite: Flag
 
     def error(self) -> DivergedError:
-        """Return the error to raise if the step was not finite; it names the losses that were not."""
+        """Return the error to raise if the step was not finite; the error names the non-finite losses."""
         bad = [f"{name} = {float(term)}" for name, term in self.losses.items() if not torch.isfinite(term)]
         what = ", ".join(bad) or "a gradient (every loss is finite)"
         return DivergedError(

@@ -1,4 +1,4 @@
-"""Pools of earlier generated images, so that discriminators do not overfit to the latest (Shrivastava et al., 2017)."""
+"""Pools of past translations, so that discriminators do not overfit to the latest ones (Shrivastava et al., 2017)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ImagePools:
         self._batch = (0, 0)
 
     def start_batch(self, step: int, number: int) -> None:
-        """Set the step that the next exchange belongs to, and the number of the batch within the step, from 0."""
+        """Set the step of the next exchange, and the number of the batch within that step, from 0."""
         self._batch = (step, number)
 
     def exchange(self, fakes: Fakes) -> Fakes:

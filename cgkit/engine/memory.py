@@ -18,7 +18,7 @@ from cgkit.errors import ResourceError
 from cgkit.registry import describe_exception
 
 BALANCED_FROM = 256 * 256
-"""The number of pixels in a batch from which computing one cycle at a time is no slower on a CPU."""
+"""The minimum number of pixels in a batch at which computing one cycle at a time is no slower on a CPU."""
 
 _STATUS = Path("/proc/self/status")
 """Where Linux reports the memory of a process."""
@@ -29,7 +29,7 @@ def spares_memory(setting: str, images: Tensor) -> bool:
 
     Args:
         setting: the value of `train.memory`. `auto` computes one cycle at a time if that is no slower: on a CPU, unless
-            the images are so small that it takes both cycles at once to keep all cores busy.
+            the images are so small that only both cycles together keep all cores busy.
         images: a batch of one domain, `(N, C, H, W)`.
     """
     if setting != "auto":
@@ -54,7 +54,7 @@ def memory_errors_explained() -> Iterator[None]:
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise _out_of_memory(error) from error
     except RuntimeError as error:
-        # torch's CPU allocator raises a plain RuntimeError.
+        # torch's CPU allocator raises a plain RuntimeError, recognisable only by its message.
         if "DefaultCPUAllocator" not in str(error):
             raise
         raise _out_of_memory(error) from error
@@ -64,7 +64,7 @@ def peak_memory(device: torch.device) -> int:
     """Return the peak memory in bytes: torch's allocations on a GPU, or the resident memory of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    # getrusage includes what the parent process held when it started this one.
+    # VmHWM is preferred, because getrusage also counts the memory that the parent process held when it forked.
     if _STATUS.exists() and (line := re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text(), re.MULTILINE)):
         return int(line[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """A copy of networks whose weights are a moving average of the trained ones.
+    """A copy of networks that holds the moving averages of their weights.
 
     At update t, the decay is at most `(1 + t) / (10 + t)`, so that the initial weights are soon forgotten.
     """

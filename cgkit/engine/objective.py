@@ -22,10 +22,10 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 class Objective:
-    """Equations 1 to 3 of the paper and the identity loss of its section 5.2, with any weights.
+    """The objective of the paper: equations 1 to 3 and the identity loss of section 5.2, with adjustable weights.
 
     `parts` holds the losses and augmentations that are modules, so that they are saved and moved to a device together.
-    They are not trained.
+    These modules are not trained.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Objective:
         return Fakes(cycle.fake_a if weights.b2a else None, cycle.fake_b if weights.a2b else None)
 
     def discriminators(self, model: CycleGAN, cycle: CyclePass, fakes: Fakes) -> Terms:
-        """Return the discriminators' terms, on the real images of `cycle` and on `fakes`."""
+        """Return the discriminators' terms, computed on the real images of `cycle` and on `fakes`."""
         terms: Terms = {}
         for domain, real, fake in (("a", cycle.real_a, fakes.a), ("b", cycle.real_b, fakes.b)):
             if fake is None:
@@ -99,15 +99,15 @@ class Objective:
             terms[f"discriminator_{domain}"] = torch.stack(losses).mean()
             penalty = penalty_of(self.adversarial_loss)
             if penalty is not None:
-                # A penalty is differentiated twice, which needs full precision and an uncompiled network.
+                # A penalty is differentiated twice, which requires full precision and an uncompiled network.
                 with torch.autocast(real.device.type, enabled=False):
                     terms[f"penalty_{domain}"] = penalty(model.discriminators[domain], *_to_float32(real, fake))
         return _check_scalars(terms)
 
     def adapt(self, gather: Callable[[Tensor], list[Tensor]] = lambda logits: [logits]) -> None:
-        """Pass the discriminators' logits of real images to adaptive augmentations, then drop them.
+        """Pass the discriminators' logits of real images to the adaptive augmentations, then drop the logits.
 
-        The logits are those of all calls of `discriminators` since the last `adapt` or `forget`.
+        The logits come from all calls of `discriminators` since the last call of `adapt` or `forget`.
 
         Args:
             gather: returns the given tensor of every rank, so that all ranks adapt alike.
@@ -153,7 +153,7 @@ def logits_of(discriminator: nn.Module, images: Tensor, *, real: bool, learning:
         discriminator: the network.
         images: `(N, C, H, W)` in [-1, 1].
         real: whether the images are real; passed only to a discriminator that remembers images.
-        learning: whether the discriminator is being trained on the images; passed only to such a discriminator.
+        learning: whether the discriminator is being trained on the images; passed only if `real` is passed.
     """
     if remembers_images(discriminator):
         return _to_scales(discriminator(images, real=real, learning=learning))
@@ -180,7 +180,7 @@ def _judge(
 
 
 def _to_scales(logits: Tensor | list[Tensor]) -> list[Tensor]:
-    """Return logits as a list, one tensor for each scale, in at least float32: losses are computed from them."""
+    """Return logits as a list, one tensor for each scale, in at least float32, because losses need that precision."""
     return list(_to_float32(*(logits if isinstance(logits, (list, tuple)) else [logits])))
 
 

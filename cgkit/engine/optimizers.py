@@ -55,7 +55,7 @@ class Optimizers:
             optimizer = optimizers[name]
             if self._clip_norm is not None:
                 nn.utils.clip_grads_with_norm_(list(_parameters(optimizer)), self._clip_norm, norm)
-            # Used as by torch's gradient scaler: a fused optimiser skips its update if `found_inf` is not zero.
+            # This works as in torch's gradient scaler: a fused optimiser skips its update if `found_inf` is not zero.
             optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
             optimizer.step()
         self.forget_gradients()
@@ -74,7 +74,7 @@ class Optimizers:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return the JSON values that go with `tensors()`."""
+        """Return the rest of the optimisers' state, as JSON values."""
         return {name: optimizer_tensors(optimizer)[1] for name, optimizer in self._by_name().items()}
 
     def load(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from cgkit.engine.objective import Objective, Terms
 class Step:
     """Computes the gradients of one step on one batch (Zhu et al., 2017, sections 3 and 4).
 
-    It updates no weights. The discriminators learn from images generated before the update of the generators.
+    It does not update weights. The discriminators learn from images generated before the update of the generators.
     """
 
     def __init__(

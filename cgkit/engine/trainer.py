@@ -28,7 +28,7 @@ from cgkit.spec import model as spec
 class Trainer:
     """Trains a CycleGAN one step at a time.
 
-    It holds everything that changes from step to step; `tensors()` and `state()` return it for a checkpoint.
+    The trainer holds all state that changes from step to step; `tensors()` and `state()` return it for checkpoints.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Trainer:
         self.precision = precision
         self.processes = processes
         self.stop_agreed = False
-        """Whether any rank was asked to stop. Several ranks learn of a request together, one step after it."""
+        """Whether any rank was asked to stop; with several ranks, all learn of a request together, one step later."""
         self._stop_asked: Flag | bool = False
         self.step_number = 0
         """The number of completed steps."""
@@ -77,7 +77,7 @@ class Trainer:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the state is exactly the one after `step_number` steps.
+        """Whether the state is exactly that after `step_number` steps, with no step half done.
 
         A step that fails before its update is undone, except for changes to the buffers of networks, losses and
         augmentations, such as running statistics.
@@ -88,15 +88,15 @@ class Trainer:
         """Do one step on one or more batches, whose gradients are averaged; return the loss terms.
 
         With several ranks, each passes its part of every batch; gradients and terms are averaged over the ranks. The
-        device itself skips the update if a loss or gradient is not finite. No step waits for that result: the error
-        is raised by the next step, or by `settle`.
+        device itself skips the update if a loss or gradient is not finite. This step does not wait to learn of it:
+        the next step, or `settle`, raises the error.
 
         Args:
             batches: the images of this rank.
             stop: whether this process was asked to stop; see `stop_agreed`.
 
         Raises:
-            DivergedError: the previous step was not finite; both it and the current step are undone.
+            DivergedError: a loss or gradient of the previous step was not finite; that step and this one are undone.
         """
         self._seed_draws()
         self.optimizers.set_learning_rates(self._schedule(self.step_number, self.steps, self._epoch_steps))
@@ -120,10 +120,10 @@ class Trainer:
         return self.losses
 
     def settle(self) -> None:
-        """Wait until it is known whether the last step was finite.
+        """Wait for the losses and gradients of the last step; undo the step and raise if any is not finite.
 
         Raises:
-            DivergedError: it was not; weights, optimisers and image pools are as they were before that step.
+            DivergedError: one is not; weights, optimisers and image pools are as they were before that step.
         """
         last, self._pending = self._pending, None
         if last is None or last.finite:
@@ -159,7 +159,7 @@ class Trainer:
         """Return all tensors that a resumed run needs, by file and name. All ranks must call this method together.
 
         Raises:
-            DivergedError: the last step was not finite; see `settle`.
+            DivergedError: a loss or gradient of the last step was not finite; see `settle`.
         """
         self.settle()
         files: dict[str, dict[str, Tensor]] = {"model": dict(self.model.state_dict())}
@@ -175,7 +175,7 @@ class Trainer:
         return files
 
     def state(self) -> dict[str, Any]:
-        """Return the JSON values that go with `tensors()`."""
+        """Return the rest of the state that a resumed run needs, as JSON values."""
         return {
             "optimizers": self.optimizers.state(),
             "ema_updates": self.moving_average.updates if self.moving_average else None,
@@ -226,13 +226,13 @@ class Trainer:
         if self.processes.count == 1:
             self.stop_agreed = stop
             return
-        self.stop_agreed = bool(self._stop_asked)  # the answer to the previous step, which has arrived by now
+        self.stop_agreed = bool(self._stop_asked)  # what the ranks agreed on in the previous step
         asked = torch.tensor(float(stop), device=self.precision.device)
         self.processes.average([*self.optimizers.gradients(), *self.losses.values(), asked])
         self._stop_asked = Flag(asked > 0)
 
     def _update(self) -> Tensor:
-        """Update the weights if all losses and gradients are finite; return a scalar on the device that says so."""
+        """Update the weights if all losses and gradients are finite; return whether they are, as a device scalar."""
         norms = self.optimizers.gradient_norms()
         finite = torch.isfinite(torch.stack([*self.losses.values(), *norms.values()])).all()
         self.optimizers.update(norms, finite)
@@ -257,5 +257,5 @@ class Trainer:
 
 
 def _name_pool(domain: str, rank: int) -> str:
-    """Return the name of a rank's pool in the file `pool`: `a` or `b` for rank 0, `a.1` or `b.1` for rank 1 ..."""
+    """Return the name of a rank's pool in the file `pool`: `a` or `b` for rank 0, `a.1` or `b.1` for rank 1, etc."""
     return f"{domain}.{rank}" if rank else domain

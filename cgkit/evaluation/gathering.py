@@ -57,10 +57,10 @@ class Accumulator(Protocol):
 
 @dataclass
 class ImageAccumulator:
-    """Accumulates a metric that gives one number per image; the value is their mean.
+    """Accumulates a metric that gives one number per image; the score is the mean of these numbers.
 
-    If the ground truth is known, there is a baseline: for metrics that compare translations with their sources, the
-    score of the ground truth, and for metrics that compare them with the ground truth, the score of the sources.
+    If the ground truth is known, there is a baseline. For metrics that compare translations with their sources, it is
+    the score of the ground truth; for metrics that compare translations with the ground truth, that of the sources.
     """
 
     name: str
@@ -111,10 +111,10 @@ class ImageAccumulator:
 
 @dataclass
 class SetAccumulator:
-    """Accumulates a metric that compares all translations, as a set, with real images of the target domain.
+    """Accumulates a metric that compares the set of all translations with real images of the target domain.
 
-    Both sets are compared by their features. The baselines are the scores of equally many real training images, unless
-    they are also the test images, and of the untranslated sources.
+    Both sets are compared by their features. One baseline is the score of equally many real training images, unless
+    these are also the test images; the other is the score of the untranslated sources.
     """
 
     name: str
@@ -155,7 +155,7 @@ class SetAccumulator:
 
     def _measure_baseline(self, split: str, side: str, real: Tensor, count: int) -> float | None:
         features = self.features_of_real(self.metric, split, side)
-        # A biased distance such as FID falls with the number of images, so a baseline uses as many as the score.
+        # A biased distance such as FID falls with the number of images, so baseline and score use equally many.
         return self._measure(features[:count], real) if features is not None and len(features) > 1 else None
 
     def _measure(self, generated: Tensor, real: Tensor) -> float:

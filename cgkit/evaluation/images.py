@@ -40,7 +40,7 @@ class Images:
 
 @dataclass(frozen=True)
 class MeasuredImages:
-    """Test and training images of both domains, up to a maximum number of each.
+    """Test and training images of both domains, up to a maximum number per domain and split.
 
     Attributes:
         source: the data source.
@@ -67,12 +67,12 @@ class MeasuredImages:
 
     @property
     def resize(self) -> str:
-        """How images are resized to the training size; part of the protocol, so its wording must not change."""
+        """How images are resized to the training size. Protocols are compared by this text, so it must not change."""
         return "bicubic, antialiased, covering the size, cut at the centre"
 
     @cached_property
     def held_out(self) -> tuple[bool, bool]:
-        """Whether the test images of domains a and b differ from the training images."""
+        """For domains a and b, whether the test images differ from the training images."""
         test, train = self.source.test(), self.source.train()
         return test[0].fingerprint() != train[0].fingerprint(), test[1].fingerprint() != train[1].fingerprint()
 

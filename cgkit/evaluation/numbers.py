@@ -12,7 +12,7 @@ _FORMER_NAMES = {"floor": "real", "ceiling": "untranslated"}
 """Names of the baselines in files of format 1."""
 
 _OWN_FIELDS = ("name", "direction", "better")
-"""The attributes that must be equal for two numbers to be comparable, besides the protocol."""
+"""The attributes that, along with the protocol, must be equal for two numbers to be comparable."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class Number:
     Attributes:
         name: the metric's name in the spec.
         direction: `a2b` or `b2a`.
-        value: the mean over the test images, or the metric of the whole set.
-        interval: the 95% interval of the value over similar test images; None if there are too few images.
-        real: the score of real images of the target domain in place of the translations: the ground truth if
-            translations are compared with their sources, training images if they are compared as a set. None if
-            there are no such images.
-        untranslated: the score of the untranslated sources; None if they cannot be compared.
+        value: the mean over the test images, or the score of the whole set.
+        interval: the 95% interval of the value, estimated by resampling the test images; None if there are too few.
+        real: the score of real images in place of the translations: of the ground truth if the metric compares
+            translations with their sources, or of training images if it compares sets. None if there are no such
+            images.
+        untranslated: the score of the untranslated sources; None if the metric cannot compare them.
         better: whether higher or lower values are better; None if neither.
         protocol: everything else that the value depends on.
     """
@@ -54,7 +54,7 @@ class Number:
         """Return the number from the result of `to_json`, as written by this or an earlier version of cgkit.
 
         Raises:
-            KeyError, TypeError: the values are not those of a number.
+            KeyError, TypeError: the values do not describe a number.
         """
         interval = values["interval"]
         values = {_FORMER_NAMES.get(name, name): value for name, value in values.items()}

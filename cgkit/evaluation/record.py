@@ -37,7 +37,7 @@ class Evaluation:
 
 
 def weights_name(averaged: bool) -> Literal["ema", "trained"]:
-    """Return the name of a kind of weights in `evaluation.json`."""
+    """Return the name that `evaluation.json` uses for a kind of weights."""
     return "ema" if averaged else "trained"
 
 

@@ -1,4 +1,4 @@
-"""95% intervals from resampling, which estimate how much a score would vary over other test images."""
+"""95% intervals from resampling: an estimate of how much a score would vary with other test images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Interval = tuple[float, float]
 
 
 def interval_of_mean(values: Tensor, random: torch.Generator) -> Interval | None:
-    """Return the percentile bootstrap interval (Efron, 1979) of the mean of `(N,)` values; None for fewer than two."""
+    """Return the percentile bootstrap interval (Efron, 1979) of the mean of `(N,)` values; None for N < 2."""
     count = len(values)
     if count < 2:
         return None
@@ -28,13 +28,13 @@ def interval_of_mean(values: Tensor, random: torch.Generator) -> Interval | None
 def interval_of_sets(
     statistic: Callable[[Tensor, Tensor], Tensor], generated: Tensor, real: Tensor, random: torch.Generator
 ) -> Interval | None:
-    """Return the interval of a statistic of two sets, `(N, D)` and `(M, D)`; None for fewer than four in either.
+    """Return the interval of a statistic of two sets, `(N, D)` and `(M, D)`; None if N or M is less than four.
 
-    Resamples without replacement, by computing the statistic on random halves of both sets. A statistic whose variance
-    falls with 1/n varies as much over halves as over whole samples (Shao and Wu, 1989, the delete-half jackknife).
-    Drawing with replacement would duplicate images, at distance zero from themselves, which shifts KID and FID by more
+    The statistic is computed on random halves of both sets, drawn without replacement. A statistic whose variance falls
+    with 1/n varies as much over halves as over whole samples (Shao and Wu, 1989, the delete-half jackknife). Drawing
+    with replacement would duplicate images; because duplicates are at distance zero, KID and FID would shift by more
     than their spread. FID is also larger for fewer images, so the interval is the value of the whole sets plus the
-    deviations of the halves from their mean.
+    deviations of the halves from the mean over all halves.
     """
     if min(len(generated), len(real)) < 4:
         return None

@@ -22,7 +22,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric, its name, and the options that its values depend on."""
+    """A metric, its name, and the options that affect its values."""
 
     name: str
     metric: Metric
@@ -41,12 +41,12 @@ class Measured:
 
 
 class Scoring:
-    """Scores models on the same test images; the features of real images are computed only once.
+    """Scores models on the same test images, and computes the features of real images only once.
 
     Args:
         images: the images to translate and to compare with.
         seed: the seed of all random draws, so that the same model always gets the same scores.
-        report: called with one line for each metric that cannot be computed, or not reliably.
+        report: called with one line for each metric that cannot be computed reliably or at all.
     """
 
     def __init__(self, images: MeasuredImages, seed: int, report: Callable[[str], None]) -> None:
@@ -58,11 +58,11 @@ class Scoring:
 
     @torch.inference_mode()
     def scores(self, translate: Mapping[str, Translate], metrics: Sequence[Measured]) -> tuple[Number, ...]:
-        """Return the scores of both directions, except for metrics that do not apply or cannot be computed.
+        """Return the scores of both directions; metrics that do not apply or cannot be computed are left out.
 
         Args:
             translate: the translation functions, by direction.
-            metrics: the metrics, in the order of the result.
+            metrics: the metrics, in the order in which their scores are returned.
         """
         numbers = [number for way in ("a2b", "b2a") for number in self._score(way, translate, metrics)]
         order = [measured.name for measured in metrics]
@@ -128,7 +128,7 @@ class Scoring:
         }
 
     def _compute_real_features(self, metric: Any, split: str, side: str) -> Tensor | None:
-        """Return features, cached by extractor; None for the training split if it is also the test split."""
+        """Return the features of a split, cached by extractor; None for a training split equal to the test split."""
         if split == "train" and not self._images.held_out["ab".index(side)]:
             return None
         key = (extractor_of(metric) or str(id(metric)), split, side)
@@ -139,7 +139,7 @@ class Scoring:
 
     @contextmanager
     def _drop_on_error(self, name: str, accumulators: dict[str, Accumulator]) -> Iterator[None]:
-        """Drop a metric if computing it fails, and report the reason once."""
+        """If computing a metric fails, drop the metric and report the reason once."""
         try:
             yield
         except (CgkitError, ValueError) as error:

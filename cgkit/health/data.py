@@ -14,7 +14,7 @@ from cgkit.health.observation import Circumstances
 SHOWINGS = 1000
 """The number of times that a discriminator may see each image, unaugmented, before its domain counts as data-starved.
 
-Five times the number in the published recipe, which is 200, for data sets as small as 400 images (appendix 7.1).
+This is five times the number in the published recipe: 200 epochs, for data sets as small as 400 images (appendix 7.1).
 """
 
 NAMED = 3
@@ -39,7 +39,7 @@ def starved(circumstances: Circumstances) -> list[Note]:
 def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> list[Note]:
     """Return notes on identical files in both domains, or in the training and test images of one domain.
 
-    Only files of equal size are read. If the test images of a domain are its training images, they are not compared.
+    Only files of equal size are read. The two splits of a domain are not compared if they are the same images.
     """
     notes = []
     shared = _find_shared(train[0], train[1])
@@ -58,7 +58,7 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
 
 
 def _find_shared(one: Domain, other: Domain) -> list[str]:
-    """Return the names of the files of `other` whose contents are also in `one`."""
+    """Return the names of the files in `other` that have the same content as a file in `one`."""
     sizes: dict[int, list[Path]] = defaultdict(list)
     for path in _iterate_files(one):
         sizes[path.stat().st_size].append(path)

@@ -17,11 +17,11 @@ NAMED = 3
 """The maximum number of images that a message names."""
 
 SAMPLE_SIZE = 256
-"""The maximum number of images per domain that are read before training, evenly spaced."""
+"""The maximum number of images per domain that are read before training; these are evenly spaced."""
 
 MIN_FLAT_SHARE = 0.01
 MIN_FLAT = 3
-"""Flat images are reported if there are at least this fraction and this number of them; fewer may be accidents."""
+"""Flat images are reported if at least this fraction and at least this number are flat; fewer may be accidental."""
 
 
 def flat_images(side: str, domain: Domain, pixels: PixelFormat, preparation: Preparation) -> Note | None:
@@ -42,7 +42,7 @@ class Contrasts:
         self._noted: list[str] = []
 
     def take(self, side: str, images: Tensor, names: Sequence[str]) -> None:
-        """Count the flat images of a batch `(N, C, H, W)` in [-1, 1] on the CPU; on a GPU, this would synchronise."""
+        """Count the flat images of a CPU batch `(N, C, H, W)` in [-1, 1]; counting on a GPU would stall the host."""
         self._seen[side] += len(images)
         for index in (contrast(images) < 2 * FLAT).nonzero().flatten().tolist():
             self._flat[side] += 1
@@ -50,7 +50,7 @@ class Contrasts:
                 self._names[side].append(names[index])
 
     def see(self, step: int) -> list[Note]:
-        """Return a note for each domain in which too many flat images have been counted, once per domain."""
+        """Return a note for each domain in which too many flat images have been counted, but only once per domain."""
         notes = []
         for side in "ab":
             note = _note_flat_images(side, self._seen[side], self._names[side], self._flat[side], step)
@@ -60,7 +60,7 @@ class Contrasts:
         return notes
 
     def state(self) -> dict[str, Any]:
-        """Return the state for `load`, as JSON values."""
+        """Return the state to save in a checkpoint, as JSON values."""
         return {"seen": self._seen, "flat": self._flat, "names": self._names, "noted": self._noted}
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -69,7 +69,7 @@ class Contrasts:
 
 
 def _note_flat_images(side: str, seen: int, names: Sequence[str], count: int, step: int = 0) -> Note | None:
-    """Return a note if `count` of `seen` images being flat is too many; `names` are the names of some of them."""
+    """Return a note if too many images are flat: `count` of `seen`; `names` names some of the flat images."""
     if count < max(MIN_FLAT, MIN_FLAT_SHARE * seen):
         return None
     message = (

@@ -1,4 +1,4 @@
-"""Measure a few images and logits; the results are plain numbers."""
+"""Measurements of a few images and logits, as plain numbers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ CONTRAST_SIDE = 64
 FLAT = 2 / 255
 """The standard deviation in [0, 1] below which an image counts as flat.
 
-With the published initial weights, N(0, 0.02), and a first layer of 7 x 7 x 3, the features of such an image have a
-variance of about 1e-5, the epsilon of instance norm. The norm then amplifies noise and gradients instead of the image,
-by a factor of up to 300.
+With the published initial weights, N(0, 0.02), and a first layer with 7 x 7 x 3 kernels, the features of such an image
+have a variance of about 1e-5, which is the epsilon of instance norm. Instance norm then mainly amplifies noise and
+gradients, by a factor of up to 300.
 """
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -48,11 +48,11 @@ def change(sources: Tensor, translations: Tensor, targets: Tensor) -> float:
 
     Args:
         sources: `(N, C, H, W)` in [0, 1].
-        translations: the same shape.
+        translations: translated images of the same shape.
         targets: real images of the target domain, `(M, C, H, W)`.
     """
     count = min(len(sources), len(targets))
-    # The n-th images of aligned domains show the same scene, so they are never paired: shifts start at 1.
+    # Shifts start at 1, because the n-th images of aligned domains show the same scene and must not be compared.
     shifts = range(1, max(count, 2))
     distances = [(sources[:count] - targets[:count].roll(shift, 0)).abs().mean() for shift in shifts]
     between = torch.stack(distances).mean().clamp(min=1e-6)
@@ -77,7 +77,7 @@ def separation(upper: Sequence[Tensor], lower: Sequence[Tensor]) -> float:
 
 
 def overfitting(train: Tensor, test: Tensor, generated: Tensor) -> float:
-    """Return how a discriminator rates unseen real images: 0 if like training images, 1 if like generated images.
+    """Return how a discriminator rates unseen real images, from 0 (like training images) to 1 (like translations).
 
     This is r_v of Karras et al., 2020 ("Training generative adversarial networks with limited data", equation 1).
 
@@ -93,7 +93,7 @@ def overfitting(train: Tensor, test: Tensor, generated: Tensor) -> float:
 def contrast(images: Tensor) -> Tensor:
     """Return the spatial standard deviation of each image of `(N, C, H, W)`, in its channel of highest contrast.
 
-    Only about 64 pixels per side are used, because this runs for every training image.
+    Only about 64 pixels per side are used to save time, because this function measures every training image.
     """
     stride = max(1, min(images.shape[-2:]) // CONTRAST_SIDE)
     return images[..., ::stride, ::stride].flatten(2).std(2, correction=0).amax(1)
@@ -107,7 +107,7 @@ def _to_luminance(images: Tensor) -> Tensor:
 
 
 def _downsample(images: Tensor) -> Tensor:
-    """Return images at low resolution, one row per image."""
+    """Return images at low resolution, flattened to one row per image."""
     height, width = (min(side, COARSE) for side in images.shape[-2:])
     return F.adaptive_avg_pool2d(images.float(), (height, width)).flatten(1)
 

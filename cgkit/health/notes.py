@@ -17,9 +17,9 @@ class Note:
     """A note on a problem that was detected.
 
     Attributes:
-        step: the step at which it was noted; 0 before training.
-        rule: the name of the rule that detected it.
-        direction: `a2b` or `b2a`; None if it concerns both.
+        step: the step at which the problem was noted; 0 before training.
+        rule: the name of the rule that detected the problem.
+        direction: `a2b` or `b2a`; None if the problem concerns both.
         message: what was observed and what it probably means.
         advice: what to change.
     """

@@ -16,14 +16,14 @@ class Observation:
         direction: `a2b` or `b2a`.
         agreement: the luminance correlation of sources and translations.
         true_agreement: the luminance correlation of sources and ground truth; None if the ground truth is unknown.
-        diversity: the mean difference between translations, relative to that between sources or between target images,
-            whichever is smaller.
+        diversity: the mean difference between translations, relative to the smaller of two values: the mean difference
+            between sources and that between target images.
         change: the mean distance of translations from their sources, relative to the mean distance between
-            images of the two domains; None if these have different numbers of channels.
+            images of the two domains; None if the domains have different numbers of channels.
         separation: the fraction of pairs in which the discriminator gives the real test image a higher logit than the
             translation; None if the direction has no adversarial loss.
-        remembered: the fraction of pairs in which it gives the training image a higher logit than the test image; None
-            without an adversarial loss, or if the test images are the training images.
+        remembered: the fraction of pairs in which the discriminator gives the training image a higher logit than the
+            test image; None without an adversarial loss, or if the test images are the training images.
         overfitting: how the discriminator rates test images, from 0 (like training images) to 1 (like translations);
             None under the same conditions as `remembered`.
     """

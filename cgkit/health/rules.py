@@ -1,6 +1,6 @@
 """The health rules: each examines one observation and returns a finding only in clear cases.
 
-Rules are stateless. A finding is noted once it has persisted for long enough; see `Watch`.
+Rules are stateless. `Watch` turns a finding into a note once the finding has persisted.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from dataclasses import dataclass
 from cgkit.health.observation import Circumstances, Observation
 
 INVERTED = -0.5
-"""Luminance correlation below which translations count as negatives of their sources."""
+"""The luminance correlation below which translations count as negatives of their sources."""
 
 COLLAPSED = 0.1
-"""Diversity, relative to real images, below which translations count as collapsed."""
+"""The diversity, relative to real images, below which translations count as collapsed."""
 
 UNCHANGED = 0.05
-"""Change, relative to the distance between the domains, below which translations count as copies."""
+"""The change, relative to the distance between the domains, below which translations count as copies."""
 
 SEPARATED = 0.9
-"""Separation above which a discriminator clearly distinguishes real from generated images."""
+"""The separation above which a discriminator clearly distinguishes real from generated images."""
 
 WON = 0.999
-"""Separation above which practically no translation passes for a real image."""
+"""The separation above which practically no translation passes for a real image."""
 
 MEMORISED = 0.9
-"""Fraction of pairs with the higher logit for the training image, from which training images count as memorised."""
+"""The minimum fraction of pairs with the higher logit for the training image that counts as memorisation."""
 
 OVERFITTED = 0.5
-"""Overfitting from which test images are rated more like translations than like training images."""
+"""The minimum overfitting at which test images are rated more like translations than like training images."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def collapse(observation: Observation, circumstances: Circumstances) -> Finding 
 
 
 def nothing_changes(observation: Observation, circumstances: Circumstances) -> Finding | None:
-    """Detect translations that copy their sources, unless the discriminator takes them for real images."""
+    """Detect translations that copy their sources, unless the discriminator takes the translations for real images."""
     change, separation = observation.change, observation.separation
     if change is None or change > UNCHANGED or (separation is not None and separation < SEPARATED):
         return None
@@ -135,4 +135,4 @@ RULES: Mapping[str, Rule] = {
     "discriminator-has-won": discriminator_has_won,
     "data-starved": data_starved,
 }
-"""The rules by name, as recorded in their notes."""
+"""The rules, by the names that are recorded in notes."""

@@ -1,4 +1,4 @@
-"""Turn the findings of the rules into notes: once for each problem, and only if it persists."""
+"""Turn the findings of the rules into notes: once for each problem, and only if the problem persists."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from cgkit.health.observation import Circumstances, Observation
 from cgkit.health.rules import RULES
 
 MIN_OBSERVATIONS = 3
-"""The number of consecutive observations in which a rule must find a problem before it is noted."""
+"""The number of consecutive observations in which a rule must find a problem before the problem is noted."""
 
 MIN_STEPS = 50
 SHARE = 20
-"""A problem must persist for 1/20 of the run, and for at least `MIN_STEPS` steps.
+"""A problem is noted only if it persists for 1/20 of the run and for at least `MIN_STEPS` steps.
 
-The same number of steps at the start of the run is ignored, because the networks have not learned much yet.
+Observations during equally many steps at the start are ignored, because the networks have not learned much yet.
 """
 
 
 class Watch:
-    """Applies the rules to every observation of a run; its state is part of every checkpoint."""
+    """Applies the rules to every observation of a run. The state of the watch is part of every checkpoint."""
 
     def __init__(self, circumstances: Circumstances) -> None:
         self._circumstances = circumstances
         self._patience = max(MIN_STEPS, circumstances.steps // SHARE)
         self._since: dict[str, list[int]] = {}
-        """By rule and direction, the first step of the current series of findings, and the length of the series."""
+        """The first step and the length of the current series of findings, by rule and direction."""
         self._noted: set[str] = set()
 
     def see(self, observations: Sequence[Observation]) -> list[Note]:
@@ -50,7 +50,7 @@ class Watch:
         return notes
 
     def state(self) -> dict[str, Any]:
-        """Return the state for `load`, as JSON values."""
+        """Return the state to save in a checkpoint, as JSON values."""
         return {"since": self._since, "noted": sorted(self._noted)}
 
     def load(self, state: Mapping[str, Any]) -> None:

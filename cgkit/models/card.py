@@ -16,7 +16,7 @@ def model_card(info: ModelInfo, scores: Sequence[Number] = ()) -> str:
 
     Args:
         info: the description of the model.
-        scores: its scores; empty if it was not evaluated.
+        scores: the scores of the model; empty if it was not evaluated.
     """
     parts = (f"# {info.spec.name}", _description(info), _usage(info), *_scores(scores))
     return f"---\n{_header(info, scores)}---\n" + "\n\n".join(parts) + "\n"
@@ -29,7 +29,7 @@ def _header(info: ModelInfo, scores: Sequence[Number]) -> str:
     values["tags"] = [*(["cyclegan", "unpaired"] if info.imported is None else []), *_generators(info)]
     if scores:
         values["metrics"] = list(dict.fromkeys(score.name for score in scores))
-    # JSON is valid YAML, and it quotes every text.
+    # JSON is valid YAML, and it quotes every string, so YAML cannot misread one as another type.
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
 
 
@@ -59,7 +59,7 @@ def _usage(info: ModelInfo) -> str:
 
 
 def _scores(scores: Sequence[Number]) -> Iterable[str]:
-    """Yield the paragraphs about the scores; nothing if there are no scores."""
+    """Yield the paragraphs about the scores, or nothing if there are no scores."""
     if not scores:
         return
     yield "## Scores"
@@ -84,7 +84,7 @@ def _table(scores: Sequence[Number]) -> str:
 
 
 def _protocols(scores: Sequence[Number]) -> Iterable[str]:
-    """Yield each protocol once, with the scores that were measured by it."""
+    """Yield one list item for each protocol, naming the scores that were measured by it."""
     by_protocol: dict[str, list[str]] = {}
     for score in scores:
         values = [f"{key} {_to_plain(value)}" for key, value in score.protocol.items() if value not in (None, {})]
@@ -103,6 +103,6 @@ def _number(value: float | None) -> str:
 
 
 def _to_plain(value: object) -> str:
-    """Return a value on one line, without control characters."""
+    """Return a value as one line of text, without control characters."""
     text = value if isinstance(value, str) else json.dumps(value)
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

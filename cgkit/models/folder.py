@@ -36,7 +36,7 @@ def write_model(
     raw: Mapping[str, nn.Module] | nn.ModuleDict | None = None,
     scores: Sequence[Number] = (),
 ) -> None:
-    """Write the generators in float32, a configuration and a model card. Each file is replaced atomically.
+    """Write the generators (in float32), a configuration and a model card. Each file is replaced atomically.
 
     Args:
         folder: the folder, created if necessary.
@@ -62,14 +62,14 @@ def write_model(
     }
     replace_text(folder / "README.md", model_card(info, scores))
     replace_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    # Delete files of an earlier model that do not belong to the new one.
+    # Delete the files of a previous model that the new model does not have.
     for name in (*map(_format_1_file, DIRECTIONS), *([] if raw is not None else [RAW])):
         with suppress(FileNotFoundError):
             (folder / name).unlink()
 
 
 def no_run_folder(path: Path) -> CheckpointError:
-    """Return the error for a path that is not a run folder."""
+    """Return the error to raise for a path that is not a run folder."""
     problem = "is not a run folder" if path.is_dir() else "is not a folder" if path.exists() else "does not exist"
     return CheckpointError(f"{path} {problem}", hint="pass a folder that cgkit run has written")
 
@@ -134,9 +134,9 @@ def load_generator(
         weights: `ema` for the moving average, `raw` for the weights as trained; by default `ema` if available.
 
     Raises:
-        CheckpointError: the weights are missing or damaged, or do not fit the network; or the model lacks the direction
-            or the kind of weights.
-        UsageError: `direction` or `weights` is none of the values above.
+        CheckpointError: the weights are missing, damaged or do not fit the network, or the model does not have the
+            direction or the kind of weights.
+        UsageError: `direction` or `weights` is not one of the values above.
     """
     file, prefix = _locate_weights(folder, info, direction, weights)
     generator = build_generator(info.spec, plugins, direction)
@@ -151,7 +151,7 @@ def load_generator(
 
 
 def _locate_weights(folder: Path, info: ModelInfo, direction: str, weights: str | None) -> tuple[Path, str]:
-    """Return the file that holds the weights of a direction, and the prefix of their names in that file."""
+    """Return the file that holds the weights of a direction, and the prefix of the weights' names in that file."""
     if direction not in DIRECTIONS:
         raise UsageError(f"there is no direction {direction!r}", hint=f"use {' or '.join(DIRECTIONS)}")
     if weights not in (None, "ema", "raw"):
@@ -184,7 +184,7 @@ def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDi
 
 
 def _keep_for_translating(values: Any) -> Any:
-    """Return a spec without the components that only training needs, so that their plugins are not required."""
+    """Return a spec without components that only training needs, so that translating does not require their plugins."""
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return values
     dropped = {"requires", *COMPONENT_TABLES, *ARRAYS} - {"generator"}

@@ -17,10 +17,10 @@ from cgkit.tiling.norm_statistics import precise
 def translation_by(
     generator: nn.Module, precision: Precision, layout: torch.memory_format = torch.contiguous_format
 ) -> Translate:
-    """Return a function that translates images `(N, C, H, W)` in [0, 1]; its results are float32 on the CPU.
+    """Return a function that translates images `(N, C, H, W)` in [0, 1]; it returns float32 tensors on the CPU.
 
-    Height and width need not be multiples of the generator's stride: images are padded by reflection, or by repeating
-    the edge if they are too small for that, and the results are cropped. The generator runs in evaluation mode.
+    Height and width need not be multiples of the generator's stride: images are padded by reflection (by repeating the
+    edge if an image is too small for reflection), and translations are cropped. The generator runs in evaluation mode.
 
     Args:
         generator: the network.

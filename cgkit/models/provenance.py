@@ -18,9 +18,9 @@ OBSERVERS = ("metric", "tracker")
 
 
 def made_with(providers: Any) -> dict[str, str] | None:
-    """Return the plugin versions, by name, from the `providers` of a file, without cgkit; None if they are invalid.
+    """Return the plugin versions, by name, from the `providers` of a file, without cgkit; None if these are invalid.
 
-    Older files list all plugins that were installed, along with cgkit.
+    Files from older versions list all plugins that were installed, along with cgkit.
     """
     if not isinstance(providers, dict) or not all(isinstance(version, str) for version in providers.values()):
         return None
@@ -37,11 +37,12 @@ def refuse_other_plugins(made_with: Mapping[str, str] | None, spec: Spec, plugin
         folder: the run or model folder, for the message.
 
     Returns:
-        A one-line warning if versions differ, but all belong to the same release series; otherwise None.
+        A one-line warning if versions differ but belong to the same release series; None if no version differs.
 
     Raises:
         PluginError: a package is installed in another release series, or the folder was made without a package whose
-            components affect training. The message has one line for each of the former, and one for the latter.
+            components affect training. The message has one line for each package in another release series, and one
+            line for all packages that were missing.
     """
     if made_with is None:
         return None

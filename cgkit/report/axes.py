@@ -37,7 +37,7 @@ class Axis:
 
 
 def axis_for(values: Sequence[float], *, logarithmic: bool = False) -> Axis:
-    """Return an axis that covers the values, with round ends if linear; a logarithmic axis needs positive values."""
+    """Return an axis that covers the values. Linear axes have round ends; logarithmic axes need positive values."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     return _create_logarithmic(low, high) if logarithmic else _create_linear(low, high)
 
@@ -85,6 +85,6 @@ def _create_logarithmic(low: float, high: float) -> Axis:
 
 
 def _round_up(value: float) -> float:
-    """Round up to the next number that is 1, 2, 2.5 or 5 times a power of ten."""
+    """Round up to the nearest number of the form 1, 2, 2.5 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= value * (1 - 1e-9))

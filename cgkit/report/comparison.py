@@ -1,4 +1,4 @@
-"""Compare several runs: the differences of their specs, their scores and the test images that they share."""
+"""Compare several runs: the differences between their specs, their scores, and the test images that the runs share."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Measurement:
         name: the metric.
         direction: `a2b` or `b2a`.
         numbers: one per run; None if the run has no such score.
-        unlike: per run, the fields in which its number differs from the first one; if there are any, the two numbers
-            are not compared.
+        unlike: per run, the fields in which its number was measured differently from `first`; if there are any, the
+            number is not compared.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Measurement:
 
     @property
     def first(self) -> Number:
-        """The number of the first run that has one, with which the others are compared."""
+        """The number with which the others are compared: that of the first run that has one."""
         return next(number for number in self.numbers if number is not None)
 
     def reason(self, run: int) -> str:
@@ -43,7 +43,7 @@ class Measurement:
         return "; ".join(f"{name} is {number.field(name)}, not {self.first.field(name)}" for name in self.unlike[run])
 
     def difference(self, run: int) -> float | None:
-        """Return the value of a run minus the first one; None for the first one, and if they cannot be compared."""
+        """Return the value of a run minus that of `first`; None for `first` itself or if the two cannot be compared."""
         number = self.numbers[run]
         if number is None or number is self.first or self.unlike[run]:
             return None
@@ -57,7 +57,7 @@ class SharedImages:
     Attributes:
         sheets: the sheets by index of the run; either at least two or none.
         steps: the steps of the sheets by index of the run.
-        remarks: sentences on which runs are left out, and why.
+        remarks: sentences on which runs are left out and why.
     """
 
     sheets: Mapping[int, Sheet]
@@ -72,7 +72,7 @@ class Comparison:
     Attributes:
         records: the contents of the run folders.
         labels: unique names of the runs.
-        differences: the value of each run by spec key, for keys that differ; None if a run does not have the key.
+        differences: for each spec key whose value differs, the value in each run; None if a run does not have the key.
         measurements: the scores by metric and direction.
         images: the shared test images.
         remarks: sentences on what could not be compared.
@@ -134,7 +134,7 @@ def compare(runs: Sequence[Path | str]) -> Comparison:
 
 
 def _choose_labels(records: Sequence[Record]) -> tuple[str, ...]:
-    """Return the folder names of the runs, or the paths of folders whose names are not unique."""
+    """Return a label for each run: the name of its folder or, if that is not unique, the path of the folder."""
     names = [record.folder.resolve().name for record in records]
     return tuple(
         name if names.count(name) == 1 else str(record.folder) for name, record in zip(names, records, strict=True)
@@ -153,7 +153,7 @@ def _compare_specs(records: Sequence[Record]) -> dict[str, tuple[Any, ...]]:
 
 
 def _flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value that is not a table, with its dotted key."""
+    """Yield the dotted key and the value of every entry that is not a table."""
     entries: Sequence[tuple[Any, Any]] | None = None
     if isinstance(value, Mapping):
         entries = list(value.items())

@@ -16,11 +16,11 @@ from cgkit.report.page import render, write_page
 from cgkit.report.pictures import MAX_ROWS, TITLES, Cell, Row, picture
 
 STYLES = 6
-"""The number of colours for runs; further runs repeat them."""
+"""The number of colours for runs; further runs reuse these colours."""
 SIDE = 256
-"""The maximum side of a picture, in pixels."""
+"""The maximum length of a picture's longest side, in pixels."""
 LOSS_TABLES = ("objective", "adversarial_loss", "cycle_loss", "identity_loss")
-"""The spec tables that define the losses: if they differ, loss curves are not comparable."""
+"""The spec tables that define the losses: if these tables differ, loss curves are not comparable."""
 
 
 def write_comparison(comparison: Comparison, output: Path, *, plugins: Plugins | None = None) -> Path:
@@ -73,7 +73,7 @@ def _build_charts(comparison: Comparison) -> Charts:
 
 
 def _compare_scores(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    """Yield, for each metric and direction, the scale of the comparable numbers and why others are left out."""
+    """Yield, for each metric and direction, the scale of the comparable numbers and the reasons for omitting others."""
     for measurement in comparison.measurements:
         reasons = {label: measurement.reason(index) for index, label in enumerate(comparison.labels)}
         comparable = [
@@ -90,7 +90,7 @@ def _compare_scores(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 
 def _build_directions(images: SharedImages, labels: tuple[str, ...]) -> dict[str, list[Row]]:
-    """Return the shared test images by direction: rows of the source, the ground truth and each run's translation."""
+    """Return the shared test images by direction: each row has the source, ground truth and translations."""
     directions: dict[str, list[Row]] = {}
     for direction in ("a2b", "b2a"):
         columns = {
@@ -101,7 +101,7 @@ def _build_directions(images: SharedImages, labels: tuple[str, ...]) -> dict[str
             continue
         first = next(iter(columns.values()))
         names = next(iter(images.sheets.values())).names.get(direction[0], ())
-        # The test images are the same and in the same order, but some runs may show more of them.
+        # All runs show the same test images in the same order, but some runs may show more images than others.
         count = min(MAX_ROWS, *(len(pictures) for own in columns.values() for pictures in own.values()))
         directions[direction] = []
         for row in range(count):

@@ -13,7 +13,7 @@ from cgkit.report.axes import Axis, axis_for, format_number, needs_log_axis
 WIDTH, HEIGHT = 400, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 26
 MAX_POINTS = 200
-"""The maximum number of points of a curve; longer histories are averaged."""
+"""The maximum number of points of a curve; in longer histories, neighbouring points are averaged."""
 MIN_SMOOTHED = 30
 """The minimum number of points for which a smoothed curve is added."""
 
@@ -23,11 +23,11 @@ PACE = ("learning_rate", "images_per_second", "waiting")
 HEADINGS = {name: name.upper() for name in ("fid", "kid", "psnr", "ssim")} | {
     "waiting": "Fraction of time spent waiting for data"
 }
-"""Headings of recorded names, if they are more than the capitalised name."""
+"""Headings of recorded names, if the heading is not simply the capitalised name."""
 
 _SIDE = re.compile(r"(?P<stem>.+)_(?P<side>a2b|b2a|forward|backward|a|b)")
 _FIRST = ("a2b", "forward", "b")
-"""The suffixes of direction a to b; `forward` is its cycle, and `b` its target domain."""
+"""The suffixes that belong to direction a to b: `forward` is its cycle, and `b` is its target domain."""
 
 Values = Mapping[int, float | None]
 Subject = Literal["scores", "losses", "pace"]
@@ -94,7 +94,7 @@ class Chart:
         return f"{self.title}: {', '.join(texts)}, steps {self.lines[0].steps[0]} to {self.lines[0].steps[-1]}"
 
     def data(self) -> dict[str, Any]:
-        """Return the data with which the page's script shows the values at the pointer, as JSON values."""
+        """Return JSON data from which the page's script shows the values at the pointer."""
         lines = [{"steps": line.steps, "values": [_round(value) for value in line.values]} for line in self.lines]
         y = {"low": self.y.low, "high": self.y.high, "logarithmic": self.y.logarithmic}
         return {"x": {"low": self.x.low, "high": self.x.high}, "y": y, "lines": lines}
@@ -128,20 +128,20 @@ def charts_by_subject(named: Mapping[tuple[Subject, str], Sequence[tuple[str, in
     """Return one chart per name.
 
     Args:
-        named: the curves by subject and name; each has a label, a colour index, and at least one value by step.
+        named: the curves by subject and name; each curve has a label, a colour index, and at least one value by step.
     """
-    # All charts share one step axis, so that they can be compared visually.
+    # All charts share one step axis, so that the charts can be compared visually.
     steps = [step for lines in named.values() for _, _, values in lines for step in values]
     charts: dict[Subject, list[Chart]] = {"scores": [], "losses": [], "pace": []}
     for (subject, name), lines in named.items():
-        # A metric that was measured only once is shown as a number, not as a curve.
+        # A metric that was measured only once is shown among the scores, not as a curve.
         if subject != "scores" or any(len(values) > 1 for _, _, values in lines):
             charts[subject].append(chart(title_of(name), lines, steps, linear=subject == "scores"))
     return Charts(**{subject: tuple(drawn) for subject, drawn in charts.items()})
 
 
 def subject_of(name: str, metrics: Collection[str]) -> Subject:
-    """Return the subject of a recorded name, with its suffix: a loss and a metric may share a stem such as `cycle`."""
+    """Return the subject of a recorded name; its suffix matters, because a loss and a metric may share a stem."""
     metric, _, direction = name.rpartition("_")
     if metric in metrics and direction in ("a2b", "b2a"):
         return "scores"
@@ -153,7 +153,7 @@ def chart(title: str, lines: Iterable[tuple[str, int, Values]], steps: Sequence[
 
     Args:
         title: the heading.
-        lines: at least one tuple of label, colour index, and values by step.
+        lines: tuples of label, colour index, and values by step; at least one.
         steps: the steps that the x axis covers.
         linear: whether the y axis is always linear; by default this depends on the values.
     """
@@ -171,7 +171,7 @@ def format_value(value: float | None) -> str:
 
 
 def _split_name(name: str) -> tuple[str, str, int]:
-    """Split a recorded name into stem and suffix; return the stem, the label of the suffix, and the colour index."""
+    """Split a recorded name; return its stem, the label that its suffix stands for, and the index of the colour."""
     match = _SIDE.fullmatch(name)
     if match is None:
         return name, "", 0
@@ -186,7 +186,7 @@ def title_of(stem: str) -> str:
 
 
 def _condense(values: Values) -> list[tuple[int, float | None]]:
-    """Return the points by step, averaged over groups of neighbours if there are more than `MAX_POINTS`."""
+    """Return the points in order of steps; more than `MAX_POINTS` are averaged in groups of neighbours."""
     points = list(values.items())
     if len(points) <= MAX_POINTS:
         return points
@@ -196,7 +196,7 @@ def _condense(values: Values) -> list[tuple[int, float | None]]:
 
 
 def _average(values: Iterable[float | None]) -> float | None:
-    """Return the mean; None if any value was not finite."""
+    """Return the mean of values; None if any value was not finite."""
     listed = list(values)
     finite = [value for value in listed if value is not None]
     return sum(finite) / len(finite) if len(finite) == len(listed) else None

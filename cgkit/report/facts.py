@@ -46,7 +46,7 @@ def facts_of(record: Record) -> dict[str, str]:
 
 
 def summaries_of(metrics: Collection[str], plugins: Plugins) -> dict[str, str]:
-    """Return a one-line description by name for those of the metrics that the plugins provide."""
+    """Return one-line descriptions, by name, of the metrics that the plugins provide; others are left out."""
     registry = plugins.registries.metrics
     return {component.name: component.summary for component in registry if component.name in metrics}
 

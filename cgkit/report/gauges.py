@@ -24,8 +24,8 @@ class Gauge:
         number: the number.
         place: the position of the value.
         interval: the start and the width of the interval; None if the number has none.
-        real: the position of the baseline of real images; None if there is none.
-        untranslated: the position of the baseline of untranslated images; None if there is none.
+        real: the position of the baseline of real images; None if there is no such baseline.
+        untranslated: the position of the baseline of untranslated images; None if there is no such baseline.
     """
 
     label: str
@@ -61,8 +61,8 @@ class Scale:
 
     Attributes:
         name: the metric.
-        better: whether `higher` or `lower` values are better, which are on the right; None if neither.
-        gauges: one for each number.
+        better: `higher` or `lower`, whichever values are better; better values are on the right. None if neither.
+        gauges: one gauge for each number.
         protocol: the formatted evaluation protocol.
     """
 
@@ -111,7 +111,7 @@ def scale(labelled: Sequence[tuple[str, int, Number]]) -> Scale:
 
 
 def format_protocol(numbers: Sequence[Number]) -> dict[str, str]:
-    """Return the formatted protocol of numbers; a field that differs lists all its values."""
+    """Return the formatted protocol of numbers; a field that differs between numbers lists all its values."""
     names = dict.fromkeys(name for number in numbers for name in number.protocol)
     values = {name: [_format_value(number.protocol.get(name)) for number in numbers] for name in names}
     return {name: " / ".join(dict.fromkeys(texts)) for name, texts in values.items()}

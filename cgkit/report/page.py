@@ -1,4 +1,4 @@
-"""Render and write self-contained HTML pages, which run no scripts but their own."""
+"""Render and write self-contained HTML pages, which run only their own scripts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cgkit.report import curves
 from cgkit.report.axes import format_number
 
 GENERATOR = 'name="generator" content="cgkit '
-"""The text in the head of every page by which it is recognised as a report."""
+"""The text in the head of every page that identifies the page as a report."""
 HEAD = 4096
 """The number of characters at the start of a file that are searched for `GENERATOR`."""
 
@@ -40,7 +40,7 @@ def write_page(file: Path, text: str) -> Path:
         if file.exists() and not _is_page(file):
             raise UsageError(f"{file} exists and is not a report", hint="choose another --output")
         file.parent.mkdir(parents=True, exist_ok=True)
-        # File names may contain bytes that are not valid UTF-8.
+        # File names in the page may contain bytes that are not valid UTF-8 and cannot be encoded.
         replace_text(file, text.encode("utf-8", "replace").decode("utf-8"))
     except OSError as error:
         raise ResourceError(f"{file} cannot be written: {error.strerror or error}") from error

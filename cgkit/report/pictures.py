@@ -1,4 +1,4 @@
-"""Test images of a run over time, scaled down to be embedded in a page."""
+"""Test images over the course of a run, scaled down for embedding in a page."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from cgkit.runs.sample_sheet import Column, Sheet, read_sheet
 MAX_ROWS = 8
 """The maximum number of test images shown per direction."""
 MAX_BYTES = 3_000_000
-"""The approximate maximum size of all pictures of a page together."""
+"""The approximate maximum size, in bytes, of all pictures of a page together."""
 CHOICES = ((384, 24), (256, 24), (256, 12), (192, 12), (128, 12), (96, 8), (64, 6))
 """Pairs of a maximum picture side in pixels and a maximum number of steps; the first pair that fits is used."""
 SHEET_SIDE = 1120
 """The maximum side, in pixels, of a sheet that is shown whole."""
 TITLES = {"truth": "ground truth", "back": "reconstruction"}
-"""The headings of columns whose heading is not simply their role."""
+"""The headings of columns, by role, if the heading differs from the role."""
 QUALITY = 92
-"""JPEG quality, without chroma subsampling: a picture of 64 pixels has a PSNR of 37 dB at 3 kB.
+"""JPEG quality, without chroma subsampling: a 64 x 64 picture has a PSNR of 37 dB at 3 kB.
 
 (Lossless WebP needs 7 kB; lossy WebP subsamples chroma and does not reach 34 dB at any quality.)
 """
@@ -47,12 +47,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture of a row over time.
+    """One picture of a row over the course of training.
 
     Attributes:
         role: `source`, `translation`, `truth` or `back`.
         title: its heading.
-        pictures: one for every step shown, or a single one if the picture is the same at every step.
+        pictures: one picture for each step shown, or a single picture if it is the same at every step.
     """
 
     role: str
@@ -75,12 +75,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The test images over time.
+    """The test images over the course of training.
 
     Attributes:
         steps: the steps shown, in order.
-        directions: the test images by direction; sheets without a layout form the only row, under direction `""`.
-        remarks: sentences on what is not shown, and why.
+        directions: the test images by direction; sheets without a layout are shown whole, under direction `""`.
+        remarks: sentences on what is not shown and why.
     """
 
     steps: tuple[int, ...]
@@ -121,8 +121,9 @@ def picture(image: Image.Image, side: int) -> Picture:
     """Encode an image as a picture whose longest side is at most `side`."""
     image = _shrink(image, side)
     encoded = io.BytesIO()
-    # Optimised Huffman tables make small pictures a quarter smaller, but hardly help large ones. Pillow buffers such
-    # output in MAXBLOCK bytes or in one byte per pixel; noise takes two bytes per pixel and would raise an error.
+    # Optimised Huffman tables shrink small pictures by a quarter, but hardly help large ones. For such tables,
+    # Pillow must buffer the whole file, in MAXBLOCK bytes or, if that is more, in one byte per pixel. Noise takes two
+    # bytes per pixel, so a large noisy picture would raise an error.
     optimize = 3 * image.width * image.height <= ImageFile.MAXBLOCK
     image.save(encoded, format="JPEG", quality=QUALITY, subsampling=0, optimize=optimize)
     text = base64.b64encode(encoded.getvalue()).decode()
@@ -140,11 +141,11 @@ def _read_sheets(
 
 
 def _shrink_sheet(sheet: Sheet | Image.Image) -> Sheet | Image.Image:
-    """Reduce a sheet to what may be shown, because dozens of full-size sheets would exhaust the memory."""
+    """Reduce a sheet to what may be shown: dozens of full-size sheets would not fit in memory."""
     if isinstance(sheet, Image.Image):
         return _shrink(sheet, SHEET_SIDE)
     columns = tuple(
-        # One extra row shows later that the sheet has more rows.
+        # An extra row is kept as a sign that the sheet has more rows than are shown.
         replace(column, pictures=tuple(_shrink(image, CHOICES[0][0]) for image in column.pictures[: MAX_ROWS + 1]))
         for column in sheet.columns
     )
@@ -183,7 +184,7 @@ def _show_whole_sheets(sheets: Mapping[int, Sheet | Image.Image]) -> Gallery:
 
 
 def _fit_gallery(sheets: Mapping[int, Sheet | Image.Image]) -> Gallery:
-    """Return the gallery for the first of `CHOICES` that fits, judging by the first and the last sheet."""
+    """Return the gallery for the first of `CHOICES` that fits; its size is estimated from the first and last sheet."""
     known = {step: sheet for step, sheet in sheets.items() if isinstance(sheet, Sheet)}
     ends = {step: known[step] for step in _pick_evenly(list(known), 2)}
     for side, limit in CHOICES:

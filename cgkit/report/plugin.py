@@ -15,7 +15,7 @@ SHARE = 0.02
 
 
 class ReportWriter:
-    """Writes `report.html`; like any plugin, it is disabled with a warning if it fails."""
+    """Writes `report.html`. Like any plugin, this one is disabled with a warning if it fails."""
 
     def __init__(self) -> None:
         self._next: WeakKeyDictionary[RunView, float] = WeakKeyDictionary()
@@ -27,7 +27,7 @@ class ReportWriter:
 
     @hookimpl
     def cgkit_checkpoint_saved(self, run: RunView, step: int, folder: Path) -> None:
-        """Write an intermediate report, unless reports would take too much of the training time (see `SHARE`)."""
+        """Write an intermediate report, unless reports would take up too much training time (see `SHARE`)."""
         started = time.monotonic()
         if started >= self._next.get(run, started):
             self._write(run)

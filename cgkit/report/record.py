@@ -18,7 +18,7 @@ from cgkit.runs.folder import RunFolder
 
 HISTORY = "metrics.jsonl"
 LARGEST = 1e30
-"""Larger absolute values are treated as not finite, so that the axes of charts need not cover them."""
+"""Values with a larger magnitude are treated as not finite, so that the axes of charts need not cover them."""
 LAST = 10**12
 """The largest valid step."""
 
@@ -95,7 +95,7 @@ def read_record(path: Path) -> Record:
 
 
 def number_or_none(value: Any) -> float | None:
-    """Return a value as a float that can be plotted; None if it is no number or too large."""
+    """Return a value as a float that can be plotted; None if it is not a number or is too large."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if abs(value) <= LARGEST else None
@@ -121,7 +121,7 @@ def _read_history(file: Path) -> dict[str, dict[int, float | None]]:
     for values in _read_lines(file):
         step = values.pop("step")
         for name, value in values.items():
-            # A step recorded twice was repeated after a resume; the last record counts.
+            # If a step was recorded twice, the run repeated it after a resume, so the last record counts.
             history.setdefault(name, {})[step] = number_or_none(value)
     return {name: dict(sorted(values.items())) for name, values in history.items()}
 

@@ -20,7 +20,7 @@ FILE = "report.html"
 
 
 def write_report(run: Path | str, *, output: Path | None = None, plugins: Plugins | None = None) -> Path:
-    """Write the report of a run, whose folder may be incomplete; return the path of the report.
+    """Write the report of a run, even if its folder is incomplete; return the path of the report.
 
     Args:
         run: the run folder.
@@ -60,7 +60,7 @@ def render_report(record: Record, plugins: Plugins) -> str:
 
 
 def gallery_data(shown: Gallery | None) -> dict[str, Any]:
-    """Return the data of the step slider as JSON values: the steps and, by cell, all picture URLs but the last."""
+    """Return the data of the step slider as JSON values: the steps and, by cell, all picture URLs except the last."""
     if shown is None:
         return {"steps": [], "cells": {}}
     cells = {
@@ -74,7 +74,7 @@ def gallery_data(shown: Gallery | None) -> dict[str, Any]:
 
 
 def _group_notes(notes: tuple[Note, ...]) -> list[dict[str, Any]]:
-    """Group notes by rule and direction; return the last note of each group with all its steps."""
+    """Group notes by rule and direction; return the last note of each group with the steps of all its notes."""
     groups: dict[tuple[str, str | None], dict[str, Any]] = {}
     for note in notes:
         entry = groups.setdefault((note.rule, note.direction), {"note": note, "steps": []})

@@ -18,7 +18,7 @@ class Reproduction:
     """Instructions for reproducing a run.
 
     Attributes:
-        packages: the command that installs the packages on which the results depend; empty if these are unknown.
+        packages: the command that installs the packages on which the results depend; empty if the packages are unknown.
         command: the command that trains from the resolved spec.
         spec: the resolved spec as TOML.
     """
@@ -38,13 +38,13 @@ def reproduction(record: Record) -> Reproduction | None:
     if not record.spec:
         return None
     providers = _read_versions(record.environment.get("providers"))
-    # cgkit is left out, because it may have been installed from a checkout that is on no package index.
+    # cgkit is left out, because its version may come from a checkout and be on no package index.
     packages = {
         name: version for name, version in _read_versions(record.environment.get("packages")).items() if name != "cgkit"
     }
     files = [name for name in providers if name.endswith(".py")]
     packages |= {name: version for name, version in providers.items() if name not in files}
-    # Packages with a local version, such as 2.14.1+cpu, are not on PyPI.
+    # The local part of a version such as 2.14.1+cpu is dropped, because PyPI has no local versions.
     exact = [shlex.quote(f"{name}=={version.partition('+')[0]}") for name, version in packages.items()]
     plugins = "".join(f" --plugin {shlex.quote(name)}" for name in files)
     command = f"cgkit run spec.toml --output {shlex.quote(f'runs/{record.name}-again')}{plugins}"
@@ -54,7 +54,7 @@ def reproduction(record: Record) -> Reproduction | None:
 
 
 def _drop_none(value: Any) -> Any:
-    """Drop None values, which TOML cannot express and which mean the same as an absent key."""
+    """Drop None values: TOML cannot express None, and an absent key means the same."""
     if isinstance(value, Mapping):
         return {str(key): _drop_none(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):

@@ -34,7 +34,7 @@ class Standing:
 
 
 class BestModel:
-    """Compares evaluations by the metric `evaluation.best` of the spec. Without that setting, no model is the best."""
+    """Compares evaluations by the spec's metric `evaluation.best`. Without this setting, no best model is chosen."""
 
     def __init__(self, settings: Evaluation, metrics: Sequence[Measured]) -> None:
         self._settings = settings
@@ -48,7 +48,7 @@ class BestModel:
         return self._settings.patience is not None and self.standing.waited >= self._settings.patience
 
     def judge(self, step: int, numbers: Sequence[Number]) -> bool:
-        """Compare the evaluation of a step with the earlier ones; return whether it is the best so far."""
+        """Compare the evaluation of a step with earlier evaluations; return whether it is the best so far."""
         value = self._score(numbers)
         if value is None or step <= self.standing.judged:
             return False
@@ -66,7 +66,7 @@ class BestModel:
         return {"metric": self._key(), **asdict(self.standing)}
 
     def load(self, state: Mapping[str, Any] | None) -> None:
-        """Restore the saved state, unless evaluations were compared by another metric or direction."""
+        """Restore the saved state, unless the saved run compared evaluations by another metric or direction."""
         if state is not None and state["metric"] == self._key():
             self.standing = Standing(**{name: value for name, value in state.items() if name != "metric"})
 

@@ -30,7 +30,7 @@ from cgkit.spec.loading import read_layers
 
 @dataclass(frozen=True)
 class DomainImages:
-    """The images of one domain: the number per split, their sizes, the values in their files, and the value range."""
+    """The images of one domain: their number per split, sizes, channels, number types and value range."""
 
     train: int
     test: int
@@ -69,7 +69,7 @@ class Checked:
 
 
 def check_spec(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), device: str | None = None) -> Checked:
-    """Validate a spec and its components, and time a training step on its first images; write nothing.
+    """Validate a spec and its components, and time a training step on the first images; write nothing.
 
     Raises:
         CgkitError: for the same reasons as a run.

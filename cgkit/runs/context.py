@@ -57,7 +57,7 @@ class RunContext:
 
     @cached_property
     def evaluation_images(self) -> MeasuredImages:
-        """The images that the run is evaluated on."""
+        """The images on which the run is evaluated."""
         return self.measured_images(self.spec.evaluation.count)
 
     def measured_images(self, count: int) -> MeasuredImages:

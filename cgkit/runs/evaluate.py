@@ -26,7 +26,7 @@ from cgkit.runs.folder import RunFolder
 from cgkit.spec import Spec, resolve_spec
 
 ALL = "all"
-"""In place of metric names: the metrics of the spec, and every other registered metric that requires no options."""
+"""The name that stands for the metrics of the spec and every other registered metric that requires no options."""
 
 
 def evaluate(
@@ -39,7 +39,7 @@ def evaluate(
     plugins: Plugins | None = None,
     report: Callable[[str], None] = lambda message: None,
 ) -> Evaluation:
-    """Evaluate the model of a run on its test images, and write the scores to its folder's `evaluation.json`.
+    """Evaluate the model of a run on the test images, and write the scores to `evaluation.json` in the run folder.
 
     The same run, seed and settings give the same scores on the same machine.
 
@@ -48,14 +48,14 @@ def evaluate(
         metrics: the names of the metrics to compute; `all` means the spec's metrics and all others that
             require no options. By default the spec's metrics, along with the fallback metrics if none of them applies.
         count: the number of test images of each domain; by default as in the spec.
-        best: whether to evaluate the best model instead of the final one, and write the scores to its folder.
+        best: whether to evaluate the best model instead of the final one, and write the scores to the folder `best`.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
-        report: called with one line for each metric that cannot be computed, or not reliably.
+        report: called with one line for each metric that cannot be computed reliably or at all.
 
     Raises:
         CheckpointError: `run` is not a run folder, or its model is missing or damaged.
-        SpecError: a metric does not exist, or a plugin that the run was made with is missing.
+        SpecError: a metric does not exist, or a plugin that the run used is missing.
         UsageError: no metric could be computed, or the device does not exist.
     """
     plugins = plugins or load_plugins()

@@ -77,7 +77,7 @@ class RunFolder:
         return self._read_json("spec.resolved.json")
 
     def made_with(self) -> dict[str, str] | None:
-        """Return the versions, by name, of the plugins that the run was started with; None if unknown."""
+        """Return the versions, by name, of the plugins used at the start of the run; None if unknown."""
         try:
             environment = self.environment()
         except CheckpointError:
@@ -138,7 +138,7 @@ class RunFolder:
 
 
 def environment(plugins: Plugins, device: torch.device) -> dict[str, Any]:
-    """Return what the results of a run depend on besides its spec: versions, machine, device and plugins."""
+    """Return what determines the results of a run besides its spec: versions, machine, device and plugins."""
     import torch
 
     packages = ("cgkit", "torch", "torchvision", "kornia", "numpy", "pillow", "safetensors")
@@ -153,7 +153,7 @@ def environment(plugins: Plugins, device: torch.device) -> dict[str, Any]:
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the dotted path, the old and the new value of each difference between two nested mappings."""
+    """Yield the dotted path, old value and new value of each difference between two nested mappings."""
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)
         inner = f"{path}.{key}" if path else str(key)

@@ -32,7 +32,7 @@ BATCH = 4
 class HealthMonitor:
     """A watcher that applies the health rules whenever a sample sheet is drawn.
 
-    It reuses the translations of the sheet, and runs only the discriminators, on these and on some real images.
+    It reuses the translations of the sheet. Only the discriminators run: on these translations and some real images.
     """
 
     name = "health"
@@ -46,7 +46,7 @@ class HealthMonitor:
         self._contrasts = Contrasts()
 
     def begin(self) -> None:
-        """Discard earlier notes, and note the problems that are known before the first step."""
+        """Discard earlier notes, and note the problems that can be detected before the first step."""
         self.rewind(-1)
         self._note(starved(self._circumstances))
 
@@ -57,7 +57,7 @@ class HealthMonitor:
             self._contrasts.take("b", batch.real_b, batch.names_b)
 
     def samples_drawn(self, images: SampleImages) -> None:
-        """Apply the rules; warn of new problems, and write them to `health.jsonl`."""
+        """Apply the rules; warn of new problems, and write notes on them to `health.jsonl`."""
         observations = [self._observe(images, "a2b"), self._observe(images, "b2a")]
         self._note(self._contrasts.see(self._trainer.step_number) + self._watch.see(observations))
 
@@ -117,7 +117,7 @@ class HealthMonitor:
     def _logits(self, side: str, batches: Iterable[Tensor], *, real: bool) -> list[Tensor]:
         """Return a discriminator's logits for images in [0, 1], one tensor for each scale, on the CPU."""
         precision = self._trainer.precision
-        # A copy, because a discriminator may remember the images it judges.
+        # This is a copy, because a discriminator may remember the images that it judges.
         discriminator = copy.deepcopy(self._trainer.model.discriminators[side]).eval()
         with precision.autocast():
             logits = [

@@ -1,4 +1,4 @@
-"""The observers of a run: plugin hooks, trackers and watchers. One that fails is disabled, and the run goes on."""
+"""The observers of a run: plugin hooks, trackers and watchers. If one fails, it is disabled, and the run continues."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JOIN_TIMEOUT = 10.0
 
 
 class Watcher(Protocol):
-    """Observes training in the thread of the run. Its state is part of every checkpoint."""
+    """Observes training in the run's own thread. The state of a watcher is part of every checkpoint."""
 
     name: str
 
@@ -47,7 +47,7 @@ class Observers:
     """Notifies observers of the events of a run.
 
     Each plugin and tracker is called in its own thread while the run waits, so that the run does not change during the
-    call. An observer that does not return delays the run by `patience` once, and is then disabled.
+    call. An observer that does not return delays the run once, by `patience`, and is then disabled.
 
     Args:
         plugins: the loaded plugins, whose run hooks are called.
@@ -105,11 +105,11 @@ class Observers:
         self._call_watchers("samples_drawn", lambda watcher: watcher.samples_drawn(images))
 
     def state(self) -> dict[str, Any]:
-        """Return the watchers' state, as JSON values."""
+        """Return the state of all watchers, as JSON values."""
         return {watcher.name: watcher.state() for watcher in self._watchers}
 
     def close(self) -> None:
-        """Close every tracker, which writes what it has buffered, and end the observers' threads."""
+        """Close every tracker, so that it writes its buffered values, and end the observers' threads."""
         self._call_trackers("close", lambda tracker: tracker.close())
         for thread in self._threads.values():
             thread.close()
@@ -139,7 +139,7 @@ class Observers:
 
 
 class StalledError(Exception):
-    """A call did not return in time. It may still be running."""
+    """Raised if a call did not return in time. The call may still be running."""
 
 
 class ObserverThread:
@@ -160,14 +160,14 @@ class ObserverThread:
 
         Raises:
             StalledError: the function did not return in time.
-            BaseException: whatever the function raised.
+            BaseException: any exception that the function raised.
         """
         done: Future[None] = Future()
         self._calls.put((function, done))
         try:
             done.result(patience)
         except TimeoutError:
-            if done.done():  # the function itself raised it
+            if done.done():  # the function itself raised this error
                 raise
             self._stalled = True
             raise StalledError(f"did not return within {patience:g} seconds") from None

@@ -17,7 +17,7 @@ class Progress:
         steps: the number of steps of the whole run.
         losses: the mean loss terms since the last report.
         images_per_second: training images of both domains per second of training in this process.
-        seconds_left: the estimated remaining training time at that speed.
+        seconds_left: the estimated remaining training time at the current speed, in seconds.
         waiting: the fraction of the time spent waiting for images, from 0 to 1.
     """
 
@@ -39,7 +39,7 @@ class Reporter(Protocol):
         """Print a message."""
 
     def warning(self, text: str) -> None:
-        """Print a warning; the run goes on."""
+        """Print a warning; the run continues."""
 
 
 class Silence:
@@ -74,11 +74,11 @@ class Stopwatch:
         self.steps += 1
 
     def pause(self) -> None:
-        """Ignore the time since the last mark, which was spent on samples, scores or checkpoints."""
+        """Ignore the time since the last mark, because it was spent on samples, scores or checkpoints."""
         self._lap()
 
     def progress(self, step: int, steps: int, images: int, losses: Mapping[str, float]) -> Progress:
-        """Return the progress; `images` is the number of images of both domains in a step."""
+        """Return the progress; `images` is the number of images in a step, both domains together."""
         total = max(self.waited + self.trained, 1e-9)
         rate = self.steps / total
         left = (steps - step) / rate if rate else 0.0

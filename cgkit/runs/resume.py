@@ -37,7 +37,7 @@ def refuse_other_spec(remembered: Mapping[str, Any], spec: Spec, folder: Path, l
     of checkpoints, samples, records and evaluation.
 
     Raises:
-        SpecError: settings differ that must stay the same; the error has one problem for each of them.
+        SpecError: settings that must stay the same differ; the error lists one problem for each such setting.
     """
     problems = [
         Problem(path, f"was {_format(old)} when {folder} was started, now {_format(new)}", "choose another --output")
@@ -50,7 +50,7 @@ def refuse_other_spec(remembered: Mapping[str, Any], spec: Spec, folder: Path, l
 
 
 def _add_new_defaults(remembered: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a spec with defaults for the keys that did not exist yet when it was written."""
+    """Return an older spec, with defaults for the keys that did not exist when the spec was written."""
     return _fill(remembered, Spec().to_json())
 
 
@@ -79,8 +79,8 @@ def refuse_other_data(remembered: Mapping[str, Any], now: Mapping[str, str]) -> 
 def _is_equivalent(old: Any, new: Any, key: str) -> bool:
     """Return whether two values of a resolved spec are equal, ignoring the provider in front of a component's name.
 
-    A resolved name includes its provider only if another plugin provides the same name, and that plugin may have been
-    installed or removed since.
+    A resolved name includes its provider only if another plugin provides the same name. The other plugin may have been
+    installed or removed after the run was started.
     """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         return old.keys() == new.keys() and all(_is_equivalent(old[inner], new[inner], inner) for inner in old)

@@ -40,7 +40,7 @@ from cgkit.runs.validation import Validation
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `finished`, with the scores of its model, or `stopped`, in which case it can be resumed."""
+    """How a run ended: `finished`, with the scores of its model, or `stopped`, so that the run can be resumed."""
 
     state: Literal["finished", "stopped"]
     folder: Path
@@ -75,7 +75,7 @@ class Run:
         self._validation = Validation(context, self.trainer)
         self._samples = Samples(context, self.trainer)
         self._unrecorded: dict[int, Mapping[str, Tensor | float]] = {}
-        """The losses of each step since the last record, by step; part of every checkpoint."""
+        """The losses since the last record, by step; part of every checkpoint."""
         self._saved_step = 0
         self._stopwatch = Stopwatch()
 
@@ -88,11 +88,11 @@ class Run:
         """Train from the start, or from the newest valid checkpoint, until training ends or a stop is requested.
 
         Raises:
-            CgkitError: the run cannot go on (see the subclasses); if possible, the state is saved first.
+            CgkitError: the run cannot continue (see the subclasses); if possible, the state is saved first.
         """
         with self.folder.locked() if self._processes.is_first else nullcontext(), StopRequest() as stop:
             self._open_folder()
-            self._processes.wait_for_all()  # no rank reads a checkpoint before all have checked the spec
+            self._processes.wait_for_all()  # so that no rank resumes before all have checked the spec
             observers = self._observers()
             try:
                 return self._train_observed(observers, stop)
@@ -126,7 +126,7 @@ class Run:
         for batches in self.batches() if not self._validation.patience_is_over else ():
             self._stopwatch.images_arrived()
             losses = self.trainer.step(batches, stop=stop.requested)
-            # Several ranks have to agree on a stop, for which they need one more step.
+            # Several ranks have to agree on a stop, and they do so in the next step.
             stopping = self.trainer.stop_agreed if self._processes.count > 1 else stop.requested
             self._stopwatch.step_finished()
             self._unrecorded[self.step] = losses
@@ -139,7 +139,7 @@ class Run:
         return False
 
     def _do_what_is_due(self, observers: Observers, stopping: bool) -> bool:
-        """Record, evaluate, draw samples and save if the spec says so for this step; return whether training ends."""
+        """Do what is due after this step: record, evaluate, draw samples, save. Return whether training ends."""
         spec, last = self.spec, self.step == self.steps
         intervals = {
             "record": spec.log.every,
@@ -149,7 +149,7 @@ class Run:
         }
         due = {name for name, every in intervals.items() if last or (every and self.step % every == 0)}
         if due or stopping:
-            self.trainer.settle()  # on all ranks, because all must raise the error if the step was not finite
+            self.trainer.settle()  # on all ranks, because all must raise the error if the step diverged
         if "record" in due:
             self._record(observers)
         improved = self._evaluate(observers) if "evaluate" in due else False
@@ -257,14 +257,14 @@ class Run:
 
     @contextmanager
     def _save_on_error(self, observers: Observers) -> Iterator[None]:
-        """If a `CgkitError` ends the run, save the state, provided that it is exactly the one after the last step.
+        """If a `CgkitError` ends the run, save the state, provided that it is exactly that after the last step.
 
-        Nothing is saved after a `ResourceError` or an unexpected exception; the last checkpoint remains the newest.
+        Nothing is saved after a `ResourceError` or an unexpected exception; the last checkpoint remains valid.
         """
         try:
             yield
         except CgkitError as error:
-            # Saving needs all ranks. A divergence occurs on all of them, but any other error may occur on only one.
+            # Saving needs all ranks. All ranks raise a DivergedError together, but only one may raise any other error.
             together = self._processes.count == 1 or isinstance(error, DivergedError)
             whole = together and not isinstance(error, ResourceError) and self.trainer.is_whole
             try:

@@ -1,4 +1,4 @@
-"""Sample sheets: PNG files of several test images, with the layout in a text chunk, so that they can be split again."""
+"""Sample sheets: PNG files of several test images, with the layout in a text chunk for splitting them again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Column:
     Attributes:
         direction: `a2b` or `b2a`.
         role: `source`, `translation`, `truth` or `back` (the reconstruction).
-        pictures: one for each test image, all of the same size.
+        pictures: one picture for each test image, all of the same size.
     """
 
     direction: str
@@ -61,7 +61,7 @@ class Sheet:
 
     @property
     def rows(self) -> int:
-        """The number of rows: that of the domain with more test images."""
+        """The number of rows: the number of test images of the domain that has more."""
         return max(len(column.pictures) for column in self.columns)
 
     def picture(self) -> Image.Image:
@@ -104,7 +104,7 @@ class Sheet:
         return self.columns[0].pictures[0].size
 
     def _left(self, column: int) -> int:
-        # A wider gap separates the two directions.
+        # The gap between the two directions is wider.
         apart = 2 * GAP if column >= len(self.columns) // 2 else 0
         return GAP + column * (self._tile()[0] + GAP) + apart
 

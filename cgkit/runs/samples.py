@@ -1,4 +1,4 @@
-"""The sample sheets of a run: the same test images every time, translated and reconstructed in both directions."""
+"""The sample sheets of a run: the same test images in every sheet, translated and reconstructed in both directions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SampleImages:
 
 
 class Samples:
-    """Translates the first test images with the current generators, or with their moving average if there is one."""
+    """Translates the first test images with the generators' moving average or, if there is none, the generators."""
 
     def __init__(self, context: RunContext, trainer: Trainer) -> None:
         self._context = context
@@ -96,7 +96,7 @@ def _column(direction: str, role: str, images: Tensor) -> Column:
 
 
 def _to_picture(image: Tensor) -> Image.Image:
-    """Return an image as RGB: its first three channels or, if it has fewer, the first one in grey."""
+    """Return an image as RGB: its first three channels or, if it has fewer, the first one as grey."""
     levels = image.float().clamp(0, 1).mul(255).round().byte().cpu()
     shown = levels[:3] if len(levels) >= 3 else levels[:1].expand(3, -1, -1)
     return Image.fromarray(shown.permute(1, 2, 0).contiguous().numpy())

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class StopRequest:
-    """A context manager in which these signals only set `requested`. A further Ctrl-C raises KeyboardInterrupt."""
+    """A context in which SIGTERM, SIGHUP and the first Ctrl-C only set `requested`; another Ctrl-C interrupts."""
 
     def __init__(self) -> None:
         self.requested = False

@@ -38,7 +38,7 @@ MAX_PROBLEMS = 10
 
 @dataclass(frozen=True)
 class Prepared:
-    """A valid spec, the objects built from it, and the inspections of its training images by domain."""
+    """A valid spec, the objects built from it, and the inspections of the training images by domain."""
 
     spec: Spec
     assembly: Assembly
@@ -60,13 +60,13 @@ def run(
     Args:
         spec: the spec's TOML file.
         overrides: `path=value` texts that take precedence over the file.
-        output: the run folder; by default the folder in `runs/` with the name of the spec.
+        output: the run folder; by default the folder in `runs/` that has the spec's name.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
         reporter: shows the progress of the run to its user; by default nothing is shown.
 
     Raises:
-        CgkitError: the run cannot start, or it failed (see the subclasses); existing checkpoints are kept.
+        CgkitError: the run cannot start, or it fails (see the subclasses); existing checkpoints are kept.
     """
     plugins, reporter = plugins or load_plugins(), reporter or Silence()
     layers = read_layers(Path(spec), overrides)
@@ -92,11 +92,11 @@ def prepare(
         plugins: the loaded plugins.
         device: see `run`.
         folder: the run folder, which may hold a run to resume.
-        reporter: receives a warning if plugin versions differ from those that the run was started with.
+        reporter: receives a warning if plugin versions differ from those at the start of the run.
 
     Raises:
-        SpecError: the spec is invalid, or does not describe the run in `folder`; the error lists the problems.
-        DataError: images are missing or cannot be used; the error lists them.
+        SpecError: the spec is invalid, or does not describe the run in `folder`; the error lists all problems.
+        DataError: images are missing or cannot be used; the error lists these images.
         PluginError: a component cannot be built, or the run was started with an incompatible version of a plugin.
         UsageError: the device does not exist.
     """
@@ -119,7 +119,7 @@ def prepare(
 
 
 def _name_of(layers: Sequence[Layer]) -> str:
-    """Return the name of the run in a spec; the default name if it is invalid, which is reported later."""
+    """Return the name of the run in a spec; if this name is invalid, which is reported later, return the default."""
     names = [layer.values["name"] for layer in layers if "name" in layer.values]
     try:
         return Spec.model_validate({"name": names[-1]} if names else {}).name
@@ -150,7 +150,7 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
     """Read the header of every image, so that unusable images are reported before training starts.
 
     Returns:
-        By domain, the inspection of the training images, and the number type of the image files.
+        Two mappings by domain: the inspections of the training images, and the number types of the image files.
     """
     smallest = smallest_image(assembly.preparation.framing, spec.data.size)
     train, test = {}, {}

@@ -35,10 +35,10 @@ class Validation:
         return self._best.patience_is_over
 
     def evaluate(self) -> tuple[dict[str, float], bool]:
-        """Score the model on rank 0, and write it to the folder `best` if it is the best so far.
+        """Score the model on rank 0; if it is the best so far, write it to the folder `best`.
 
         Returns:
-            The scores to record, empty on other ranks; and whether the model is the best so far, the same on all ranks.
+            The scores to record, empty on all other ranks; and whether the model is the best so far, on every rank.
         """
         improved, scores, processes = False, {}, self._context.processes
         if processes.is_first:
@@ -65,7 +65,7 @@ class Validation:
         if step < steps:
             since = self._best.standing.step
             self._context.reporter.message(f"stopped early at step {step} of {steps}: best score at step {since}")
-        if self._scores is None:  # the run was already finished when it was started again
+        if self._scores is None:  # a finished run was resumed, so nothing was evaluated
             self._scores = self._score()
         self._write_model(self._context.folder.model)
         weights = weights_name(self._trainer.moving_average is not None)
