@@ -51,7 +51,7 @@ class Window:
         return Window(*(int(edge) for edge in edges))
 
     def crop(self, values: Tensor, outer: Window) -> Tensor:
-        """Return the part of `values`, `(..., h, w)`, that covers this window; all `values` cover the window `outer`."""
+        """Return the part of `values` that covers this window; `values` are `(..., h, w)` and cover `outer`."""
         top, left = outer.top, outer.left
         return values[..., *Window(self.top - top, self.bottom - top, self.left - left, self.right - left).slices]
 
