@@ -11,7 +11,7 @@ from pathlib import Path
 from cgkit.scaffolding.folder_survey import SAMPLE_SIZE, FolderSurvey, survey_folder
 
 SIZES = (32, 64, 128, 256)
-"""Image sizes to propose: powers of two, which suit every built-in generator's stride, up to a moderate size."""
+"""Image sizes to propose: powers of two, which suit the stride of every built-in generator."""
 
 
 def starter_spec(folders: Sequence[Path], relative_to: Path) -> tuple[str, list[str]]:
