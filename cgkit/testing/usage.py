@@ -21,7 +21,7 @@ def run_augmentation(augmentation: Augmentation, images: Tensor, size: tuple[int
 
 
 def losses(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """Return the losses for real and fake logits by name of the network: of the discriminator and of the generator."""
+    """Return the discriminator's and the generator's loss for real and fake logits, by name of the network."""
     logits = (fake, real) if wants_real_logits(loss) else (fake,)
     return {"discriminator": loss.discriminator_loss(real, fake), "generator": loss.generator_loss(*logits)}
 

@@ -163,7 +163,7 @@ def _to_meta(value: Any) -> Any:
 
 
 def _copy_if_identity(graph: fx.Graph) -> None:
-    """Make a generator that returns its input return a copy of it instead, so that the graph has at least one step."""
+    """If the generator returns its input, make it return a copy instead, so that the graph has at least one step."""
     output = next(node for node in graph.nodes if node.op == "output")
     if isinstance(image := output.args[0], fx.Node) and image.op == "placeholder":
         with graph.inserting_before(output):
@@ -171,7 +171,7 @@ def _copy_if_identity(graph: fx.Graph) -> None:
 
 
 def _redirect_uses_after_in_place_steps(graph: fx.Graph, generator: nn.Module) -> None:
-    """Make every step that uses a value changed in place depend on the step that changed the value."""
+    """Make every step that uses a value after an in-place change depend on the step that made the change."""
     seen: set[fx.Node] = set()
 
     def is_later(user: fx.Node) -> bool:

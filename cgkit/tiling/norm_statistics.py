@@ -62,8 +62,8 @@ def statistics_of(generator: nn.Module, images: Iterable[Tensor]) -> Statistics:
 def precise() -> AbstractContextManager[object]:
     """Return a context in which norms of large feature maps are as precise in channels_last as in NCHW.
 
-    On a CPU, torch sums a whole channels_last map in float32: at 1024 x 1024 pixels, outputs are off by 1e-3. This
-    context has no effect within `Statistics.collecting` and `Statistics.frozen`.
+    On a CPU, torch sums a whole channels_last map in float32: at 1024 x 1024 pixels, a norm's output is off by 1e-3.
+    The context has no effect within `Statistics.collecting` and `Statistics.frozen`.
     """
     if _InterceptedNorms.active.count:
         return nullcontext()

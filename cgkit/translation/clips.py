@@ -57,7 +57,7 @@ class Frame:
     damaged: bool = False
 
     def until(self, end: int | None) -> Frame:
-        """Return a copy of the frame that lasts until `end`, because the durations stored in files are often wrong."""
+        """Return the frame with a duration that ends at `end`: the durations stored in files are often wrong."""
         if end is None or self.time is None or end <= self.time:
             return self
         return replace(self, lasts=end - self.time)

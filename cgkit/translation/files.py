@@ -78,7 +78,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was skipped, because an earlier call has already written its translation."""
+    """The path of a translation that was skipped, because an earlier call has already written it."""
 
     target: Path
 
