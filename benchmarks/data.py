@@ -2,9 +2,9 @@
 
     python benchmarks/data.py --workers 0 1 2
 
-Each image is resized to 286 pixels, cropped to 256 at random and flipped half of the time, as published. Files of 286
-pixels need no resizing; files of 256 pixels show its cost. The plain loader is a `Dataset` around Pillow in
-torch's `DataLoader`, with one image pair per batch.
+Each image is resized to 286 x 286, cropped to 256 x 256 at random, and flipped half of the time, as published. Files
+that are 286 x 286 need no resizing; files that are 256 x 256 show the cost of resizing. The plain loader is torch's
+`DataLoader` with a `Dataset` that reads files with Pillow, and has one image pair per batch.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def time_cgkit_loader(folder: Path, size: int, workers: int, pairs: int) -> Timi
 
 
 def time_per_pair(batches: Iterable[object], pairs: int) -> Timing:
-    """Return the time per image pair after the first pair, as the median over ten or more stretches of equal length."""
+    """Return the time per image pair, without the first pair, as the median over ten or more equally long stretches."""
     iterator = iter(batches)
     next(iterator)
     length = max(1, pairs // 10)
@@ -99,7 +99,7 @@ def time_per_pair(batches: Iterable[object], pairs: int) -> Timing:
 
 
 def compare(pair: Timing, baseline: Timing, step: Timing) -> dict[str, float]:
-    """Return a loader's rate, and its speed relative to the plain loader and to a training step, which uses a pair."""
+    """Return a loader's rate, and its speed relative to the plain loader and to training steps on one pair each."""
     return {
         "images a second": 2 / pair.median,
         "faster": baseline.median / pair.median,

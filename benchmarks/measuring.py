@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: one process per measurement, medians with quartiles, output as a table and as JSON."""
+"""What the benchmarks share: a process per measurement, medians with quartiles, output as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def wait_for_device() -> None:
 
 
 def in_own_process(function: Callable[..., T], *arguments: Any, **environment: str) -> T:
-    """Call a function of an importable module in a fresh process, which shares no memory or caches with this one."""
+    """Call a function of an importable module in a new process, which shares no memory or caches with this process."""
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
@@ -96,8 +96,8 @@ class Measured:
 
     Attributes:
         timing: durations of the repetitions.
-        memory: peak memory in bytes, beyond the peak before the preparation.
-        about: the second result of the preparation.
+        memory: increase in peak memory since before the preparation, in bytes.
+        about: the second value that the preparation returned.
     """
 
     timing: Timing
@@ -110,12 +110,12 @@ Prepare = Callable[[T], tuple[Callable[[], object], Any]]
 
 
 def in_turns(prepare: Prepare[T], cases: Sequence[T], *, seconds: float, at_least: int = 3) -> list[Measured]:
-    """Repeat the action of every case, each in its own process; the processes take turns.
+    """Repeat the action of every case. Each case has its own process; the processes take turns.
 
     The speed of a machine varies over minutes. Taking turns exposes all cases to the same variation.
 
     Args:
-        prepare: a function of an importable module, which runs the action of a case once and returns it.
+        prepare: a function of an importable module, which runs the action of a case once and returns the action.
         cases: the arguments with which `prepare` is called.
         seconds: minimum total duration of the repetitions of each case.
         at_least: minimum number of repetitions.
@@ -160,7 +160,7 @@ def own_peak_memory() -> int:
 
 
 def matrix_product_rate(precision: str) -> float:
-    """Return the FLOP/s of a large matrix product, as an estimate of the machine's peak performance."""
+    """Measure the FLOP/s of a large matrix product, as an estimate of the machine's peak performance."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     size = 8192 if device == "cuda" else 2048
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
@@ -170,7 +170,7 @@ def matrix_product_rate(precision: str) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """Return the hardware and the versions with which the results are measured."""
+    """Return the hardware and the software versions with which the results are measured."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "processor": _describe_processor(),
@@ -188,7 +188,7 @@ def report(title: str, rows: Sequence[Mapping[str, Any]], output: Path | None = 
 
     Args:
         title: the title of the table.
-        rows: the rows of the table, with equal keys; a `Timing` is printed with its quartiles.
+        rows: the rows of the table, all with the same keys; a `Timing` is printed with its quartiles.
         output: the JSON file to write; None to write no file.
         more: further entries of the JSON file.
     """

@@ -1,8 +1,8 @@
-"""Scores of a spec trained in fp32 and in bf16, with several seeds each: how much quality bf16 costs.
+"""Scores of a spec trained in fp32 and in bf16 with several seeds, to show how much quality bf16 costs.
 
     python benchmarks/precision.py examples/seasons.toml --seeds 0 1 2
 
-Precision makes no measurable difference if the means differ by no more than scores of different seeds do.
+Precision makes no measurable difference if the two means differ no more than the scores of different seeds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def scores(spec: Path, seed: int, precision: str, overrides: list[str]) -> Score
 
 
 def compare(name: str, fp32: list[float], bf16: list[float]) -> dict[str, Any]:
-    """Return a row: both means, their difference, and the standard deviation between seeds to compare it with."""
+    """Return a row: both means, their difference, and, for comparison, the standard deviation between seeds."""
     spread = ((stdev(fp32) ** 2 + stdev(bf16) ** 2) / 2) ** 0.5
     difference = fmean(bf16) - fmean(fp32)
     return {

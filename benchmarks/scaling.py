@@ -2,9 +2,10 @@
 
     python benchmarks/scaling.py --processes 1 2
 
-On a CPU every process has one thread, even a single one, and the backend is gloo. With several GPUs each process has
-its own, and the backend is NCCL; this has not been tested. The timed all-reduce is that of a step, including the copies
-into and out of its buffer. The figures for 8 and 64 GPUs come from a model and are marked as such.
+On a CPU, every process has one thread, even if there is only one process, and the backend is gloo. With several GPUs,
+each process has its own GPU, and the backend is NCCL; this case has not been tested. The timed all-reduce is that of a
+step, including the copies into and out of its buffer. The figures for 8 and 64 GPUs are predicted by a model and marked
+as predictions.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Measured:
-    """Measurements of rank 0: a whole step, its all-reduce alone, and the bytes that the all-reduce averages."""
+    """Measurements of rank 0: time of a whole step, time of its all-reduce, and bytes that the all-reduce averages."""
 
     step: Timing
     reduction: Timing
@@ -52,7 +53,7 @@ class Measured:
 
 
 def measure(count: int, settings: Settings) -> Measured:
-    """Train in `count` processes, and return the measurements of rank 0; if one process fails, all stop."""
+    """Train in `count` processes, and return the measurements of rank 0; if one process fails, stop all of them."""
     with socket.socket() as unused:
         unused.bind(("localhost", 0))
         port = unused.getsockname()[1]
@@ -92,7 +93,7 @@ def _train(rank: int, count: int, port: int, settings: Settings, results: Any) -
             precision=Precision("fp32", device),
             processes=processes,
         )
-        # A step averages every gradient over the processes, and a few numbers, which are not timed.
+        # Time the averaging of all gradients; the few numbers that a step also averages are left out.
         gradients = [torch.rand_like(parameter) for parameter in trainer.model.parameters()]
 
         def step() -> None:
@@ -119,7 +120,7 @@ def _train(rank: int, count: int, port: int, settings: Settings, results: Any) -
 
 
 def ring_seconds(count: int, size: int, bandwidth: float, latency: float) -> float:
-    """Return the seconds of a ring all-reduce of `size` bytes: 2(n-1) messages, 2(n-1)/n of the bytes per link."""
+    """Return the seconds that a ring all-reduce of `size` bytes takes: each link carries 2(n-1) messages of size/n."""
     return 2 * (count - 1) * (latency + size / count / bandwidth)
 
 
@@ -135,14 +136,14 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
     parser.add_argument("--steps", type=int, default=5, help="number of timed steps")
     parser.add_argument("--gpu-step", type=float, help="model: seconds of a step on one GPU, measured elsewhere")
-    # An NDR InfiniBand port has nominally 400 Gbit/s in one direction; 5 microseconds per message is an assumption.
+    # The default bandwidth is nominal for an NDR InfiniBand port (400 Gbit/s each way); the latency is an assumption.
     parser.add_argument("--bandwidth", type=float, default=50e9, help="model: bytes per second of a link")
     parser.add_argument("--latency", type=float, default=5e-6, help="model: seconds per message")
     parser.add_argument("--output", type=Path, help="JSON file to write the results to")
     options = parser.parse_args()
     if uneven := [count for count in options.processes if count < 1 or options.batch % count]:
         parser.error(f"a batch of {options.batch} cannot be split evenly over {uneven[0]} processes")
-    # One process on a GPU could not be compared with two on a CPU, so either all processes use GPUs or none does.
+    # One process on a GPU could not be compared with two on a CPU, so GPUs are used only if there are enough for all.
     gpus = torch.cuda.device_count() >= max(options.processes)
     settings = Settings(options.size, options.batch, options.width, options.blocks, options.steps, gpus)
     measurements = {count: measure(count, settings) for count in options.processes}

@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def time_command(command: list[str], times: int) -> Timing:
-    """Time a command of the Python interpreter, in which `%d` stands for the number of the repetition."""
+    """Time the Python interpreter with the arguments `command`, in which `%d` is the number of the repetition."""
     numbers = iter(range(times + 1))
 
     def once() -> None:
@@ -83,7 +83,7 @@ def time_command(command: list[str], times: int) -> Timing:
         arguments = [part.replace("%d", str(number)) for part in command]
         subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
-    # `times == 1` is used only for a command that fills a cache; after a warm-up, the cache would already be full.
+    # A command that fills a cache runs only once, without a warm-up, which would already fill the cache.
     return timed(once, warm_ups=1 if times > 1 else 0, seconds=0, at_least=times)
 
 

@@ -4,7 +4,7 @@
 
 Each row is measured in its own process, which loads an untrained model and translates an image file (8-bit noise on
 smooth shapes) to another file. Peak memory is that of the whole process. Differences between the written files are in
-8-bit levels; differences before rounding are for values in [-1, 1].
+8-bit levels; differences before rounding to these levels are between values in [-1, 1].
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from cgkit.translation.files import translate_files
 from cgkit.translation.translator import Translator
 
 MAX_PIXELS = 400_000_000
-"""Largest number of pixels of an image that is accepted."""
+"""Images of up to this many pixels are accepted."""
 
 LARGEST_COMPARED = 1024
-"""Largest side in pixels at which translations are also compared before rounding, for which they are repeated."""
+"""Images with sides of up to this many pixels are translated again, to compare translations before rounding."""
 
 
 def write_image(file: Path, height: int, width: int) -> None:
@@ -56,7 +56,7 @@ def translate(model: Path, file: Path, output: Path, precision: str, tile: Any, 
 
 
 def exact_difference(model: Path, file: Path) -> float:
-    """Return the largest difference between tiled and whole translation in [-1, 1], in float32, before rounding."""
+    """Return the largest difference, before rounding, between float32 values of the tiled and whole translation."""
     image = read_image(file)
     whole = Translator.load(model, precision="fp32", tile="never")(image)
     tiled = Translator.load(model, precision="fp32", tile=512)(image)
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def measure(folder: Path, height: int, width: int, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return a row per method for one image size."""
+    """Return one row for each method, for one image size."""
     file = folder / f"{width}x{height}.png"
     in_own_process(write_image, file, height, width)
     methods = [name for name in options.methods if name != "whole" or max(height, width) <= options.whole_up_to]

@@ -1,9 +1,9 @@
-"""A training step of cgkit compared with one in plain PyTorch, by image size, batch size and precision.
+"""A training step of cgkit compared with a step in plain PyTorch, by image size, batch size and precision.
 
     python benchmarks/training_step.py --sizes 64 128 256 --batches 1
 
-Both train ResNet generators with least-squares and identity losses, and with Adam. Each variant has its own process,
-and the processes take turns, one step at a time.
+Both steps train ResNet generators with Adam, and with least-squares, cycle and identity losses. Each variant has its
+own process, and the processes take turns, one step at a time.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ class Case:
 
 
 def prepare(case: Case) -> tuple[Callable[[], object], int]:
-    """Run a step on random images; return the step, and its FLOPs if it is the plain one, else 0.
+    """Run a step on random images; return the step, and its FLOPs if it is the plain step, else 0.
 
-    The share of peak of every variant is based on the FLOPs of the plain step, even if the variant computes more.
+    For every variant, `share of peak` is based on the FLOPs of the plain step, even if the variant computes more.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     images = torch.rand(2, case.batch, 3, case.size, case.size) * 2 - 1
     step = (plain_step if case.kind == "plain" else cgkit_step)(case, images, device)
-    # The first step is not timed, because it also allocates what later ones reuse, such as Adam's averages.
+    # The first step is not timed, because it allocates memory that later steps reuse, such as Adam's averages.
     with FlopCounterMode(display=False) if case.kind == "plain" else nullcontext() as counter:
         step()
     return step, counter.get_total_flops() if counter else 0
@@ -104,7 +104,7 @@ def cgkit_step(case: Case, images: torch.Tensor, device: torch.device) -> Callab
     batches = [Batch(*images, names, names)]
     if case.kind == "compiled":
         trainer.compile(batches)
-    # A run reads the losses only every ten steps; reading them at every step, as here, favours the baseline.
+    # Reading the losses at every step favours the baseline, because a run of cgkit reads them only every ten steps.
     return lambda: [float(loss) for loss in trainer.step(batches).values()]
 
 

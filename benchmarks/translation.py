@@ -1,10 +1,10 @@
-"""Translating a folder of image files: the whole command, compared with a plain loop that calls the generator.
+"""Translating a folder of image files: `cgkit translate` compared with a plain loop that calls the generator.
 
     python benchmarks/translation.py --size 256 --images 16 --batches 1 4
 
-The time of the command is that for the folder minus that for a single image, so that start-up is not counted. The plain
-loop reads with Pillow, runs the published generator eagerly in float32, and writes with Pillow, one image at a time;
-only the loop is timed.
+The time of the command is the time for the folder minus the time for a single image, so that start-up is not counted.
+The plain loop reads with Pillow, runs the published generator eagerly in float32, and writes with Pillow, one image at
+a time; only the loop is timed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def write_images(folder: Path, count: int, size: int) -> None:
 
 
 def write_untrained_model(folder: Path, size: int, width: int, blocks: int) -> None:
-    """Write a model folder as a run does, with random weights."""
+    """Write a model folder like a run, but with random weights."""
     plugins = load_plugins(installed=False)
     network = {"name": "resnet", "width": width, "blocks": blocks}
     spec = resolve_spec({"data": {"source": "seasons", "size": size}, "generator": network}, plugins)
@@ -120,7 +120,7 @@ def main() -> None:
             for batch in options.batches:
                 single, whole, peaks = [], [], []
                 for number in range(options.repetitions):
-                    # Each repetition has its own output folder, because cgkit skips images that it has translated.
+                    # Each repetition has its own output folder, because cgkit skips images that are already translated.
                     output = folder / f"made-{precision}-{batch}-{number}"
                     single.append(command(folder / "model", folder / "one", output / "one", batch, precision)[0])
                     seconds, peak = command(folder / "model", folder / "images", output / "all", batch, precision)
@@ -128,7 +128,7 @@ def main() -> None:
                         raise SystemExit("not every image was translated")
                     whole.append(seconds)
                     peaks.append(peak)
-                # The time of the folder minus that of one image is the time of all images of the folder but one.
+                # The difference is the time for all images of the folder but one, without start-up.
                 rate = (options.images - 1) / (median(whole) - median(single))
                 rows.append(_make_row(f"cgkit translate, {precision}", batch, rate, plain, median(single), max(peaks)))
     report("A folder of images", rows, options.output, options=options_as_json(options))

@@ -1,10 +1,10 @@
-"""Flicker of a translated clip, with norm statistics of each frame or of a sample of frames.
+"""Flicker of a translated clip, with the norm statistics of each frame or those of a sample of frames.
 
     python benchmarks/video.py --output results.json
 
 The scene is static, except for camera noise, drifting brightness, or a bright object that passes on the left. Flicker
-is the mean absolute difference between consecutive frames in the right quarter, in 8-bit levels; that of the clip
-itself is also reported. The generator is a ResNet, untrained unless a run is given.
+is the mean absolute difference between consecutive frames in their right quarter, in 8-bit levels. The flicker of the
+original clip is also reported. The generator is a ResNet, untrained unless a run is given.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def scene(size: int) -> Clip:
 
 
 def clips(size: int, frames: int) -> dict[str, Clip]:
-    """Return the clips, each by the name of what changes in it."""
+    """Return the clips; each is named after what changes in it."""
     random = np.random.default_rng(0)
     still = np.repeat(scene(size)[None], frames, 0)
     noisy = still + random.normal(0, 0.01, still.shape)
@@ -49,7 +49,7 @@ def clips(size: int, frames: int) -> dict[str, Clip]:
 
 
 def flicker(clip: Clip) -> float:
-    """Return the mean absolute change of the right quarter from frame to frame, in 8-bit levels."""
+    """Return the mean absolute change of the frames' right quarter from frame to frame, in 8-bit levels."""
     return float(np.abs(np.diff(clip[..., clip.shape[-1] * 3 // 4 :], axis=0)).mean() * 255)
 
 
@@ -59,7 +59,7 @@ def per_frame(translator: Translator, clip: Clip) -> Clip:
 
 
 def frozen(translator: Translator, clip: Clip, samples: int) -> Clip:
-    """Translate all frames with the norm statistics of `samples` frames."""
+    """Translate all frames with norm statistics collected over `samples` frames."""
     statistics = Statistics()
     for frame in clip[np.linspace(0, len(clip) - 1, samples).astype(int)]:
         with statistics.collecting():

@@ -17,14 +17,14 @@ def stride_of(generator: object) -> int:
 
 
 def initialises_itself(network: object) -> bool:
-    """Return whether a network keeps its own initial weights, which the engine would otherwise replace."""
+    """Return whether a network keeps its own initial weights instead of those that the engine would draw."""
     return bool(getattr(network, "initialises_itself", False))
 
 
 def mixes_samples(network: nn.Module) -> bool:
     """Return whether a network's output for one image depends on the other images of the batch.
 
-    Batch norm in training mode does; other modules declare it with `mixes_samples = True`.
+    Batch norm in training mode is detected; other modules declare the dependence with `mixes_samples = True`.
     """
     from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -35,7 +35,7 @@ def mixes_samples(network: nn.Module) -> bool:
 
 
 def remembers_images(discriminator: object) -> bool:
-    """Return whether a discriminator stores information about images, and so takes `real` and `learning`."""
+    """Return whether a discriminator stores information about images and is called with `real` and `learning`."""
     return bool(getattr(discriminator, "remembers_images", False))
 
 
@@ -45,28 +45,28 @@ def wants_real_logits(loss: object) -> bool:
 
 
 def penalty_of(loss: object) -> Callable[[nn.Module, Tensor, Tensor], Tensor] | None:
-    """Return the method that computes a loss's penalty, such as a gradient penalty; None if it has none."""
+    """Return the method that computes a loss's penalty, such as a gradient penalty; None if the loss has none."""
     return cast("Callable[[nn.Module, Tensor, Tensor], Tensor] | None", getattr(loss, "penalty", None))
 
 
 def observer_of(augmentation: object) -> Callable[[Sequence[Tensor]], object] | None:
-    """Return the method that passes the logits of real images to an adaptive augmentation; None if it has none."""
+    """Return the method by which an augmentation observes the logits of real images; None if it has no such method."""
     return cast("Callable[[Sequence[Tensor]], object] | None", getattr(augmentation, "observe", None))
 
 
 def role_of(augmentation: object) -> str | None:
-    """Return the role of an augmentation; None if it declares none."""
+    """Return the role of an augmentation; None if the augmentation declares none."""
     return cast("str | None", getattr(augmentation, "role", None))
 
 
 def smallest_image(framing: object, size: Size) -> Size:
-    """Return the smallest `(height, width)` of an image that a framing can transform to `size`."""
+    """Return the smallest `(height, width)` of the images that a framing can transform to `size`."""
     smallest = getattr(framing, "smallest", None)
     return (1, 1) if smallest is None else cast("Size", smallest(size))
 
 
 def order_of(domain: object) -> Callable[[int, int], Sequence[int]] | None:
-    """Return the method that determines the order of a domain's images in an epoch; None if it has none."""
+    """Return the method that determines the order of a domain's images in an epoch; None if the domain has none."""
     return cast("Callable[[int, int], Sequence[int]] | None", getattr(domain, "order", None))
 
 
@@ -76,32 +76,32 @@ def compared_by(metric: object) -> str:
 
 
 def better_of(metric: Metric) -> Literal["higher", "lower"] | None:
-    """Return whether higher or lower values of a metric are better; None if neither."""
+    """Return whether `higher` or `lower` values of a metric are better; None if neither are."""
     return cast('Literal["higher", "lower"] | None', getattr(metric, "better", None))
 
 
 def extractor_of(metric: object) -> str | None:
-    """Return the description of a metric's feature extractor; None if it has none."""
+    """Return the description of a metric's feature extractor; None if the metric has none."""
     extractor = getattr(metric, "extractor", None)
     return None if extractor is None else str(extractor)
 
 
 def enough_images(metric: object) -> int:
-    """Return the number of images above which a metric hardly depends on that number; 0 if undeclared."""
+    """Return the number of images above which a metric hardly depends on their number; 0 if it declares none."""
     return int(getattr(metric, "enough", 0))
 
 
 def recommended_options(component: object, size: Size) -> dict[str, Any]:
-    """Return the options that a component recommends for images of `size`; empty if it recommends none."""
+    """Return the options that a component recommends for images of `size`, or an empty dictionary."""
     recommended = getattr(component, "recommended", None)
     return {} if recommended is None else dict(recommended(size))
 
 
 def recogniser_of(component: object) -> Callable[[Mapping[str, Tensor]], Recognised | None] | None:
-    """Return the function that recognises a generator in the tensors of a file; None if it has none."""
+    """Return a generator's function that recognises its tensors in a file; None if the generator has none."""
     return cast("Callable[[Mapping[str, Tensor]], Recognised | None] | None", getattr(component, "recognise", None))
 
 
 def publisher_of(generator: object) -> Callable[[], Mapping[str, Tensor]] | None:
-    """Return the method that returns a generator's tensors by their published names; None if it has none."""
+    """Return a generator's method that returns its tensors by published name; None if the generator has none."""
     return cast("Callable[[], Mapping[str, Tensor]] | None", getattr(generator, "published_tensors", None))

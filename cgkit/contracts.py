@@ -1,19 +1,19 @@
 """The contract of each kind of component: how it is built and called, with shapes, types and value ranges.
 
-A component is a callable, usually a class. It is built with the positional arguments of its kind (see `KINDS`) and its
-options, which are its keyword-only parameters. The result follows the protocol of its kind.
+A component is a callable, usually a class. It is called with the positional arguments of its kind (see `KINDS`) and
+with its options, which are its keyword-only parameters; the object that it returns follows the protocol of its kind.
 
 - Images are float tensors `(N, C, H, W)`: in [-1, 1] for networks and reconstruction losses, in [0, 1] for sources,
   augmentations, metrics and files. With bf16 precision, networks run under autocast.
-- Raise `ValueError` if options are incompatible or an image cannot be processed; its message is shown to the user.
+- Raise `ValueError` if options are incompatible or an image cannot be processed; the message is shown to the user.
 - Draw randomness from torch's global generator only. The engine seeds it, so that runs can be reproduced and resumed.
 - Losses and adversarial augmentations may be `nn.Module`s. They are moved to the run's device and are not trained. All
   of their parameters and buffers are saved in checkpoints, so that a resumed run continues exactly.
 
 Optional static methods of any component:
     recommended(size): returns options that suit images of that `(height, width)`; used if the spec leaves them out.
-    example(folder): returns the options of a small example; needed if some have no default. It may create files in
-        `folder`, which is empty. The conformance kit builds the component with these options.
+    example(folder): returns the options of a small example; needed if some options have no default. It may create files
+        in `folder`, which is empty. The conformance kit builds the component with the returned options.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Kind:
         name: the name of its registry, plural: `adversarial_losses`.
         table: the name in a spec, singular: `adversarial_loss`.
         given: the names of the positional arguments with which the engine builds a component.
-        summary: one sentence on the purpose of such components.
+        summary: one sentence on the purpose of components of this kind.
     """
 
     name: str
@@ -71,7 +71,8 @@ class Generator(Protocol):
     Called with `(N, in_channels, H, W)` in [-1, 1]; returns `(N, out_channels, H, W)` in [-1, 1], of the same H and W.
 
     Optional attributes:
-        stride: H and W must be multiples of it (default 1); the engine pads other images and crops their translations.
+        stride: the number that H and W must be multiples of (default 1); the engine pads other images and crops their
+            translations.
         mixes_samples: true if the translation of an image depends on the other images in the batch. Batch norm is
             detected automatically.
         initialises_itself: true to keep the network's own initial weights. Otherwise the weights of convolutions and
@@ -79,9 +80,10 @@ class Generator(Protocol):
 
     Optional methods to exchange weights with other programs:
         recognise(tensors): static. Given the tensors of a file by name, returns a `Recognised`, or None if they belong
-            to a different kind of network. Raises `ValueError` if they belong to this kind but cannot be used.
+            to a different kind of network. Raises `ValueError` if the tensors belong to this kind but cannot be used.
         published_tensors(): returns the network's tensors, detached, by the names that other programs use. `recognise`
-            must recognise an equal network in them. Raises `ValueError` if those programs have no equal network.
+            must recognise an equal network in these tensors. Raises `ValueError` if those programs have no equal
+            network.
 
     Images that do not fit into memory are translated in tiles, with the same result, if torch.fx can trace the forward
     pass, all norms over an image are torch's (`GroupNorm`, `InstanceNorm2d` or their functional forms), and the output
@@ -97,11 +99,11 @@ class Recognised:
     """A generator that was recognised in the tensors of a file.
 
     Attributes:
-        in_channels: the number of channels of its input.
-        out_channels: the number of channels of its output.
-        options: the options of the generator; those left out have their defaults.
+        in_channels: the number of channels of the generator's input.
+        out_channels: the number of channels of the generator's output.
+        options: the options of the generator; options left out have their defaults.
         state: the state dict of the generator built with these options.
-        remarks: sentences for the user, for example about what was ignored or could not be determined.
+        remarks: sentences for the user, such as which tensors were ignored or which options could not be determined.
     """
 
     in_channels: int
@@ -118,7 +120,7 @@ class Discriminator(Protocol):
     tensors, one for each scale.
 
     Optional attributes: `mixes_samples` and `initialises_itself`, as for a generator; and
-        remembers_images: true if the network stores information about images in buffers. It is then called as
+        remembers_images: true if the network stores information about images in buffers. The network is then called as
             `discriminator(images, real=..., learning=...)`: `real` says whether the images are real, `learning` whether
             the discriminator is being trained on them. Both must have defaults. The default of `learning` is False: the
             call is for the generator's loss, a penalty or a test, and must not change the buffers.
@@ -138,12 +140,12 @@ class AdversarialLoss(Protocol):
             times and differentiated twice.
 
     Optional attribute:
-        wants_real_logits: true if the generator's loss compares generated with real images. It is then called as
+        wants_real_logits: true if the generator's loss compares generated with real images. The engine then calls
             `generator_loss(fake_logits, real_logits)`.
     """
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return the loss that the discriminator minimises, including a factor of 1/2 if the method has one."""
+        """Return the loss that the discriminator minimises, including any constant factor, such as 1/2 in CycleGAN."""
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """Return the loss that the generator minimises."""
@@ -169,8 +171,8 @@ class Augmentation(Protocol):
       instance, which may keep state in buffers. An optional method `observe(real_logits)` is called once after each
       step with the logits of the real images: a list of detached tensors `(N, 1, h, w)`, one for each scale.
     - `"framing"`: called as `(image, size)` with one image `(1, C, H, W)` of any size; returns `(1, C, *size)`.
-      A spec has at most one. Without one, images are scaled to cover the size and cropped at the centre. An optional
-      method `smallest(size)` returns the smallest `(height, width)` that an image may have.
+      A spec has at most one framing; without it, images are scaled to cover `size` and cropped at the centre. The
+      optional method `smallest(size)` returns the smallest `(height, width)` that an image may have.
     """
 
     role: Role
@@ -187,7 +189,7 @@ class ImageRecord:
         name: the name of the image, unique within the domain; its translation has the same name.
         path: the path of the image file.
         render: returns the image as an array, float32 `(C, H, W)` in [0, 1].
-        encoded: returns the content of an image file. Like a file, it is decoded by cgkit, with the same size limits.
+        encoded: returns the content of an image file, which cgkit decodes like a file, with the same size limits.
     """
 
     name: str
@@ -201,8 +203,8 @@ class Domain(Protocol):
 
     Optional method:
         order(epoch, seed): returns all indices in the order in which that epoch shows the images. The order must depend
-            on nothing but the arguments; by default it is uniformly random. Define it if images are faster to read in
-            groups.
+            on nothing but the arguments; by default, it is uniformly random. Define this method if images are faster to
+            read in groups.
     """
 
     def __len__(self) -> int: ...
@@ -210,7 +212,7 @@ class Domain(Protocol):
     def __getitem__(self, index: int, /) -> ImageRecord: ...
 
     def fingerprint(self) -> str:
-        """Return a string that differs if the images differ; a run resumes only with the same fingerprint."""
+        """Return a string that differs for different images; a run resumes only if the fingerprint is unchanged."""
 
 
 class Source(Protocol):
@@ -243,8 +245,9 @@ class Cycle:
     Attributes:
         sources: test images of one domain.
         translations: their translations.
-        cycled: the reconstructions: the translations, translated back.
-        back: translates a batch of images in the opposite direction, with the generator in evaluation mode.
+        cycled: the reconstructions, that is, the translations translated back.
+        back: the function that translates a batch of images in the opposite direction, with the generator in evaluation
+            mode.
     """
 
     sources: Tensor
@@ -267,11 +270,11 @@ class Metric(Protocol):
       M at least 2; returns a scalar. A method `features(images)` turns `(N, C, H, W)` into `(N, D)`.
 
     Optional attributes:
-        better: `"higher"` or `"lower"`, depending on which values are better; None, the default, if neither is.
+        better: `"higher"` or `"lower"`, depending on which values are better; None, the default, if neither are.
         extractor: a description of the feature extractor with its version or checksum, recorded with each score.
             Metrics with the same extractor share the features of every image.
         enough: for `"domain"`, the number of images in each set above which the result hardly depends on that number.
-            With fewer images, the metric is computed, but with a warning.
+            With fewer images, the metric is still computed, but a warning is shown.
     """
 
     compares: Compared
@@ -298,7 +301,7 @@ class Tracker(Protocol):
 
 
 def kind_named(name: str) -> Kind:
-    """Return the kind with that registry or table name.
+    """Return the kind whose registry or table in a spec has that name.
 
     Raises:
         KeyError: no kind has that name.

@@ -33,8 +33,8 @@ class CgkitError(Exception):
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Worker processes send errors pickled. By default, unpickling would call `__init__` with `args`, but SpecError
-        # takes other arguments.
+        # Worker processes pickle the errors that they send. By default, unpickling would call `__init__` with `args`,
+        # but SpecError takes other arguments.
         return _rebuild, (type(self), self.args, self.__dict__)
 
 
@@ -100,7 +100,7 @@ class Problem:
         hint: what to do about it.
         file: the file that `path` is in, if known.
         line: the line in that file, if known.
-        exit_code: 4 if a plugin is the cause, else 2.
+        exit_code: 4 if a plugin causes the problem, else 2.
     """
 
     path: str
@@ -117,7 +117,7 @@ class Problem:
 
 
 class SpecError(CgkitError):
-    """A spec cannot be used; has all of its problems, and the largest of their exit codes."""
+    """A spec cannot be used. The error has all problems of the spec, and the largest of their exit codes."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -132,7 +132,7 @@ Place = tuple[str | int, ...]
 
 
 def dotted(place: Iterable[str | int]) -> str:
-    """Return a place as a dotted key: `augmentation.0.name`."""
+    """Return a place as a dotted key, such as `augmentation.0.name`."""
     return ".".join(_quote_key(str(part)) for part in place)
 
 
@@ -175,7 +175,7 @@ def problems_from(
         if detail["type"] == "missing":
             place = (*place, detail["loc"][-1])
         message, hint = _describe(detail, known(place) if detail["type"] == "extra_forbidden" else ())
-        if place in problems:  # pydantic reports one error for each type of a union
+        if place in problems:  # for a union, pydantic reports one error for each type
             message = _join_alternatives(problems[place].message, message)
         problems[place] = Problem(dotted(place), message, hint)
     if len(details) > MAX_PROBLEMS:
@@ -184,7 +184,7 @@ def problems_from(
 
 
 def _find_place(values: Any, location: Iterable[str | int]) -> Place:
-    """Return the keys and indices in a location given by pydantic, which also contains the types of unions."""
+    """Return only the keys and indices from a location given by pydantic, which also names the types of unions."""
     place: Place = ()
     for part in location:
         if isinstance(values, Mapping) and part in values:
@@ -215,7 +215,7 @@ def _describe(detail: Mapping[str, Any], known: Iterable[str]) -> tuple[str, str
 
 
 def _join_alternatives(first: str, second: str) -> str:
-    """Join two messages about one value: `should be A or B, got C`."""
+    """Join two messages about the same value into one, such as `should be A or B, got C`."""
     if first == second:
         return first
     claim, _, value = second.partition(", got ")

@@ -76,14 +76,14 @@ def cgkit_commands(cli: click.Group) -> None:
 
 @hookspec
 def cgkit_run_started(run: RunView) -> None:
-    """Observe a run before its first step; if it resumes, the checkpoint has been loaded."""
+    """Observe a run before its first step; if the run resumes, the checkpoint has been loaded."""
 
 
 @hookspec
 def cgkit_step_finished(run: RunView, step: int, losses: Mapping[str, Tensor]) -> None:
-    """Observe the losses of a step. They are on the device, so reading them at every step slows the run down.
+    """Observe the losses of a step, which are on the device: reading them at every step slows the run down.
 
-    cgkit checks during the next step whether the losses are finite. If not, the step is undone and the run ends.
+    During the next step, cgkit checks whether these losses are finite. If not, their step is undone and the run ends.
     """
 
 

@@ -27,7 +27,7 @@ REQUIRED = inspect.Parameter.empty
 """The default of an option that a spec must set."""
 
 _PREFIX = "option_"
-"""Pydantic reserves some field names (`schema`, `copy`); with a prefix, options may have any name."""
+"""Prefix of pydantic's field names, so that options may have names that pydantic reserves (`schema`, `copy`)."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ def options_of(component: Component) -> dict[str, Option]:
     try:
         parameters: Iterable[inspect.Parameter] = inspect.signature(target).parameters.values()
         hints = get_type_hints(function, include_extras=True)
-    except Exception as error:  # evaluating an annotation may raise anything
+    except Exception as error:  # evaluating an annotation may raise any exception
         raise PluginError(f"the signature of {component} cannot be read: {describe_exception(error)}") from error
     if "torch" in sys.modules and function is sys.modules["torch"].nn.Module.__init__:
-        parameters = ()  # nn.Module's own __init__ takes *args and **kwargs but needs none
+        parameters = ()  # nn.Module's own __init__ accepts *args and **kwargs, but no argument is required
     _check_signature(component, parameters)
     meanings = {**_parse_args_section(function.__doc__), **_parse_args_section(target.__doc__)}
     options: dict[str, Option] = {}
@@ -86,7 +86,7 @@ def check_options(
         All options as JSON values, and the problems, with paths relative to the component's table.
 
     Raises:
-        PluginError: the component is at fault, not the spec: for example, a default is invalid.
+        PluginError: the cause is the component instead of the spec; for example, a default is invalid.
     """
     options = options_of(component)
     clashes = sorted(options.keys() & set(reserved))
@@ -101,7 +101,7 @@ def check_options(
     except PydanticSerializationError as error:
         raise PluginError(f"{component}: an option has no JSON value: {describe_exception(error)}") from error
     except ValidationError as error:
-        # Pydantic locates a given value by its alias, but a default by its field name.
+        # Pydantic's errors name a given value by its alias, but a default by its field name.
         by_location = {**{_to_field(option.name): option.default for option in options.values()}, **merged}
         problems = problems_from(error, by_location, lambda place: (*reserved, *options) if len(place) == 1 else ())
     for place, problem in problems.items():
@@ -112,7 +112,7 @@ def check_options(
 
 
 def recommended_options(component: Component, size: Size) -> dict[str, Any]:
-    """Return the options that a component recommends for images of `size`; empty if it recommends none.
+    """Return the options that a component recommends for images of `size`, or an empty dictionary.
 
     Raises:
         PluginError: the component cannot be imported, or its `recommended` raised an exception.
@@ -120,7 +120,7 @@ def recommended_options(component: Component, size: Size) -> dict[str, Any]:
     recommended = getattr(component.load(), "recommended", None)
     try:
         return dict(recommended(size)) if recommended is not None else {}
-    except Exception as error:  # a plugin's function may raise anything
+    except Exception as error:  # a plugin's function may raise any exception
         raise PluginError(f"{component} cannot recommend options: {describe_exception(error)}") from error
 
 
@@ -135,12 +135,12 @@ def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
     valid = _create_options_model(known, component).model_validate_json(json.dumps(dict(options)))
     values = {name: getattr(valid, _to_field(name)) for name in known}
     try:
-        # stdout is reserved for the output of the command.
+        # A component may print, but stdout is reserved for the output of the command.
         with contextlib.redirect_stdout(sys.stderr):
             return component.load()(*given, **values)
     except (CgkitError, ValueError, MemoryError):
         raise
-    except (Exception, SystemExit) as error:  # a plugin's component may raise anything
+    except (Exception, SystemExit) as error:  # a plugin's component may raise any exception
         raise PluginError(f"{component} cannot be built: {describe_exception(error)}") from error
 
 

@@ -38,9 +38,9 @@ class PluginStatus:
     """The outcome of loading a plugin.
 
     Attributes:
-        name: the name of its entry point.
-        distribution: its package, spelt as on PyPI (lower case, with hyphens), or the file name of a plugin in a single
-            file.
+        name: the name of the plugin's entry point.
+        distribution: the plugin's package, spelt as on PyPI (lower case, with hyphens), or the file name of a plugin in
+            a single file.
         version: the version of the package; empty for a plugin in a single file.
         state: `ok`, `failed`, or `blocked` if the user's allow-list does not contain the package.
         reason: why the state is not `ok`.
@@ -54,7 +54,7 @@ class PluginStatus:
 
     @property
     def fault(self) -> str:
-        """Why the plugin is not loaded, as a predicate: `is blocked: ...`."""
+        """The reason why the plugin is not loaded, worded to follow its name: `is blocked: ...`."""
         return f"{'is blocked' if self.state == 'blocked' else 'could not be loaded'}: {self.reason}"
 
 
@@ -77,11 +77,11 @@ class Plugins:
         return [status for status in self.statuses if status.state == "blocked"]
 
     def version_of(self, provider: str) -> str:
-        """Return the version of a package; an empty string if it has none, or no plugin of the package was found."""
+        """Return the version of a package; an empty string if it has none or no plugin of the package was found."""
         return next((status.version for status in self.statuses if status.distribution == provider), "")
 
     def implementations(self, hook: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-        """Yield each plugin that implements a hook: its name, and a function that calls the hook of this plugin only.
+        """Yield, for each plugin that implements a hook, its name and a function that calls only this plugin's hook.
 
         The order is pluggy's: last loaded first, except for those marked `tryfirst` or `trylast`.
         """
@@ -112,7 +112,7 @@ def load_plugins(*, installed: bool = True, files: Sequence[Path] = ()) -> Plugi
 
 
 def _load_built_in(plugins: Plugins) -> Iterator[PluginStatus]:
-    """Load the built-in components and the entry points of cgkit itself, which have a status only if they fail."""
+    """Load the built-in components and cgkit's own entry points; record a status only for those that fail."""
     built_in = PluginStatus("built-in", BUILT_IN, version(BUILT_IN))
     plugins.registries.merge(_register(plugins.manager, components.plugin(), built_in))
     yield built_in
@@ -154,7 +154,7 @@ def _import_file(file: Path) -> ModuleType:
     if specification is None or specification.loader is None:
         raise ImportError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module  # needed to pickle and inspect what the module defines
+    sys.modules[name] = module  # needed to pickle and inspect the classes and functions of the module
     specification.loader.exec_module(module)
     return module
 
@@ -181,7 +181,7 @@ def _find_installed() -> list[tuple[PluginStatus, EntryPoint | None]]:
             status = PluginStatus(entry_point.name if entry_point else "", *_read_provider(installed))
             if status.distribution == BUILT_IN:
                 continue
-            # If a package is on `sys.path` twice, Python imports the first one.
+            # If a package is on `sys.path` twice, keep the copy that Python imports, which is the first.
             entries.setdefault((status.distribution, status.name), (status, entry_point))
     return [entries[key] for key in sorted(entries)]
 
@@ -214,7 +214,7 @@ def _canonicalize(package: str) -> str:
 def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> PluginStatus:
     plugin = None
     try:
-        # stdout is reserved for the output of the command.
+        # A plugin may print, but stdout is reserved for the output of the command.
         with contextlib.redirect_stdout(sys.stderr):
             plugin = load()
             if plugins.manager.is_registered(plugin):
@@ -231,7 +231,7 @@ def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> Pl
 
 
 def _register(manager: pluggy.PluginManager, plugin: Any, status: PluginStatus) -> Registries:
-    """Register the hooks of a plugin; return its components, which the caller merges only if nothing fails."""
+    """Register the hooks of a plugin; return its components, so that the caller merges them only if nothing fails."""
     api = getattr(plugin, "cgkit_api", API)
     if api != API:
         raise RuntimeError(f"built for version {api} of the plugin contract; this cgkit has version {API}")
@@ -249,7 +249,7 @@ def _create_caller(manager: pluggy.PluginManager, hook: str, plugin: Any) -> Cal
 
 
 def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
-    """Refuse what pluggy silently accepts: unknown hooks, and hooks that are not marked with `hookimpl`."""
+    """Refuse unknown hooks, and hooks that are not marked with `hookimpl`; pluggy would silently accept both."""
     callers = manager.get_hookcallers(plugin) or []
     for caller in callers:
         if not caller.has_spec():

@@ -34,9 +34,9 @@ class Component:
         name: the name of the component in a spec.
         provider: the package that registered it, or the file name of a plugin in a single file.
         target: the callable itself, or `"module:attribute"`, which is imported on first use.
-        given_summary: the summary with which it was registered, if any.
-        default: whether it is used if a spec names no component of its kind.
-        fallback: whether it is used if none of the components that a spec names applies.
+        given_summary: the summary with which the component was registered, if any.
+        default: whether the component is used if a spec names no component of its kind.
+        fallback: whether the component is used if none of the components that a spec names applies.
     """
 
     kind: Kind
@@ -49,7 +49,7 @@ class Component:
 
     @property
     def qualified_name(self) -> str:
-        """The name that is unique within the kind: `provider/name`."""
+        """The component's unique name within its kind: `provider/name`."""
         return f"{self.provider}/{self.name}"
 
     @cached_property
@@ -77,12 +77,12 @@ class Component:
             return self.target
         module_name, _, attribute = self.target.partition(":")
         try:
-            # stdout is reserved for the output of the command.
+            # A plugin's module may print, but stdout is reserved for the output of the command.
             with contextlib.redirect_stdout(sys.stderr):
                 target = getattr(importlib.import_module(module_name), attribute)
         except CgkitError:
             raise
-        except (Exception, SystemExit) as error:  # a plugin's module may raise anything
+        except (Exception, SystemExit) as error:  # a plugin's module may raise any exception
             raise PluginError(f"{self} cannot be loaded: {describe_exception(error)}") from error
         if not callable(target):
             raise PluginError(f"{self} cannot be used: {self.target} is not callable")
@@ -109,16 +109,17 @@ class Registry:
         """Register a component.
 
         Args:
-            name: its name in a spec: lower-case letters, digits and hyphens.
+            name: the component's name in a spec: lower-case letters, digits and hyphens.
             target: a class or function, or `"module:attribute"`, which is imported on first use.
             summary: one sentence for listings; by default the first line of the target's docstring.
-            default: use it if a spec names no component of its kind. Only for built-in components: the meaning of a
-                spec must not depend on the installed plugins.
-            fallback: use it if none of the components that a spec names applies. Only for built-in components.
+            default: whether to use the component if a spec names no component of its kind. Only for built-in
+                components: the meaning of a spec must not depend on the installed plugins.
+            fallback: whether to use the component if none of the components that a spec names applies. Only for
+                built-in components.
 
         Raises:
-            PluginError: the name or target is malformed, this plugin has already registered the name, or another plugin
-                than the built-in one asks for `default` or `fallback`.
+            PluginError: the name or target is malformed, this plugin has already registered the name, or a plugin other
+                than the built-in one sets `default` or `fallback`.
         """
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise PluginError(f"{name!r} is not a valid component name: use lower-case letters, digits and hyphens")
@@ -165,7 +166,7 @@ class Registry:
         return matches[0]
 
     def choose(self, name: str | None) -> Component:
-        """Return the component called `name`; the first default if the name is None.
+        """Return the component called `name`, or the first default component if `name` is None.
 
         Raises:
             UnknownComponentError: no component has that name, or there is no default.
@@ -187,20 +188,20 @@ class Registry:
         return sum(len(components) for components in self._components.values())
 
     def defaults(self) -> tuple[Component, ...]:
-        """Return the components for a spec that names none of this kind, in order of registration."""
+        """Return the components to use if a spec names none of this kind, in order of registration."""
         return tuple(
             component for components in self._components.values() for component in components if component.default
         )
 
     def fallbacks(self) -> tuple[Component, ...]:
-        """Return the components for a spec that names only components that do not apply, in order of registration."""
+        """Return the components to use if none of those that a spec names applies, in order of registration."""
         return tuple(
             component for components in self._components.values() for component in components if component.fallback
         )
 
 
 class Registries:
-    """One registry for each kind, as attributes with plural names; the argument of `cgkit_register`."""
+    """One registry for each kind, as attributes with plural names; passed to the hook `cgkit_register`."""
 
     def __init__(self, provider: str = BUILT_IN) -> None:
         self._registries = {kind.name: Registry(kind, provider) for kind in KINDS}
@@ -240,10 +241,10 @@ def _noun(kind: Kind) -> str:
 
 
 def _read_docstring(reference: str) -> str | None:
-    """Return the docstring of `"module:attribute"` from the module's source; None if it cannot be found or parsed."""
+    """Return the docstring of `"module:attribute"` from the module's source; None if not found or not parsable."""
     module, _, attribute = reference.partition(":")
     try:
-        # `find_spec` imports the parent packages, which must not print to a command's output.
+        # `find_spec` imports the parent packages; what they print must not end up in a command's output.
         with contextlib.redirect_stdout(sys.stderr):
             spec = importlib.util.find_spec(module)
         source = Path(spec.origin).read_bytes()  # type: ignore[union-attr, arg-type]

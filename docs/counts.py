@@ -1,4 +1,4 @@
-"""Measure the size of the code, its imports, and how much of it a run executes; compare them with limits.
+"""Measure the size of the code, its imports, and how much code a run executes; compare the numbers with limits.
 
 python docs/counts.py
 """
@@ -55,7 +55,7 @@ print(json.dumps({"entered": names, "bodies": len(bodies), "reads": reads}))
 
 @dataclass(frozen=True)
 class Count:
-    """A number and its limit: a maximum, or a minimum if `at_least`; None if it is only reported."""
+    """A number and its limit: a maximum, or a minimum if `at_least`; None if the number is only reported."""
 
     name: str
     value: float
@@ -64,7 +64,7 @@ class Count:
 
     @property
     def holds(self) -> bool:
-        """Whether the number keeps its limit."""
+        """Whether the number is within its limit."""
         if self.limit is None:
             return True
         return self.value >= self.limit if self.at_least else self.value <= self.limit
@@ -100,14 +100,14 @@ def counts() -> list[Count]:
 
 
 def function_lengths(text: str) -> Iterator[int]:
-    """Yield the number of lines of each function, without its decorators."""
+    """Yield the number of lines of each function, without decorators."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def largest_folder(modules: dict[Path, str]) -> tuple[str, int]:
-    """Return the folder with the most modules, and their number, without `FAMILIES` and `__init__.py` files."""
+    """Return the folder with the most modules and their number, not counting `FAMILIES` and `__init__.py` files."""
     folders = Counter(
         path.parent.relative_to(PACKAGE)
         for path in modules
@@ -118,14 +118,14 @@ def largest_folder(modules: dict[Path, str]) -> tuple[str, int]:
 
 
 def circular_modules(modules: dict[Path, str]) -> set[str]:
-    """Return the modules in import cycles; imports inside functions and for types count too."""
+    """Return the modules in import cycles; imports inside functions and imports for types also count."""
     names = {_name_of(path): path for path in modules}
     graph = {name: set(_imports(modules[path], names)) - {name} for name, path in names.items()}
     return {name for name in graph if name in _reachable(graph, name)}
 
 
 def functions_until_the_first_step() -> dict[str, list[str] | int]:
-    """Run `examples/seasons.toml` until the first optimizer step; return what `TRACE` counted."""
+    """Run `examples/seasons.toml` until the first optimizer step; return the counts of `TRACE`."""
     with tempfile.TemporaryDirectory() as folder:
         spec = ROOT / "examples" / "seasons.toml"
         command = [sys.executable, "-c", TRACE, str(PACKAGE), str(spec), str(Path(folder) / "run")]
@@ -164,7 +164,7 @@ def _reachable(graph: dict[str, set[str]], start: str) -> set[str]:
 
 
 def main() -> None:
-    """Print the counts; exit with 1 if one violates its limit."""
+    """Print the counts; exit with code 1 if any of them violates its limit."""
     found = counts()
     for count in found:
         value = f"{count.value:.3f}" if count.value < 1 and count.value else f"{count.value:,.0f}"

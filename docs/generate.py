@@ -28,14 +28,14 @@ from cgkit.testing import Check
 from cgkit.testing.check import all_checks
 
 DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS))  # for the other modules of this folder
+sys.path.insert(0, str(DOCS))  # to import the other modules of this folder
 import inventory  # noqa: E402
 
 HEADER = "<!-- Written by docs/generate.py: change the code, not this page. -->\n\n"
 
 
 def pages() -> dict[str, str]:
-    """Return the text of every generated page by its path in `docs/`."""
+    """Return the text of every generated page, by the path of the page in `docs/`."""
     generators: dict[str, Callable[[], Iterator[str]]] = {
         "reference/spec.md": _describe_spec,
         "reference/cli.md": _describe_commands,
@@ -100,7 +100,7 @@ def _format_fields(fields: Mapping[str, FieldInfo], kind: Kind | None = None) ->
 
 
 def _find_model(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the model of the table, or of the list of tables, in a field; None if the field has another type."""
+    """Return the model of a field that holds a table or a list of tables; None for a field of another type."""
     annotations = [field.annotation]
     while annotations:
         annotation = annotations.pop()

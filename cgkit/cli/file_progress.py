@@ -1,4 +1,4 @@
-"""Progress of files that take a long time to translate, such as videos and very large images."""
+"""Progress messages for files that take a long time to translate, such as videos and very large images."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from cgkit.cli import console
 
 INTERVAL = 20.0
-"""The shortest time in seconds between two lines."""
+"""The shortest time between two messages, in seconds."""
 
 
 def file_progress() -> Callable[[Path, float], None]:
-    """Return a callback `(file, share)` that prints the completed fraction of a file every `INTERVAL` seconds."""
+    """Return a `FileProgress` callback that prints the completed fraction of a file every `INTERVAL` seconds."""
     last = time.monotonic()
 
     def report(file: Path, share: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 MAX_LENGTH = 200
-"""The largest number of characters of a sentence that is shown in full."""
+"""Sentences of up to this many characters are shown in full."""
 
 
 class FullHelpGroup(click.Group):

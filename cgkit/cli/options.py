@@ -9,7 +9,7 @@ import click
 
 
 def _remember_plugins(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Store the choice of plugins in the root context, because the options may also come before the command's name."""
+    """Store the choice of plugins in the root context, because the option may precede or follow the command's name."""
     state = context.find_root().ensure_object(dict)
     if isinstance(value, tuple):
         state["plugin_files"] = (*state.get("plugin_files", ()), *value)

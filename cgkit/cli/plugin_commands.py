@@ -29,12 +29,12 @@ def plugin_commands(context: click.Context, reserved: Collection[str]) -> dict[s
 
 def _collect(context: click.Context, reserved: Collection[str]) -> dict[str, click.Command]:
     commands: dict[str, click.Command] = {}
-    # If two plugins add a command of the same name, the one loaded first wins.
+    # If two plugins add a command of the same name, that of the plugin loaded first is used.
     for name, hook in reversed(list(console.plugins(context).implementations("cgkit_commands"))):
         provider = name.partition(":")[0]
         group = click.Group()
         try:
-            # What a plugin prints must not end up in the output of a command.
+            # Text that a plugin prints must not end up in the output of a command.
             with contextlib.redirect_stdout(sys.stderr):
                 hook(cli=group)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything

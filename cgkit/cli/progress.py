@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cgkit.runs.reporter import Progress
 
 LINE_INTERVAL = 20.0
-"""Seconds between lines if stderr is not a terminal, so that a log stays readable."""
+"""Seconds between two lines if stderr is not a terminal: long enough for a log to stay readable."""
 
 _SHORT_NAMES = {"adversarial": "adv", "cycle": "cycle", "identity": "idt", "discriminator": "disc", "penalty": "pen"}
 
@@ -39,7 +39,7 @@ class RichReporter:
             self._bar.stop()
 
     def progress(self, progress: Progress) -> None:
-        """Show the progress in the bar, or print it if the last line is old enough or the run is finished."""
+        """Update the progress bar, or print a line if the last line is old enough or the run is finished."""
         if console.rank():
             return
         if self._console.is_terminal:
@@ -68,10 +68,10 @@ class RichReporter:
 
 
 def describe(progress: Progress) -> str:
-    """Return the losses (summed over directions), speed, time left, and fraction of time waiting for data."""
+    """Return one line: losses (summed over directions), speed, time left, and fraction of time waiting for data."""
     sums: dict[str, float] = {}
     for name, value in progress.losses.items():
-        term = name.rpartition("_")[0] or name  # without the direction or domain
+        term = name.rpartition("_")[0] or name  # remove the direction or domain
         short = _SHORT_NAMES.get(term, term)
         sums[short] = sums.get(short, 0.0) + value
     losses = " ".join(f"{name} {value:.3f}" for name, value in sums.items())

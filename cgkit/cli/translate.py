@@ -130,7 +130,7 @@ def command(
 def _collect(
     results: Generator[Path | Skipped | DataError, None, None], strict: bool
 ) -> tuple[list[str], list[str], list[str]]:
-    """Return the files that were written, the files that were skipped, and the errors; also print the errors."""
+    """Collect the files that were written, the files that were skipped, and the errors; print each error."""
     from cgkit.translation.files import Skipped
 
     written: list[str] = []

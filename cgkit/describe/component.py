@@ -23,7 +23,7 @@ from cgkit.registry import BUILT_IN, Component
 
 CHANNELS = 3
 SIZE = 256
-"""Number of channels, and height and width in pixels, of the images on which networks are measured."""
+"""Number of channels of the test images for measuring networks, and their minimum height and width in pixels."""
 
 _TABLES = {"source": "[data]", "reconstruction_loss": "[cycle_loss]"}
 _ARRAYS = ("augmentation", "metric", "tracker")
@@ -49,7 +49,7 @@ class NetworkFacts:
         parameters: the number of trained parameters.
         stride: for a generator, the number that the height and width of its images must be multiples of; for a
             discriminator, the distance between neighbouring logits in pixels of the image (None if unknown).
-        receptive_field: the side of the area that an output value depends on, in pixels, ignoring norms; None if the
+        receptive_field: the side of the area on which an output value depends, in pixels, ignoring norms; None if the
             area extends to the border of the test image.
         measured_on: height and width of the test image in pixels.
     """
@@ -65,14 +65,14 @@ class Description:
     """The description of a component.
 
     Attributes:
-        kind: the name of its registry.
-        name: its name in a spec.
-        provider: the package that provides it, or the file name of a plugin in a single file.
+        kind: the name of the component's registry.
+        name: the component's name in a spec.
+        provider: the package that provides the component, or the file name of a plugin in a single file.
         version: the version of the package.
-        summary: one sentence on what it is.
-        documentation: its docstring without the section on options.
-        source: the location of its code: `module:attribute`, and the file.
-        options: its options, which are its keyword-only parameters.
+        summary: one sentence on what the component is.
+        documentation: the component's docstring without the section on options.
+        source: the location of the component's code: `module:attribute`, and the file.
+        options: the component's options, which are its keyword-only parameters.
         snippet: an example table to paste into a spec.
         network: measurements of a generator or discriminator; None if an option has no default.
     """
@@ -93,7 +93,7 @@ def describe(component: Component, plugins: Plugins) -> Description:
     """Describe a component; if it is a network whose options all have defaults, build and measure it.
 
     Raises:
-        PluginError: it cannot be imported or built, or its signature does not follow the contract.
+        PluginError: the component cannot be imported or built, or its signature does not follow the contract.
     """
     options = options_of(component)
     descriptions = tuple(_describe_option(option) for option in options.values())
@@ -180,7 +180,7 @@ def _measure_network(component: Component, options: Mapping[str, Option]) -> Net
     stride = stride_of(network)
     size = math.ceil(SIZE / stride) * stride
     for parameter in network.parameters():
-        if not parameter.any():  # a learned factor that starts at zero would hide its branch
+        if not parameter.any():  # a learned factor of zero would hide the branch that it multiplies
             parameter.data.fill_(1)
     field = receptive_field(network.eval().requires_grad_(False), CHANNELS, size)
     return NetworkFacts(parameters, stride if len(given) == 2 else field.apart, field.across, size)

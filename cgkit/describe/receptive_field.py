@@ -1,4 +1,4 @@
-"""The receptive field of a network: the pixels of the input that one value of the output depends on."""
+"""The receptive field of a network: the input pixels on which one output value depends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 LEFT_OUT = frozenset(
     {
-        # Norms: their statistics make every value depend slightly on the whole image.
+        # Norms are skipped, because their statistics make every value depend slightly on the whole image.
         F.group_norm,
         F.instance_norm,
         F.batch_norm,
@@ -22,7 +22,7 @@ LEFT_OUT = frozenset(
         torch.instance_norm,
         torch.batch_norm,
         torch.layer_norm,
-        # Functions that hide dependencies wherever their output is zero.
+        # These functions hide dependencies wherever their output is zero.
         F.relu,
         torch.relu,
         torch.relu_,
@@ -30,7 +30,7 @@ LEFT_OUT = frozenset(
         F.dropout2d,
     }
 )
-"""Functions that are skipped: they move no values between pixels, but would distort the measurement."""
+"""Functions that are skipped, because they would distort the measurement; they move no values between pixels."""
 
 
 class _SkippedFunctions(TorchFunctionMode):
@@ -42,10 +42,11 @@ class _SkippedFunctions(TorchFunctionMode):
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """The part of the input that one output value depends on.
+    """The part of the input on which one output value depends.
 
     Attributes:
-        across: its height or width in pixels, whichever is larger; None if it reaches the border of the test image.
+        across: height or width of the field in pixels, whichever is larger; None if the field reaches the border of the
+            test image.
         apart: the distance between the fields of neighbouring output values in pixels; None if unknown.
     """
 
@@ -54,7 +55,7 @@ class ReceptiveField:
 
 
 def receptive_field(network: nn.Module, channels: int, size: int) -> ReceptiveField:
-    """Measure a receptive field by the gradients of the middle output value and of its neighbour.
+    """Measure a network's receptive field by the gradients of the middle output value and of the value next to it.
 
     Norms are skipped, because their statistics make every value depend slightly on every pixel. For a discriminator
     with several scales, the largest field is returned.

@@ -41,7 +41,7 @@ def type_name(annotation: Any) -> str:
 
 
 def bounds(annotation: Any) -> str:
-    """Return the bounds of an annotation: `>= 1, <= 512`; empty if there are none."""
+    """Return the bounds of an annotation, such as `>= 1, <= 512`; an empty string if there are none."""
     return ", ".join(dict.fromkeys(_list_bounds(annotation)))
 
 

@@ -1,4 +1,4 @@
-"""The survey of a folder of images from which `cgkit init` fills in a spec."""
+"""A survey of the images in a folder; `cgkit init` uses it to fill in a spec."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from cgkit.images.pixels import Range
 from cgkit.images.reading import extremes_of
 
 SAMPLE_SIZE = 64
-"""Maximum number of images whose values are read, evenly spread over the folder."""
+"""Pixel values are read from at most this many images, evenly spread over the folder."""
 
 MIN_ROUNDED_SPAN = 10
-"""Ranges at least this wide are rounded outwards to whole numbers."""
+"""A range of values that is at least this wide is rounded outwards to whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class FolderSurvey:
     """Properties of the readable images in a folder.
 
     Attributes:
-        count: number of images.
-        side: median length of the shorter side in pixels.
-        channels: 1 if all images are grey, the most frequent number if there are multi-band images, else 3.
+        count: number of readable images.
+        side: median length of the images' shorter sides in pixels.
+        channels: 1 if all images are grey, the most frequent number of bands if there are multi-band images, else 3.
         depth: the most frequent type of the values.
         value_range: the values of black and white; None if the type implies them.
     """
@@ -48,7 +48,7 @@ class FolderSurvey:
 
 
 def survey_folder(folder: Path) -> tuple[FolderSurvey, list[DataError]]:
-    """Read all headers and the values of some images; return the survey and an error for each unreadable image.
+    """Read the headers of all images and the values of some; return a survey, and an error for each unreadable image.
 
     Raises:
         DataError: the folder contains no readable image.
@@ -76,7 +76,7 @@ def _common_channels(headers: Sequence[ImageHeader]) -> int:
 
 
 def _value_range(files: Sequence[Path], depth: str) -> Range | None:
-    """Return the range of the values; for uint16, of as many bits as are in use; None if the type implies it."""
+    """Return the range of the values (for uint16, that of the bits in use); None if the type implies the range."""
     if depth in ("bool", "uint8"):
         return None
     lows, highs = zip(*(extremes_of(path) for path in files[:: -(-len(files) // SAMPLE_SIZE)]), strict=True)

@@ -28,8 +28,8 @@ def write_package(name: str, kind: Kind, folder: Path) -> Path:
 
     Args:
         name: the name of the component; the name of the package, `cgkit-NAME`, is also accepted.
-        kind: the kind of component.
-        folder: the parent of the package's folder `cgkit-NAME`; created if missing.
+        kind: the kind of the component.
+        folder: the folder in which to create the package's folder, `cgkit-NAME`; created if missing.
 
     Returns:
         The package's folder.
@@ -63,7 +63,7 @@ def _check_name(name: str, kind: Kind) -> None:
     if keyword.iskeyword(name) or keyword.iskeyword(name.capitalize()) or keyword.issoftkeyword(name):
         raise UsageError(f"{name!r} is a Python keyword", hint="choose another name")
     if name in {component.name for component in load_plugins(installed=False).registries[kind.name]}:
-        # With two components of this name, a spec that names it would be ambiguous.
+        # If a built-in component has this name too, a spec with the name is ambiguous.
         raise UsageError(f"there is already a built-in {_noun(kind)} {name!r}", hint="choose another name")
 
 
@@ -102,7 +102,7 @@ def _noun(kind: Kind) -> str:
 
 
 def _class_name(name: str, kind: Kind) -> str:
-    """Return `DeepResnetGenerator` for a generator named `deep-resnet` or `deep-resnet-generator`."""
+    """Return the name of the component's class: `DeepResnetGenerator` for the generator `deep-resnet`."""
     suffix = kind.table.replace("_", "-")
     words = f"{name.removesuffix(f'-{suffix}')}-{suffix}".split("-")
     return "".join(word.capitalize() for word in words)

@@ -1,4 +1,4 @@
-"""The commented spec that `cgkit init` writes, filled in for the user's folders if any are given."""
+"""The commented spec that `cgkit init` writes; if the user gives folders, it is filled in for their images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from cgkit.scaffolding.folder_survey import SAMPLE_SIZE, FolderSurvey, survey_folder
 
 SIZES = (32, 64, 128, 256)
-"""Sizes to propose: powers of two suit the stride of every built-in generator. Larger ones are left to the user."""
+"""Image sizes to propose: powers of two, which suit the stride of every built-in generator."""
 
 
 def starter_spec(folders: Sequence[Path], relative_to: Path) -> tuple[str, list[str]]:

@@ -34,7 +34,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that collecting a test module does not import torch."""
+    """Import a public name on first use, so that pytest can collect a plugin's tests without importing torch."""
     if name not in _LAZY:
         raise AttributeError(f"module 'cgkit.testing' has no attribute {name!r}")
     return getattr(importlib.import_module(f"cgkit.testing.{_LAZY[name]}"), name)

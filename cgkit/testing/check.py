@@ -46,10 +46,10 @@ class Check:
     """One requirement of a contract.
 
     Attributes:
-        name: its name in reports: `gradients-reach-every-parameter`.
+        name: the check's name in reports, such as `gradients-reach-every-parameter`.
         kinds: the registries whose components must meet the requirement.
         summary: the requirement in one sentence.
-        run: tests a component; raises AssertionError with the expected and the actual result.
+        run: tests a component; if it fails, raises AssertionError with the expected and the actual result.
     """
 
     name: str
@@ -66,7 +66,7 @@ EVERYTHING = tuple(kind_names())
 
 
 def check(*kinds: str) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
-    """Register a function as a check for `kinds`; its name and the first line of its docstring describe the check."""
+    """Register a function as a check for `kinds`, described by the function's name and first docstring line."""
 
     def register(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
         name = function.__name__.replace("_", "-")

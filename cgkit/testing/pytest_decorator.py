@@ -28,10 +28,10 @@ def conformance(
 
     Args:
         distribution: the name of the installed package.
-        expected_failures: the reason for each check that is expected to fail, by the name of the check or by
-            `"generators/resnet: the-check"`; a test fails if such a check passes.
-        options: the options to build a component with, by `"generators/resnet"`; by default those of its `example`, if
-            it has one.
+        expected_failures: for each check that is expected to fail, the reason; keys are names of checks, or like
+            `"generators/resnet: the-check"`. A test fails if a check passes that is expected to fail.
+        options: for each component, the options to build it with; keys are like `"generators/resnet"`. By default, the
+            options that the component's `example` returns, if it has one.
 
     Raises:
         UsageError: the package has no plugin, or an expected failure names no check.

@@ -23,9 +23,9 @@ class CheckResult:
     """The result of one check on one component.
 
     Attributes:
-        component: the registry and name of the component: `generators/resnet`.
+        component: the registry and name of the component, such as `generators/resnet`.
         check: the name of the check.
-        outcome: `failed` and `unexpected pass` are failures.
+        outcome: how the check ended; `failed` and `unexpected pass` are failures.
         reason: the expected and the actual result, or why the check was skipped or is expected to fail.
         seconds: the duration of the check, in seconds.
     """
@@ -65,9 +65,9 @@ def check_component(
 
     Args:
         component: the component under test.
-        expected_failures: the reason for each check that is expected to fail, by the name of the check or by
+        expected_failures: for each check that is expected to fail, the reason; keys are names of checks, or like
             `"generators/resnet: the-check"`.
-        options: the options to build it with; by default those of its `example`, if it has one.
+        options: the options to build the component with; by default those that its `example` returns, if it has one.
     """
     with subject_of(component, options) as subject:
         for check in checks_for(component):
@@ -99,7 +99,7 @@ def components_of(distribution: str, plugins: Plugins) -> list[Component]:
 
 
 def label(component: Component) -> str:
-    """Return a component's name in reports."""
+    """Return the name of a component in reports."""
     return f"{component.kind.name}/{component.name}"
 
 
@@ -129,7 +129,7 @@ def failure_of(check: Check, subject: Subject) -> str | None:
         UnavailableError: the machine lacks something that the check needs.
     """
     try:
-        # A component's output must not end up in a report on stdout.
+        # stdout may be a report, so what a component prints must not end up there.
         with contextlib.redirect_stdout(sys.stderr):
             check.run(subject)
     except (NotApplicableError, UnavailableError, KeyboardInterrupt):

@@ -19,7 +19,7 @@ from cgkit.options import REQUIRED, build, options_of, recommended_options
 from cgkit.registry import Component
 
 SIZES = (32, 64, 128, 256)
-"""Heights (and widths) of square images to try until a network accepts one, in pixels."""
+"""Sides in pixels of the square images to try, in order, until a network accepts one."""
 
 
 class Subject:
@@ -28,7 +28,7 @@ class Subject:
     Args:
         component: the component under test.
         folder: an empty folder for the files of the example.
-        options: the options to build it with; by default those of its `example(folder)` if it has one, else none.
+        options: the options to build the component with; by default those that its `example` returns, if it has one.
     """
 
     def __init__(self, component: Component, folder: Path, options: Mapping[str, Any] | None = None) -> None:
@@ -50,19 +50,19 @@ class Subject:
         return {name: _to_json(value) for name, value in example(folder).items()}
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the given options, completed with the component's recommended options and defaults, as JSON values."""
+        """Add the component's recommended options and defaults to the given options; return all as JSON values."""
         known = options_of(self.component)
         defaults = {name: _to_json(option.default) for name, option in known.items() if option.default is not REQUIRED}
         return {**defaults, **recommended_options(self.component, (64, 64)), **given}
 
     def build(self, *given: Any, seed: int = 0) -> Any:
-        """Build the component with torch seeded by `seed`, from which a network draws its weights."""
+        """Build the component with torch's generator seeded with `seed`, so that network weights are reproducible."""
         with seeded(seed):
             return build(self.component, *(given or self.given), options=self.complete(self.options))
 
     @property
     def given(self) -> tuple[Any, ...]:
-        """The positional arguments that the engine would pass."""
+        """The positional arguments with which the engine would build the component."""
         values: dict[str, Any] = {"in_channels": 3, "out_channels": 3, "size": (32, 32), "folder": self.folder}
         return tuple(values[name] for name in self.component.kind.given)
 

@@ -1,4 +1,4 @@
-"""Calling a component as the engine does, and collecting everything that it computes."""
+"""Calling a component as the engine does, and collecting all tensors that the component computes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cgkit.testing.subject import Subject, functional, scales_of
 
 
 def run_augmentation(augmentation: Augmentation, images: Tensor, size: tuple[int, int] = (24, 24)) -> Tensor:
-    """Call an augmentation with the arguments that the engine passes to its role."""
+    """Call an augmentation with the arguments that the engine passes to augmentations with its role."""
     function: Callable[..., Any] = augmentation
     augmented: Tensor = function(images, size) if augmentation.role == "framing" else function(images)
     return augmented
 
 
 def losses(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """Return the losses of the discriminator and of the generator for real and fake logits, by name of the network."""
+    """Return the discriminator's and the generator's loss for real and fake logits, by name of the network."""
     logits = (fake, real) if wants_real_logits(loss) else (fake,)
     return {"discriminator": loss.discriminator_loss(real, fake), "generator": loss.generator_loss(*logits)}
 
@@ -32,7 +32,7 @@ def small_discriminator() -> nn.Sequential:
 
 
 def run_metric(metric: Any, translations: Tensor, others: Tensor) -> Any:
-    """Call a metric with translations and the images to compare them with; a `Cycle` gets the identity as `back`."""
+    """Call a metric with translations and the images to compare them with; `back` of a `Cycle` is the identity."""
     with torch.inference_mode():
         if compared_by(metric) == "domain":
             return metric(metric.features(translations), metric.features(others))
@@ -42,7 +42,7 @@ def run_metric(metric: Any, translations: Tensor, others: Tensor) -> Any:
 
 
 def outcome(subject: Subject, component: Any) -> list[Tensor]:
-    """Use a built component once, with inputs from torch's global generator; return all tensors that it computes."""
+    """Use a component once, with inputs drawn from torch's global generator; return all tensors that it computes."""
     return _OUTCOMES[subject.kind](subject, component)
 
 

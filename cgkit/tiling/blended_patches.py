@@ -1,6 +1,6 @@
 """Approximate translation in patches: faster than exact tiles, and possible with every generator.
 
-Neighbouring patches overlap, and are blended in the overlap.
+Neighbouring patches overlap; in the overlap, their translations are blended.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ PATCH = 512
 OVERLAP = 64
 """Number of pixels by which a patch extends beyond each edge of its window.
 
-Its weight fades from 1 to 0 over as many pixels, centred on the edge, so that the outer half of the overlap is unused.
+The weight of a patch fades from 1 to 0 over this number of pixels, centred on the edge of the window. The outermost
+pixels of the patch have the weight 0, because their translation lacks the pixels around them.
 """
 
 THUMBNAIL = 1024
-"""Longest side, in pixels, of the small copy of the image that provides the statistics."""
+"""Longest side, in pixels, of the small copy of the image from which norm statistics are computed."""
 
 
 class PatchwiseGenerator:
     """A generator that translates an image in overlapping patches.
 
-    With `thumbnail`, its norms use the statistics of a small copy of the whole image (thumbnail instance
-    normalisation, Chen et al., AAAI 2022). Otherwise each patch has its own statistics, so its colours may differ from
-    those of its neighbours.
+    With `thumbnail`, the norms use the statistics of a small copy of the whole image (thumbnail instance
+    normalisation, Chen et al., AAAI 2022). Otherwise the norms use the statistics of each patch, so the colours of
+    neighbouring patches may differ.
 
     Args:
         generator: the generator, in evaluation mode, on the device of `precision`.
@@ -126,7 +127,7 @@ def _patch_weights(window: Window, patch: Window, size: Size) -> Tensor:
 def _ramp(start: int, window_start: int, window_end: int, end: int, length: int) -> Tensor:
     """Return the weights of the pixels from `start` to `end`: 0 near the patch's edges, 1 inside, linear in between.
 
-    At the border of the image, the weights stay at 1. Those of neighbouring patches add up to 1.
+    At the border of the image, the weights stay at 1. Where patches overlap, their weights add up to 1.
     """
     positions = torch.arange(start, end) + 0.5
     weights = torch.ones(end - start)

@@ -19,7 +19,7 @@ class FeatureMap:
     """A feature map `(C, H, W)` in an unnamed temporary file, which disappears even if the process is killed.
 
     The file is read and written explicitly instead of memory-mapped, so that only the current window is in memory. The
-    channels of a pixel are adjacent in the file.
+    values of a pixel in all channels are adjacent in the file.
     """
 
     def __init__(self, channels: int, height: int, width: int) -> None:
@@ -39,7 +39,7 @@ class FeatureMap:
             self._write(content.data, self._offset(row, window.left))
 
     def read(self, window: Window) -> Tensor:
-        """Return a window that has been written, `(1, C, h, w)` in channels_last."""
+        """Read a window that has been written; return it as `(1, C, h, w)` in channels_last."""
         assert self._dtype is not None, "nothing has been written"
         content = np.empty((window.height, window.width, self._shape[0] * self._dtype.itemsize), np.uint8)
         for row, buffer in enumerate(content, start=window.top):
@@ -76,7 +76,7 @@ def check_space(needed: int) -> None:
     """Check that the folder for temporary files has `needed` bytes of free space.
 
     Raises:
-        ResourceError: it has less.
+        ResourceError: the folder has less free space.
     """
     folder = tempfile.gettempdir()
     if shutil.disk_usage(folder).free < needed:

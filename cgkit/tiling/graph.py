@@ -21,15 +21,15 @@ _STATIC = frozenset(
 
 
 class UntileableError(ValueError):
-    """A generator cannot be tiled with the same result as on the whole image; the message says why."""
+    """A generator would give a different result in tiles than on the whole image; the message says why."""
 
 
 def trace(generator: nn.Module, channels: int, side: int) -> fx.Graph:
     """Trace the forward pass for a square image, without computing any values.
 
     Each call of a module without submodules, and of a torch function, is one step. Norm modules are traced into, so
-    that each norm is a function call whose input is a node of the graph. Every node's `meta["example"]` is its result:
-    a tensor on the meta device, which has a shape but no values.
+    that each norm is a function call whose input is a node of the graph. Every node's `meta["example"]` is the result
+    of the node as a tensor on the meta device, which has a shape but no values.
 
     Raises:
         UntileableError: torch.fx cannot trace the generator, for example because it branches on pixel values.
@@ -42,7 +42,7 @@ def trace(generator: nn.Module, channels: int, side: int) -> fx.Graph:
             _copy_if_identity(graph)
             for node in graph.nodes:
                 tracer.example(node)
-    except Exception as error:  # third-party code may raise anything
+    except Exception as error:  # third-party code may raise any exception
         raise UntileableError(f"its forward pass cannot be traced: {first_line(error)}") from error
     _redirect_uses_after_in_place_steps(graph, generator)
     graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
@@ -50,7 +50,7 @@ def trace(generator: nn.Module, channels: int, side: int) -> fx.Graph:
 
 
 def run_node(node: fx.Node, generator: nn.Module, values: dict[fx.Node, Any]) -> Any:
-    """Compute one step; `values` holds the results of the steps that it uses."""
+    """Compute one step; `values` holds the results of the earlier steps that this step uses."""
     arguments, keywords = fx.node.map_arg((node.args, dict(node.kwargs)), lambda other: values[other])
     if node.op == "call_module":
         return generator.get_submodule(str(node.target))(*arguments, **keywords)
@@ -97,7 +97,7 @@ class _ShapedProxy(fx.Proxy):
         return self._record_in_place(operator.itruediv, other)
 
     def _record_in_place(self, function: Callable[..., Any], other: Any) -> Any:
-        # torch.fx would record `x += y` as `x = x + y`, and other references to x would miss the change.
+        # torch.fx would record `x += y` as `x = x + y`, so other references to x would miss the change.
         return self.tracer.create_proxy("call_function", function, (self, other), {})
 
     def __len__(self) -> int:
@@ -130,7 +130,7 @@ class _Tracer(fx.Tracer):
 
     def create_proxy(self, *args: Any, **kwargs: Any) -> Any:
         proxy = super().create_proxy(*args, **kwargs)
-        self.example(proxy.node)  # now, because the forward pass may change the state of a module later
+        self.example(proxy.node)  # computed now, because the forward pass may change the state of the module later
         return proxy
 
     def example(self, node: fx.Node) -> Any:
@@ -163,7 +163,7 @@ def _to_meta(value: Any) -> Any:
 
 
 def _copy_if_identity(graph: fx.Graph) -> None:
-    """Make a generator that returns its input return a copy, so that the graph has at least one step."""
+    """If the generator returns its input, make it return a copy instead, so that the graph has at least one step."""
     output = next(node for node in graph.nodes if node.op == "output")
     if isinstance(image := output.args[0], fx.Node) and image.op == "placeholder":
         with graph.inserting_before(output):
@@ -171,7 +171,7 @@ def _copy_if_identity(graph: fx.Graph) -> None:
 
 
 def _redirect_uses_after_in_place_steps(graph: fx.Graph, generator: nn.Module) -> None:
-    """Make steps that use a value after it was changed in place depend on the step that changed it."""
+    """Make every step that uses a value after an in-place change depend on the step that made the change."""
     seen: set[fx.Node] = set()
 
     def is_later(user: fx.Node) -> bool:

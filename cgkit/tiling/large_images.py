@@ -24,10 +24,10 @@ from cgkit.tiling.windows import Progress, Read, Window, WindowTranslator, Write
 Method = Literal["exact", "thumbnail", "independent"]
 
 SMALL = 1_000_000
-"""With `auto`, images of up to this many pixels are translated whole: analysing the generator would take longer."""
+"""With `auto`, images of up to this many pixels are translated whole, because analysing the generator takes longer."""
 
 WHOLE_BYTES = 1_000_000_000
-"""With `auto` on a CPU, the largest memory, in bytes, for the features of an image that is translated whole."""
+"""With `auto` on a CPU, images whose features take up to this many bytes of memory are translated whole."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,15 @@ class LargeImages:
         self._stride = stride_of(generator)
 
     def might_tile(self, height: int, width: int) -> bool:
-        """Return whether `should_tile` could return true; unlike `should_tile`, this is fast and thread-safe."""
+        """Return whether `should_tile` could return true; unlike `should_tile`, this method is fast and thread-safe."""
         return self._tiling.side is not None or (self._tiling.tile == "auto" and height * width > SMALL)
 
     def should_tile(self, height: int, width: int) -> bool:
         """Return whether to translate an image of that size in tiles.
 
-        With `auto`, this is the case if the features of the whole image would take more than a gigabyte on a CPU, or a
-        quarter of a GPU's memory. If the generator cannot be tiled exactly, the method `exact` translates even such
-        images whole, and the other methods use tiles for every image of more than `SMALL` pixels.
+        With `auto`, an image is translated in tiles if the features of the whole image would take more than a gigabyte
+        on a CPU, or more than a quarter of a GPU's memory. If the generator cannot be tiled exactly, the method `exact`
+        translates every image whole, and the other methods use tiles for every image of more than `SMALL` pixels.
         """
         if self._tiling.side is not None or not self.might_tile(height, width):
             return self._tiling.side is not None
@@ -90,13 +90,13 @@ class LargeImages:
         """Translate an image as stored in its file, `(H, W, C)`, without ever converting the whole image to floats.
 
         Args:
-            values: the image with its header.
+            values: the pixel values and the header of the image.
             source: the pixel format of the model's input.
             target: the pixel format of the model's output.
             progress: called with the fraction completed so far, from 0 to 1.
 
         Returns:
-            the translation, and its format: `target`, plus an alpha channel if one is carried over from the image.
+            the translation and its pixel format: `target`, plus an alpha channel if the image has one to carry over.
         """
         height, width = values.content.shape[:2]
         carry_alpha = source.alpha == "carry" and values.header.alpha

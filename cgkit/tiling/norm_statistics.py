@@ -1,4 +1,4 @@
-"""Statistics of a generator's norms, collected over some images and applied to others, as for videos."""
+"""Statistics of a generator's norms, collected over some images and applied to others, such as frames of a video."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from cgkit.tiling.norms import Moments, NormCall, apply_affine, norm_call
 
 _LARGE = 400 * 400
-"""Number of pixels of a feature map from which torch's sums are too imprecise: outputs are off by 1e-5."""
+"""For feature maps of at least this many pixels, torch's sums are too imprecise: outputs are off by 1e-5."""
 
 
 class Statistics:
@@ -27,7 +27,7 @@ class Statistics:
         self._moments: list[Moments] = []
 
     def collecting(self) -> TorchFunctionMode:
-        """Return a context for one forward pass that adds the inputs of the norms to the statistics."""
+        """Return a context for one forward pass, in which the inputs of the norms are added to the statistics."""
 
         def collect(number: int, call: NormCall, compute: Callable[[], Any]) -> Any:
             if number == len(self._moments):
@@ -38,7 +38,7 @@ class Statistics:
         return _InterceptedNorms(collect)
 
     def frozen(self) -> TorchFunctionMode:
-        """Return a context for one forward pass whose norms use these statistics instead of those of their inputs.
+        """Return a context for one forward pass, in which norms use these statistics instead of those of their inputs.
 
         Every output value then depends on nearby pixels only.
         """
@@ -62,8 +62,8 @@ def statistics_of(generator: nn.Module, images: Iterable[Tensor]) -> Statistics:
 def precise() -> AbstractContextManager[object]:
     """Return a context in which norms of large feature maps are as precise in channels_last as in NCHW.
 
-    On a CPU, torch sums a whole channels_last map in float32: at 1024x1024 pixels, the result is off by 1e-3. This
-    context has no effect within `Statistics.collecting` and `Statistics.frozen`.
+    On a CPU, torch sums a whole channels_last map in float32: at 1024 x 1024 pixels, a norm's output is off by 1e-3.
+    The context has no effect within `Statistics.collecting` and `Statistics.frozen`.
     """
     if _InterceptedNorms.active.count:
         return nullcontext()
@@ -94,7 +94,7 @@ class _Active(threading.local):
 
 
 class _InterceptedNorms(TorchFunctionMode):
-    """Replaces every norm in a forward pass with a call to `replacement`, given the norm's index in execution order."""
+    """Replaces every norm in a forward pass with a call to `replacement`, which gets the index of the norm."""
 
     active = _Active()
 

@@ -1,4 +1,4 @@
-"""Norms over a whole image: recognising their calls, accumulating their statistics in pieces, and applying them."""
+"""Norms over a whole image: recognising their calls, accumulating statistics tile by tile, and applying the norms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PARAMETERS: dict[Any, tuple[str, ...]] = {
     F.instance_norm: ("input", "mean", "variance", "weight", "bias", "use_input_stats", "momentum", "eps"),
     torch.instance_norm: ("input", "weight", "bias", "mean", "variance", "use_input_stats", "momentum", "eps"),
 }
-"""The functions behind all torch norms of a single image, with the names of their parameters in order."""
+"""The functions that torch's norms of single images call, with the names of their parameters in order."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def norm_call(function: Any, arguments: Sequence[Any], keywords: Mapping[str, An
 
 
 class Moments:
-    """Mean and variance of each channel, in float64, accumulated over pieces of a feature map (Chan et al., 1979)."""
+    """Mean and variance of each channel, in float64, accumulated over parts of a feature map (Chan et al., 1979)."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -63,7 +63,7 @@ class Moments:
         """Per channel: the mean, and the sum of squared deviations from it."""
 
     def add(self, features: Tensor) -> None:
-        """Add a piece `(N, C, h, w)`."""
+        """Add a part of the feature map, `(N, C, h, w)`."""
         count = features.numel() // features.shape[1]
         if count == 0:
             return
@@ -85,7 +85,7 @@ class Moments:
         self._count = total
 
     def scale_and_shift(self, call: NormCall) -> Affine:
-        """Return the scale and shift per channel, in float64, to which a norm with these statistics amounts."""
+        """Return the scale and shift per channel, in float64, that a norm with these statistics applies."""
         mean, variance = self._mean, self._squares / self._count
         if call.groups is not None and call.groups < len(mean):
             grouped = (call.groups, len(mean) // call.groups)
@@ -108,7 +108,7 @@ Affine = tuple[Tensor, Tensor]
 
 
 def apply_affine(features: Tensor, affine: Affine) -> Tensor:
-    """Scale and shift features in float32 or their own, higher precision; return them in their dtype."""
+    """Scale and shift features, computing in float32 or higher precision; return them in their original dtype."""
     scale, shift = affine
     if features.dtype in (torch.float16, torch.bfloat16):
         return torch.addcmul(shift.float(), features.float(), scale.float()).to(features.dtype)

@@ -1,7 +1,7 @@
 """Splitting a generator into segments, which are computed one after the other, each tile by tile.
 
 A segment ends before each norm. Within a segment, a value depends on nearby pixels only. At the end of a segment, the
-whole feature map is known, and with it the statistics for the norm that follows.
+whole feature map is known, so the statistics for the norm that follows can be computed.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from cgkit.contracts import Size
 from cgkit.tiling.graph import UntileableError, first_line, norm_of, run_node, trace
 
 _TRACED_STRIDES = 4096
-"""Side of the traced image, in strides of the generator: so large that padding hardly affects a map's scale."""
+"""Side of the traced image as a multiple of the stride, so large that padding hardly affects the scale of a map."""
 
 _DOUBLINGS = 7
-"""Number of image sizes on which to try to measure the reach of a segment, each twice as long as the previous one."""
+"""Number of attempts to measure the reach of a segment, each on an image twice as long as the previous one."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Steps of a generator with the same number of norms before them: its outputs depend on nearby input pixels only.
+    """Steps of a generator with the same number of norms before them; the outputs depend only on nearby input pixels.
 
     Attributes:
         steps: the steps, in order.
-        inputs: the image and the results of earlier segments, as far as the steps use them.
-        outputs: the results that later segments use, and the translation if it is computed here.
+        inputs: those of the image and the results of earlier segments that the steps use.
+        outputs: the results that later segments use, and the translation if this segment computes it.
         alignment: the edges of tiles must be multiples of this number of image pixels.
-        reach: how far beyond a tile the segment's inputs affect its values, in pixels of the image; a multiple of
-            `alignment`.
+        reach: how far beyond a tile the segment's inputs affect the values in the tile, in pixels of the image; a
+            multiple of `alignment`.
         bytes: the peak memory in bytes per pixel of a tile, for features in float32.
     """
 
@@ -106,7 +106,7 @@ def channels_of(node: fx.Node) -> int:
 
 
 def unused_after(steps: Iterable[fx.Node]) -> Mapping[fx.Node, tuple[fx.Node, ...]]:
-    """Return for each step the values that can be freed after it, because no later step uses them."""
+    """Return, for each step, the values that can be freed after the step, because no later step uses them."""
     last: dict[fx.Node, fx.Node] = {}
     for node in steps:
         last.update(dict.fromkeys(node.all_input_nodes, node))
@@ -118,7 +118,7 @@ def unused_after(steps: Iterable[fx.Node]) -> Mapping[fx.Node, tuple[fx.Node, ..
 
 
 def _count_norms(steps: Iterable[fx.Node]) -> dict[fx.Node, int]:
-    """Return for each step the largest number of norms on a path from the image to the step, which is included."""
+    """Return, for each step, the largest number of norms on a path from the image up to and including the step."""
     counts: dict[fx.Node, int] = {}
     for node in steps:
         before = max((counts.get(other, 0) for other in node.all_input_nodes), default=0)
@@ -184,7 +184,7 @@ def _bytes(node: fx.Node) -> int:
 def _find_reach(segment: Segment, generator: nn.Module) -> int:
     """Return the largest distance, in pixels of the image, between an output and an input that it depends on.
 
-    The distance is measured: the inputs are zeros with a stripe of NaN, so every output that depends on it is NaN.
+    To measure it, the inputs are set to zeros with a stripe of NaN: every output that depends on the stripe is NaN.
     """
     long, short = max(64, 32 * segment.alignment), max(16, 8 * segment.alignment)
     for _ in range(_DOUBLINGS):
@@ -197,7 +197,7 @@ def _find_reach(segment: Segment, generator: nn.Module) -> int:
 
 
 def _measure_reach(segment: Segment, generator: nn.Module, size: Size) -> int | None:
-    """Return how far NaN spreads along the longer side from a stripe in the middle; None if it reaches a border."""
+    """Return how far NaN spreads from a stripe in the middle along the longer side; None if NaN reaches a border."""
     axis = 2 if size[0] > size[1] else 3
     alignment = segment.alignment
     start = max(size) // 2 // alignment * alignment
@@ -224,7 +224,7 @@ def _measure_reach(segment: Segment, generator: nn.Module, size: Size) -> int | 
 
 @torch.inference_mode()
 def _run_steps(steps: tuple[fx.Node, ...], values: dict[fx.Node, Any], generator: nn.Module) -> dict[fx.Node, Any]:
-    """Compute the steps of a segment. Norms are replaced by copies, because they would spread NaN everywhere."""
+    """Compute the steps of a segment; norms only copy their input, because they would spread NaN everywhere."""
     with _plain_convolutions():
         for node in steps:
             try:
@@ -233,14 +233,14 @@ def _run_steps(steps: tuple[fx.Node, ...], values: dict[fx.Node, Any], generator
                         values[constant] = run_node(constant, generator, {})
                 norm = norm_of(node)
                 values[node] = values[norm.features].clone() if norm else run_node(node, generator, values)
-            except Exception as error:  # third-party code may raise anything
+            except Exception as error:  # third-party code may raise any exception
                 raise UntileableError(f"{node.name} does not work on part of an image: {first_line(error)}") from error
     return values
 
 
 @contextmanager
 def _plain_convolutions() -> Iterator[None]:
-    """Disable the faster convolution algorithms, which transform whole patches and so spread NaN beyond the kernel."""
+    """Disable faster convolution algorithms: they transform whole patches, which spreads NaN beyond the kernel."""
     before = torch.backends.mkldnn.enabled
     torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     try:

@@ -1,19 +1,19 @@
 """Exact translation in tiles: the result of translating the whole image, within a bounded amount of memory.
 
 Why does a tile equal the same part of the whole translation? A convolution is local: an output pixel depends on a few
-pixels around it. So a tile has the right values if its input is read with enough surrounding pixels, which are cropped
-from the result. A norm needs the mean and variance of the whole image; once they are known, it only scales and shifts
-each pixel. Therefore:
+nearby input pixels. So a tile has the right values if its input is read with enough surrounding pixels, and these are
+cropped from the result. A norm needs the mean and variance of the whole image; once these are known, the norm only
+scales and shifts each pixel. Therefore:
 
 1. `graph` traces the forward pass with torch.fx. `segments` groups the steps by the number of norms before them, so
-   that each segment but the first starts with norms, and measures how far around a tile each one needs its inputs (its
-   reach).
+   that each segment but the first starts with norms. It also measures the reach of each segment: how far around a tile
+   the segment needs its inputs.
 2. The segments run one after the other, each on all tiles of the image. Results that later segments need are written to
-   disk (`feature_map`), while the mean and variance of those to be normalised are accumulated (`norms.Moments`).
-3. The next segment reads those maps back, tile by tile, and starts with the norms, whose statistics are complete.
+   disk (`feature_map`); if a norm follows, their mean and variance are accumulated (`norms.Moments`).
+3. The next segment reads these results back, tile by tile, and starts with the norms, whose statistics are complete.
 
-Around a tile, only the reach of one segment is computed in addition, not that of the whole network: the next segment
-reads correct values from disk instead of computing them again.
+Around a tile, only the reach of one segment is computed in addition, not the reach of the whole network, because the
+next segment reads correct values from disk instead of computing them again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ TILE_BYTES = 64_000_000
 TOLERANCE = 1e-3
 """Largest difference allowed in the trial, for values in [-1, 1].
 
-Rounding causes about a hundredth of it, and a step that depends on the whole image many times as much.
+Rounding causes differences of about a hundredth of this limit; a step that depends on the whole image causes
+differences many times as large as the limit.
 """
 
 
@@ -122,7 +123,7 @@ class _Pass:
         self._constants = {node: run_node(node, generator, {}) for node in plan.constants}
 
     def run(self, tile_of: Callable[[Segment], int], progress: Progress) -> None:
-        """Compute all segments; `tile_of` returns the maximum side of a segment's tiles in pixels."""
+        """Compute all segments; `tile_of` returns, for a segment, the maximum side of its tiles in pixels."""
         segments = self._plan.segments
         check_space(space_needed(self._plan, self._size, bytes_each=2 if self._precision.name == "bf16" else 4))
         windows = [list(tiles(self._size, tile_of(segment), segment.alignment)) for segment in segments]
@@ -156,7 +157,7 @@ class _Pass:
             self._maps.pop(node).close()
 
     def _resolve_norms(self, segment: Segment) -> dict[fx.Node, tuple[fx.Node, Affine]]:
-        """Return for each norm of a segment its input, and the scale and shift to which it amounts."""
+        """Return, for each norm of a segment, its input and the scale and shift that it applies."""
         norms = {}
         for node in segment.steps:
             if norm := norm_of(node):

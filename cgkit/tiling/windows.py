@@ -35,7 +35,7 @@ class Window:
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """The index of the window in an array `(H, W)`."""
+        """The slices that select the window in an array `(H, W)`."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def grown(self, by: int, height: int, width: int) -> Window:
@@ -51,7 +51,7 @@ class Window:
         return Window(*(int(edge) for edge in edges))
 
     def crop(self, values: Tensor, outer: Window) -> Tensor:
-        """Crop `values`, `(..., h, w)`, which cover the window `outer`, to this window inside it."""
+        """Return the part of `values` that covers this window; `values` are `(..., h, w)` and cover `outer`."""
         top, left = outer.top, outer.left
         return values[..., *Window(self.top - top, self.bottom - top, self.left - left, self.right - left).slices]
 
@@ -60,7 +60,7 @@ Read = Callable[[Window], Tensor]
 """Reads a window of the image and returns it as `(1, C, h, w)`."""
 
 Write = Callable[[Window, Tensor], None]
-"""Writes a window of the translation, given as `(1, C, h, w)`."""
+"""Writes a window of the translation, which it gets as `(1, C, h, w)`."""
 
 Progress = Callable[[float], None]
 """Called with the fraction completed so far, from 0 to 1."""
@@ -85,7 +85,7 @@ class WindowTranslator(Protocol):
 
 
 def tiles(size: Size, side: int, alignment: int) -> Iterator[Window]:
-    """Yield windows of similar size that cover an image, row by row; each is at most about `side` pixels high and wide.
+    """Yield windows of similar size that cover an image, row by row, each at most about `side` pixels high and wide.
 
     The edges of the windows, like the height and width of the image, are multiples of `alignment`.
     """
@@ -96,7 +96,9 @@ def tiles(size: Size, side: int, alignment: int) -> Iterator[Window]:
 
 
 def pad_to_stride(read: Read, write: Write, size: Size, stride: int) -> tuple[Read, Write, Size]:
-    """Adapt reading and writing in [0, 1] at any size to a `WindowTranslator`, with the padding of `translation_by`.
+    """Wrap functions that read and write an image of any size in [0, 1], for use by a `WindowTranslator`.
+
+    The wrapped functions pad the image to multiples of the stride, as `translation_by` does, and use [-1, 1].
 
     Args:
         read: reads a window of the image, in [0, 1].
@@ -131,7 +133,7 @@ def _edges(length: int, side: int, alignment: int) -> list[int]:
 
 
 def _padded_indices(length: int, stride: int) -> Tensor:
-    """Return, for each row (or column) of the padded image, the index of the image row (or column) that it repeats."""
+    """Return, for each row (or column) of the padded image, the index of the row (or column) of the image to use."""
     padding = -length % stride
     indices = torch.arange(length + padding)
     mirrored = torch.where(indices < length, indices, 2 * (length - 1) - indices)

@@ -21,7 +21,7 @@ CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", "
 """FFmpeg's names of the supported container formats, by suffix."""
 
 _READABLE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"
-"""The formats that FFmpeg may read. Some others are lists of files or URLs, which FFmpeg would then open."""
+"""The formats that FFmpeg may read. Files in some other formats could make FFmpeg open arbitrary files and URLs."""
 
 _ENCODERS = {
     "h264": ("libx264", {"crf": "17"}),
@@ -31,11 +31,11 @@ _ENCODERS = {
     "av1": ("libsvtav1", {"crf": "22"}),
     "ffv1": ("ffv1", {}),
 }
-"""The encoder for each codec, and its options for nearly lossless quality."""
+"""The encoder for each codec, with the encoder's options for nearly lossless quality."""
 
 _FALLBACK_CODECS = {"webm": "vp9"}
 _LAYOUTS = {(1, 1): "gray", (3, 1): "rgb24", (1, 2): "gray16le", (3, 2): "rgb48le"}
-"""FFmpeg's pixel format of an array, by number of channels and bytes per value."""
+"""FFmpeg's name of an array's pixel format, by number of channels and bytes per value."""
 
 _DEEP = ("10", "12", "14", "16")
 
@@ -57,7 +57,7 @@ class Frame:
     damaged: bool = False
 
     def until(self, end: int | None) -> Frame:
-        """Return the frame with a duration that ends at `end`, because durations in files are often wrong."""
+        """Return the frame with a duration that ends at `end`: the durations stored in files are often wrong."""
         if end is None or self.time is None or end <= self.time:
             return self
         return replace(self, lasts=end - self.time)
@@ -97,7 +97,7 @@ class Clip:
         self.size = (width, height) if self._quarter_turns % 2 else (height, width)
 
     def share(self, frames: int) -> float:
-        """Return the fraction of the clip that `frames` frames make up, or 0 if its length is unknown."""
+        """Return the fraction of the clip that `frames` frames make up, or 0 if the length of the clip is unknown."""
         total = self._stream.frames or float(self.seconds * (self._stream.average_rate or 0))
         return frames / total if total else 0.0
 
@@ -114,11 +114,11 @@ class Clip:
                     break
 
     def frames(self, channels: int, writer: ClipWriter) -> Iterator[Frame | None]:
-        """Yield all frames in order, with None for one that cannot be decoded, and copy the sound to a writer.
+        """Yield all frames in order, or None for each frame that cannot be decoded; copy the sound to a writer.
 
         Args:
             channels: 1 for grey, 3 for colour.
-            writer: receives the clip's sound.
+            writer: the writer that receives the clip's sound.
         """
         # The file is opened again, because seeking to the beginning would lose sound before the first frame.
         with self._reopen() as container:
@@ -192,7 +192,7 @@ class ClipWriter:
         }
 
     def frame(self, values: NDArray[Any], like: Frame) -> None:
-        """Write `(H, W, C)`, grey or colour, uint8 or uint16, with the time and duration of the frame `like`."""
+        """Write a frame with these values, `(H, W, C)` in uint8 or uint16, and the time and duration of `like`."""
         flat = values[..., 0] if values.shape[-1] == 1 else values
         frame = _av().VideoFrame.from_ndarray(
             np.ascontiguousarray(flat), format=_LAYOUTS[values.shape[-1], values.dtype.itemsize]
@@ -204,7 +204,7 @@ class ClipWriter:
         self._output.mux(self._video.encode(frame))
 
     def sound(self, packet: Any) -> None:
-        """Copy a packet of encoded sound of the other clip."""
+        """Write a packet of encoded sound from the other clip unchanged."""
         if packet.dts is not None:
             packet.stream = self._sounds[packet.stream.index]
             self._output.mux(packet)

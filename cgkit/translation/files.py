@@ -28,7 +28,7 @@ from cgkit.translation.translator import Translator
 from cgkit.translation.video import SAMPLES, translate_clip
 
 THREADS = 2
-"""Threads that decode and encode files. Two suffice: on a CPU, the generator takes a hundred times as long."""
+"""Number of threads that decode and encode files. Two suffice: on a CPU, the generator takes 100 times as long."""
 
 
 FileProgress = Callable[[Path, float], None]
@@ -42,11 +42,11 @@ class _Job:
     Attributes:
         source: the file to translate.
         target: the file to write.
-        image: `(C, H, W)` in [0, 1]: the source image, later replaced by its translation.
+        image: the source image, later its translation, as `(C, H, W)` in [0, 1].
         alpha: the alpha channel to carry over to the translation, `(1, H, W)`.
         values: the source image as stored in its file, as long as it might be translated in tiles.
-        written: the translation of an image in tiles, as it is stored in a file, and its pixel format.
-        error: why the file cannot be translated.
+        written: the translation of an image that was translated in tiles, as stored in a file, and its pixel format.
+        error: the reason why the file cannot be translated.
         skipped: whether an earlier call has already written the target.
         complete: whether the target has been written.
     """
@@ -78,7 +78,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A translation that was skipped, because an earlier call has already written it."""
+    """The path of a translation that was skipped, because an earlier call has already written it."""
 
     target: Path
 
@@ -94,26 +94,27 @@ def translate_files(
     samples: int = SAMPLES,
     progress: FileProgress = lambda file, share: None,
 ) -> Generator[Path | Skipped | DataError, None, None]:
-    """Translate images, folders of images, and videos; yield, in order, each file written, a `Skipped`, or the error.
+    """Translate images, folders of images, and videos; yield the path written, a `Skipped` or the error of each file.
 
-    Translations keep the names and formats of their sources, and images of a folder their relative paths. If a format
-    cannot hold a translation, it is written as `.png`, or as `.tif` if PNG cannot hold it either. Files are read and
-    written while the generator works, with only a few images in memory at a time. Files that the same model has already
-    written are skipped, unless their sources have changed.
+    Results are in the order of the inputs. Translations keep the names and formats of their sources; images of a
+    folder also keep their relative paths. If the source's format cannot hold a translation, the translation is written
+    as `.png`, or as `.tif` if PNG cannot hold it either. Files are read and written while the generator works, with
+    only a few images in memory at a time. Files that the same model has already written are skipped, unless their
+    sources have changed.
 
     Args:
         translator: the translator to use.
         inputs: image files, video files, folders of images, and glob patterns.
         output: the folder to write into.
         batch: maximum number of consecutive images of the same size, or of video frames, to translate at once.
-        suffix: the image format to write, such as `.png`; by default that of each image.
+        suffix: the suffix of the image format to write, such as `.png`; by default each image keeps its format.
         overwrite: whether to write all files again, even those that this model did not write.
-        samples: number of frames per video over which to collect norm statistics; 0 for each frame's own statistics.
+        samples: number of frames per video over which to collect norm statistics; with 0, each frame has its own.
         progress: called repeatedly during the translation of a video, or of an image in tiles.
 
     Raises:
-        UsageError: two images would be written to the same file, an image or a file that this model did not write would
-            be overwritten, or the given format cannot hold the translations.
+        UsageError: two translations would be written to the same file, an input or a file that this model did not write
+            would be overwritten, or the given format cannot hold the translations.
         DataError: a folder contains no images, or a pattern matches no file.
         ResourceError: the disk is full, or the output folder is not writable.
     """
@@ -167,7 +168,7 @@ def _translate_large(
     translate_video: Callable[[_Job, FileProgress], _Job],
     progress: FileProgress,
 ) -> Iterator[_Job]:
-    """Translate videos, and large images in tiles; convert images that do not need tiles for the next stage."""
+    """Translate videos, and large images in tiles; prepare the other images for the next stage."""
     for job in jobs:
         if is_clip(job.source) and not job.finished:
             yield translate_video(job, progress)

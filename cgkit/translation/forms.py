@@ -1,4 +1,4 @@
-"""The types of images that a translator accepts, and the conversion of these to batches and back."""
+"""The types of images that a translator accepts, and their conversion to batches and back."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Back = Callable[[Tensor], Any]
 
 _WHOLE = (np.dtype(np.uint8), np.dtype(np.uint16))
 _GREY_PICTURES = {"uint8": "uint8", "uint16": "uint16", "int16": "int32", "int32": "int32", "float32": "float32"}
-"""The depths that a grey Pillow image can represent, and the dtype that Pillow expects for each."""
+"""The depths that a grey Pillow image can represent, and the dtype that Pillow expects for each depth."""
 
 
 def to_batch(image: Tensor | NDArray[Any] | Values, source: PixelFormat, target: PixelFormat) -> tuple[Tensor, Back]:
@@ -36,10 +36,10 @@ def to_batch(image: Tensor | NDArray[Any] | Values, source: PixelFormat, target:
 
     Tensors and arrays must have as many channels as the model. Pillow images and files are converted like training
     images: orientation and colour profile are applied, transparency is handled as the spec says, and grey is repeated
-    for a colour model. Their translations are Pillow images, or arrays if Pillow cannot represent them.
+    for a colour model. They are translated to Pillow images, or to arrays if Pillow cannot represent the translations.
 
     Args:
-        image: the image or images, as returned by `load`.
+        image: one or more images, as returned by `load`.
         source: the pixel format of the model's input.
         target: the pixel format of the model's output.
 
@@ -115,7 +115,7 @@ def _from_array(image: NDArray[Any], source: PixelFormat, target: PixelFormat) -
 
 
 def _with_range_of(image: NDArray[Any], source: PixelFormat) -> PixelFormat:
-    """Return the source format; if the spec declares no range and the array holds floats, with the range [0, 1]."""
+    """Return the source format, with the range [0, 1] if the spec declares no range and the array holds floats."""
     if source.range is not None and image.dtype.kind in "biuf":
         return source
     if image.dtype in _WHOLE:
@@ -124,13 +124,13 @@ def _with_range_of(image: NDArray[Any], source: PixelFormat) -> PixelFormat:
         raise DataError(
             f"the range of an array of {image.dtype} is unknown", hint="use uint8, uint16 or floats in [0, 1]"
         )
-    if image.size and not (image.min() >= 0 and image.max() <= 1):  # also true for NaN
+    if image.size and not (image.min() >= 0 and image.max() <= 1):  # written as `not`, so that NaN is refused too
         raise DataError("an array of floats must lie in [0, 1]", hint="divide it by its largest possible value")
     return replace(source, range=(0, 1))
 
 
 def _output_format(dtype: np.dtype[Any], source: PixelFormat, target: PixelFormat) -> PixelFormat:
-    """Return the format of a translated array: dtypes are kept for floats, and for 8 and 16 bits without a range."""
+    """Return the format of a translated array: the dtype is kept for floats, and for 8 or 16 bits without a range."""
     if np.issubdtype(dtype, np.floating):
         return replace(target, depth=dtype.name, range=target.range or (0, 1))
     if dtype in _WHOLE and source.range is None and target.range is None:

@@ -33,7 +33,7 @@ def in_order(
 
 
 def batches(items: Iterable[Item], key: Callable[[Item], object], most: int) -> Iterator[list[Item]]:
-    """Yield lists of up to `most` consecutive items with the same key; an item whose key is None is not grouped."""
+    """Yield lists of up to `most` consecutive items with the same key; an item whose key is None is yielded alone."""
     for value, group in groupby(items, key):
         while batch := list(islice(group, most if value is not None else 1)):
             yield batch

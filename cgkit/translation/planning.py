@@ -12,13 +12,13 @@ from cgkit.errors import DataError, UsageError
 from cgkit.files.image_files import list_images
 
 FileAndName = tuple[Path, Path]
-"""An input file, and its path relative to the output folder."""
+"""An input file, and the path of its translation in the output folder, still with the suffix of the input file."""
 
 
 def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = str) -> list[tuple[Path, Path]]:
     """Return each input file and the file to write its translation to, in order.
 
-    Images of a folder or a pattern keep their relative paths; a single file keeps its name.
+    Images from a folder or a pattern keep their relative paths; a single file keeps its name.
 
     Args:
         inputs: files, folders, and patterns such as `photos/**/*.png` (a file of exactly that name takes precedence).
@@ -45,7 +45,7 @@ def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = st
 
 
 def listed_files(stream: BinaryIO) -> list[Path]:
-    """Return the files that a stream lists, one per line, or separated by NULs as `find -print0` writes them."""
+    """Return the files that a stream lists, separated by newlines or, as written by `find -print0`, by NULs."""
     content = stream.read()
     separator = b"\0" if b"\0" in content else b"\n"
     names = [part.removesuffix(b"\r") if separator == b"\n" else part for part in content.split(separator)]
@@ -70,7 +70,7 @@ def _expand(pattern: Path) -> Iterator[FileAndName]:
 
 
 def _refuse_overwriting(targets: dict[Path, Path]) -> None:
-    # Compare the files themselves, not their names, because a link may point to an input.
+    # Compare the files instead of their names, because the target may be a link to an input.
     inputs = {_identify(source): source for source in targets.values() if source.exists()}
     for target in targets:
         if target.exists() and (source := inputs.get(_identify(target))):

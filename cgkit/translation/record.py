@@ -21,7 +21,7 @@ class Record:
     since: int
 
     def holds(self, target: Path, source: Path) -> bool:
-        """Return whether the model wrote `target` and `source` has not changed since, judged by modification times."""
+        """Return whether the model wrote `target` and `source` has not changed since, based on modification times."""
         try:
             return target.stat().st_mtime_ns >= max(self.since, source.stat().st_mtime_ns)
         except OSError:
@@ -29,7 +29,7 @@ class Record:
 
 
 def begin(output: Path, identity: str, targets: Iterable[Path], *, overwrite: bool) -> Record:
-    """Record which model writes into a folder, before it writes a file; return an earlier record of the same model.
+    """Record which model writes into a folder, before any file is written; return an earlier record of the same model.
 
     Args:
         output: the folder; created if it does not exist.

@@ -45,8 +45,8 @@ class Translator:
         """The pixel formats of the images to translate and of their translations."""
         self.in_channels, self.out_channels = self.source.channels, self.target.channels
         self.takes_batches = not mixes_samples(generator.eval())
-        """Whether images can be translated in batches, because the translation of one is independent of the others."""
-        # On a CPU, channels_last makes a ResNet at 256 pixels 1.15 times as fast, in fp32 and in bf16.
+        """Whether images can be translated in batches: the translation of one image must not depend on the others."""
+        # On a CPU, channels_last makes a ResNet 1.15 times as fast on 256 x 256 images, in fp32 and in bf16.
         layout = torch.channels_last if precision.device.type == "cpu" else torch.contiguous_format
         self._generator = generator.to(precision.device, precision.dtype).to(memory_format=layout)
         self._translate = translation_by(self._generator, precision, layout)
@@ -79,9 +79,9 @@ class Translator:
                 of training, or fp32 if translations have more than 8 bits.
             tile: `auto` to use tiles if a whole image would need much memory, `never` to translate every image whole,
                 or the maximum side of a tile in pixels to translate every image in tiles.
-            tiling: `exact` for the result of the whole image; `thumbnail` and `independent` are approximations.
+            tiling: `exact` for the result of translating the whole image; `thumbnail` and `independent` approximate it.
             max_pixels: the largest number of pixels that an image file may have; by default 64 million.
-            plugins: the loaded plugins; by default all that are installed.
+            plugins: the loaded plugins; by default, all installed plugins are loaded.
 
         Raises:
             CheckpointError: there is no model, it is damaged, or it lacks the requested direction or weights.
@@ -92,7 +92,7 @@ class Translator:
         generator = load_generator(model, info, direction, plugins, weights)
         trained = info.spec.train.precision
         target = pixel_formats(info.spec.data)["ab".index(direction[-1])]
-        # Between 1/2 and 1, bf16 has 128 levels: enough for 8 bits, but no more.
+        # Between 1/2 and 1, bf16 has 128 levels, which is enough for 8 bits per value but not for more.
         wanted = precision or ("fp32" if trained == "fp64" or target.depth != "uint8" else trained)
         device_and_precision = choose_precision(wanted, choose_device(device))
         translator = cls(generator, info, direction, device_and_precision, Tiling(tile, tiling))
@@ -109,15 +109,16 @@ class Translator:
     def __call__(self, images: Sequence[Any]) -> list[Any]: ...
 
     def __call__(self, images: Form | Sequence[Form]) -> Any:
-        """Translate an image, a batch or a list of images of any size; the result has the same type.
+        """Translate an image, a batch or a list of images of any size; return the same type.
 
         Integer images give integer translations, unless the values of the target domain are floats.
 
         Args:
             images: a tensor `(C, H, W)` or `(N, C, H, W)` in [0, 1]; an array `(H, W, C)` or `(N, H, W, C)`, or
-                `(H, W)` for one channel, in the range of its domain or, if the spec declares none, uint8, uint16 or
-                float in [0, 1]; a Pillow image or the path of a file, which are returned as a Pillow image, or as an
-                array if Pillow cannot represent the translation; or a list of these, translated one after the other.
+                `(H, W)` for one channel; a Pillow image; the path of a file; or a list of these, translated one after
+                the other. An array has the range that the spec declares for its domain or, without a declared range, is
+                uint8, uint16, or float in [0, 1]. Pillow images and files are translated to Pillow images, or to arrays
+                if Pillow cannot represent the translations.
 
         Raises:
             DataError: an image has the wrong shape, type or range, or cannot be read.
@@ -139,7 +140,7 @@ class Translator:
         return self.translate_whole(batch)
 
     def translate_whole(self, batch: Tensor) -> Tensor:
-        """Translate a batch as `translate` does, but never in tiles."""
+        """Translate a batch like `translate`, but never in tiles."""
         parts = torch.split(batch, len(batch) if self.takes_batches else 1)
         return torch.cat([self._translate(part) for part in parts])
 

@@ -35,19 +35,19 @@ def translate_clip(
 ) -> int:
     """Translate a video file, and replace the target only if the translation succeeds.
 
-    Sound and frame times are preserved; so are codec and pixel format, if FFmpeg can encode them.
+    Sound and frame times are preserved. The codec and the pixel format are also preserved if FFmpeg can encode them.
 
     Args:
         translator: a translator of grey or colour images.
         source: the file to read.
         target: the file to write, with a suffix of `CONTAINERS`.
         samples: number of frames, spread over the clip, whose norm statistics are used for all frames; with 0, each
-            frame has its own statistics, so its colours depend on everything that is visible in it.
+            frame has its own statistics, so the colours of a frame depend on everything that is visible in it.
         batch: number of frames to translate at once.
         progress: called with the fraction completed so far, from 0 to 1.
 
     Returns:
-        the number of damaged frames: those that were partly decoded are translated, the others are left out.
+        the number of damaged frames. Partly decoded frames are translated; frames that were not decoded are left out.
 
     Raises:
         DataError: the file is not a readable video, PyAV is not installed, or the model's images are neither grey nor

@@ -18,7 +18,7 @@ EXTREME = 1e4
 
 @check("adversarial_losses")
 def adversarial_losses_are_scalars(subject: Subject) -> None:
-    """Both losses are scalars, for logits of any shape."""
+    """The discriminator's and the generator's loss are scalars, for logits of any shape."""
     loss = subject.build()
     for shape in SHAPES:
         real, fake = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
@@ -28,7 +28,7 @@ def adversarial_losses_are_scalars(subject: Subject) -> None:
 
 @check("adversarial_losses")
 def adversarial_losses_stay_finite(subject: Subject) -> None:
-    """Both losses and their gradients are finite for logits between -10,000 and 10,000."""
+    """The discriminator's and the generator's loss and their gradients are finite for logits from -10,000 to 10,000."""
     loss = subject.build()
     for real_value in (-EXTREME, 0.0, EXTREME):
         for fake_value in (-EXTREME, 0.0, EXTREME):
@@ -45,7 +45,7 @@ def adversarial_losses_stay_finite(subject: Subject) -> None:
 def adversarial_losses_point_the_right_way(subject: Subject) -> None:
     """The discriminator learns to raise real logits and to lower fake ones; the generator learns to raise fake ones."""
     loss = subject.build()
-    for logit in (0.25, 0.5):  # not 0, where the least-squares loss of fake images has no gradient
+    for logit in (0.25, 0.5):  # not 0, because the gradient of the least-squares loss of fake images is zero there
         real, fake = _constant_logits(logit), _constant_logits(logit)
         values = losses(loss, real, fake)
         (of_real, of_fake), (_, of_generator) = (
@@ -59,7 +59,7 @@ def adversarial_losses_point_the_right_way(subject: Subject) -> None:
 
 @check("adversarial_losses")
 def the_penalty_is_a_scalar_that_teaches(subject: Subject) -> None:
-    """A penalty is a finite, nonnegative scalar, whose gradient reaches the discriminator's parameters."""
+    """A penalty is a finite, nonnegative scalar, and its gradient reaches the discriminator's parameters."""
     loss = subject.build()
     if not hasattr(loss, "penalty"):
         raise NotApplicableError

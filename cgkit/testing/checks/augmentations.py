@@ -16,7 +16,7 @@ from cgkit.testing.usage import run_augmentation
 
 ROLES = ("data", "adversarial", "framing")
 SEEDS = range(8)
-"""Several seeds, because an augmentation may leave an image unchanged at random."""
+"""The seeds to test: several, because an augmentation may leave an image unchanged at random."""
 
 
 def images(channels: int = 3, size: tuple[int, int] = (32, 32), batch: int = 1) -> Tensor:
@@ -29,14 +29,14 @@ def images(channels: int = 3, size: tuple[int, int] = (32, 32), batch: int = 1) 
 
 @check("augmentations")
 def augmentations_have_a_role(subject: Subject) -> None:
-    """Its `role` is one of "data", "adversarial" and "framing"."""
+    """An augmentation's `role` is one of "data", "adversarial" and "framing"."""
     role = getattr(subject.build(), "role", None)
     assert role in ROLES, f"its role is {role!r}, not one of {', '.join(ROLES)}"
 
 
 @check("augmentations")
 def augmentations_keep_shape_and_type(subject: Subject) -> None:
-    """Shape and dtype are preserved for one channel and for three; a framing returns images of the requested size."""
+    """Shape and dtype are preserved for one and for three channels; a framing returns images of the requested size."""
     augmentation = subject.build()
     batch = 2 if augmentation.role == "adversarial" else 1
     for channels, size in ((3, (32, 32)), (1, (32, 32)), (3, (32, 48))):
@@ -76,7 +76,7 @@ def augmentations_leave_their_input_alone(subject: Subject) -> None:
 
 @check("augmentations")
 def augmentations_do_nothing_at_p_zero(subject: Subject) -> None:
-    """If it has an option `p`, images are returned unchanged with a `p` of 0."""
+    """If an augmentation has an option `p`, it returns images unchanged when `p` is 0."""
     if "p" not in options_of(subject.component):
         raise NotApplicableError
     augmentation = Subject(subject.component, subject.folder, {**subject.options, "p": 0.0}).build()
@@ -105,7 +105,7 @@ def what_a_discriminator_sees_is_differentiable(subject: Subject) -> None:
 
 @check("augmentations")
 def what_adapts_keeps_its_state_in_buffers(subject: Subject) -> None:
-    """Everything that `observe` changes is in the state dict, so that resumed runs continue exactly."""
+    """Everything that `observe` changes is in the state dict, so that resumed runs continue exactly as before."""
     original: Any = subject.build()
     if not hasattr(original, "observe"):
         raise NotApplicableError

@@ -14,9 +14,9 @@ from cgkit.testing.subject import Subject, functional, relative_difference, scal
 
 @check(*NETWORKS)
 def compiles(subject: Subject) -> None:
-    """torch.compile can trace it, and changes neither its output nor its gradient.
+    """torch.compile can trace the network, and changes neither its output nor its gradient.
 
-    The backend is `aot_eager`, which tests the tracing and needs no C++ compiler.
+    The backend is `aot_eager`, which tests tracing without needing a C++ compiler.
     """
     network, images = subject.network(), subject.images()
     torch.compiler.reset()

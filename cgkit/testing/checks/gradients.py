@@ -14,7 +14,7 @@ from cgkit.testing.subject import Subject, functional, relative_difference
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
 FLOAT32 = 2e-2
 FLOAT64 = 1e-6
-"""The largest relative difference from the gradient in float64 that rounding explains, by dtype."""
+"""By dtype, the largest relative difference from the gradient in float64 that rounding can explain."""
 
 
 @check(*NETWORKS)
@@ -34,7 +34,7 @@ def gradients_reach_every_parameter(subject: Subject) -> None:
 
 @check(*NETWORKS)
 def gradients_agree_with_float64(subject: Subject) -> None:
-    """Gradients match those in float64, in NCHW and in channels_last, for one image and for two.
+    """Gradients match those in float64, both in NCHW and in channels_last, for batches of one and of two images.
 
     (`torch.nn.InstanceNorm2d` silently computes wrong gradients for a single image if the incoming gradient is in
     channels_last.)
@@ -66,7 +66,7 @@ def _compute_gradient(network: nn.Module, images: Tensor, layout: str) -> Tensor
 
 
 def _fill_zero_parameters(network: nn.Module) -> None:
-    """Replace parameters that are initialised to zero, which would hide the gradients behind them."""
+    """Replace parameters that are initialised to zero, because they would make other gradients zero."""
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.requires_grad and not parameter.any():

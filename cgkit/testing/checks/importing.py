@@ -24,7 +24,7 @@ from cgkit.testing.subject import Subject
 
 @check(*EVERYTHING)
 def importing_does_no_work(subject: Subject) -> None:
-    """Importing its module or package prints and writes nothing, draws no random numbers and changes no settings."""
+    """Importing the component's code prints and writes nothing, draws no random numbers and changes no settings."""
     if not hasattr(os, "fork"):
         raise UnavailableError("this system has no fork")
     module = sys.modules[subject.component.load().__module__]
@@ -89,7 +89,7 @@ def _read_settings() -> dict[str, str]:
 
 
 def _run_in_child(action: Callable[[], list[str]], folder: Path) -> list[str]:
-    """Call an action in a fork of this process, so that it cannot affect the process itself; return its result."""
+    """Call an action in a fork of this process, so that the action cannot affect this process; return its result."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

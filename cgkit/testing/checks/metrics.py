@@ -17,7 +17,7 @@ from cgkit.testing.usage import run_metric
 
 @check("metrics")
 def metrics_say_what_they_compare(subject: Subject) -> None:
-    """Its `compares` is one of the known values, and `better` is "higher", "lower" or None."""
+    """A metric's `compares` is one of the known values, and its `better` is "higher", "lower" or None."""
     metric = subject.build()
     known = get_args(Compared)
     assert compared_by(metric) in known, (
@@ -33,7 +33,7 @@ def metrics_say_what_they_compare(subject: Subject) -> None:
 
 @check("metrics")
 def metrics_give_a_number_an_image(subject: Subject) -> None:
-    """It returns (N,) finite numbers for colour and for grey images, whether equal or different."""
+    """A metric returns (N,) finite numbers for colour and for grey images, whether they are equal or different."""
     metric = subject.build()
     if compared_by(metric) == "domain":
         raise NotApplicableError
@@ -48,7 +48,7 @@ def metrics_give_a_number_an_image(subject: Subject) -> None:
 
 @check("metrics")
 def metrics_of_sets_give_one_number(subject: Subject) -> None:
-    """Its features are one finite row per image, independent of the batch; for two sets it returns a finite number."""
+    """Features are one finite row per image, independent of the batch; the value for two sets is a finite number."""
     metric = subject.build()
     if compared_by(metric) != "domain":
         raise NotApplicableError
@@ -72,7 +72,7 @@ def metrics_of_sets_give_one_number(subject: Subject) -> None:
 
 @check("metrics")
 def metrics_tell_good_from_bad(subject: Subject) -> None:
-    """Its values differ between equal and different images, and an image's value is independent of the batch."""
+    """Values differ between equal and different images, and an image's value is independent of the batch."""
     metric = subject.build()
     noise, _ = _make_noise(3)
     mixed = noise.clone()

@@ -16,11 +16,11 @@ SLACK = 1e-3
 """How far an output may exceed [-1, 1] due to rounding."""
 
 BF16 = 0.1
-"""The largest relative change of an output due to bf16; outputs of the built-in networks change by up to 0.016."""
+"""The largest relative change of an output due to bf16; for the built-in networks, it is at most 0.016."""
 
 
 def extremes(subject: Subject) -> Iterator[tuple[str, Tensor]]:
-    """Yield batches of images that networks rarely see in training, and of noise, with their names."""
+    """Yield named batches: noise, and images that networks rarely see in training."""
     noise = subject.images(2)
     yield "grey images", torch.zeros_like(noise)
     yield "white images", torch.ones_like(noise)
@@ -30,7 +30,7 @@ def extremes(subject: Subject) -> Iterator[tuple[str, Tensor]]:
 
 
 def outputs_for_extremes(subject: Subject) -> Iterator[tuple[str, list[Tensor]]]:
-    """Yield the outputs for the images of `extremes`, with their names, in evaluation and then in training mode."""
+    """Yield the named outputs for the images of `extremes`, first in evaluation mode, then in training mode."""
     network = subject.network()
     for training in (False, True):
         network.train(training)
@@ -42,7 +42,7 @@ def outputs_for_extremes(subject: Subject) -> Iterator[tuple[str, list[Tensor]]]
 
 @check("generators")
 def keeps_height_and_width(subject: Subject) -> None:
-    """Images keep any height and width that are multiples of its stride, and get the requested channels."""
+    """Translations have the height and width of the images (multiples of the stride), and the requested channels."""
     height, width = subject.size
     for in_channels, out_channels in ((3, 3), (1, 3), (3, 2), (1, 1)):
         network = subject.network(in_channels, out_channels)
@@ -104,7 +104,7 @@ def logits_have_no_bounds(subject: Subject) -> None:
 
 @check(*NETWORKS)
 def images_of_a_batch_do_not_mix(subject: Subject) -> None:
-    """The output for an image is independent of the rest of the batch, unless `mixes_samples = True` is declared."""
+    """The output for an image is independent of the rest of the batch, unless the network sets `mixes_samples`."""
     network = subject.network()
     if any(getattr(module, "mixes_samples", False) for module in network.modules()):
         return
@@ -130,7 +130,7 @@ def bf16_stays_finite(subject: Subject) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             rounded = scales_of(network(images))
     difference = max(relative_difference(actual, expected) for actual, expected in zip(rounded, exact, strict=True))
-    # A difference of NaN passes here: the loop below reports NaN along with the input that causes it.
+    # A difference of NaN passes here, because the loop below reports NaN together with the input that causes it.
     assert not difference > BF16, f"its output under bf16 autocast differs from float32 by {difference:.2g} (relative)"
     network.train()
     for name, images in extremes(subject):

@@ -9,12 +9,12 @@ from cgkit.testing.check import check
 from cgkit.testing.subject import Subject
 
 RUNS = ((1, 1), (10, 3), (1000, 250))
-"""The number of steps of a run, and of its epochs, for each test."""
+"""For each test, the number of steps of the run and the number of steps per epoch."""
 
 
 @check("schedules")
 def factors_are_numbers_that_are_not_negative(subject: Subject) -> None:
-    """The factor of every step of short and long runs is a finite number of at least 0."""
+    """The factor of the learning rate is a finite number of at least 0 at every step of short and long runs."""
     schedule = subject.build()
     for steps, epoch in RUNS:
         for step in range(steps):
@@ -27,7 +27,7 @@ def factors_are_numbers_that_are_not_negative(subject: Subject) -> None:
 
 @check("schedules")
 def schedules_remember_nothing(subject: Subject) -> None:
-    """The factor of a step is independent of earlier calls, because a resumed run begins in the middle."""
+    """The factor at a step is independent of earlier calls, because a resumed run does not begin at the first step."""
     first, second = subject.build(), subject.build()
     forwards = [first(step, 100, 10) for step in range(100)]
     backwards = [second(step, 100, 10) for step in reversed(range(100))]
@@ -36,7 +36,7 @@ def schedules_remember_nothing(subject: Subject) -> None:
 
 @check("trackers")
 def trackers_take_what_a_run_gives(subject: Subject) -> None:
-    """It can record numbers, including NaN and infinity, rewind to a step, continue, and be closed twice."""
+    """A tracker can record numbers, including NaN and infinity, rewind to a step, continue, and be closed twice."""
     tracker = subject.build()
     values: Mapping[str, float] = {"cycle_forward": 1.5, "learning_rate": 2e-4}
     tracker.rewind(0)

@@ -13,12 +13,12 @@ from cgkit.testing.check import NotApplicableError, check
 from cgkit.testing.subject import Subject, relative_difference
 
 ROUNDING = 1e-9
-"""The largest relative difference, in float64, between the outputs of equal networks, which sum in other orders."""
+"""The largest relative difference, in float64, between outputs of equal networks that sum in different orders."""
 
 
 @check("generators")
 def published_tensors_give_an_equal_network(subject: Subject) -> None:
-    """It recognises its own `published_tensors()`, and the network rebuilt from them has the same outputs."""
+    """A generator recognises its own `published_tensors()`, and a generator rebuilt from them has the same outputs."""
     target: Any = subject.component.load()
     if not hasattr(target, "published_tensors"):
         raise NotApplicableError
@@ -26,7 +26,7 @@ def published_tensors_give_an_equal_network(subject: Subject) -> None:
         network: Any = subject.network(*channels, dtype=torch.float64)
         try:
             tensors = network.published_tensors()
-        except ValueError:  # other programs have no network with these options
+        except ValueError:  # other programs have no equal network for these options
             raise NotApplicableError from None
         attached = [name for name, tensor in tensors.items() if tensor.requires_grad]
         assert not attached, f"published_tensors() returns {attached[0]} with its autograd history: detach it"

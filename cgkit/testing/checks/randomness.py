@@ -20,7 +20,7 @@ RANDOM = (*NETWORKS, *LOSSES, "augmentations", "metrics")
 
 @check(*RANDOM)
 def is_decided_by_torchs_seed(subject: Subject) -> None:
-    """It computes the same results with the same torch seed, whether built again or reset to its earlier state."""
+    """With the same torch seed, the results are the same, whether the component is built again or its state reset."""
     component = subject.build(seed=1)
     state = copy.deepcopy(component.state_dict()) if isinstance(component, nn.Module) else None
     first = _use(subject, component)
@@ -37,7 +37,7 @@ def is_decided_by_torchs_seed(subject: Subject) -> None:
 
 @check(*RANDOM)
 def draws_from_torch_alone(subject: Subject) -> None:
-    """It does not use the random generators of Python or numpy, whose states are not in checkpoints."""
+    """The component uses no random generator of Python or numpy, because checkpoints do not contain their states."""
     before = random.getstate(), str(np.random.get_state())
     _use(subject, subject.build(seed=1))
     assert random.getstate() == before[0], "draws from Python's random module: use torch's random numbers"

@@ -14,7 +14,7 @@ SHAPES = ((1, 3, 32, 32), (2, 1, 32, 48))
 
 
 def pairs() -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield names and pairs of image batches."""
+    """Yield named pairs of image batches."""
     for shape in SHAPES:
         random = torch.Generator().manual_seed(0)
         first, second = (torch.rand(shape, generator=random) * 2 - 1 for _ in range(2))
@@ -54,7 +54,7 @@ def equal_images_are_nearest(subject: Subject) -> None:
     for name, first, second in pairs():
         value = float(distance(first, second).sum())
         if name.startswith("equal"):
-            # A smoothed absolute difference is slightly above zero even for equal images.
+            # Some tolerance: a smoothed absolute difference is slightly above zero even for equal images.
             assert abs(value) < 2e-3, f"the distance of {name} is {value:.3g}; expected 0"
         elif name == "noise":
             equal = float(distance(first, first).sum())
@@ -63,7 +63,7 @@ def equal_images_are_nearest(subject: Subject) -> None:
 
 @check("reconstruction_losses")
 def distances_agree_with_float64(subject: Subject) -> None:
-    """The gradient in float32 matches that in float64."""
+    """The gradient in float32 matches the gradient in float64."""
     single, double = subject.build(), subject.build()
     if isinstance(double, torch.nn.Module):
         double = double.double()

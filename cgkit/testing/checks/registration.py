@@ -1,4 +1,4 @@
-"""Checks of every component: it can be built, and its options are documented."""
+"""Checks of every component, such as that it can be built and that its options are documented."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cgkit.options import REQUIRED, check_options, options_of
 from cgkit.testing.check import EVERYTHING, NotApplicableError, check
 from cgkit.testing.subject import Subject
 
-PICKLED = tuple(kind for kind in EVERYTHING if kind != "trackers")  # a tracker stays in the process that built it
+PICKLED = tuple(kind for kind in EVERYTHING if kind != "trackers")  # trackers stay in the process that built them
 
 
 @check(*EVERYTHING)
 def can_be_built(subject: Subject) -> None:
-    """It can be built with its defaults, or with its own example if some options have no default."""
+    """The component can be built with its defaults, or with its own example if some options have no default."""
     required = [name for name, option in options_of(subject.component).items() if option.default is REQUIRED]
     missing = [name for name in required if name not in subject.options]
     assert not missing, (
@@ -46,7 +46,7 @@ def unknown_options_are_refused(subject: Subject) -> None:
 
 @check(*EVERYTHING)
 def has_a_summary_of_one_sentence(subject: Subject) -> None:
-    """It has a summary of one sentence for listings."""
+    """The component has a summary of one sentence for listings."""
     summary = subject.component.summary
     assert summary, "register it with summary=..., or give it a docstring"
     assert "\n" not in summary, "its summary has several lines"
@@ -55,7 +55,7 @@ def has_a_summary_of_one_sentence(subject: Subject) -> None:
 
 @check(*PICKLED)
 def can_be_pickled(subject: Subject) -> None:
-    """It can be pickled and unpickled, because loader workers and other processes receive it that way."""
+    """The component can be pickled and unpickled, so that it can be sent to loader workers and other processes."""
     built = subject.build()
     if isinstance(built, nn.Module) and any(parametrize.is_parametrized(module) for module in built.modules()):
         raise NotApplicableError  # torch refuses to pickle parametrised modules, such as those with spectral norm

@@ -18,7 +18,7 @@ EXAMINED = 3
 
 
 def domains(source: Source) -> Iterator[tuple[str, Domain]]:
-    """Yield the domains of the training and test images, each with the call that returns it."""
+    """Yield each domain of training and test images, with the expression that returns the domain."""
     for split, pair in (("train", source.train()), ("test", source.test())):
         assert isinstance(pair, (tuple, list)), f"{split}() returns a {type(pair).__name__}; expected two domains"
         assert len(pair) == 2, f"{split}() returns {len(pair)} domains; expected two"
@@ -72,7 +72,7 @@ def records_hold_one_image(subject: Subject) -> None:
 
 @check("sources")
 def records_do_not_change(subject: Subject) -> None:
-    """An index always gives the same image, and a domain the same fingerprint, even if built again or unpickled."""
+    """Images and fingerprints of a domain are always the same, even if the source is built again or unpickled."""
     pairs = zip(domains(subject.build()), domains(subject.build()), strict=True)
     for (location, first), (_, second) in pairs:
         same = first.fingerprint() == second.fingerprint()
@@ -94,7 +94,7 @@ def fingerprints_tell_domains_apart(subject: Subject) -> None:
 
 @check("sources")
 def aligned_tests_are_of_equal_length(subject: Subject) -> None:
-    """It declares whether its test images are aligned; if so, both domains have equally many test images."""
+    """A source declares whether its test images are aligned; if so, both domains have equally many test images."""
     source = subject.build()
     aligned = getattr(source, "aligned", None)
     assert isinstance(aligned, bool), f"its attribute aligned is {aligned!r}; expected true or false"
@@ -107,7 +107,7 @@ def aligned_tests_are_of_equal_length(subject: Subject) -> None:
 
 @check("sources")
 def an_order_of_its_own_is_a_permutation(subject: Subject) -> None:
-    """`order(epoch, seed)` contains every index exactly once, and depends on nothing but its arguments."""
+    """`order(epoch, seed)` contains every index exactly once, and depends only on its arguments."""
     ordered: list[Any] = [domain for domain in subject.build().train() if order_of(domain)]
     if not ordered:
         raise NotApplicableError

@@ -14,7 +14,7 @@ from cgkit.testing.subject import Subject, scales_of
 
 @check(*NETWORKS, "adversarial_losses", "reconstruction_losses", "augmentations")
 def state_survives_safetensors(subject: Subject) -> None:
-    """Its state can be saved and loaded bit for bit; no two tensors share memory."""
+    """The component's state can be saved and loaded bit for bit; no two of its tensors share memory."""
     module = subject.build(seed=1)
     if not isinstance(module, nn.Module):
         raise NotApplicableError
@@ -43,7 +43,7 @@ def state_survives_safetensors(subject: Subject) -> None:
 
 @check(*NETWORKS)
 def evaluation_changes_nothing(subject: Subject) -> None:
-    """Evaluation does not change its state; if it remembers images, it stores only those that it is trained on."""
+    """Evaluation does not change a network's state; a discriminator remembers only images that it is trained on."""
     network, images = subject.network(), subject.images(2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with torch.no_grad():
