@@ -15,12 +15,12 @@ from cgkit.components.layers.sizes import check_size
 
 
 class PatchDiscriminator(nn.Module):
-    """PatchGAN: classifies overlapping patches, of 70x70 pixels with 3 layers (Isola et al., 2017).
+    """PatchGAN: classifies overlapping patches of an image as real or fake (Isola et al., 2017).
 
     The network is that of CycleGAN (Zhu et al., 2017, and its PyTorch code): `layers` 4x4 convolutions of stride 2 and
-    two of stride 1, zero padding of 1, channels that double up to 8 times `width`, LeakyReLU with a slope of 0.2, and
-    no norm after the first and last convolutions. The second-to-last convolution has stride 1, as in the published
-    code; the paper's text says 2, but then a patch would not be 70x70.
+    two of stride 1, zero padding of 1, channel numbers that double up to 8 times `width`, LeakyReLU with a slope of
+    0.2, and no norm after the first and last convolutions. The second-to-last convolution has stride 1, as in the
+    published code; the paper's text says 2, but then a patch would not be 70x70.
 
     Height and width must be at least `3 * 2**layers`.
 

@@ -31,7 +31,7 @@ class JsonLines:
         json_lines.append(self.path, line)
 
     def rewind(self, step: int) -> None:
-        """Remove the lines of steps after `step` and lines that cannot be parsed, atomically.
+        """Atomically remove the lines of all steps after `step` and any lines that cannot be parsed.
 
         Raises:
             OSError: the file cannot be replaced and is unchanged.
