@@ -26,8 +26,8 @@ class PatchDiscriminator(nn.Module):
 
     Args:
         width: number of channels after the first layer.
-        layers: number of times that height and width are halved; with 1, 2, 3 and 4, patches have sides of 16, 34,
-            70 and 142 pixels.
+        layers: number of times that height and width are halved; with 1, 2, 3 or 4 layers, patches have sides of
+            16, 34, 70 or 142 pixels.
         norm: what each feature map is normalised over: one image ("instance"), the batch ("batch") or nothing ("none").
         affine: whether each norm learns a scale and a shift.
         spectral_norm: whether to divide each convolution's weight by its spectral norm (Miyato et al., 2018).

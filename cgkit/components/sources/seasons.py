@@ -18,7 +18,7 @@ EDITION = 2
 """The version of the painter, incremented whenever a change alters the pictures."""
 
 MEMORY = 256 * 2**20
-"""Maximum size in bytes of a domain's cache of finished pictures: enough for all at usual training sizes."""
+"""Maximum size in bytes of a domain's cache of finished pictures: enough for all pictures at usual training sizes."""
 
 SPLITS = 3
 """Number of splits: training images of a, training images of b, and test images.

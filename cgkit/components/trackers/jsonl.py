@@ -12,7 +12,7 @@ from cgkit.files import json_lines
 class JsonLines:
     """One JSON object per line, in `metrics.jsonl`.
 
-    A line such as `{"step": 10, "cycle_forward": 1.25}` has the step, then the values by name. NaN and infinity,
+    A line such as `{"step": 10, "cycle_forward": 1.25}` holds the step, then the values by name. NaN and infinity,
     which JSON cannot express, become null. When `record` returns, the line has been handed to the operating system;
     `rewind` removes incomplete lines.
     """

@@ -82,7 +82,7 @@ def test_the_least_recently_read_shard_is_evicted(
     remote: Callable[..., ShardedImages], server: Any, tmp_path: Path
 ) -> None:
     images = remote(2.5)
-    for index in (0, 3, 0, 6, 0):  # shards 0, 1, 0, 2: shard 1 is evicted
+    for index in (0, 3, 0, 6, 0):  # images of shards 0, 1, 0, 2, 0: shard 2 replaces shard 1
         contents(images, range(index, index + 1))
         time.sleep(0.01)
     assert [path[-5] for path in server.shards] == ["0", "1", "2"]

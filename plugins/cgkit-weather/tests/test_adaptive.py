@@ -147,7 +147,7 @@ def test_signs_are_averaged_over_the_steps_of_an_interval_and_over_scales() -> N
     augmentation.observe([*logits(1, count=2), *logits(1, count=2)])  # a mean sign of 1
     augmentation.observe(
         [torch.ones(2, 1, 4, 4), -torch.ones(2, 1, 1, 1)]
-    )  # a mean sign of 0: scales have equal weight
+    )  # a mean sign of 0, because scales have equal weight
     assert augmentation.p.item() == pytest.approx(0.9)
     augmentation.observe(logits(-1))
     augmentation.observe(logits(0.9))  # the mean sign is 0, below the target
