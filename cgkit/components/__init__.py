@@ -18,8 +18,8 @@ def plugin() -> ModuleType:
 def cgkit_register(registries: Registries) -> None:
     """Register the components that ship with cgkit.
 
-    `default` marks what a spec uses if it names no component of a kind: the published recipe, and metrics that need a
-    ground truth. `fallback` marks the metrics used if there is no ground truth.
+    `default` marks the components that a spec uses if it names none of their kind: those of the published recipe, and
+    the metrics that need a ground truth. `fallback` marks the metrics that are used if there is no ground truth.
     """
     _register_networks(registries)
     _register_losses(registries)

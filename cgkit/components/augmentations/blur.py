@@ -17,7 +17,8 @@ from cgkit.contracts import Role
 class Blur(nn.Module):
     """Gaussian blur of random width.
 
-    The kernel extends to 3 standard deviations, but no further than the image allows; borders are mirrored.
+    The kernel extends to 3 standard deviations, but no further than the image allows; the image is mirrored at its
+    borders.
 
     Args:
         sigma_min: the smallest standard deviation, in pixels.
@@ -48,7 +49,7 @@ class Blur(nn.Module):
         share = float(torch.rand((), device="cpu"))
         sigma = self.sigma_min + share * (self.sigma_max - self.sigma_min)
         reach = math.ceil(3 * sigma)
-        # Mirroring can extend a side by at most one pixel less than its length.
+        # A mirrored border must be narrower than the image.
         rows, columns = (2 * min(reach, side - 1) + 1 for side in image.shape[-2:])
         blurred: Tensor = gaussian_blur2d(image, (rows, columns), (sigma, sigma), border_type="reflect")
         return blurred.clamp(0, 1)

@@ -48,6 +48,7 @@ class ColourJitter(nn.Module):
         if image.shape[1] == 3:
             jittered: Tensor = self._jitter(image)
             return jittered
-        # torchvision accepts 1 or 3 channels. Any other number is stacked into one, which has no saturation or hue.
+        # torchvision accepts only 1 or 3 channels, so any other number of channels is stacked into a single one, which
+        # has no saturation or hue.
         stacked: Tensor = self._jitter(image.flatten(1, 2)[:, None])
         return stacked.reshape(image.shape)

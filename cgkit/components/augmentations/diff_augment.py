@@ -18,15 +18,16 @@ _GREY = 0.5
 class DiffAugment(nn.Module):
     """Differentiable colour, translation and cutout before the discriminator (Zhao et al., 2020).
 
-    "Differentiable augmentation for data-efficient GAN training", with the ranges of the published code, rescaled to
-    [0, 1]. Each image of a batch has its own random draws, which are made on the CPU so that they are the same on every
-    device. As in the published code, nothing is clamped: colours can leave [0, 1], and every pixel that is kept has a
-    gradient.
+    The ranges are those of the published code for "Differentiable augmentation for data-efficient GAN training",
+    rescaled to [0, 1]. Each image of a batch has its own random draws, which are made on the CPU so that they are the
+    same on every device. As in the published code, nothing is clamped: colours can leave [0, 1], and every pixel that
+    is not cut off has a gradient.
 
     Args:
         colour: whether to shift brightness by up to 0.25 and multiply saturation by 0 to 2 and contrast by 0.5 to 1.5.
         translation: the largest shift, as a fraction of height and width; the gap is filled with grey.
-        cutout: height and width of the grey hole as a fraction of the image's; the hole may extend beyond the border.
+        cutout: height and width of the grey hole as a fraction of the image's height and width; the hole may
+            extend beyond the border.
         p: the probability that an image is changed.
     """
 
@@ -48,7 +49,7 @@ class DiffAugment(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Augment images `(N, C, H, W)`, each with its own draws, preserving their dtype."""
-        # All draws are transferred at once, without waiting for the device.
+        # All draws are copied to the device in one transfer, without waiting for it to finish.
         draws = torch.rand(8, len(images), 1, 1, 1, device="cpu").to(images.device, non_blocking=True)
         changed = images
         if self.colour:
@@ -73,7 +74,8 @@ def _translate(images: Tensor, down: Tensor, right: Tensor, *, share: float) -> 
     rows = _positions(images, -2) - _shift(down, height, share)
     columns = _positions(images, -1) - _shift(right, width, share)
     outside = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
-    # Wrapping around reads every pixel exactly once; otherwise gradients would be sums, whose order could vary.
+    # Because indices wrap around, every pixel is read exactly once. Otherwise, gradients would be sums, and the order
+    # of summation could vary.
     sources = (rows % height * width + columns % width).flatten(2).expand(-1, images.shape[1], -1)
     return images.flatten(2).gather(2, sources).reshape(images.shape).masked_fill(outside, _GREY)
 
@@ -86,7 +88,7 @@ def _cut_out(images: Tensor, row: Tensor, column: Tensor, *, share: float) -> Te
 
 
 def _positions(images: Tensor, dimension: int) -> Tensor:
-    """Return the indices along a dimension of the images."""
+    """Return the pixel indices along a dimension, in a shape that broadcasts against the images."""
     positions = torch.arange(images.shape[dimension], device=images.device)
     return positions[:, None] if dimension == -2 else positions
 
@@ -98,7 +100,7 @@ def _shift(draw: Tensor, side: int, share: float) -> Tensor:
 
 
 def _positions_in_hole(images: Tensor, dimension: int, draw: Tensor, share: float) -> tuple[Tensor, int]:
-    """Return the positions along a dimension relative to the start of each hole, and the length of the hole."""
+    """Return each pixel's position along a dimension relative to the start of each hole, and the holes' length."""
     side = images.shape[dimension]
     length = int(side * share + 0.5)
     middle = (draw * (side + 1 - length % 2)).long()

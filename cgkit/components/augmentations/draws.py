@@ -8,7 +8,7 @@ import torch
 from annotated_types import Ge, Le
 
 Probability = Annotated[float, Ge(0), Le(1)]
-"""A probability: 0 means exactly never, and 1 means always."""
+"""A probability, from 0 (never) to 1 (always)."""
 
 
 def happens(p: float) -> bool:

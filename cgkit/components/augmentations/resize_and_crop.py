@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from cgkit.contracts import Role, Size
 
 _MAX_SCALED_SIDES = 8
-"""The longest side of a scaled image, as a multiple of the size to cover: without this limit, a strip of 10 x 30000
-pixels would take gigabytes."""
+"""Maximum length of a scaled image's longer side, as a multiple of the size to cover. Without this limit, a scaled
+image of 10 x 30000 pixels would take gigabytes."""
 
 
 class ResizeAndCrop(nn.Module):
@@ -25,7 +25,8 @@ class ResizeAndCrop(nn.Module):
 
     Args:
         scale: the scaled size relative to the training size.
-        aspect: "stretch" scales to exactly the scaled size, as published; "keep" covers it with the same aspect ratio.
+        aspect: "stretch" scales to exactly the scaled size, as published; "keep" covers that size and
+            keeps the image's aspect ratio.
         resize: whether to scale; if false, the image must be at least as large as the window.
     """
 

@@ -12,8 +12,8 @@ from cgkit.contracts import Role
 class RightAngleRotation(nn.Module):
     """Rotate images by random multiples of 90 degrees.
 
-    Square images are rotated by 0, 90, 180 or 270 degrees with equal probability, others by 0 or 180, which keeps
-    their shape.
+    Square images are rotated by 0, 90, 180 or 270 degrees with equal probability, others by 0 or 180
+    degrees, which keeps their shape.
 
     Args:
         p: the probability that an angle is drawn; otherwise the image is unchanged.

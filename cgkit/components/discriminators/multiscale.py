@@ -17,10 +17,10 @@ from cgkit.components.layers.sizes import check_size
 class MultiscaleDiscriminator(nn.Module):
     """Patch discriminators on successively smaller copies of the image (Wang et al., 2018).
 
-    As in pix2pixHD (section 3.2 and its PyTorch code), each copy is the previous one, averaged over 3x3 pixels and
-    halved, and has its own discriminator. The discriminators are `PatchDiscriminator`s, padded as in CycleGAN.
+    As in pix2pixHD (section 3.2 and its PyTorch code), each copy is the previous copy averaged over 3x3 pixels and
+    halved in size, and has its own discriminator. The discriminators are `PatchDiscriminator`s, padded as in CycleGAN.
 
-    Height and width must be greater than `(3 * 2**layers - 1) * 2**(scales - 1)`: 92 with the defaults.
+    Height and width must be greater than `(3 * 2**layers - 1) * 2**(scales - 1)`, which is 92 by default.
 
     Args:
         scales: number of image sizes, including the original one.
@@ -49,7 +49,7 @@ class MultiscaleDiscriminator(nn.Module):
             )
             for _ in range(scales)
         ]
-        # Halving an odd side rounds up, so one pixel more than the limit suffices.
+        # Halving rounds odd sides up, so images with one pixel more than this product are large enough at every scale.
         self.least = (patches[0].least - 1) * 2 ** (scales - 1) + 1
         self.discriminators = nn.ModuleList(patches)
 

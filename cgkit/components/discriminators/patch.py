@@ -15,19 +15,19 @@ from cgkit.components.layers.sizes import check_size
 
 
 class PatchDiscriminator(nn.Module):
-    """PatchGAN: classifies overlapping patches, of 70x70 pixels with 3 layers (Isola et al., 2017).
+    """PatchGAN: classifies overlapping patches of an image as real or fake (Isola et al., 2017).
 
     The network is that of CycleGAN (Zhu et al., 2017, and its PyTorch code): `layers` 4x4 convolutions of stride 2 and
-    two of stride 1, zero padding of 1, channels that double up to 8 times `width`, LeakyReLU with a slope of 0.2, and
-    no norm after the first and last convolutions. The second-to-last convolution has stride 1, as in the published
-    code; the paper's text says 2, but then a patch would not be 70x70.
+    two of stride 1, zero padding of 1, channel numbers that double up to 8 times `width`, LeakyReLU with a slope of
+    0.2, and no norm after the first and last convolutions. The second-to-last convolution has stride 1, as in the
+    published code; the paper's text says 2, but then a patch would not be 70x70.
 
     Height and width must be at least `3 * 2**layers`.
 
     Args:
         width: number of channels after the first layer.
-        layers: number of times that height and width are halved; with 1, 2, 3 and 4, patches have sides of 16, 34,
-            70 and 142 pixels.
+        layers: number of times that height and width are halved; with 1, 2, 3 or 4 layers, patches have sides of
+            16, 34, 70 or 142 pixels.
         norm: what each feature map is normalised over: one image ("instance"), the batch ("batch") or nothing ("none").
         affine: whether each norm learns a scale and a shift.
         spectral_norm: whether to divide each convolution's weight by its spectral norm (Miyato et al., 2018).

@@ -1,9 +1,9 @@
 """Conversion of weights between the published generators and ours: convolutions and norms.
 
 The published code is the PyTorch code of CycleGAN and pix2pix (Zhu et al., 2017; Isola et al., 2017). Its convolutions
-have a bias with instance norm, but not with batch norm or without norms; the last one always has a bias. Batch norms
-have a scale and a shift, instance norms have neither. In files of old PyTorch versions, instance norms carry running
-statistics, which the published code discards on loading.
+have a bias in networks with instance norm, but not in networks with batch norm or without norms; the last convolution
+always has a bias. Batch norms have a scale and a shift; instance norms have neither. In files from old PyTorch
+versions, instance norms carry running statistics, which the published code discards on loading.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Layer:
 
 
 def names_match(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> bool:
-    """Return whether the names match the layers: every convolution has a 4-d weight, and nothing is left over."""
+    """Return whether the names match the layers: every convolution has a 4-d weight, and no tensor is left over."""
     names = [name for layer in layers for name in (layer.published, layer.published_norm) if name is not None]
     known = {f"{name}.{part}" for name in names for part in _PARTS}
     weights = [tensors.get(f"{layer.published}.weight") for layer in layers]
@@ -87,7 +87,8 @@ def convert_from_published(
 
 def _check_shape(tensor: Tensor | None, own: Tensor, name: str) -> Tensor:
     if tensor is None and name.endswith((".bias", ".num_batches_tracked")):
-        # Published convolutions without norms have no bias, and files of old PyTorch versions do not count batches.
+        # These tensors may be missing: convolutions in published networks without norms have no bias, and files from
+        # old PyTorch versions do not count batches.
         return torch.zeros(own.shape, dtype=own.dtype)
     if tensor is None:
         raise ValueError(f"{name} is missing")
@@ -103,7 +104,7 @@ def _format_shape(tensor: Tensor) -> str:
 def convert_to_published(network: nn.Module, layers: Sequence[Layer], norms: Normalisation) -> dict[str, Tensor]:
     """Return the tensors of our network under their published names.
 
-    Parameters that ours lacks get neutral values: 0 for biases, 1 for scales.
+    Parameters that our network lacks get neutral values: 0 for biases, 1 for scales.
 
     Raises:
         ValueError: our network has a non-zero bias that the published network lacks.

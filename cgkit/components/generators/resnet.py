@@ -23,19 +23,20 @@ class ResnetGenerator(nn.Module):
 
     The network is that of CycleGAN (Zhu et al., 2017, and its PyTorch code); the paper writes it as
     `c7s1-64, d128, d256, R256 (9 times), u128, u64, c7s1-3`. The 7x7 convolutions and the blocks use reflection
-    padding, the others zero padding. There is no ReLU after a block's sum and no norm before the final tanh.
+    padding; the other layers use zero padding. There is no ReLU after a block's sum and no norm before the final tanh.
 
-    Height and width must be multiples of `2**downsamplings` and at least 4 pixels; with blocks, they must be at least
-    twice `2**downsamplings`.
+    Height and width must be multiples of `2**downsamplings` and at least 4 pixels; if there are residual blocks, they
+    must also be at least twice `2**downsamplings`.
 
     Args:
         width: number of channels after the first layer; each downsampling doubles it.
-        blocks: number of residual blocks; the published networks have 9 for images of 256 pixels or more, else 6.
+        blocks: number of residual blocks; 9 in the published networks for images of at least 256 x 256 pixels, 6
+            in those for smaller images.
         dropout: the fraction of features dropped within each block during training.
         norm: what each feature map is normalised over: one image ("instance"), the batch ("batch") or nothing ("none").
         affine: whether each norm learns a scale and a shift.
-        upsample: the upsampling layers: "transposed" convolutions, as published, or "resize": nearest-neighbour
-            upsampling and a convolution, which avoid checkerboard artefacts (Odena et al., 2016).
+        upsample: the kind of upsampling layers: "transposed" (transposed convolutions, as published) or "resize"
+            (nearest-neighbour upsampling and a convolution, which avoid checkerboard artefacts; Odena et al., 2016).
         downsamplings: number of times that height and width are halved before the blocks and doubled after them.
     """
 
@@ -54,7 +55,8 @@ class ResnetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.stride = 2**downsamplings
-        # Reflection padding needs one pixel more than it adds per side, which is 3 at full size and 1 in the blocks.
+        # Reflection padding adds 3 pixels per side at full size and 1 in the blocks. Features must be at least one
+        # pixel larger than that.
         self._least = max(4, 2 * self.stride if blocks else self.stride)
         norms = self._norms = Normalisation(norm, affine)
         self._structure = resnet_published.Structure(downsamplings, blocks, dropout > 0)

@@ -1,8 +1,8 @@
 """The tensor names of the published residual generator, and recognition of files with such tensors.
 
 Like ours, the published network is one sequence of layers: `model.0`, `model.1` and so on. Layers within a residual
-block have names such as `model.10.conv_block.1`. With dropout, each block has one more layer, so the numbers of the
-layers after it are one higher.
+block have names such as `model.10.conv_block.1`. With dropout, each block has one more layer, and the numbers of
+the layers after the dropout layer are one higher.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from cgkit.components.generators.published import Layer, convert_from_published,
 from cgkit.contracts import Recognised
 
 DROPOUT = 0.5
-"""The dropout rate of the published networks that have dropout; weight files do not record it."""
+"""The dropout rate of the published networks that have dropout; weight files do not record the rate."""
 
 _NAME = re.compile(r"model\.(?P<layer>\d{1,3})\.(?:(?P<block>\w+)\.(?P<inner>\d)\.)?\w+")
 _BLOCK = "conv_block"
 _FIRST, _SECOND = 1, 6
-"""The positions of the convolutions in a block with a dropout layer, which our blocks always have."""
+"""The positions of the convolutions in a block with a dropout layer; our blocks always have one."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def recognise(tensors: Mapping[str, Tensor], generator: Callable[..., nn.Module]
 
 
 def _detect_structure(tensors: Mapping[str, Tensor]) -> Structure | None:
-    """Infer the structure from the names of the convolutions; return None if they are not those of this network."""
+    """Infer the structure from the names of the convolutions; return None if the names do not fit this network."""
     matches = [_NAME.fullmatch(name) for name in tensors]
     if not matches or None in matches:
         return None

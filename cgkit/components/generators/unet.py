@@ -24,10 +24,11 @@ _DEEPEST = 8
 class UnetGenerator(nn.Module):
     """Encoder and decoder with skip connections (Isola et al., 2017).
 
-    The network is that of pix2pix and CycleGAN, whose PyTorch code calls it `unet_128` (depth 7) and `unet_256` (depth
+    The network is that of pix2pix and CycleGAN; their PyTorch code calls it `unet_128` (depth 7) and `unet_256` (depth
     8). The encoder has `depth` 4x4 convolutions that halve height and width; the number of channels doubles up to 8
-    times `width`. The decoder has as many transposed convolutions; each except the innermost also receives the
-    encoder's features of the same size. There is no norm after the first and last encoder layers or before the tanh.
+    times `width`. The decoder has the same number of transposed convolutions; each of them except the innermost also
+    receives the encoder's features of the same size. There is no norm after the first and last encoder layers or
+    before the tanh.
 
     Height and width must be multiples of `2**depth`.
 
@@ -105,7 +106,7 @@ class UnetGenerator(nn.Module):
 
     @staticmethod
     def recognise(tensors: Mapping[str, Tensor]) -> Recognised | None:
-        """Recognise the tensors of a published network, which do not show whether it has dropout."""
+        """Recognise the tensors of a published network; they do not reveal whether the network has dropout."""
         return unet_published.recognise(tensors, UnetGenerator)
 
     def published_tensors(self) -> dict[str, Tensor]:
@@ -120,14 +121,14 @@ class UnetGenerator(nn.Module):
 
 def _encoder_layer(before: int, after: int, norms: Normalisation, *, outermost: bool, innermost: bool) -> nn.Sequential:
     normed = not (outermost or innermost)
-    # As in the published code, the two layers without a norm have no bias either if the others use batch norm.
+    # As in the published code, if the other layers use batch norm, even the two layers without a norm have no bias.
     bias = norms.keeps_bias if normed else norms.kind != "batch"
     layers: list[nn.Module] = [nn.Conv2d(before, after, 4, 2, 1, bias=bias)]
     if normed:
         layers.append(norms(after))
     if not innermost:
-        # The activation follows here, not before the next convolution, so that the skip connection carries activated
-        # features, as in the published code, which activates in place. The decoder's ReLU makes this equivalent.
+        # Activating here, not before the next convolution, gives the skip connection activated features, as in the
+        # published code, which activates in place. Either way, the decoder's ReLU makes the result the same.
         layers.append(nn.LeakyReLU(0.2, inplace=True))
     return nn.Sequential(*layers)
 

@@ -30,7 +30,8 @@ class InstanceNorm(nn.GroupNorm):
         weight, bias = self.weight, self.bias
         if torch.is_grad_enabled() and not torch.compiler.is_compiling() and features.device.type == "cpu":
             if features.dtype == torch.bfloat16 and weight is None:
-                # With a scale and a shift in float32, torch also keeps the statistics for the gradient in float32.
+                # bfloat16 is too coarse for the statistics that the gradient needs. If the scale and the shift are in
+                # float32, torch also keeps those statistics in float32.
                 weight = features.new_ones(features.shape[1], dtype=torch.float32)
                 bias = torch.zeros_like(weight)
             if _is_channels_last(features):
@@ -40,7 +41,7 @@ class InstanceNorm(nn.GroupNorm):
 
 
 class _ChannelsLastInstanceNorm(torch.autograd.Function):
-    """Instance norm with the gradient computed as a batch norm's for each image, far faster in channels_last."""
+    """Instance norm whose gradient is that of a batch norm for each image, which is far faster in channels_last."""
 
     @staticmethod
     def forward(context: Any, features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
@@ -93,7 +94,7 @@ def _is_channels_last(features: Tensor) -> bool:
 
 
 def _normalise(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    # F.group_norm rejects a single image with maps of one pixel.
+    # Unlike torch.group_norm, F.group_norm rejects a single image with maps of one pixel.
     return torch.group_norm(features, features.shape[1], weight, bias, eps)
 
 
@@ -102,7 +103,7 @@ class Normalisation:
     """Builds the norm layers of a network.
 
     Attributes:
-        kind: what each feature map is normalised over, see `Norm`.
+        kind: what each feature map is normalised over; see `Norm`.
         affine: whether each layer learns a scale and a shift.
     """
 
@@ -110,7 +111,7 @@ class Normalisation:
     affine: bool
 
     def __call__(self, channels: int) -> nn.Module:
-        """Return a norm layer for maps of `channels` channels; the identity if there is no norm."""
+        """Return a norm layer for `channels` feature maps, or the identity if there is no norm."""
         if self.kind == "instance":
             return InstanceNorm(channels, affine=self.affine)
         if self.kind == "batch":

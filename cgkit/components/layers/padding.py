@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 
 class ReflectionPadding(nn.Module):
-    """Pad an image by reflection, without repeating the border.
+    """Reflection padding, which does not repeat the border, with a deterministic gradient.
 
-    Computes the same as `nn.ReflectionPad2d`, whose gradient on CUDA varies with the order in which threads add.
+    The output equals that of `nn.ReflectionPad2d`, but the gradient of `nn.ReflectionPad2d` on CUDA varies with the
+    order in which threads add.
 
     Args:
         width: number of pixels added on each side, which must be less than the images' height and width.
@@ -24,7 +25,7 @@ class ReflectionPadding(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return `(N, C, H + 2 * width, W + 2 * width)` for `(N, C, H, W)`."""
-        if torch.compiler.is_exporting():  # every format supports this operation, and no gradient is needed
+        if torch.compiler.is_exporting():  # every export format supports F.pad, and no gradient is needed
             return F.pad(images, (self.width,) * 4, mode="reflect")
         if images.device.type == "cpu" and not torch.compiler.is_compiling():
             padded: Tensor = _ReflectionOnCpu.apply(images, self.width)
@@ -32,31 +33,31 @@ class ReflectionPadding(nn.Module):
         return _reflect(_reflect(images, self.width, -2), self.width, -1)
 
     def extra_repr(self) -> str:
-        """Return the text for `repr`."""
+        """Return the width, which `repr` shows."""
         return str(self.width)
 
 
 class _ReflectionOnCpu(torch.autograd.Function):
-    """torch's own reflection padding, which is several times as fast on a CPU, but does not keep the images."""
+    """torch's own reflection padding, several times as fast on a CPU, without storing the images for the gradient."""
 
     @staticmethod
     def forward(context: Any, images: Tensor, width: int) -> Tensor:
         context.width = width
-        with torch.autocast("cpu", enabled=False):  # avoids a needless conversion to float32
+        with torch.autocast("cpu", enabled=False):  # autocast would needlessly convert to float32
             return F.pad(images, (width,) * 4, mode="reflect")
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         width = context.width
-        same_shape = gradient[..., width:-width, width:-width]  # torch only uses the shape of its input
+        same_shape = gradient[..., width:-width, width:-width]  # torch uses only the shape of this argument
         return torch.ops.aten.reflection_pad2d_backward(gradient, same_shape, (width,) * 4), None
 
 
 def _reflect(images: Tensor, width: int, dimension: int) -> Tensor:
     side = images.shape[dimension]
-    if side <= 2 * width + 2:  # the strips to reflect touch or overlap
+    if side <= 2 * width + 2:  # the split below needs a gap between the strips to reflect
         head, tail = images.narrow(dimension, 1, width), images.narrow(dimension, side - 1 - width, width)
         return torch.cat((head.flip(dimension), images, tail.flip(dimension)), dimension)
-    # The gradient of a split is one concatenation; each narrow would instead add a full-size image of mostly zeros.
+    # The gradient of a split is a single concatenation. With narrow, it would be a sum of large, mostly zero images.
     parts = torch.split(images, [1, width, side - 2 * width - 2, width, 1], dimension)
     return torch.cat((parts[1].flip(dimension), *parts, parts[3].flip(dimension)), dimension)

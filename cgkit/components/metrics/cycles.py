@@ -34,7 +34,7 @@ class _CycleAfterPerturbation:
 
     Chu et al., 2017 ("CycleGAN, a master of steganography"): generators hide the source in the translation as a faint
     pattern, which the other generator decodes. A barely visible perturbation destroys the pattern. The metric is the
-    mean absolute difference between reconstruction and source with the perturbation, minus the one without it.
+    mean absolute difference between reconstruction and source with the perturbation, minus the difference without it.
     """
 
     compares = "cycle"
@@ -53,8 +53,8 @@ class _CycleAfterPerturbation:
 class CycleAfterJpeg(_CycleAfterPerturbation):
     """Increase in the reconstruction error when translations are saved as JPEG (after Chu et al., 2017).
 
-    The mean absolute difference between reconstruction and source, minus the one without saving. A value near 0 means
-    that reconstructions do not rely on hidden patterns.
+    This is the mean absolute difference between reconstruction and source with JPEG, minus the difference without
+    JPEG. A value near 0 means that reconstructions do not rely on hidden patterns.
 
     Args:
         quality: the JPEG quality, from 1 (worst) to 95 (best).
@@ -83,8 +83,8 @@ class CycleAfterJpeg(_CycleAfterPerturbation):
 class CycleAfterBlur(_CycleAfterPerturbation):
     """Increase in the reconstruction error when translations are blurred (after Chu et al., 2017).
 
-    The mean absolute difference between reconstruction and source, minus the one without blur. A value near 0 means
-    that reconstructions do not rely on fine detail.
+    This is the mean absolute difference between reconstruction and source with blur, minus the difference without
+    blur. A value near 0 means that reconstructions do not rely on fine detail.
 
     Args:
         sigma: the standard deviation of the Gaussian kernel, in pixels.
@@ -103,8 +103,8 @@ class CycleAfterBlur(_CycleAfterPerturbation):
 class CycleAfterNoise(_CycleAfterPerturbation):
     """Increase in the reconstruction error when noise is added to translations (after Chu et al., 2017).
 
-    The mean absolute difference between reconstruction and source, minus the one without noise. A value near 0 means
-    that reconstructions do not rely on hidden patterns.
+    This is the mean absolute difference between reconstruction and source with noise, minus the difference without
+    noise. A value near 0 means that reconstructions do not rely on hidden patterns.
 
     Args:
         sigma: the standard deviation of the Gaussian noise, for images in [0, 1].

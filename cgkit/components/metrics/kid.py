@@ -10,9 +10,9 @@ from cgkit.components.metrics.sets import FeatureSets
 class KernelDistance(FeatureSets):
     """Unbiased estimate of the kernel distance to the target domain (Binkowski et al., 2018).
 
-    "Demystifying MMD GANs": the squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, estimated from all
-    pairs of different images, so that its expectation does not depend on the number of images. For two sets from the
-    same distribution the expectation is 0, so individual values may be slightly negative.
+    As in "Demystifying MMD GANs", the squared maximum mean discrepancy with the kernel (x.y / D + 1)^3 is estimated
+    from all pairs of different images, so that the estimate's expectation does not depend on the number of images. For
+    two sets from the same distribution, the expectation is 0, so individual values may be slightly negative.
     """
 
     def __call__(self, generated: Tensor, real: Tensor, /) -> Tensor:

@@ -12,10 +12,10 @@ from cgkit.components.metrics.efficientnet import EfficientNetLite0
 class PerceptualDistance:
     """Distance from the ground truth in a network's features, at five resolutions (after Zhang et al., 2018).
 
-    "The unreasonable effectiveness of deep features as a perceptual metric", equation 1, without learned weights: the
-    squared distance between features of unit length, averaged over positions, then over resolutions. The network is
-    EfficientNet-Lite0, from the extra `metrics`, so values are not comparable with LPIPS. The distance
-    is 0 for equal images and at most 4.
+    As in "The unreasonable effectiveness of deep features as a perceptual metric", equation 1, but without learned
+    weights, the squared distance between features of unit length is averaged over positions, then over resolutions.
+    The network is EfficientNet-Lite0, which the extra `metrics` installs, so values are not comparable with LPIPS. The
+    distance is 0 for equal images and at most 4.
     """
 
     compares = "truth"

@@ -11,7 +11,7 @@ class SourceSimilarity:
     """Structural similarity of a translation to its source; 1 means that it is a copy.
 
     Translations that keep nothing of their sources have values near 0. If the ground truth is known, its similarity to
-    the source is the baseline.
+    the source is the value to compare with.
     """
 
     compares = "source"

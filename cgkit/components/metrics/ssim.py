@@ -11,10 +11,10 @@ _WINDOW = 11
 class Ssim:
     """Structural similarity to the ground truth (Wang et al., 2004).
 
-    "Image quality assessment: from error visibility to structural similarity": a Gaussian window of 11 x 11 pixels with
-    a standard deviation of 1.5, and the mean over channels and over all positions where the window fits into the image.
-    If a side is shorter than 11 pixels, the side of the window is the largest odd number that fits. The similarity of
-    equal images is 1.
+    As in "Image quality assessment: from error visibility to structural similarity", the Gaussian window has 11 x 11
+    pixels and a standard deviation of 1.5, and the result is the mean over channels and all positions where the window
+    fits into the image. If a side of the image is shorter than 11 pixels, the window's side is the largest odd number
+    of pixels that fits. The similarity of equal images is 1.
     """
 
     compares = "truth"

@@ -11,8 +11,8 @@ from torch import Tensor
 class CharbonnierLoss:
     """Smooth absolute difference (Charbonnier et al., 1994).
 
-    The mean of sqrt(difference^2 + epsilon^2) - epsilon: quadratic for differences well below `epsilon`, and linear for
-    those well above.
+    The loss is the mean of sqrt(difference^2 + epsilon^2) - epsilon, which is quadratic for differences well below
+    `epsilon` and linear for differences well above it.
 
     Args:
         epsilon: the difference around which the loss turns from quadratic to linear, for images in [-1, 1].

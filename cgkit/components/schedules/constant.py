@@ -7,5 +7,5 @@ class Constant:
     """Constant learning rate."""
 
     def __call__(self, step: int, steps: int, epoch_steps: int, /) -> float:
-        """Return 1, the factor of the full rate, at every step."""
+        """Return 1, which stands for the full rate, at every step."""
         return 1.0

@@ -25,7 +25,10 @@ class ConstantThenLinear:
         self.by = by
 
     def __call__(self, step: int, steps: int, epoch_steps: int, /) -> float:
-        """Return the factor for the 0-based `step` of `steps`; by epoch, an incomplete last epoch counts as full."""
+        """Return the factor for the 0-based `step` of `steps`.
+
+        If the rate decays by epoch, an incomplete last epoch counts as a full one.
+        """
         unit = 1 if self.by == "step" else epoch_steps
         units = -(-steps // unit)
         constant = round(self.constant * units)

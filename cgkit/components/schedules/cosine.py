@@ -12,7 +12,7 @@ class Cosine:
     """Cosine decay after an optional linear warm-up (Loshchilov and Hutter, 2017).
 
     This is equation 5 of SGDR, without restarts. The first step after the warm-up has the full rate. The rate reaches
-    `final` at the end of the run, after its last step.
+    `final` only after the last step of the run.
 
     Args:
         final: the final rate as a fraction of the full rate.

@@ -15,7 +15,7 @@ from cgkit.errors import DataError
 from cgkit.files.image_files import list_images
 
 SHOWN = 3
-"""Maximum number of unmatched names in a message."""
+"""Maximum number of unmatched names that an error message lists."""
 
 
 class Folder:
@@ -107,9 +107,9 @@ class ImageFiles:
         return digest.hexdigest()
 
     def split(self, share: float) -> tuple[ImageFiles, ImageFiles]:
-        """Split into training images and a `share` of held-out images by the digests of their names.
+        """Split into training images and a fraction `share` of held-out images by the digests of their names.
 
-        Adding an image later moves few others from one part to the other. Neither part is empty: if there is only one
+        Adding an image later moves few other images between the two parts. Neither part is empty: if there is only one
         image or `share` is 0, both parts contain all images.
         """
         count = min(round(share * len(self)) or 1, len(self) - 1) if share else 0

@@ -18,10 +18,13 @@ EDITION = 2
 """The version of the painter, incremented whenever a change alters the pictures."""
 
 MEMORY = 256 * 2**20
-"""Maximum size in bytes of a domain's cache of finished pictures: enough for all at usual training sizes."""
+"""Maximum size in bytes of a domain's cache of finished pictures: enough for all pictures at usual training sizes."""
 
 SPLITS = 3
-"""Scenes are dealt in turn to training a, training b and test, so that enlarging one leaves the others unchanged."""
+"""Number of splits: training images of a, training images of b, and test images.
+
+Scenes are assigned to the splits in turn, so that enlarging one split leaves the others unchanged.
+"""
 
 Images = Annotated[int, Ge(1), Le(300_000)]
 Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
@@ -33,7 +36,7 @@ class Seasons:
     Args:
         train: number of training images of each domain; no scene is in both domains.
         test: number of test images of each domain; every scene is in both domains.
-        seed: the seed that scenes are generated from, independent of the run's seed.
+        seed: the seed from which scenes are generated, independent of the run's seed.
     """
 
     aligned = True
@@ -43,7 +46,7 @@ class Seasons:
         self._test = Scenes("summer", size, seed, 2, test), Scenes("winter", size, seed, 2, test)
 
     def train(self) -> tuple[Scenes, Scenes]:
-        """Return the training images: scenes in summer, and other scenes in winter."""
+        """Return the training images: some scenes in summer, and different scenes in winter."""
         return self._train
 
     def test(self) -> tuple[Scenes, Scenes]:
@@ -56,10 +59,10 @@ class Scenes:
     """The scenes of one split, in one season.
 
     Attributes:
-        season: the season they are painted in.
+        season: the season in which the scenes are painted.
         size: height and width in pixels.
-        seed: the seed that they are generated from.
-        split: 0 for training a, 1 for training b, 2 for test.
+        seed: the seed from which the scenes are generated.
+        split: 0 for the training scenes of domain a, 1 for those of domain b, 2 for the test scenes.
         count: number of scenes.
     """
 
@@ -80,13 +83,13 @@ class Scenes:
         return ImageRecord(f"scene-{number:06}", render=partial(self.paint, number))
 
     def fingerprint(self) -> str:
-        """Return a text that changes if the pictures change."""
+        """Return a string that changes whenever the pictures change."""
         height, width = self.size
         return f"seasons-{EDITION} {self.season} {height}x{width} seed={self.seed} split={self.split} n={self.count}"
 
     def paint(self, number: int) -> NDArray[np.float32]:
-        """Return the picture of a scene: float32 `(3, height, width)` in [0, 1], in steps of 1/255."""
-        # The cache stores uint8. The first read is rounded to it as well, so that all reads are equal.
+        """Return the picture of a scene as float32 `(3, height, width)` in [0, 1], rounded to multiples of 1/255."""
+        # The cache stores uint8, so a picture is rounded even when it is first read; all reads are then equal.
         pixels = self._painted.get(number)
         if pixels is None:
             picture = paint_scene(self.seed, number, self.size, self.season)

@@ -12,7 +12,7 @@ from cgkit.files import json_lines
 class JsonLines:
     """One JSON object per line, in `metrics.jsonl`.
 
-    A line such as `{"step": 10, "cycle_forward": 1.25}` has the step, then the values by name. NaN and infinity,
+    A line such as `{"step": 10, "cycle_forward": 1.25}` holds the step, then the values by name. NaN and infinity,
     which JSON cannot express, become null. When `record` returns, the line has been handed to the operating system;
     `rewind` removes incomplete lines.
     """
@@ -31,7 +31,7 @@ class JsonLines:
         json_lines.append(self.path, line)
 
     def rewind(self, step: int) -> None:
-        """Remove the lines of steps after `step` and lines that cannot be parsed, atomically.
+        """Atomically remove the lines of all steps after `step` and any lines that cannot be parsed.
 
         Raises:
             OSError: the file cannot be replaced and is unchanged.

@@ -35,7 +35,7 @@ class TensorBoard:
         self._writer.flush()
 
     def rewind(self, step: int) -> None:
-        """Hide the points of steps after `step`, which new points replace."""
+        """Hide the points of all steps after `step`, because new points will replace them."""
         self._writer.close()
         self._writer = self._open(self.path, purge_step=step + 1)
 

@@ -1,4 +1,4 @@
-"""A single convolution can learn a change of colours, and the plugin is listed and trains."""
+"""A single convolution can learn a change of colours, and the plugin is listed and can be trained."""
 
 from __future__ import annotations
 

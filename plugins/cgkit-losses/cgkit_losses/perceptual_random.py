@@ -14,19 +14,19 @@ from torch.nn import functional as F
 class PerceptualRandomLoss(nn.Module):
     """Distance between features of a random convolutional network.
 
-    Each layer is a 3 x 3 convolution with leaky ReLU, preceded by 2 x 2 average pooling except in the first. The
-    weights are drawn once from N(0, 2 / fan-in) (He et al., 2015) and not trained. The distance is the mean absolute
-    difference between the features of a layer, averaged over the layers.
+    Each layer is a 3 x 3 convolution with leaky ReLU, preceded by 2 x 2 average pooling except in the first
+    layer. The weights are drawn once from N(0, 2 / fan-in) (He et al., 2015) and not trained. The distance is the mean
+    absolute difference between the features of a layer, averaged over the layers.
 
     Random filters, rectified and pooled, respond to edges and textures wherever they are (Saxe et al., 2011: "On
-    random weights and unsupervised feature learning"), so a difference shared by a neighbourhood counts more than one
-    that averages out. They do not recognise objects, so this is no substitute for features of a trained network,
-    but it is less local than a distance between pixels and needs nothing but a seed.
+    random weights and unsupervised feature learning"), so a difference shared by a neighbourhood counts more than
+    differences that average out. Random filters do not recognise objects, so they are no substitute for features of a
+    trained network, but the distance is less local than one between pixels and needs nothing but a seed.
 
     The weights are part of every checkpoint. The distance is computed in at least float32, even under autocast.
 
     Args:
-        layers: number of layers; the last one works at 1 / 2^(layers - 1) of the images' height and width.
+        layers: number of layers; the last layer works at 1 / 2^(layers - 1) of the images' height and width.
         width: number of channels of the first layer, doubled in each further layer.
         seed: seed from which the weights are drawn, independent of the run's seed.
     """

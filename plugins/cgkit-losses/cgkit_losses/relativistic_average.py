@@ -16,13 +16,13 @@ class RelativisticAverageLoss:
     R(real) = D(real) - E[D(fake)], and R(fake) = D(fake) - E[D(real)].
 
     - "least-squares" (RaLSGAN): the discriminator minimises (E[(R(real) - 1)^2] + E[(R(fake) + 1)^2]) / 2, and the
-      generator minimises the same expression with the signs of 1 swapped.
+      generator minimises the same expression with -1 and +1 swapped.
     - "bce" (RaSGAN): the discriminator minimises -(E[log s(R(real))] + E[log(1 - s(R(fake)))]) / 2, where s is the
       sigmoid, and the generator minimises the same expression with real and fake swapped.
 
-    In both forms, both losses are halved, as in the author's published code but unlike in the paper. The generator gets
-    gradients from both terms. Adding a constant to all logits does not change the loss, so zero does not separate real
-    from fake.
+    In both forms, the discriminator's and the generator's losses are halved, as in the author's published code but not
+    in the paper. The generator gets gradients from both terms. Adding a constant to all logits does not change the
+    loss, so zero does not separate real from fake.
 
     Args:
         form: the loss that is computed from the relative logits.
@@ -42,7 +42,7 @@ class RelativisticAverageLoss:
         return self._loss(higher=fake_logits, lower=real_logits)
 
     def _loss(self, *, higher: Tensor, lower: Tensor) -> Tensor:
-        """Return a loss that is small if `higher` is above the mean of `lower`, and `lower` below that of `higher`."""
+        """Return a loss that is small if `higher` exceeds the mean of `lower` and `lower` is below that of `higher`."""
         above, below = higher - lower.mean(), lower - higher.mean()
         if self.form == "bce":
             return -0.5 * (F.logsigmoid(above).mean() + F.logsigmoid(-below).mean())

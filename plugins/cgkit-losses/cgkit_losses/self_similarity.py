@@ -17,25 +17,26 @@ _FAINT = 0.1
 """Edges well below this fraction of an image's mean edge strength are suppressed."""
 
 _NOISE = 1e-5
-"""Edges well below this strength are suppressed: the square of a slope of about half a grey level in 255."""
+"""Edges well below this strength, the square of a slope of about half an 8-bit grey level, are suppressed."""
 
 
 class SelfSimilarityLoss:
     """Compares the layout of edges within each image, ignoring colours (after Zheng et al., 2021).
 
-    "The spatially-correlative loss for various image translation tasks" does not compare the appearance of two images
+    "The spatially-correlative loss for various image translation tasks" compares not the appearance of two images
     but their self-similarity: each position is described by the similarity of its features to those of its neighbours.
     Here the features are fixed and need no download: the structure tensor, i.e. the squares and the product of the
-    horizontal and vertical slopes, summed over the channels and averaged over 3 x 3 pixels. It encodes the orientation
-    of edges, but not their polarity or colour. It is divided by its norm, so that strong and weak edges count the same
-    and only faint ones are suppressed.
+    horizontal and vertical slopes, summed over the channels and averaged over 3 x 3 pixels. The tensor encodes the
+    orientation of edges, but not their polarity or colour. It is divided by its norm, so that strong and weak edges
+    count the same and only faint edges are suppressed.
 
-    The distance is the mean absolute difference of the similarities, which lie in [0, 1]. It is invariant to changes
-    of brightness and contrast of the whole image, up to rounding and clipping. It is computed in at least
+    The distance is the mean absolute difference of the similarities, which lie in [0, 1]. Up to rounding and clipping,
+    the distance is invariant to changes of brightness and contrast of the whole image. It is computed in at least
     float32, even under autocast.
 
     Args:
-        scales: number of image sizes to compare, each half the previous; those with a side below 8 pixels are skipped.
+        scales: number of image sizes to compare, each half the previous one; sizes with a side below 8 pixels are
+            skipped.
         reach: maximum distance between compared positions, in pixels of the scale along each axis.
     """
 
@@ -57,7 +58,7 @@ class SelfSimilarityLoss:
             return torch.stack([F.l1_loss(similarities, expected) for similarities, expected in pairs]).mean()
 
     def _similarity_maps(self, images: Tensor) -> Iterator[Tensor]:
-        """Yield, for each scale and neighbour offset, the similarity of every position to that neighbour."""
+        """Yield, for each scale and offset, the similarity of every position to its neighbour at that offset."""
         images = images.float() if images.dtype in (torch.bfloat16, torch.float16) else images
         for scale in range(self.scales):
             if scale:
@@ -71,7 +72,8 @@ def edges(images: Tensor) -> Tensor:
     """Return the structure tensor at every position, `(N, 3, H - 1, W - 1)`, as vectors of length at most 1."""
     here = images[..., :-1, :-1]
     down, right = images[..., 1:, :-1] - here, images[..., :-1, 1:] - here
-    # Tensors contain the product twice; with the root of 2, inner products of the vectors equal those of tensors.
+    # A structure tensor contains the product of the slopes twice. Because of the factor sqrt(2), the inner product of
+    # two vectors nevertheless equals that of the tensors.
     entries = [down.square(), right.square(), 2**0.5 * down * right]
     tensors = F.avg_pool2d(torch.stack([entry.sum(1) for entry in entries], 1), 3, 1, 1, count_include_pad=False)
     squared = tensors.square().sum(1, keepdim=True)
@@ -80,7 +82,7 @@ def edges(images: Tensor) -> Tensor:
 
 
 def _neighbour_similarities(features: Tensor, reach: int) -> Iterator[Tensor]:
-    """Yield the inner products of every position with its neighbours, each pair of positions once."""
+    """Yield the inner products of every position's features with its neighbours', each pair of positions once."""
     height, width = features.shape[-2:]
     for down in range(reach + 1):
         for right in range(-reach, reach + 1):

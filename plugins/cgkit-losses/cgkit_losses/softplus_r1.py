@@ -20,8 +20,8 @@ class SoftplusR1Loss:
     the generator minimises the non-saturating E[softplus(-D(fake))]. Only the penalty has a factor of 1/2.
 
     In the penalty, D is the mean of an image's logits; with several scales, the penalties of the scales are averaged.
-    The mean over many patches has a smaller gradient than each patch, so a gamma tuned for one logit per image is weak
-    for a patch discriminator.
+    The mean over many patches has a smaller gradient than the logit of each patch, so a gamma tuned for one logit per
+    image has little effect on a patch discriminator.
 
     Args:
         gamma: weight of the penalty, before the factor of 1/2; 10 in the paper, 0 disables the penalty.

@@ -1,4 +1,4 @@
-"""The distance of random features depends only on the seed, has no trained weights, and is less local than pixels."""
+"""The distance between random features depends only on the seed, is not trained, and is less local than pixels."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Form = Literal["least-squares", "bce"]
 FORMS: list[Form] = ["least-squares", "bce"]
 
 REAL, FAKE = torch.tensor([3.0, 1.0]), torch.tensor([0.0, -2.0])
-"""The means are 2 and -1, so the relative real logits are 4 and 2 and the relative fake logits -2 and -4."""
+"""Logits with means of 2 (real) and -1 (fake), so their relative logits are 4 and 2 (real) and -2 and -4 (fake)."""
 
 
 def log_sigmoid(x: float) -> float:
@@ -23,8 +23,8 @@ def log_sigmoid(x: float) -> float:
 
 def test_least_squares_targets_of_the_relative_logits_are_plus_and_minus_one() -> None:
     loss = RelativisticAverageLoss(form="least-squares")
-    # For the discriminator, (4-1)^2, (2-1)^2 and (-2+1)^2, (-4+1)^2 have a mean of 5 for each class; for the generator,
-    # 5^2 and 3^2 have a mean of 17.
+    # For the discriminator, the mean of (4-1)^2 and (2-1)^2 is 5, as is that of (-2+1)^2 and (-4+1)^2. For the
+    # generator, the mean of 5^2 and 3^2 is 17.
     assert loss.discriminator_loss(REAL, FAKE).item() == pytest.approx(0.5 * (5 + 5))
     assert loss.generator_loss(FAKE, REAL).item() == pytest.approx(0.5 * (17 + 17))
 

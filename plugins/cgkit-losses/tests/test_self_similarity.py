@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as T
 
 
 def warp(images: Tensor, amount: float) -> Tensor:
-    """Distort images with waves, whose amplitude is given as a fraction of half the side."""
+    """Distort images with waves; `amount` is their amplitude as a fraction of half the side."""
     line = torch.linspace(-1, 1, images.shape[-1])
     y, x = torch.meshgrid(line, line, indexing="ij")
     grid = torch.stack([x + amount * torch.sin(9 * y), y + amount * torch.sin(9 * x)], -1)
@@ -49,7 +49,7 @@ def test_a_small_warp_matters_more_than_any_recolouring(landscapes: Tensor) -> N
     warped = warp(landscapes, 0.03)
     for recoloured in recolour(landscapes).values():
         assert loss(recoloured, landscapes) < 0.6 * loss(warped, landscapes)
-        # A pixel loss ranks the two images the other way round.
+        # A pixel loss ranks the recoloured and the warped image the other way round.
         assert F.l1_loss(recoloured, landscapes) > 1.5 * F.l1_loss(warped, landscapes)
 
 
@@ -65,7 +65,7 @@ def test_the_similarity_of_edges_is_the_squared_cosine_of_their_angle(degrees: i
     angle = torch.tensor(degrees).deg2rad()
     horizontal, rotated = line.expand(1, 1, 16, 16), (angle.cos() * line + angle.sin() * line[:, None])[None, None]
     similarity = (edges(horizontal) * edges(rotated)).sum(1)
-    # The vectors are slightly shorter than 1, because faint edges are suppressed.
+    # The edge vectors are slightly shorter than 1, because faint edges are suppressed.
     torch.testing.assert_close(similarity, angle.cos().square().expand_as(similarity), atol=0.011, rtol=0)
 
 

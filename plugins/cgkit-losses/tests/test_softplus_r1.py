@@ -24,7 +24,7 @@ class Linear(nn.Module):
 
 
 class Patches(nn.Module):
-    """A discriminator with several scales, each a convolution."""
+    """A discriminator with several scales, each of which is a single convolution."""
 
     def __init__(self, *convolutions: nn.Conv2d) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def test_the_penalty_of_a_linear_discriminator_is_half_gamma_times_its_squared_n
 
 def test_the_penalty_is_computed_at_the_real_images_only() -> None:
     def squared(images: Tensor) -> Tensor:
-        return 0.5 * images.square().sum((1, 2, 3), keepdim=True)  # its gradient is the image itself
+        return 0.5 * images.square().sum((1, 2, 3), keepdim=True)  # the gradient of this score is the image itself
 
     real = torch.stack([torch.full((1, 2, 2), 1.0), torch.full((1, 2, 2), 3.0)])
     penalty = SoftplusR1Loss(gamma=2.0).penalty(squared, real, torch.full_like(real, 100.0))
@@ -80,7 +80,7 @@ def test_the_penalty_uses_the_mean_over_patches_and_averages_scales() -> None:
     nn.init.constant_(steep.weight, 6.0)
     nn.init.zeros_(flat.weight)
     real = torch.rand(2, 1, 3, 3)
-    # The mean over 9 patches has a gradient of 6/9 at each of 9 pixels.
+    # The mean of the steep scale's 9 logits has a gradient of 6/9 at each of the 9 pixels.
     expected = 0.5 * (9 * (6 / 9) ** 2 + 0) / 2
     penalty = SoftplusR1Loss(gamma=1.0).penalty(Patches(steep, flat), real, real)
     assert penalty.item() == pytest.approx(expected)

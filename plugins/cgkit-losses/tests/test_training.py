@@ -1,4 +1,4 @@
-"""Each loss trains from the command line."""
+"""Networks can be trained with each loss from the command line."""
 
 from __future__ import annotations
 

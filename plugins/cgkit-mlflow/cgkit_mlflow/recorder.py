@@ -31,7 +31,7 @@ class Recorder:
     logged to the same MLflow run. Steps that are repeated after resuming from a checkpoint are not logged again.
 
     Args:
-        run: the run; if it is resumed, after its checkpoint was loaded.
+        run: the run to log; if it is a resumed run, its checkpoint must already be loaded.
 
     Raises:
         MlflowException: the MLflow store cannot be reached or written.
@@ -49,7 +49,7 @@ class Recorder:
         self._log_spec()
 
     def losses(self, step: int, losses: Mapping[str, Tensor]) -> None:
-        """Log the losses of a step, unless that step or a later one is logged."""
+        """Log the losses of a step, unless that step or a later one has already been logged."""
         if step > self._logged:
             self._log_metrics(step, {name: float(loss) for name, loss in losses.items()})
             self._logged = step
@@ -75,7 +75,7 @@ class Recorder:
         self._client.set_terminated(self._id, status)
 
     def _open(self, uri: str, folder: Path) -> str:
-        """Return the id of the MLflow run stored in the run folder, or of a new one."""
+        """Return the id of the MLflow run that the run folder names, or of a new MLflow run."""
         file = folder / "mlflow.json"
         own = "MLFLOW_TRACKING_URI" not in os.environ
         store = "mlflow.db" if own else uri  # a relative path, because a run folder may be moved

@@ -106,7 +106,7 @@ def start(spec: Path, folder: Path, *more: object, **environment: str) -> subpro
 
 @pytest.fixture
 def finished(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Finished:
-    """Run to the end in this process, which avoids importing everything again, and return the output on stderr."""
+    """Run a spec in this process, which avoids importing everything again, and return the output on stderr."""
 
     def run(spec: Path, folder: Path, *more: object, code: int = 0, **environment: str) -> str:
         with monkeypatch.context() as changed:
@@ -167,7 +167,7 @@ def test_spec_losses_checkpoints_scores_samples_and_status_are_logged(whole: Pat
     assert run.data.params["train.steps"] == "9"
     assert run.data.params["augmentation.0.name"] == "flip"
     assert [step for step, _ in history(whole, "checkpoint")] == [3, 6, 9]
-    # Since every step is recorded, the mean since the last record is the loss itself.
+    # Every step is recorded, so the mean of a loss since the previous record is the loss of a single step.
     losses = [name for name in run.data.metrics if name in read_metrics(whole)[3]]
     assert len(losses) >= 4
     for name in losses:
@@ -299,7 +299,7 @@ def hanging() -> Iterator[str]:
 
     threading.Thread(target=accept, daemon=True).start()
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    assert accepted  # the plugin did connect
+    assert accepted  # the plugin tried to log the run
     listening.shutdown(socket.SHUT_RDWR)
     listening.close()
 

@@ -91,7 +91,7 @@ def litdata(images: Path, work: Path) -> Read:
 
 
 def rate(read: Read, order: Sequence[int]) -> float:
-    """Return images per second: the best of three rounds, of which the first is also the warm-up."""
+    """Return the images read per second in the best of three rounds; the first round is also the warm-up."""
     rounds = []
     for _ in range(3):
         started = time.perf_counter()

@@ -26,7 +26,7 @@ _PAUSE = 0.05
 
 @dataclass(frozen=True)
 class ShardReader:
-    """Reads byte ranges of shards: local ones directly, remote ones through a cache.
+    """Reads byte ranges of shards: of local shards directly, of remote shards through a cache.
 
     Attributes:
         folder: the cache folder; None if all shards are local.
@@ -63,7 +63,7 @@ class ShardReader:
             self._cache_file(url, filesize).unlink(missing_ok=True)
 
     def _read_file(self, file: Path, url: str, filesize: int, offset: int, size: int) -> bytes:
-        # The file is opened for each read, because one that stays open occupies disk space even after its removal.
+        # The file is opened for each read, because an open file occupies disk space even after its removal.
         try:
             with file.open("rb") as stream:
                 return _read_range(stream, url, filesize, offset, size)
@@ -102,20 +102,23 @@ class ShardReader:
                     part.unlink(missing_ok=True)
 
     def _make_room(self, part: Path, filesize: int) -> None:
-        """Evict shards until the new one fits, and reserve its space with a partial file of the same size."""
+        """Evict shards until the new shard fits, and reserve its space with a partial file of the same size."""
         while True:
             with _folder_lock(part.parent):
-                part.unlink(missing_ok=True)  # left by a killed process
+                part.unlink(missing_ok=True)  # a killed process may have left one
                 used = self._evict(part, self.limit - filesize)
                 if used + filesize <= self.limit:
                     with part.open("wb") as stream:
                         stream.truncate(filesize)
                     return
-            # Downloads of other processes take up the rest; they do not wait for this one, so they will finish.
+            # Downloads of other processes occupy the remaining space. They never wait for this download, so they end.
             time.sleep(_PAUSE)
 
     def _evict(self, part: Path, limit: int) -> int:
-        """Remove abandoned parts, then the least recently read shards beyond `limit` bytes; return the bytes in use."""
+        """Reduce the bytes in use to at most `limit` if possible, and return how many are in use.
+
+        Abandoned partial files are removed first, then the least recently read shards.
+        """
         _remove_abandoned(part)
         files = []
         for file in part.parent.iterdir():
@@ -132,12 +135,12 @@ class ShardReader:
 
 
 def _folder_lock(folder: Path) -> FileLock:
-    """Return the lock for adding and removing shards, which is only held briefly."""
+    """Return the lock to hold, only briefly, while adding or removing shards."""
     return FileLock(folder / "room.lock")
 
 
 def _remove_abandoned(own: Path) -> None:
-    """Remove the partial files of killed processes, whose locks are free."""
+    """Remove partial files whose locks are free, because the processes that wrote them were killed."""
     for part in own.parent.glob("*.part"):
         if part == own:
             continue

@@ -30,7 +30,7 @@ class Download:
     timeout: float = 60.0
     retries: int = 3
     _failed_servers: set[str] = field(default_factory=set, compare=False)
-    """Servers that failed after all retries. Their other shards are not retried, because a batch may need many."""
+    """Servers that failed after all retries. Their other shards are tried only once, since a batch may need many."""
 
     def fetch(self, url: str, stream: BinaryIO, filesize: int) -> None:
         """Download a shard and write it to a stream.

@@ -48,8 +48,8 @@ class ImageInShard:
 class ShardedImages:
     """The images of several shards, in the order of the index.
 
-    The columns of the index are stored in arrays, which worker processes share. Millions of objects would instead be
-    copied into every worker by reference counting.
+    The columns of the index are stored in arrays, which worker processes share. Millions of Python objects would be
+    copied into every worker, because even reading an object changes its reference count.
 
     Args:
         index: the shards, with absolute URLs.
@@ -98,7 +98,7 @@ class ShardedImages:
         return subset
 
     def fingerprint(self) -> str:
-        """Return a digest of names, sizes and checksums, which does not depend on the location of the shards."""
+        """Return a digest of the images' names, sizes and checksums, independent of the location of the shards."""
         digest = hashlib.sha256()
         for column in (self._names, self._sizes, self._checksums):
             digest.update(f"{column.dtype} ".encode())

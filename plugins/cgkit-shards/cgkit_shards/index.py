@@ -169,7 +169,7 @@ def scan(stream: BinaryIO, url: str) -> Shard:
             if PurePosixPath(member.name).suffix.lower() not in SUFFIXES:
                 continue
             content = tar.extractfile(member)
-            assert content is not None  # regular files have content
+            assert content is not None  # always true for regular files
             checksum, length = 0, 0
             while block := content.read(1 << 20):
                 checksum, length = zlib.crc32(block, checksum), length + len(block)

@@ -31,14 +31,14 @@ def is_remote(location: str) -> bool:
 
 
 def resolve(index: str, name: str) -> str:
-    """Return the location of the file `name`, a URL or a path that is absolute or relative to the index."""
+    """Return the location of the file `name`, which is a URL, an absolute path or a path relative to the index."""
     if is_remote(name):
         return parse_location(name)
     if not is_remote(index):
         return str(Path(index).parent / name)
     base, _, _ = index.partition("?")
     scheme, _, rest = base.partition("://")
-    # urljoin only knows some schemes, so the name is resolved as if the scheme were http.
+    # urljoin supports only some schemes, so the name is resolved as if the scheme were http.
     return f"{scheme}://{urljoin('http://' + rest, name).removeprefix('http://')}"
 
 

@@ -25,7 +25,7 @@ class Shards:
     exactly from any step.
 
     Args:
-        a: path or URL (http, https or any scheme of fsspec) of the index of domain a or the folder that contains it.
+        a: path or URL (http, https or any scheme of fsspec) of the index of domain a, or of its folder.
         b: path or URL of the index of domain b, like `a`.
         test_a: index of the test images of domain a; without it, a fraction of the images in `a` is held out.
         test_b: index of the test images of domain b; required if `test_a` is given.
@@ -100,7 +100,10 @@ class Shards:
 
 
 def _split(images: ShardedImages, share: float) -> tuple[ShardedImages, ShardedImages]:
-    """Return the training images and the last images, which are held out; if `share` is 0, both are all images."""
+    """Return the training images and a fraction `share` of held-out images, the last of the index.
+
+    If `share` is 0, both parts contain all images.
+    """
     count = min(round(share * len(images)) or 1, len(images) - 1) if share else 0
     if count == 0:
         return images, images
@@ -109,7 +112,7 @@ def _split(images: ShardedImages, share: float) -> tuple[ShardedImages, ShardedI
 
 
 def _check_cache(cache: Path | None, limit: int, *domains: ShardedImages) -> None:
-    """Reject a cache that cannot hold a window of shards, since they would be downloaded again and again."""
+    """Reject a cache that cannot hold a window of shards: each shard would be downloaded again and again."""
     splits = domains[:2], domains[2:]
     needed = max(sum(domain.largest_window() for domain in split) for split in splits)
     if needed and cache is None:

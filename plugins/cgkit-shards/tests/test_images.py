@@ -20,7 +20,7 @@ from cgkit.images.pixels import PixelFormat
 
 
 def fake_images(*counts: int, window: int = 2) -> ShardedImages:
-    """Return images of shards that do not exist, for tests of their order."""
+    """Return images in shards that do not exist, for tests of the order of images."""
     shards = [
         Shard(
             url=f"{number}.tar",
@@ -56,7 +56,7 @@ def test_the_images_of_a_window_are_shown_together(window: int) -> None:
 def test_the_shards_of_a_window_are_mixed() -> None:
     shards = fake_images(*[50] * 4, window=4).order(0, 1) // 50
     runs = 1 + int((shards[1:] != shards[:-1]).sum())
-    assert runs > 100  # in random order, three in four images follow one of a different shard
+    assert runs > 100  # in random order, three in four images follow one from another shard
 
 
 def test_the_order_depends_on_epoch_and_seed_alone() -> None:

@@ -23,7 +23,7 @@ from cgkit.errors import DataError, ResourceError
 
 
 def written_index(folder: Path) -> Index:
-    """Return the index of a folder of shards as written."""
+    """Return the index that is stored in a folder of shards, with relative URLs."""
     return Index.model_validate_json((folder / "index.json").read_bytes())
 
 
@@ -46,7 +46,7 @@ def contents(images: ShardedImages, order: Iterator[int] | range) -> dict[str, b
 
 @pytest.fixture
 def remote(sharded: Callable[..., Path], server: Any, tmp_path: Path) -> Callable[..., ShardedImages]:
-    """Return a function that creates images of 8 shards behind a server, with a cache for `room` of them."""
+    """Return a function that creates images of 8 shards behind a server, with a cache for `room` shards."""
     folder = sharded("a", 24)
     size = max(shard.filesize for shard in written_index(folder).shardlist)
 
@@ -82,7 +82,7 @@ def test_the_least_recently_read_shard_is_evicted(
     remote: Callable[..., ShardedImages], server: Any, tmp_path: Path
 ) -> None:
     images = remote(2.5)
-    for index in (0, 3, 0, 6, 0):  # shards 0, 1, 0, 2: shard 1 is evicted
+    for index in (0, 3, 0, 6, 0):  # images of shards 0, 1, 0, 2, 0: shard 2 replaces shard 1
         contents(images, range(index, index + 1))
         time.sleep(0.01)
     assert [path[-5] for path in server.shards] == ["0", "1", "2"]
@@ -122,7 +122,7 @@ def test_the_leftovers_of_a_killed_download_are_removed(remote: Callable[..., Sh
     contents(images, range(1))
     copy = next((tmp_path / "cache").glob("*.tar"))
     half = copy.read_bytes()[:100]
-    # One partial file is of the same shard, the other one of another shard.
+    # One partial file belongs to the same shard, the other to a different shard.
     copy.with_suffix(".part").write_bytes(half)
     other = tmp_path / "cache" / "0123.part"
     other.write_bytes(half)

@@ -74,7 +74,7 @@ def cgkit(*arguments: object) -> subprocess.Popen[str]:
 
 
 def finished(*arguments: object) -> int:
-    """Run to the end in this process, which avoids importing everything again, and return the exit code."""
+    """Run a command in this process, which avoids importing everything again, and return its exit code."""
     with pytest.raises(SystemExit) as stop:
         main([str(argument) for argument in arguments])
     return int(stop.value.code or 0)
@@ -113,7 +113,7 @@ def test_a_run_killed_within_an_epoch_resumes_bit_for_bit(
     process.communicate()
     reached = list_checkpoints(killed / "checkpoints")[-1].name
     assert reached < "step-000000024"
-    assert 2 * int(reached[-9:]) % 13 != 0  # domain a has 13 training images, two per step
+    assert 2 * int(reached[-9:]) % 13 != 0  # within an epoch: a has 13 training images, two per step
     for folder in (uninterrupted, killed):
         assert finished("run", file, "--output", folder) == 0
     assert "resuming" in capsys.readouterr().err

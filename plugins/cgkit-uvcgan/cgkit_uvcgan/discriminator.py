@@ -25,7 +25,7 @@ class BatchHeadPatchDiscriminator(nn.Module):
     as a channel, and two 3x3 convolutions compute the logits. Since a batch may be a single image, it is extended by
     stored features of the images that the discriminator was last trained on: those of real images if the batch is
     real, and those of fake images if it is fake. If the kind is unknown, as for the interpolations of a gradient
-    penalty, the batch is extended by the mean of the two.
+    penalty, the batch is extended by the mean of the stored real and fake features.
 
     Height and width must be at least `3 * 2**layers`.
 
@@ -81,7 +81,7 @@ class BatchHeadPatchDiscriminator(nn.Module):
         Args:
             images: a batch of images.
             real: whether the images are real; None if unknown.
-            learning: whether this is a training step of the discriminator, which stores features of a known kind.
+            learning: whether the discriminator is being trained; if so, the features are stored unless `real` is None.
 
         Raises:
             ValueError: height or width is below `least`.
@@ -116,13 +116,13 @@ def _mean_deviation(features: Tensor, stored: Tensor, mask: Tensor) -> Tensor:
     """Return the standard deviation over batch and memory, averaged over all other dimensions, as `(1, 1, 1, 1)`.
 
     Args:
-        features: `(N, C, h, w)`.
-        stored: `(M, C, h, w)`.
+        features: features of the batch, `(N, C, h, w)`.
+        stored: features from the memory, `(M, C, h, w)`.
         mask: 1 for occupied slots of `stored`, 0 for free ones, as `(M, 1, 1, 1)`.
     """
     samples = torch.cat((features.to(stored.dtype), stored))
     weights = torch.cat((mask.new_ones(len(features), 1, 1, 1), mask))
     weights = weights / weights.sum()
     variances = (weights * (samples - (weights * samples).sum(0, keepdim=True)).square()).sum(0, keepdim=True)
-    # The gradient of the square root is infinite at zero, which is the variance of a single image.
+    # The gradient of the square root is infinite at zero, and the variance of a single image is zero.
     return (variances + 1e-6).sqrt().mean((1, 2, 3), keepdim=True)

@@ -20,7 +20,7 @@ Width = Annotated[int, Ge(1), Le(4096)]
 class VitUnetGenerator(nn.Module):
     """U-Net with a pixel-wise vision transformer as its bottleneck (Torbunov et al., 2023).
 
-    As published, it consists of a 3x3 convolution to the first width; encoder levels of two 3x3 convolutions and a
+    The published network consists of a 3x3 convolution to the first width; encoder levels of two 3x3 convolutions and a
     strided 2x2 convolution; the transformer; decoder levels of nearest-neighbour upsampling with a 3x3 convolution,
     followed by two 3x3 convolutions that also receive the skip connection; a 1x1 convolution and a tanh. UVCGAN
     applies an instance norm before each of the two convolutions of a level. UVCGANv2 (`modulated`) has no norms; an
@@ -117,7 +117,7 @@ class _Down(nn.Module):
     def __init__(self, before: int, after: int, *, normed: bool, last: bool) -> None:
         super().__init__()
         self.block = nn.Sequential(*_convolution(before, after, normed), *_convolution(after, after, normed))
-        # A norm directly after it would cancel the bias, whose gradient would then be rounding noise.
+        # A norm directly after this convolution would cancel its bias, whose gradient would then be rounding noise.
         self.halving = nn.Conv2d(after, after, 2, stride=2, bias=last or not normed)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,7 +128,7 @@ class _Down(nn.Module):
 class _Up(nn.Module):
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.doubling = _doubling(before, bias=False)  # followed by a norm
+        self.doubling = _doubling(before, bias=False)  # the norm that follows would cancel a bias
         self.block = nn.Sequential(
             *_convolution(2 * before, before, normed=True), *_convolution(before, after, normed=True)
         )
@@ -154,8 +154,8 @@ class _ModulatedUp(nn.Module):
 
 
 def _convolution(before: int, after: int, normed: bool) -> list[nn.Module]:
-    # GroupNorm with one group per channel is an instance norm; nn.InstanceNorm2d returns wrong gradients at batch
-    # size 1 in channels_last.
+    # GroupNorm with one group per channel is an instance norm. It replaces nn.InstanceNorm2d, which returns wrong
+    # gradients at batch size 1 in channels_last.
     norm = [nn.GroupNorm(before, before, affine=False)] if normed else []
     return [*norm, nn.Conv2d(before, after, 3, padding=1), nn.LeakyReLU(0.01, inplace=True)]
 

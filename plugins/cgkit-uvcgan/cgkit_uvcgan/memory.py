@@ -29,7 +29,7 @@ class FeatureMemory(nn.Module):
 
     @torch.no_grad()
     def remember(self, features: Tensor) -> None:
-        """Prepend features `(N, channels, h, w)` and drop the oldest ones beyond the capacity."""
+        """Prepend features `(N, channels, h, w)` and drop the oldest features beyond the capacity."""
         capacity, _, height, width = self.features.shape
         newest = _resize(features.detach().to(self.features.dtype), (height, width))
         self.features.copy_(torch.cat((newest, self.features))[:capacity])

@@ -10,8 +10,8 @@ class ModulatedConvolution(nn.Module):
     """A 3x3 convolution with modulated and demodulated weights (Karras et al., 2020, equations 1 to 3).
 
     The style scales each input channel; each output channel is then divided by the norm of its scaled weights. The
-    scales are `1 + share * linear(style)` with a learned scalar `share` that is initialised to zero, so they
-    start at one (UVCGANv2).
+    scales are `1 + share * linear(style)` with a learned scalar `share` that is initialised to zero, so the
+    scales start at one (UVCGANv2).
 
     Args:
         before: number of input channels.

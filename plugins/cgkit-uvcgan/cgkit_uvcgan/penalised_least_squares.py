@@ -15,11 +15,11 @@ from cgkit.contracts import Discriminator
 class PenalisedLeastSquaresLoss(LeastSquaresLoss):
     """Least squares with the gradient penalty of UVCGANv2 (around zero) or UVCGAN (around 100).
 
-    CycleGAN's least-squares losses (Mao et al., 2017) with a penalty on the gradient of the discriminator's score at
-    random interpolations between real and fake images. If `centre` is zero, the penalty is `gradient_penalty` times
-    E[|gradient|^2] as in UVCGANv2 (arXiv 2303.16280); otherwise it is `gradient_penalty` times
-    E[(|gradient| - centre)^2 / centre^2] (Karras et al., 2018). UVCGAN has a `gradient_penalty` of 0.1 and a
-    `centre` of 100, and the score of an image is the sum of its logits.
+    CycleGAN's least-squares losses (Mao et al., 2017) are combined with a penalty on the gradient of the
+    discriminator's score at random interpolations between real and fake images. If `centre` is zero, the penalty is
+    `gradient_penalty` times E[|gradient|^2] as in UVCGANv2 (arXiv 2303.16280); otherwise it is `gradient_penalty` times
+    E[(|gradient| - centre)^2 / centre^2] (Karras et al., 2018). UVCGAN uses a `gradient_penalty` of 0.1, a `centre` of
+    100, and the sum of an image's logits as its score.
 
     Args:
         gradient_penalty: weight of the penalty; 1 for UVCGANv2 on CelebA-HQ, 0.1 for UVCGAN.

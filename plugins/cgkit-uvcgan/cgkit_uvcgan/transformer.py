@@ -43,7 +43,7 @@ class PixelwiseVisionTransformer(nn.Module):
         self.outward = nn.Linear(width, channels)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return `(N, channels, H, W)` for `(N, channels, H, W)`, and the style, `(N, width)` or None."""
+        """Return the transformed features, `(N, channels, H, W)` as before, and the style, `(N, width)` or None."""
         count, _, height, width = features.shape
         pixels = features.flatten(2).transpose(1, 2)
         positions = self.positions(height, width).to(pixels.dtype).expand(count, -1, -1)
@@ -95,7 +95,7 @@ class TransformerBlock(nn.Module):
         self.share = nn.Parameter(torch.zeros(1))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return `(N, tokens, width)` for `(N, tokens, width)`."""
+        """Transform tokens `(N, tokens, width)` without changing their shape."""
         share = self.share.to(tokens.dtype)
         tokens = tokens + share * self.attention(tokens)
         output: Tensor = tokens + share * self.feed_forward(tokens)
@@ -112,7 +112,7 @@ class SelfAttention(nn.Module):
         self.outward = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return `(N, tokens, width)` for `(N, tokens, width)`."""
+        """Transform tokens `(N, tokens, width)` without changing their shape."""
         # Split (N, tokens, 3 * width) into three tensors (N, heads, tokens, width / heads).
         query, key, value = self.inward(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(query, key, value)

@@ -22,7 +22,7 @@ def images(count=1, seed=0, size=(16, 24)):
 
 
 def expected(network, batch):
-    """Compute the head for the first image of a batch of features, reimplemented from ProGAN's description."""
+    """Compute the head's output for the first image of a batch of features, following ProGAN's description."""
     deviation = batch.std(0, correction=0).square().add(1e-6).sqrt().mean()
     first = batch[:1]
     first = torch.cat((first, deviation.expand(1, 1, *first.shape[2:])), 1)

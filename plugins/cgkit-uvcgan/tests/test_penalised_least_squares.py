@@ -12,7 +12,7 @@ from cgkit.components.adversarial_losses.least_squares import LeastSquaresLoss
 
 
 class Linear(nn.Module):
-    """A discriminator with 2x3 patches, whose logits are all the same linear function of the image."""
+    """A discriminator whose 2x3 logits are all the same linear function of the image."""
 
     def __init__(self, *scales):
         super().__init__()

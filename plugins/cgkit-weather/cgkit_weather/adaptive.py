@@ -25,7 +25,7 @@ class AdaptiveAugmentation(nn.Module):
     overfits and p is raised by a small amount; if r is below, p is lowered by the same amount. As long as p is
     below about 0.8, the transformations do not leak into the generated images.
 
-    The transformations and their strengths are those of the paper's appendix B, expressed in [0, 1]: flip, quarter
+    The transformations and their strengths are those of the paper's appendix B, adapted to [0, 1]: flip, quarter
     turns (half turns if the image is not square) and integer shifts; scaling, rotation, stretching and fractional
     shifts; brightness, contrast, luma flip, hue and saturation. Filtering and corruption, which are not in the paper's
     recommended set, are left out. All geometric transformations are combined into one bilinear resampling, without
@@ -35,7 +35,7 @@ class AdaptiveAugmentation(nn.Module):
     Each discriminator has its own p, which is saved in the checkpoints.
 
     Args:
-        target: target value of r, 0.6 in the paper; a lower target augments more.
+        target: target value of r, 0.6 in the paper; a lower target means more augmentation.
         boundary: the logit that separates real from fake, which is subtracted before the sign is taken: 0.5 for the
             least-squares loss, whose targets are 0 and 1; 0 for bce, hinge and softplus. For losses without such a
             logit (wasserstein, relativistic-average), r has no meaning.
@@ -75,7 +75,7 @@ class AdaptiveAugmentation(nn.Module):
         self.adjustment_images = adjustment_images
         self.interval = interval
         self.register_buffer("p", torch.tensor(float(start)))
-        # These are accumulated between changes of p.
+        # These buffers accumulate values between changes of p.
         self.register_buffer("steps", torch.tensor(0))
         self.register_buffer("images", torch.tensor(0))
         self.register_buffer("signs", torch.tensor(0.0))
@@ -89,7 +89,7 @@ class AdaptiveAugmentation(nn.Module):
         """Augment images `(N, C, H, W)`, each with its own draws, preserving their dtype."""
         uniform = torch.rand(_TRANSFORMATIONS + warping.UNIFORM + recolouring.UNIFORM, len(images), device="cpu")
         normal = torch.randn(warping.NORMAL + recolouring.NORMAL, len(images), device="cpu")
-        # The draws are transferred in two parts, without waiting for the device.
+        # The draws are copied to the device in two parts, without waiting for either.
         uniform = uniform.to(images.device, non_blocking=True)
         normal = normal.to(images.device, non_blocking=True)
         chances, uniform = uniform[:_TRANSFORMATIONS], uniform[_TRANSFORMATIONS:]

@@ -15,13 +15,13 @@ from cgkit.contracts import Role
 class CloudShadow(nn.Module):
     """Cloud-shaped shadows.
 
-    kornia's RandomPlasmaShadow (after Nicolaou et al., 2022: "TorMentor"): wherever a fractal is below a threshold, the
-    same amount is subtracted from all channels, down to black.
+    As in kornia's RandomPlasmaShadow (after Nicolaou et al., 2022: "TorMentor"), the same amount is subtracted from all
+    channels, down to black, wherever a fractal is below a threshold.
 
     Args:
-        darkness: maximum amount subtracted; each image gets between half and all of it.
-        cover: maximum fraction of the fractal's range that counts as cloud; each image gets between half and all of it,
-            so at 1, some images are completely in shadow.
+        darkness: maximum amount subtracted; the amount for an image is at least half of that.
+        cover: maximum fraction of the fractal's range that counts as cloud; the fraction for an image is at least half
+            of that, so at 1, some images are completely in shadow.
         roughness: the roughness of outlines, from 0 (round) to 1 (ragged).
         p: probability that an image gets shadows.
     """

@@ -21,7 +21,7 @@ class Fog(nn.Module):
     on which they should depend, is not known.
 
     Args:
-        density: maximum blending weight of the fog; each image gets between half and all of it.
+        density: maximum blending weight of the fog; the weight for an image is at least half of that.
         roughness: the roughness of banks of fog, from 0 (smooth) to 1 (ragged).
         lightness: grey value of the fog, from 0 (black) to 1 (white).
         p: probability that an image gets fog.

@@ -15,8 +15,8 @@ from cgkit.contracts import Role
 class MotionBlur(nn.Module):
     """Motion blur, as from a moving camera.
 
-    kornia's RandomMotionBlur in a random direction at constant speed: every pixel becomes the mean along a line with an
-    odd number of pixels. Borders are replicated.
+    This is kornia's RandomMotionBlur in a random direction at constant speed: every pixel becomes the mean along a line
+    with an odd number of pixels. Border pixels are repeated beyond the image.
 
     Args:
         length: maximum length of the line as a fraction of the image's shorter side, but at least 3 pixels.

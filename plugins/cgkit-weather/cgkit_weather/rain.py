@@ -24,9 +24,9 @@ class Rain(nn.Module):
     that rain looks the same at every size.
 
     Args:
-        drops: maximum number of streaks per 1000 pixels; each image gets between half and all of them.
-        length: maximum vertical extent of a streak as a fraction of the image's height; each image gets between half
-            and all of it.
+        drops: maximum number of streaks per 1000 pixels; the number for an image is at least half of that.
+        length: maximum vertical extent of a streak as a fraction of the image's height; the extent in an image is at
+            least half of that.
         slant: maximum horizontal extent of a streak as a fraction of the maximum vertical extent.
         opacity: opacity of a streak, from 0 (invisible) to 1.
         p: probability that an image gets rain.

@@ -26,7 +26,7 @@ TRANSFORMATIONS = 5
 def recolour(images: Tensor, applied: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
     """Change brightness and contrast, flip the luma, rotate the hue and change the saturation.
 
-    The hue is only rotated if there are 3 channels; changing the saturation has no effect if there is only 1.
+    The hue is rotated only if there are 3 channels; changing the saturation has no effect on a single channel.
 
     Args:
         images: `(N, C, H, W)` in [0, 1].

@@ -15,8 +15,8 @@ from cgkit.contracts import Role
 class Snow(nn.Module):
     """Snow on the ground: dark pixels turn light.
 
-    kornia's RandomSnow: the lightness of every pixel darker than a threshold is multiplied by a factor, up to white.
-    There are no flakes.
+    As in kornia's RandomSnow, the lightness of every pixel darker than a threshold is multiplied by a factor, up to
+    white. There are no flakes.
 
     Args:
         threshold_min: minimum of the lightness threshold below which a pixel turns lighter.
@@ -49,7 +49,7 @@ class Snow(nn.Module):
         """Add snow to images `(N, C, H, W)` in [0, 1] with probability `p`; grey images stay grey.
 
         Raises:
-            ValueError: the image has neither 1 nor 3 channels.
+            ValueError: the images have neither 1 nor 3 channels.
         """
         channels = image.shape[1]
         if channels not in (1, 3):

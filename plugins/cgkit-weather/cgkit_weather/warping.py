@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _SHIFT = 0.125
-"""Maximum integer shift and standard deviation of the fractional shift, as fractions of height and width."""
+"""Both the maximum integer shift and the fractional shift's standard deviation, as a fraction of height and width."""
 
 _SCALE = 0.2
 """Standard deviation of the binary logarithms of scale and stretch."""
@@ -18,8 +18,8 @@ UNIFORM, NORMAL = 6, 4
 """Number of uniform and normal draws per image."""
 
 TRANSFORMATIONS = 8
-"""Number of transformations: flip, quarter turn, integer shift, scale, rotation, stretch, rotation, drift (fractional
-shift)."""
+"""Number of transformations: flip, quarter turn, integer shift, scale, rotation, stretch, second rotation, drift
+(fractional shift)."""
 
 ROTATIONS = (4, 6)
 """Indices of the two rotations by arbitrary angles."""
@@ -65,7 +65,7 @@ def _inverse_matrices(applied: Tensor, uniform: Tensor, normal: Tensor, *, heigh
     ]
     product = steps[0]
     for step in steps[1:]:
-        # A matrix product may use TF32, which rounds coordinates to ten bits.
+        # This is not a matrix product, because that may use TF32, which rounds coordinates to ten bits.
         product = (product[:, :, :, None] * step[:, None]).sum(2)
     return product
 

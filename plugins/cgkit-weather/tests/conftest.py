@@ -14,7 +14,7 @@ from cgkit.components.sources.seasons import Seasons
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """Avoid contention between test processes."""
+    """Use one thread, to avoid contention between test processes."""
     torch.set_num_threads(1)
 
 

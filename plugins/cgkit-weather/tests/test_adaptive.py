@@ -53,7 +53,7 @@ def test_every_image_has_its_own_draws_from_the_global_generator() -> None:
 @pytest.mark.parametrize(
     ("only", "untouched"),
     [
-        # There are five transformations, of which the luma flip has an effect half of the time.
+        # There are five transformations; one of them, the luma flip, has an effect only half of the time.
         ("colour", (1 - 0.2) ** 4 * (1 - 0.1)),
         # The image changes if scale, stretch, drift or at least one of the two rotations is applied.
         ("geometry", (1 - 0.2) ** 3 * (1 - 0.2)),
@@ -71,7 +71,7 @@ def test_pixels_are_only_moved_by_the_group_pixels() -> None:
     images = torch.rand(1, 1, 16, 16).expand(30, -1, -1, -1)
     augmentation = AdaptiveAugmentation(start=1.0, geometry=False, colour=False)
     changed = augment(0, augmentation, images)
-    # Sampling coordinates are rounded.
+    # Sampling coordinates are rounded, so values change slightly.
     distances = (changed.flatten()[:, None] - images[0].flatten()).abs().amin(1)
     assert distances.max() < 1e-4
     assert len({tuple(image.flatten()[:8].tolist()) for image in changed}) > 20
@@ -100,7 +100,7 @@ def test_autocast_has_no_effect() -> None:
 
 
 def test_no_value_is_read_from_the_device() -> None:
-    # Reading a value of a meta tensor fails.
+    # Meta tensors have no values, so any attempt to read one fails.
     augmentation = AdaptiveAugmentation(interval=1).to("meta")
     images = torch.empty(2, 3, 16, 16, device="meta")
     assert augmentation(images).shape == images.shape
@@ -147,7 +147,7 @@ def test_signs_are_averaged_over_the_steps_of_an_interval_and_over_scales() -> N
     augmentation.observe([*logits(1, count=2), *logits(1, count=2)])  # a mean sign of 1
     augmentation.observe(
         [torch.ones(2, 1, 4, 4), -torch.ones(2, 1, 1, 1)]
-    )  # a mean sign of 0: scales have equal weight
+    )  # a mean sign of 0, because scales have equal weight
     assert augmentation.p.item() == pytest.approx(0.9)
     augmentation.observe(logits(-1))
     augmentation.observe(logits(0.9))  # the mean sign is 0, below the target

@@ -57,7 +57,7 @@ count = 1
 count = 1
 """
 
-# With this boundary every logit of an untrained discriminator counts as confident, so p rises fast.
+# With this boundary, every logit of an untrained discriminator counts as confident, so p rises fast.
 ADAPTIVE = """
 [[augmentation]]
 name = "adaptive"
@@ -108,7 +108,7 @@ def test_a_run_stopped_at_step_2_of_4_resumes_bit_for_bit(tmp_path: Path, cgkit:
 
 def test_a_killed_run_resumes_bit_for_bit(tmp_path: Path, cgkit: Callable[..., int]) -> None:
     spec, folder = write_spec(tmp_path, ADAPTIVE.format(interval=2)), tmp_path / "killed"
-    child = os.fork()  # forked, to save the import of torch
+    child = os.fork()  # forked, so that torch is not imported again
     if not child:
         cgkit("run", spec, "--output", folder, "--device", "cpu", "--set", "train.steps=100000")
         os._exit(1)

@@ -13,7 +13,7 @@ FLIP, QUARTERS, SHIFT, SCALE, ROTATION, STRETCH, SECOND_ROTATION, DRIFT = range(
 
 
 def apply(images: Tensor, transformation: int, uniform: dict[int, float] | None = None, normal: float = 0.0) -> Tensor:
-    """Apply one transformation with given draws: uniform draws are 0 unless given, normal draws are all equal."""
+    """Apply one transformation with given draws: uniform draws are 0 unless given; all normal draws are equal."""
     applied = torch.zeros(TRANSFORMATIONS, len(images), dtype=torch.bool)
     applied[transformation] = True
     draws = torch.zeros(UNIFORM, len(images))
@@ -45,7 +45,7 @@ def test_images_that_are_not_square_only_get_half_turns() -> None:
 
 
 def test_a_shift_is_by_whole_pixels_and_reflects_the_border(images: Tensor) -> None:
-    # The maximum is an eighth of 16 pixels, so draws near 1 shift by 2 pixels along both axes.
+    # The maximum shift is an eighth of 16 pixels, so draws near 1 shift by 2 pixels along both axes.
     shifted = apply(images, SHIFT, uniform={2: 0.99, 3: 0.99})
     torch.testing.assert_close(shifted[..., :-2, :-2], images[..., 2:, 2:], atol=1e-5, rtol=0)
     torch.testing.assert_close(shifted[..., :-2, -2:], images[..., 2:, -2:].flip(-1), atol=1e-5, rtol=0)
