@@ -85,7 +85,7 @@ def time_cgkit_loader(folder: Path, size: int, workers: int, pairs: int) -> Timi
 
 
 def time_per_pair(batches: Iterable[object], pairs: int) -> Timing:
-    """Return the time per image pair, without the first pair, as the median over ten or more equally long stretches."""
+    """Return the median time per image pair over ten or more stretches of equal length, excluding the first pair."""
     iterator = iter(batches)
     next(iterator)
     length = max(1, pairs // 10)

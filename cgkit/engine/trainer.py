@@ -123,7 +123,8 @@ class Trainer:
         """Wait for the losses and gradients of the last step; undo the step and raise if any is not finite.
 
         Raises:
-            DivergedError: one is not; weights, optimisers and image pools are as they were before that step.
+            DivergedError: a loss or gradient is not finite; weights, optimisers and image pools are as they were before
+                that step.
         """
         last, self._pending = self._pending, None
         if last is None or last.finite:

@@ -141,7 +141,7 @@ def charts_by_subject(named: Mapping[tuple[Subject, str], Sequence[tuple[str, in
 
 
 def subject_of(name: str, metrics: Collection[str]) -> Subject:
-    """Return the subject of a recorded name; its suffix matters, because a loss and a metric may share a stem."""
+    """Return the subject of a recorded name. The suffix is needed to tell a loss from a metric with the same stem."""
     metric, _, direction = name.rpartition("_")
     if metric in metrics and direction in ("a2b", "b2a"):
         return "scores"

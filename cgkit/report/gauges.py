@@ -16,7 +16,7 @@ MARGIN = 0.06
 
 @dataclass(frozen=True)
 class Gauge:
-    """One number on an axis from worse to better; positions are in percent of the width.
+    """One number on an axis from worse to better; positions are percentages of the width.
 
     Attributes:
         label: the name of the direction or of the run.

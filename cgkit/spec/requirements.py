@@ -56,10 +56,10 @@ def unmet_requirements(requires: Iterable[str], plugins: Plugins) -> list[Proble
 def explain_unknown(
     name: str, path: str, error: UnknownComponentError, plugins: Plugins, made_with: Mapping[str, str]
 ) -> Problem:
-    """Return the problem of an unknown component, naming the missing packages that may provide it.
+    """Return the problem to report for an unknown component, naming the missing packages that may provide it.
 
-    For a qualified name, that is the package in the name; otherwise, the packages that the run was made with, and the
-    packages that failed to load or are blocked.
+    If the name is qualified, only the package in the name is considered; otherwise, the packages that the run was made
+    with, and those that failed to load or are blocked.
 
     Args:
         name: the name of the component, as written in the spec.

@@ -65,8 +65,8 @@ def check_component(
 
     Args:
         component: the component under test.
-        expected_failures: for each check that is expected to fail, the reason; keys are names of checks, or like
-            `"generators/resnet: the-check"`.
+        expected_failures: the reason for each expected failure, keyed by the name of the check, or by component and
+            check, as in `"generators/resnet: the-check"`.
         options: the options to build the component with; by default those that its `example` returns, if it has one.
     """
     with subject_of(component, options) as subject:

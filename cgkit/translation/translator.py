@@ -77,8 +77,8 @@ class Translator:
             device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
             precision: `fp32`, `bf16`, or `auto` for bf16 if the hardware supports it natively; by default the precision
                 of training, or fp32 if translations have more than 8 bits.
-            tile: `auto` to use tiles if a whole image would need much memory, `never` to translate every image whole,
-                or the maximum side of a tile in pixels to translate every image in tiles.
+            tile: `auto` uses tiles if a whole image would need a lot of memory; `never` translates every image whole;
+                a number translates every image in tiles with at most that many pixels per side.
             tiling: `exact` for the result of translating the whole image; `thumbnail` and `independent` approximate it.
             max_pixels: the largest number of pixels that an image file may have; by default 64 million.
             plugins: the loaded plugins; by default, all installed plugins are loaded.

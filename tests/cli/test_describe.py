@@ -19,7 +19,7 @@ BUILT_IN = [(component.kind, component.name) for registry in REGISTRIES for comp
 def test_options_are_printed_with_type_bounds_default_and_meaning(cgkit: Cli) -> None:
     result = cgkit("describe", "generator", "resnet")
     assert result.code == 0
-    assert "  width: int, >= 1, <= 512, default 64\n      channels after the first layer;" in result.out
+    assert "  width: int, >= 1, <= 512, default 64\n      number of channels after the first layer;" in result.out
     assert "resnet (generators, cgkit 0.1.0)" in result.out
     assert "cgkit.components.generators.resnet:ResnetGenerator in " in result.out
 

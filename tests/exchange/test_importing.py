@@ -103,7 +103,7 @@ def test_two_files_give_both_directions(tmp_path: Path, plugins: Plugins) -> Non
     card = (tmp_path / "model" / "README.md").read_text()
     assert 'license: "mit"' in card
     assert "a2b from a.safetensors" in card
-    assert "training statistics" in card
+    assert "running statistics" in card
     assert json.loads((tmp_path / "model" / "config.json").read_text())["spec"]["name"] == "two ways"
 
 

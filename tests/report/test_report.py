@@ -20,7 +20,7 @@ def test_the_page_shows_settings_and_results(finished: Path, plugins: Plugins) -
         "<title>tiny: cgkit report</title>",
         "4 of 4",
         ">Finished</span>",
-        "Peak signal-to-noise ratio to the ground truth, in dB.",
+        "Peak signal-to-noise ratio with respect to the ground truth, in dB.",
         "Measured at step 4 on test images",
         "ground truth (pairs are not used in training)",
         "No warnings.",

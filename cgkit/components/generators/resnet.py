@@ -55,8 +55,8 @@ class ResnetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.stride = 2**downsamplings
-        # Reflection padding adds 3 pixels per side at full size and 1 in the blocks. Features must be at least one
-        # pixel larger than that.
+        # Reflection padding must be smaller than the feature map: it is 3 pixels per side at full size and 1 pixel
+        # in the blocks.
         self._least = max(4, 2 * self.stride if blocks else self.stride)
         norms = self._norms = Normalisation(norm, affine)
         self._structure = resnet_published.Structure(downsamplings, blocks, dropout > 0)

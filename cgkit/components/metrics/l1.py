@@ -8,7 +8,7 @@ from torch import Tensor
 class MeanAbsoluteError:
     """Mean absolute difference from the ground truth.
 
-    It is 0 for equal images and 1 for a black image instead of a white one.
+    It ranges from 0 for identical images to 1 for a black image compared with a white one.
     """
 
     compares = "truth"

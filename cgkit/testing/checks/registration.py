@@ -1,4 +1,4 @@
-"""Checks of every component, such as that it can be built and that its options are documented."""
+"""Checks for every component, for example that it can be built and that its options are documented."""
 
 from __future__ import annotations
 
