@@ -15,6 +15,7 @@ from cgkit.components.generators.published import convert_to_published
 from cgkit.components.layers.normalisation import Norm, Normalisation
 from cgkit.components.layers.padding import ReflectionPadding
 from cgkit.components.layers.sizes import check_size
+from cgkit.components.layers.winograd import Convolution3x3
 from cgkit.contracts import Recognised, Size
 
 
@@ -119,10 +120,10 @@ class _ResidualBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             ReflectionPadding(1),
-            *_with_norm_and_relu(nn.Conv2d(channels, channels, 3, bias=norms.keeps_bias), norms),
+            *_with_norm_and_relu(Convolution3x3(channels, channels, bias=norms.keeps_bias), norms),
             nn.Dropout(dropout),
             ReflectionPadding(1),
-            nn.Conv2d(channels, channels, 3, bias=norms.keeps_bias),
+            Convolution3x3(channels, channels, bias=norms.keeps_bias),
             norms(channels),
         )
 
