@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from abc import ABC, abstractmethod
 from typing import Annotated
 
 import numpy as np
@@ -29,7 +30,7 @@ class CycleConsistency:
         return _error(cycle.cycled, cycle.sources)
 
 
-class _CycleAfterPerturbation:
+class _CycleAfterPerturbation(ABC):
     """Increase in the reconstruction error when translations are perturbed.
 
     Chu et al., 2017 ("CycleGAN, a master of steganography"): generators hide the source in the translation as a faint
@@ -45,9 +46,9 @@ class _CycleAfterPerturbation:
         reconstructions = cycle.back(self.perturb(cycle.translations))
         return _error(reconstructions, cycle.sources) - _error(cycle.cycled, cycle.sources)
 
+    @abstractmethod
     def perturb(self, images: Tensor) -> Tensor:
         """Perturb images `(N, C, H, W)` in [0, 1] slightly."""
-        raise NotImplementedError
 
 
 class CycleAfterJpeg(_CycleAfterPerturbation):
