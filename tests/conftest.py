@@ -20,6 +20,7 @@ from PIL import Image
 
 from cgkit.cli import main
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.reporter import Silence
 from cgkit.runs.start import run
 
 TINY = """
@@ -119,6 +120,16 @@ class Result:
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+class RecordingReporter(Silence):
+    """A reporter that records warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
 
 
 def load_image(file: Path) -> Image.Image:

@@ -14,17 +14,7 @@ from cgkit.components.adversarial_losses.least_squares import LeastSquaresLoss
 from cgkit.errors import DivergedError
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.report import plugin
-from cgkit.runs.reporter import Silence
-
-
-class RecordingReporter(Silence):
-    """A reporter that records warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warning(self, text: str) -> None:
-        self.warnings.append(text)
+from tests.conftest import RecordingReporter
 
 
 class OtherPlugin:

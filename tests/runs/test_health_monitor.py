@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cgkit.health.notes import Note, read_notes
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.start import run
-from tests.conftest import Result
+from tests.conftest import RecordingReporter, Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WATCHED = ["train.steps=100", "samples.every=25", "checkpoint.every=50"]
@@ -39,20 +39,6 @@ class Linear(nn.Module):
         return self.colours(images).clamp(-1, 1)
 
 
-class Heard:
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def progress(self, progress: object) -> None:
-        pass
-
-    def message(self, text: str) -> None:
-        pass
-
-    def warning(self, text: str) -> None:
-        self.warnings.append(text)
-
-
 @pytest.fixture(scope="module")
 def linear() -> Plugins:
     plugins = load_plugins(installed=False)
@@ -67,7 +53,7 @@ def noted(tiny_spec: Path, tmp_path: Path, linear: Plugins) -> Callable[..., dic
     def train(*overrides: str, text: str | None = None, name: str = "run") -> dict[tuple[str, str | None], Note]:
         if text is not None:
             tiny_spec.write_text(text)
-        heard = Heard()
+        heard = RecordingReporter()
         folder = tmp_path / name
         run(tiny_spec, overrides=[*WATCHED, *overrides], output=folder, plugins=linear, reporter=heard)
         notes = read_notes(folder)
@@ -187,7 +173,7 @@ def test_the_seasons_example_has_no_findings(tmp_path: Path, plugins: Plugins) -
         "discriminator.width=8",
     ]
     often = ["train.steps=110", "samples.every=15", "evaluation.count=4"]
-    heard = Heard()
+    heard = RecordingReporter()
     folder = run(
         EXAMPLES / "seasons.toml",
         overrides=[*small, *often],
@@ -233,7 +219,7 @@ def test_a_monitor_that_fails_warns_once_and_the_run_goes_on(tiny_spec: Path, tm
     plugins = load_plugins(installed=False)
     plugins.registries.discriminators.add("small", Small)
     tiny_spec.write_text(tiny_spec.read_text().replace('name = "patch"\nwidth = 4\nlayers = 1', 'name = "small"'))
-    heard = Heard()
+    heard = RecordingReporter()
     overrides = ["samples.every=1", "samples.count=3", "train.batch=1"]
     outcome = run(tiny_spec, overrides=overrides, output=tmp_path / "run", plugins=plugins, reporter=heard)
     assert outcome.state == "finished"

@@ -13,22 +13,7 @@ import cgkit
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.observers import ObserverThread, StalledError
 from cgkit.runs.start import run
-
-
-class Heard:
-    """A reporter that keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def progress(self, progress: object) -> None:
-        pass
-
-    def message(self, text: str) -> None:
-        pass
-
-    def warning(self, text: str) -> None:
-        self.warnings.append(text)
+from tests.conftest import RecordingReporter
 
 
 class Stalling:
@@ -72,7 +57,7 @@ def observed(tiny_spec: Path, tmp_path: Path) -> Callable[..., list[str]]:
         for number, observer in enumerate(observers):
             plugins.manager.register(observer, f"observer-{number}")
         overrides = ["log.patience=0.5", "log.every=1"] + ([f'tracker=[{{name = "{tracker}"}}]'] if tracker else [])
-        heard = Heard()
+        heard = RecordingReporter()
         outcome = run(tiny_spec, output=tmp_path / "run", plugins=plugins, reporter=heard, overrides=overrides)
         assert outcome.state == "finished"
         return heard.warnings

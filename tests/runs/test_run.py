@@ -16,6 +16,7 @@ from cgkit.checkpoints import list_checkpoints, read_latest
 from cgkit.errors import DataError, DivergedError, RunFolderInUseError, SpecError
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.start import run
+from tests.conftest import RecordingReporter
 
 
 def test_a_run_folder_documents_the_whole_run(tiny_spec: Path, tmp_path: Path, plugins: Plugins) -> None:
@@ -195,21 +196,8 @@ def test_hooks_and_trackers_that_fail_are_set_aside_and_the_run_goes_on(tiny_spe
         def close(self) -> None:
             pass
 
-    class Heard:
-        def __init__(self) -> None:
-            self.warnings: list[str] = []
-
-        def progress(self, progress: object) -> None:
-            pass
-
-        def message(self, text: str) -> None:
-            pass
-
-        def warning(self, text: str) -> None:
-            self.warnings.append(text)
-
     plugins = load_plugins(installed=False)
-    faulty, watching, heard = Faulty(), Watching(), Heard()
+    faulty, watching, heard = Faulty(), Watching(), RecordingReporter()
     plugins.manager.register(faulty, "faulty")
     plugins.manager.register(watching, "watching")
     plugins.registries.trackers.add("full", FullTracker)
