@@ -9,41 +9,22 @@ import pytest
 
 from cgkit.errors import PluginError
 from cgkit.models.provenance import made_with, refuse_other_plugins
-from cgkit.plugins import Plugins, PluginStatus, load_plugins
-from cgkit.registry import Registries
+from cgkit.plugins import Plugins
 from cgkit.spec import Spec, resolve_spec
+from tests.packaged_components import USING_BOTH, load_with_two_packages
 
 FOLDER = Path("runs/x")
 
 
-def linear(in_channels: int, out_channels: int) -> None:
-    """A generator that is never built."""
-
-
-def silent(folder: Path) -> None:
-    """A tracker that is never built."""
-
-
 @pytest.fixture
 def plugins() -> Plugins:
-    """The built-in plugin, version 1.2 of a package with a generator and version 0.3 of one with a tracker."""
-    plugins = load_plugins(installed=False)
-    for package, version, kind, component in (
-        ("cgkit-linear", "1.2", "generators", linear),
-        ("cgkit-silent", "0.3", "trackers", silent),
-    ):
-        registries = Registries(package)
-        registries[kind].add(component.__name__, component)
-        plugins.registries.merge(registries)
-        plugins.statuses.append(PluginStatus(package, package, version))
-    return plugins
+    return load_with_two_packages()
 
 
 @pytest.fixture
 def spec(plugins: Plugins) -> Spec:
     """A spec that uses a component of each package."""
-    values: dict[str, Any] = {"generator": {"b2a": {"name": "linear"}}, "tracker": [{"name": "silent"}]}
-    return resolve_spec(values, plugins)
+    return resolve_spec(USING_BOTH, plugins)
 
 
 def refusal(before: dict[str, str], spec: Spec, plugins: Plugins) -> str:

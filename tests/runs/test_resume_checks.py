@@ -8,45 +8,22 @@ from typing import Any
 import pytest
 
 from cgkit.errors import DataError, SpecError
-from cgkit.plugins import Plugins, PluginStatus, load_plugins
+from cgkit.plugins import Plugins, load_plugins
 from cgkit.registry import Registries
 from cgkit.runs.resume import refuse_other_data, refuse_other_spec
 from cgkit.spec import Spec, resolve_spec
+from tests.packaged_components import USING_BOTH, linear, load_with_two_packages, provide
 
 FOLDER = Path("runs/x")
 
 
-def linear(in_channels: int, out_channels: int) -> None:
-    """A generator that is never built."""
-
-
-def silent(folder: Path) -> None:
-    """A tracker that is never built."""
-
-
 @pytest.fixture
 def plugins() -> Plugins:
-    """What is built in, and two packages: version 1.2 of one with a generator, 0.3 of one with a tracker."""
-    plugins = load_plugins(installed=False)
-    provide(plugins, "cgkit-linear", "1.2", generators=linear)
-    provide(plugins, "cgkit-silent", "0.3", trackers=silent)
-    return plugins
-
-
-def provide(plugins: Plugins, distribution: str, version: str, **components: Any) -> None:
-    """Add a package whose components have the names of their functions."""
-    registries = Registries(distribution)
-    for kind, component in components.items():
-        registries[kind].add(component.__name__, component)
-    plugins.registries.merge(registries)
-    plugins.statuses.append(PluginStatus(distribution, distribution, version))
+    return load_with_two_packages()
 
 
 def spec(plugins: Plugins, **values: Any) -> Spec:
     return resolve_spec(values, plugins)
-
-
-USING_BOTH: dict[str, Any] = {"generator": {"b2a": {"name": "linear"}}, "tracker": [{"name": "silent"}]}
 
 
 class TestASpecThatContinues:
