@@ -35,14 +35,14 @@ class PendingStep:
         number: the number of the step, from 1.
         losses: the loss terms of the step.
         images: the names of the images in the step's batches.
-        pools: the content of the image pools before the step.
+        pools: the number of images in each image pool before the step.
         finite: whether all losses and gradients were finite.
     """
 
     number: int
     losses: Terms
     images: Sequence[str]
-    pools: Mapping[str, list[Tensor]]
+    pools: Mapping[str, int]
     finite: Flag
 
     def error(self) -> DivergedError:

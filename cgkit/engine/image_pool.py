@@ -1,4 +1,8 @@
-"""Pools of past translations, so that discriminators do not overfit to the latest ones (Shrivastava et al., 2017)."""
+"""Pools of past translations, so that discriminators do not overfit to the latest ones (Shrivastava et al., 2017).
+
+Each pool is one tensor. The CPU draws which images are swapped, without seeing them, and sends only their places to the
+device. So no decision waits for the device, and a CUDA graph can contain the exchange.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from torch import Tensor
 
 from cgkit.data.randomness import generator
 from cgkit.errors import CheckpointError
+
+Places = dict[str, Tensor]
+"""For each domain, where the images of a batch of N come from and go to, int64 `(3, N)`: see `ImagePool.draw`."""
 
 
 @dataclass(frozen=True)
@@ -28,30 +35,109 @@ class ImagePool:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.images: list[Tensor] = []
-        """The stored images, `(C, H, W)` each. They are replaced, but never modified in place."""
+        self.count = 0
+        """The number of stored images."""
+        self._rows: Tensor | None = None
+        """The stored images, and one more row for images that are not stored: `(capacity + 1, C, H, W)`."""
+        self.replaced: list[tuple[Tensor, Tensor]] = []
+        """The places that the exchanges of this step wrote to, and what was there before."""
 
-    def exchange(self, images: Tensor, draws: torch.Generator) -> Tensor:
+    @property
+    def images(self) -> Tensor | None:
+        """The stored images, `(count, C, H, W)`; None if there are none."""
+        return None if self._rows is None or not self.count else self._rows[: self.count]
+
+    def draw(self, count: int, draws: torch.Generator) -> Tensor:
+        """Decide on the swaps for a batch of `count` images, in order.
+
+        Returns:
+            For each image, int64 `(3, count)` on the CPU: the place of the stored image to show, or -1; the index of
+            the image of this batch to show otherwise, which may be an earlier one that was just stored; and the place
+            to store the image at, or `capacity` if it is not kept.
+        """
+        stored, shown, kept = [-1] * count, list(range(count)), [self.capacity] * count
+        owners: dict[int, int] = {}
+        for index in range(count):
+            if self.count < self.capacity:
+                place = self.count
+                self.count += 1
+            elif self.capacity and torch.rand((), generator=draws) < 0.5:
+                place = int(torch.randint(self.capacity, (), generator=draws))
+                if place in owners:
+                    shown[index] = owners[place]
+                    kept[owners[place]] = self.capacity
+                else:
+                    stored[index] = place
+            else:
+                continue
+            kept[index] = place
+            owners[place] = index
+        return torch.tensor([stored, shown, kept])
+
+    def exchange(self, images: Tensor, places: Tensor) -> Tensor:
         """Return a batch for the discriminator: new images, some of them swapped for stored ones.
 
         Args:
             images: newly generated images, `(N, C, H, W)`, detached.
-            draws: the random generator that decides on swaps; on the CPU, so that no decision waits for the device.
+            places: the result of `draw`, on the device of the images.
         """
         if self.capacity == 0:
             return images
-        shown = []
-        for image in images:
-            if len(self.images) < self.capacity:
-                self.images.append(image.clone())
-                shown.append(image)
-            elif torch.rand((), generator=draws) < 0.5:
-                index = int(torch.randint(self.capacity, (), generator=draws))
-                shown.append(self.images[index])
-                self.images[index] = image.clone()
-            else:
-                shown.append(image)
-        return torch.stack(shown)
+        rows = self._allocate(images)
+        stored, shown, kept = places
+        is_stored = (stored >= 0)[:, None, None, None]
+        fakes = torch.where(is_stored, rows.index_select(0, stored.clamp(min=0)), images.index_select(0, shown))
+        self.replaced.append((kept, rows.index_select(0, kept)))
+        _write(rows, kept, images)
+        return fakes
+
+    def keep(self, finite: Tensor) -> None:
+        """End the step: if `finite`, a boolean scalar on the device, is false, undo its exchanges on the device."""
+        while self.replaced:
+            kept, before = self.replaced.pop()
+            assert self._rows is not None
+            _write(self._rows, kept, torch.where(finite, self._rows.index_select(0, kept), before))
+
+    def undo(self) -> None:
+        """Undo the exchanges of this step."""
+        while self.replaced:
+            kept, before = self.replaced.pop()
+            assert self._rows is not None
+            _write(self._rows, kept, before)
+
+    def load(self, images: Tensor | None) -> None:
+        """Restore the stored images, `(N, C, H, W)`.
+
+        Raises:
+            CheckpointError: there are more images than the capacity.
+        """
+        self.replaced.clear()
+        self.count = 0 if images is None else len(images)
+        if self.count > self.capacity:
+            raise CheckpointError(f"the saved image pool holds {self.count} images, more than {self.capacity}")
+        if images is not None and self.count:
+            self._allocate(images)[: self.count] = images
+
+    def _allocate(self, images: Tensor) -> Tensor:
+        """Return the rows, which have the shape and dtype of the first images; they never move after that."""
+        if self._rows is None:
+            self._rows = images.new_zeros((self.capacity + 1, *images.shape[1:]))
+        return self._rows
+
+
+def _write(rows: Tensor, places: Tensor, images: Tensor) -> None:
+    """Write images to rows of a pool.
+
+    Only the row of images that are not kept, which is never read, is written twice. So the order of writing does not
+    matter, and torch's deterministic algorithm, which first sorts the places, is not needed.
+    """
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(False)
+    try:
+        rows.index_copy_(0, places, images)
+    finally:
+        torch.use_deterministic_algorithms(was_deterministic, warn_only=warned_only)
 
 
 class ImagePools:
@@ -65,30 +151,58 @@ class ImagePools:
 
     def __init__(self, capacity: int, seed: int, stream: tuple[int, ...]) -> None:
         self.pools = {domain: ImagePool(capacity) for domain in ("a", "b")}
+        self.places: Places = {}
+        """The places of the next exchange, by domain, on the device of the images."""
         self._seed = seed
         self._stream = stream
-        self._batch = (0, 0)
 
-    def start_batch(self, step: int, number: int) -> None:
-        """Set the step of the next exchange, and the number of the batch within that step, from 0."""
-        self._batch = (step, number)
+    def draw(self, step: int, number: int, counts: Mapping[str, int]) -> Places:
+        """Return the places for an exchange, on the CPU, in memory from which they are copied without waiting.
+
+        Args:
+            step: the number of steps done.
+            number: the number of the batch within the step, from 0.
+            counts: the number of images that each domain exchanges; domains that exchange none are left out.
+        """
+        return {
+            domain: self.pools[domain].draw(
+                count, generator(self._seed, f"image-pool-{domain}", step, number, *self._stream)
+            )
+            for domain, count in counts.items()
+        }
 
     def exchange(self, fakes: Fakes) -> Fakes:
         """Return the generated images of both domains, some of them swapped for stored ones."""
         return Fakes(self._exchange("a", fakes.a), self._exchange("b", fakes.b))
 
-    def snapshot(self) -> dict[str, list[Tensor]]:
-        """Return the stored images, so that `undo` can restore them if the next step fails. No tensor is copied."""
-        return {domain: list(pool.images) for domain, pool in self.pools.items()}
+    def keep(self, finite: Tensor) -> None:
+        """End the step: if `finite`, a boolean scalar on the device, is false, undo its exchanges on the device."""
+        for pool in self.pools.values():
+            pool.keep(finite)
 
-    def undo(self, snapshot: Mapping[str, list[Tensor]]) -> None:
-        """Undo all exchanges since a snapshot."""
-        for domain, images in snapshot.items():
-            self.pools[domain].images = list(images)
+    @property
+    def exchanged(self) -> dict[str, list[tuple[Tensor, Tensor]]]:
+        """The exchanges that can still be undone; a recorded step sets them, because it repeats them on the device."""
+        return {domain: list(pool.replaced) for domain, pool in self.pools.items()}
+
+    @exchanged.setter
+    def exchanged(self, exchanged: Mapping[str, list[tuple[Tensor, Tensor]]]) -> None:
+        for domain, pool in self.pools.items():
+            pool.replaced = list(exchanged.get(domain, ()))
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of stored images by domain."""
+        return {domain: pool.count for domain, pool in self.pools.items()}
+
+    def undo(self, counts: Mapping[str, int]) -> None:
+        """Undo the exchanges of this step; `counts` is the result of `counts` before the first step to forget."""
+        for domain, count in counts.items():
+            self.pools[domain].undo()
+            self.pools[domain].count = count
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the stored images by domain, `(N, C, H, W)`; empty pools are left out."""
-        return {domain: torch.stack(pool.images) for domain, pool in self.pools.items() if pool.images}
+        """Return copies of the stored images by domain, `(N, C, H, W)`; empty pools are left out."""
+        return {domain: pool.images.clone() for domain, pool in self.pools.items() if pool.images is not None}
 
     def load(self, tensors: Mapping[str, Tensor | None], device: torch.device) -> None:
         """Restore the stored images from a checkpoint.
@@ -98,12 +212,7 @@ class ImagePools:
         """
         for domain, pool in self.pools.items():
             images = tensors.get(domain)
-            if images is not None and len(images) > pool.capacity:
-                raise CheckpointError(f"the saved image pool holds {len(images)} images, more than {pool.capacity}")
-            pool.images = [] if images is None else list(images.to(device))
+            pool.load(None if images is None else images.to(device))
 
     def _exchange(self, domain: str, images: Tensor | None) -> Tensor | None:
-        if images is None:
-            return None
-        draws = generator(self._seed, f"image-pool-{domain}", *self._batch, *self._stream)
-        return self.pools[domain].exchange(images, draws)
+        return None if images is None else self.pools[domain].exchange(images, self.places[domain])
