@@ -34,6 +34,14 @@ def mixes_samples(network: nn.Module) -> bool:
     )
 
 
+def works_in_channels_last(network: nn.Module) -> bool:
+    """Return whether a network converts its input to channels_last on a GPU and has fast layers for it.
+
+    That is the case if one of its modules declares `channels_last = True`.
+    """
+    return any(getattr(module, "channels_last", False) for module in network.modules())
+
+
 def remembers_images(discriminator: object) -> bool:
     """Return whether a discriminator stores information about images and is called with `real` and `learning`."""
     return bool(getattr(discriminator, "remembers_images", False))
@@ -52,6 +60,11 @@ def penalty_of(loss: object) -> Callable[[nn.Module, Tensor, Tensor], Tensor] | 
 def observer_of(augmentation: object) -> Callable[[Sequence[Tensor]], object] | None:
     """Return the method by which an augmentation observes the logits of real images; None if it has no such method."""
     return cast("Callable[[Sequence[Tensor]], object] | None", getattr(augmentation, "observe", None))
+
+
+def draws_of(augmentation: object) -> Callable[[int], Tensor] | None:
+    """Return the method that draws all random numbers of an augmentation for a batch; None if it has no such method."""
+    return cast("Callable[[int], Tensor] | None", getattr(augmentation, "draw", None))
 
 
 def role_of(augmentation: object) -> str | None:

@@ -69,6 +69,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     A test that is killed while torch compiles leaves a damaged library behind, which must not outlive the session.
     """
+    if not torch.cuda.is_available():
+        os.environ["TRITON_INTERPRET"] = (
+            "1"  # Triton's kernels are tested on the CPU; it reads this when it is imported
+        )
     if not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="cgkit-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
@@ -103,8 +107,11 @@ FAST = ("contracts/test_language.py", "contracts/test_structure.py", "runs/test_
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark slow tests, so that `make fast` leaves them out."""
     tests = Path(__file__).parent
+    without_gpu = pytest.mark.skip(reason="needs a GPU")
     for item in items:
         path = item.path.relative_to(tests).as_posix() if item.path.is_relative_to(tests) else ""
+        if path.startswith("gpu/") and not torch.cuda.is_available():
+            item.add_marker(without_gpu)
         if path.startswith(SLOW) and not path.startswith(FAST):
             item.add_marker(pytest.mark.slow)
 

@@ -47,10 +47,20 @@ class DiffAugment(nn.Module):
         self.cutout = cutout
         self.p = p
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Augment images `(N, C, H, W)`, each with its own draws, preserving their dtype."""
-        # All draws are copied to the device in one transfer, without waiting for it to finish.
-        draws = torch.rand(8, len(images), 1, 1, 1, device="cpu").to(images.device, non_blocking=True)
+    @staticmethod
+    def draw(count: int) -> Tensor:
+        """Return the draws for `count` images, on the CPU, so that a CUDA graph can read them from fixed memory."""
+        return torch.rand(8, count, 1, 1, 1, device="cpu")
+
+    def forward(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
+        """Augment images `(N, C, H, W)`, each with its own draws, preserving their dtype.
+
+        Args:
+            images: in [0, 1], but values beyond are allowed.
+            draws: the result of `draw`, on the device of the images; by default they are drawn now.
+        """
+        if draws is None:  # all draws are copied to the device in one transfer, without waiting for it to finish
+            draws = self.draw(len(images)).to(images.device, non_blocking=True)
         changed = images
         if self.colour:
             changed = _recolour(changed, *draws[0:3].to(images.dtype))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as spectrally_normalised
 
 from cgkit.components.layers.normalisation import Norm, Normalisation
+from cgkit.components.layers.sequence import Layers
 from cgkit.components.layers.sizes import check_size
 
 
@@ -60,7 +61,7 @@ class PatchDiscriminator(nn.Module):
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         modules.append(convolution(widths[-1], 1, 1))
-        self.layers = nn.Sequential(*modules)
+        self.layers = Layers(*modules)
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:

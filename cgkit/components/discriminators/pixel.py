@@ -9,6 +9,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from cgkit.components.layers.normalisation import Norm, Normalisation
+from cgkit.components.layers.sequence import Layers
 
 
 class PixelDiscriminator(nn.Module):
@@ -33,7 +34,7 @@ class PixelDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         norms = Normalisation(norm, affine)
-        self.layers = nn.Sequential(
+        self.layers = Layers(
             nn.Conv2d(in_channels, width, 1),
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(width, 2 * width, 1, bias=norms.keeps_bias),

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from cgkit.components.generators import resnet_published
 from cgkit.components.generators.published import convert_to_published
+from cgkit.components.layers.folded_convolution import FoldedConvolution
 from cgkit.components.layers.normalisation import Norm, Normalisation
 from cgkit.components.layers.padding import ReflectionPadding
+from cgkit.components.layers.sequence import Layers, Residual
 from cgkit.components.layers.sizes import check_size
 from cgkit.components.layers.winograd import Convolution3x3
 from cgkit.contracts import Recognised, Size
@@ -65,10 +67,13 @@ class ResnetGenerator(nn.Module):
         bias = norms.keeps_bias
         widths = [width * 2**n for n in range(downsamplings + 1)]
 
-        layers = [ReflectionPadding(3), *_with_norm_and_relu(nn.Conv2d(in_channels, width, 7, bias=bias), norms)]
+        layers = [
+            ReflectionPadding(3),
+            *_with_norm_and_relu(FoldedConvolution(in_channels, width, 7, bias=bias), norms),
+        ]
         for narrow, wide in pairwise(widths):
             layers += _with_norm_and_relu(nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=bias), norms)
-        layers += [_ResidualBlock(widths[-1], norms, dropout) for _ in range(blocks)]
+        layers += [_residual_block(widths[-1], norms, dropout) for _ in range(blocks)]
         for wide, narrow in pairwise(reversed(widths)):
             if upsample == "resize":
                 layers += [nn.Upsample(scale_factor=2), ReflectionPadding(1)]
@@ -76,8 +81,8 @@ class ResnetGenerator(nn.Module):
             else:
                 doubling: dict[str, Any] = {"stride": 2, "padding": 1, "output_padding": 1}
                 layers += _with_norm_and_relu(nn.ConvTranspose2d(wide, narrow, 3, **doubling, bias=bias), norms)
-        layers += [ReflectionPadding(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
+        layers += [ReflectionPadding(3), FoldedConvolution(width, out_channels, 7), nn.Tanh()]
+        self.layers = Layers(*layers)
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
@@ -115,21 +120,15 @@ class ResnetGenerator(nn.Module):
         return convert_to_published(self, self._structure.layers(), self._norms)
 
 
-class _ResidualBlock(nn.Module):
-    def __init__(self, channels: int, norms: Normalisation, dropout: float) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            ReflectionPadding(1),
-            *_with_norm_and_relu(Convolution3x3(channels, channels, bias=norms.keeps_bias), norms),
-            nn.Dropout(dropout),
-            ReflectionPadding(1),
-            Convolution3x3(channels, channels, bias=norms.keeps_bias),
-            norms(channels),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        residual: Tensor = self.layers(features)
-        return features + residual
+def _residual_block(channels: int, norms: Normalisation, dropout: float) -> Residual:
+    return Residual(
+        ReflectionPadding(1),
+        *_with_norm_and_relu(Convolution3x3(channels, channels, bias=norms.keeps_bias), norms),
+        nn.Dropout(dropout),
+        ReflectionPadding(1),
+        Convolution3x3(channels, channels, bias=norms.keeps_bias),
+        norms(channels),
+    )
 
 
 def _with_norm_and_relu(convolution: nn.Conv2d | nn.ConvTranspose2d, norms: Normalisation) -> list[nn.Module]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cgkit.components.generators import unet_published
 from cgkit.components.generators.published import convert_to_published
 from cgkit.components.layers.normalisation import Norm, Normalisation
+from cgkit.components.layers.sequence import Layers
 from cgkit.components.layers.sizes import check_size
 from cgkit.contracts import Recognised, Size
 
@@ -69,9 +70,7 @@ class UnetGenerator(nn.Module):
             keeps_width = after == widths[level] and level < depth - 1
             self.up.append(_decoder_layer(incoming, after, norms, dropout if keeps_width else 0.0))
             incoming = 2 * after  # the skip connection doubles the channels
-        self.up.append(
-            nn.Sequential(nn.ReLU(inplace=True), nn.ConvTranspose2d(incoming, out_channels, 4, 2, 1), nn.Tanh())
-        )
+        self.up.append(Layers(nn.ReLU(inplace=True), nn.ConvTranspose2d(incoming, out_channels, 4, 2, 1), nn.Tanh()))
 
     @staticmethod
     def example(folder: Path) -> dict[str, int]:
@@ -119,7 +118,7 @@ class UnetGenerator(nn.Module):
         return convert_to_published(self, unet_published.layers(self._depth), self._norms)
 
 
-def _encoder_layer(before: int, after: int, norms: Normalisation, *, outermost: bool, innermost: bool) -> nn.Sequential:
+def _encoder_layer(before: int, after: int, norms: Normalisation, *, outermost: bool, innermost: bool) -> Layers:
     normed = not (outermost or innermost)
     # As in the published code, if the other layers use batch norm, even the two layers without a norm have no bias.
     bias = norms.keeps_bias if normed else norms.kind != "batch"
@@ -130,11 +129,11 @@ def _encoder_layer(before: int, after: int, norms: Normalisation, *, outermost: 
         # Activating here, not before the next convolution, gives the skip connection activated features, as in the
         # published code, which activates in place. Either way, the decoder's ReLU makes the result the same.
         layers.append(nn.LeakyReLU(0.2, inplace=True))
-    return nn.Sequential(*layers)
+    return Layers(*layers)
 
 
-def _decoder_layer(before: int, after: int, norms: Normalisation, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
+def _decoder_layer(before: int, after: int, norms: Normalisation, dropout: float) -> Layers:
+    return Layers(
         nn.ReLU(inplace=True),
         nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norms.keeps_bias),
         norms(after),
