@@ -1,4 +1,4 @@
-"""Compile the networks with torch.compile, if the run is long enough to repay it."""
+"""Prepare the step: compile the networks if the run is long enough to repay it, and record a CUDA graph."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from cgkit.abilities import works_in_channels_last
 from cgkit.data.loading import Batch
 from cgkit.engine.trainer import Trainer
 
@@ -27,16 +28,25 @@ def repays(setting: bool | Literal["auto"], steps: int, device: torch.device) ->
 
 
 def compile_networks(
-    trainer: Trainer, batches: Sequence[Batch], *, report: Callable[[str], None], warn: Callable[[str], None]
+    trainer: Trainer,
+    batches: Sequence[Batch],
+    *,
+    only_slow: bool = False,
+    report: Callable[[str], None],
+    warn: Callable[[str], None],
 ) -> None:
     """Compile a trainer's networks for batches of these shapes; if that fails, warn and leave them uncompiled.
 
+    With `only_slow`, networks that have fast layers of their own on a GPU are left alone (`channels_last`).
     Out-of-memory errors are raised. torch caches the compiled code for later runs, in `TORCHINDUCTOR_CACHE_DIR` if set.
     """
+    networks = [network for network in trainer.model.networks() if not (only_slow and works_in_channels_last(network))]
+    if not networks:
+        return
     report("compiling the networks; this takes a minute or two, or seconds if torch has them in its cache")
     start = time.monotonic()
     try:
-        trainer.compile(batches)
+        trainer.compile(networks, batches)
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever the compiler raises, the networks still run uncompiled
@@ -44,3 +54,18 @@ def compile_networks(
         warn(f"the networks could not be compiled, so training is slower: {reason}")
     else:
         report(f"compiled in {time.monotonic() - start:.0f} s")
+
+
+def record_step(trainer: Trainer, batches: Sequence[Batch], *, warn: Callable[[str], None]) -> None:
+    """Record a trainer's step as a CUDA graph for batches of these shapes; if that is not possible, warn and say why.
+
+    Out-of-memory errors are raised.
+    """
+    try:
+        reason = trainer.record(batches)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a component does that cannot be recorded, it still trains
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    if reason is not None:
+        warn(f"steps do not run as a CUDA graph, so training is slower: {reason}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from cgkit.abilities import mixes_samples
+from cgkit.engine.lanes import InOrder
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,17 @@ class CycleGAN(nn.Module):
         """Whether to recompute the generators' activations in the backward pass instead of storing them."""
         self.generators = nn.ModuleDict({"a2b": generator_a2b, "b2a": generator_b2a})
         self.discriminators = nn.ModuleDict({"a": discriminator_a, "b": discriminator_b})
+        self.lanes = InOrder()
+        """How independent parts of a step are computed: one after the other, or at the same time."""
         self.compiled: dict[nn.Module, nn.Module] = {}
         """Compiled networks, which share the parameters of the original ones; empty unless networks are compiled."""
 
-    def compile_networks(self) -> None:
-        """Compile each network with `torch.compile`, separately for every image shape it is called with."""
-        networks = (*self.generators.values(), *self.discriminators.values())
+    def networks(self) -> tuple[nn.Module, ...]:
+        """Return the two generators and the two discriminators."""
+        return (*self.generators.values(), *self.discriminators.values())
+
+    def compile_networks(self, networks: Iterable[nn.Module]) -> None:
+        """Compile networks with `torch.compile`, separately for every image shape that they are called with."""
         self.compiled = {network: cast(nn.Module, torch.compile(network, dynamic=False)) for network in networks}
 
     def discriminator(self, domain: str) -> nn.Module:
@@ -108,18 +114,23 @@ class CycleGAN(nn.Module):
 
     def forward(self, real_a: Tensor, real_b: Tensor, passes: Passes = ALL_PASSES) -> CyclePass:
         """Translate both ways, reconstruct, and apply each generator to its own target domain, as `passes` requests."""
-        fake_b, identity_b = self._generate(
-            "a2b",
-            real_a if passes.fake_b or passes.cycled_a else None,
-            real_b if passes.identity_b else None,
+        (fake_b, identity_b), (fake_a, identity_a) = self.lanes.side_by_side(
+            lambda: self._generate(
+                "a2b",
+                real_a if passes.fake_b or passes.cycled_a else None,
+                real_b if passes.identity_b else None,
+            ),
+            lambda: self._generate(
+                "b2a",
+                real_b if passes.fake_a or passes.cycled_b else None,
+                real_a if passes.identity_a else None,
+            ),
         )
-        fake_a, identity_a = self._generate(
-            "b2a",
-            real_b if passes.fake_a or passes.cycled_b else None,
-            real_a if passes.identity_a else None,
+        self.lanes.mark()
+        (cycled_a,), (cycled_b,) = self.lanes.side_by_side(
+            lambda: self._generate("b2a", fake_b if passes.cycled_a else None),
+            lambda: self._generate("a2b", fake_a if passes.cycled_b else None),
         )
-        (cycled_a,) = self._generate("b2a", fake_b if passes.cycled_a else None)
-        (cycled_b,) = self._generate("a2b", fake_a if passes.cycled_b else None)
         return CyclePass(real_a, real_b, fake_a, fake_b, cycled_a, cycled_b, identity_a, identity_b)
 
     def _generate(self, direction: str, *batches: Tensor | None) -> tuple[Tensor | None, ...]:

@@ -18,6 +18,14 @@ class MovingAverage:
         self.networks = copy.deepcopy(networks).requires_grad_(False)
         self.decay = decay
         self.updates = 0
+        device = next((weight.device for weight in networks.parameters()), torch.device("cpu"))
+        self._share = torch.zeros((), dtype=torch.float64, device=device)
+        """The share of the current weights in the next average; on the device, so that a CUDA graph can read it."""
+
+    def advance(self) -> None:
+        """Count an update, before `update`; the decay depends on the number of updates."""
+        self.updates += 1
+        self._share.fill_(1 - min(self.decay, (1 + self.updates) / (10 + self.updates)))
 
     @torch.no_grad()
     def update(self, networks: nn.Module, *, when: Tensor) -> None:
@@ -27,9 +35,8 @@ class MovingAverage:
             networks: the trained networks; their weights must be finite even if `when` is false.
             when: a boolean scalar on the device.
         """
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        share = self._share * when
         for weight, current in zip(self.networks.parameters(), networks.parameters(), strict=True):
-            weight.lerp_(current, when.to(weight.dtype) * (1 - decay))
+            weight.lerp_(current, share.to(weight.dtype))
         for buffer, newest in zip(self.networks.buffers(), networks.buffers(), strict=True):
             buffer.copy_(torch.where(when, newest, buffer))

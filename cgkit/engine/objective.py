@@ -11,6 +11,7 @@ from cgkit.abilities import mixes_samples, observer_of, penalty_of, remembers_im
 from cgkit.contracts import AdversarialLoss
 from cgkit.data.randomness import seeded
 from cgkit.engine.cyclegan import CycleGAN, CyclePass, Passes
+from cgkit.engine.fixed_draws import FixedDraws
 from cgkit.engine.image_pool import Fakes
 from cgkit.errors import PluginError
 from cgkit.spec import model as spec
@@ -42,12 +43,19 @@ class Objective:
         self.cycle_loss = cycle_loss
         self.identity_loss = identity_loss
         self._augmentations = {domain: tuple((augmentations or {}).get(domain, ())) for domain in ("a", "b")}
+        self.draws = FixedDraws()
+        """The random numbers of the augmentations, if the step is recorded as a CUDA graph."""
         self._real_logits: dict[str, list[list[Tensor]]] = {"a": [], "b": []}
         losses = {"adversarial_loss": adversarial_loss, "cycle_loss": cycle_loss, "identity_loss": identity_loss}
         self.parts = nn.ModuleDict({name: loss for name, loss in losses.items() if isinstance(loss, nn.Module)})
         for domain, modules in self._augmentations.items():
             self.parts[f"augmentations_{domain}"] = nn.ModuleList(modules)
         self.parts.requires_grad_(False)
+
+    @property
+    def augmentations(self) -> tuple[nn.Module, ...]:
+        """The augmentations of the discriminators' inputs."""
+        return tuple(module for modules in self._augmentations.values() for module in modules)
 
     @property
     def passes(self) -> Passes:
@@ -66,10 +74,16 @@ class Objective:
         """Return the generators' terms: adversarial (equation 1), cycle consistency (equation 2) and identity."""
         adversarial, consistency, identity = self.weights.adversarial, self.weights.cycle, self.weights.identity
         terms: Terms = {}
-        if adversarial.a2b and cycle.fake_b is not None:
-            terms["adversarial_a2b"] = adversarial.a2b * self._adversarial(model, "b", cycle.fake_b, cycle.real_b)
-        if adversarial.b2a and cycle.fake_a is not None:
-            terms["adversarial_b2a"] = adversarial.b2a * self._adversarial(model, "a", cycle.fake_a, cycle.real_a)
+        for name, term in zip(
+            ("adversarial_a2b", "adversarial_b2a"),
+            model.lanes.side_by_side(
+                lambda: self._adversarial(model, "b", adversarial.a2b, cycle.fake_b, cycle.real_b),
+                lambda: self._adversarial(model, "a", adversarial.b2a, cycle.fake_a, cycle.real_a),
+            ),
+            strict=True,
+        ):
+            if term is not None:
+                terms[name] = term
         for name, weight, distance, output, target in (
             ("cycle_forward", consistency.forward, self.cycle_loss, cycle.cycled_a, cycle.real_a),
             ("cycle_backward", consistency.backward, self.cycle_loss, cycle.cycled_b, cycle.real_b),
@@ -87,22 +101,11 @@ class Objective:
 
     def discriminators(self, model: CycleGAN, cycle: CyclePass, fakes: Fakes) -> Terms:
         """Return the discriminators' terms, computed on the real images of `cycle` and on `fakes`."""
-        terms: Terms = {}
-        for domain, real, fake in (("a", cycle.real_a, fakes.a), ("b", cycle.real_b, fakes.b)):
-            if fake is None:
-                continue
-            real, fake = self._augment(domain, real, fake)
-            real_logits, fake_logits = _judge(model.discriminator(domain), real, fake, learning=True)
-            self._real_logits[domain].append([scale.detach() for scale in real_logits])
-            pairs = zip(real_logits, fake_logits, strict=True)
-            losses = [self.adversarial_loss.discriminator_loss(*pair) for pair in pairs]
-            terms[f"discriminator_{domain}"] = torch.stack(losses).mean()
-            penalty = penalty_of(self.adversarial_loss)
-            if penalty is not None:
-                # A penalty is differentiated twice, which requires full precision and an uncompiled network.
-                with torch.autocast(real.device.type, enabled=False):
-                    terms[f"penalty_{domain}"] = penalty(model.discriminators[domain], *_to_float32(real, fake))
-        return _check_scalars(terms)
+        of_a, of_b = model.lanes.side_by_side(
+            lambda: self._discriminator(model, "a", cycle.real_a, fakes.a),
+            lambda: self._discriminator(model, "b", cycle.real_b, fakes.b),
+        )
+        return _check_scalars({**of_a, **of_b})
 
     def adapt(self, gather: Callable[[Tensor], list[Tensor]] = lambda logits: [logits]) -> None:
         """Pass the discriminators' logits of real images to the adaptive augmentations, then drop the logits.
@@ -125,8 +128,12 @@ class Objective:
         """Drop the logits collected for `adapt`."""
         self._real_logits = {"a": [], "b": []}
 
-    def _adversarial(self, model: CycleGAN, domain: str, fake: Tensor, real: Tensor) -> Tensor:
-        """Return the adversarial loss of the generator into `domain`, averaged over the discriminator's scales."""
+    def _adversarial(
+        self, model: CycleGAN, domain: str, weight: float, fake: Tensor | None, real: Tensor
+    ) -> Tensor | None:
+        """Return the weighted loss of the generator into `domain`, averaged over the discriminator's scales."""
+        if not weight or fake is None:
+            return None
         discriminator, loss = model.discriminator(domain), self.adversarial_loss
         if wants_real_logits(loss):
             real_logits, fake_logits = _judge(discriminator, *self._augment(domain, real, fake), learning=False)
@@ -135,15 +142,39 @@ class Objective:
             (images,) = self._augment(domain, fake)
             logits = logits_of(discriminator, images, real=False, learning=False)
             losses = [loss.generator_loss(scale) for scale in logits]
-        return torch.stack(losses).mean()
+        return weight * torch.stack(losses).mean()
+
+    def _discriminator(self, model: CycleGAN, domain: str, real: Tensor, fake: Tensor | None) -> Terms:
+        """Return the terms of the discriminator of a domain."""
+        if fake is None:
+            return {}
+        real, fake = self._augment(domain, real, fake)
+        real_logits, fake_logits = _judge(model.discriminator(domain), real, fake, learning=True)
+        self._real_logits[domain].append([scale.detach() for scale in real_logits])
+        pairs = zip(real_logits, fake_logits, strict=True)
+        losses = [self.adversarial_loss.discriminator_loss(*pair) for pair in pairs]
+        terms = {f"discriminator_{domain}": torch.stack(losses).mean()}
+        penalty = penalty_of(self.adversarial_loss)
+        if penalty is not None:
+            # A penalty is differentiated twice, which requires full precision and an uncompiled network.
+            with torch.autocast(real.device.type, enabled=False):
+                terms[f"penalty_{domain}"] = penalty(model.discriminators[domain], *_to_float32(real, fake))
+        return terms
 
     def _augment(self, domain: str, *batches: Tensor) -> tuple[Tensor, ...]:
         """Augment the input batches of a discriminator, all with the same random parameters."""
         augmentations = self._augmentations[domain]
         if not augmentations:
             return batches
+        if self.draws.are_fixed:
+            fixed = self.draws.next(augmentations, batches[0])
+            return tuple(_augment(batch, augmentations, fixed) for batch in batches)
         seed = int(torch.randint(2**62, ()))
-        return tuple(_augment(batch, augmentations, seed) for batch in batches)
+        augmented = []
+        for batch in batches:
+            with seeded(seed):
+                augmented.append(_augment(batch, augmentations, [()] * len(augmentations)))
+        return tuple(augmented)
 
 
 def logits_of(discriminator: nn.Module, images: Tensor, *, real: bool, learning: bool) -> list[Tensor]:
@@ -160,11 +191,10 @@ def logits_of(discriminator: nn.Module, images: Tensor, *, real: bool, learning:
     return _to_scales(discriminator(images))
 
 
-def _augment(batch: Tensor, augmentations: Sequence[nn.Module], seed: int) -> Tensor:
+def _augment(batch: Tensor, augmentations: Sequence[nn.Module], draws: Sequence[tuple[Tensor, ...]]) -> Tensor:
     images = (batch + 1) / 2
-    with seeded(seed):
-        for augmentation in augmentations:
-            images = augmentation(images)
+    for augmentation, given in zip(augmentations, draws, strict=True):
+        images = augmentation(images, *given)
     return images * 2 - 1
 
 

@@ -29,7 +29,18 @@ class Optimizers:
         """Set every learning rate to its initial value times a factor."""
         for optimizer in self._by_name().values():
             for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * factor
+                rate = group["initial_lr"] * factor
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
+
+    def use_tensors_for_rates(self) -> None:
+        """Keep the learning rates on the device, where a CUDA graph reads them."""
+        for optimizer in self._by_name().values():
+            for group in optimizer.param_groups:
+                device = group["params"][0].device
+                group.update(lr=torch.tensor(group["lr"], dtype=torch.float32, device=device), capturable=True)
 
     def gradients(self) -> list[Tensor]:
         """Return all gradients of all networks."""

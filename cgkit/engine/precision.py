@@ -18,9 +18,10 @@ but at 64 pixels it is 25 % slower. In fp32, the residual blocks' convolutions n
 
 @dataclass(frozen=True)
 class Precision:
-    """A number format, `fp64`, `fp32` or `bf16`, on a device.
+    """A number format, `fp64`, `fp32`, `tf32` or `bf16`, on a device.
 
-    With bf16, the parameters, losses and optimiser state stay in float32; only the networks compute in bfloat16.
+    With tf32, numbers are float32, but a GPU rounds the factors of products to 10 bits (see `arithmetic`). With bf16,
+    the parameters, losses and optimiser state stay in float32; only the networks compute in bfloat16.
     """
 
     name: str

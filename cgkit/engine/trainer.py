@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cgkit.abilities import works_in_channels_last
 from cgkit.checkpoints import load_strictly
 from cgkit.contracts import Schedule
 from cgkit.data.loading import Batch
 from cgkit.data.randomness import derive_seed
+from cgkit.engine.cuda_graph import Inputs, RecordedStep, repair_random_generator, why_not_recorded
 from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.distributed import ALONE, Processes
 from cgkit.engine.divergence import Flag, PendingStep
-from cgkit.engine.image_pool import ImagePools
+from cgkit.engine.image_pool import ImagePools, Places
+from cgkit.engine.lanes import InOrder, OnStreams
 from cgkit.engine.memory import spares_memory, train_one_cycle_at_a_time
 from cgkit.engine.moving_average import MovingAverage
 from cgkit.engine.objective import Objective, Terms
@@ -23,6 +29,9 @@ from cgkit.engine.optimizers import Optimizers
 from cgkit.engine.precision import Precision
 from cgkit.engine.step import Step
 from cgkit.spec import model as spec
+
+SIDE_BY_SIDE_UP_TO = 4 * 256 * 256
+"""The most pixels in a batch of one domain for which a GPU computes independent parts of a step at the same time."""
 
 
 class Trainer:
@@ -45,6 +54,9 @@ class Trainer:
         processes: Processes = ALONE,
     ) -> None:
         self.model = model.to(precision.device, precision.dtype)
+        if precision.device.type == "cuda":
+            for network in filter(works_in_channels_last, model.networks()):
+                network.to(memory_format=torch.channels_last)
         self.objective = objective
         objective.parts.to(precision.device, precision.dtype)
         self.precision = precision
@@ -67,6 +79,7 @@ class Trainer:
         """The loss terms of the current step: weighted scalars on the device, averaged over the step's batches."""
         self._share = 1.0
         self._step = Step(model, objective, self.image_pools, self._backward)
+        self._recorded: RecordedStep | None = None
         self._pending: PendingStep | None = None
         self._has_failed = self._is_updating = False
 
@@ -100,9 +113,9 @@ class Trainer:
         """
         self._seed_draws()
         self.optimizers.set_learning_rates(self._schedule(self.step_number, self.steps, self._epoch_steps))
-        pools = self.image_pools.snapshot()
+        pools = self.image_pools.counts()
         try:
-            self._accumulate(batches)
+            self._compute_gradients(batches)
             self._average_over_ranks(stop)
         except BaseException:
             self._undo(pools)
@@ -110,7 +123,12 @@ class Trainer:
         self.settle()
         # Both updates come last, because the discriminators learn from images generated before the generators' update.
         self._is_updating = True
-        finite = self._update()
+        if self.moving_average:
+            self.moving_average.advance()
+        if self._recorded:
+            self.losses, finite = self._recorded.update()
+        else:
+            finite = self._update(self.losses)
         self.objective.adapt(self.processes.gather)
         self.processes.share_first(list(self._buffers()))
         self.step_number += 1
@@ -135,20 +153,69 @@ class Trainer:
         self.step_number = last.number - 1
         raise last.error()
 
-    def compile(self, batches: Sequence[Batch]) -> None:
-        """Compile the networks by computing gradients for `batches`, which are then discarded.
+    def compile(self, networks: Sequence[nn.Module], batches: Sequence[Batch]) -> None:
+        """Compile networks by computing gradients for `batches`, which are then discarded.
 
         Raises:
             Exception: any error of the compiler or the networks; the networks are left uncompiled.
         """
-        pools, buffers = self.image_pools.snapshot(), [buffer.clone() for buffer in self._buffers()]
-        self.model.compile_networks()
-        try:
+        self.model.compile_networks(networks)
+        with self._rehearse():
+            try:
+                self._compute_gradients(batches)
+            except BaseException:
+                self.model.compiled.clear()
+                raise
+
+    def record(self, batches: Sequence[Batch]) -> str | None:
+        """Record the step as a CUDA graph, for batches like these; training goes on as if it were not recorded.
+
+        Returns:
+            Why the step cannot be recorded; None if it was. Then every step is launched anew, which takes longer.
+        """
+        reason = why_not_recorded(self.model, self.objective, recomputes=self.model.recompute)
+        if reason is not None:
+            return reason
+        few = all(
+            batch.real_a.shape[-2] * batch.real_a.shape[-1] * len(batch.real_a) <= SIDE_BY_SIDE_UP_TO
+            for batch in batches
+        )
+        with self._rehearse():
+            inputs = [self._place(batch, number) for number, batch in enumerate(batches)]
+            self.objective.draws.are_fixed = True
             self._seed_draws()
-            self._accumulate(batches)
-        except BaseException:
-            self.model.compiled.clear()
-            raise
+            self._accumulate(inputs)
+            after = host_random_state()
+            self._seed_draws()
+            self.objective.draws.refill()
+            if host_random_state() != after:
+                self.objective.draws.forget()
+                return "a component draws random numbers on the CPU"
+            self._undo(self.image_pools.counts())
+            self.optimizers.use_tensors_for_rates()
+            self.model.lanes = OnStreams() if few else InOrder()
+            try:
+                self._recorded = RecordedStep(
+                    inputs,
+                    compute_gradients=self._accumulate,
+                    gradients=self.optimizers.gradients,
+                    update=self._update,
+                    image_pools=self.image_pools,
+                )
+            except BaseException:
+                self.model.lanes = InOrder()
+                self.objective.draws.forget()
+                repair_random_generator(self.precision.device)
+                raise
+        return None
+
+    @contextmanager
+    def _rehearse(self) -> Iterator[None]:
+        """Undo everything that a step changes before its update, at the end of a `with` block."""
+        pools, buffers = self.image_pools.counts(), [buffer.clone() for buffer in self._buffers()]
+        self._seed_draws()
+        try:
+            yield
         finally:
             self._undo(pools)
             self._has_failed = False
@@ -200,18 +267,45 @@ class Trainer:
         self._has_failed = self._is_updating = False
         self.step_number = step
 
-    def _accumulate(self, batches: Sequence[Batch]) -> None:
-        """Accumulate gradients and losses over the batches of a step."""
+    def _compute_gradients(self, batches: Sequence[Batch]) -> None:
+        """Compute gradients and losses for the batches of a step."""
+        if self._recorded is None:
+            self._accumulate([self._place(batch, number) for number, batch in enumerate(batches)])
+            return
+        self.objective.draws.refill()
+        for number, (batch, inputs) in enumerate(zip(batches, self._recorded.inputs, strict=True)):
+            inputs.fill(batch, self._draw_places(batch, number))
+        self._recorded.compute_gradients()
+        self.losses = self._recorded.losses
+
+    def _place(self, batch: Batch, number: int) -> Inputs:
+        """Copy a batch and its places in the image pools to the device."""
+        places = self._draw_places(batch, number)
+        device = self.precision.device
+        return Inputs(
+            self.precision.place(batch.real_a),
+            self.precision.place(batch.real_b),
+            {domain: drawn.to(device, non_blocking=True) for domain, drawn in places.items()},
+        )
+
+    def _draw_places(self, batch: Batch, number: int) -> Places:
+        passes = self.objective.passes
+        counts = {"a": len(batch.real_b) * passes.fake_a, "b": len(batch.real_a) * passes.fake_b}
+        return self.image_pools.draw(self.step_number, number, {domain: n for domain, n in counts.items() if n})
+
+    def _accumulate(self, batches: Sequence[Inputs]) -> Terms:
+        """Accumulate gradients and losses over batches that are on the device; return the losses."""
         self.losses = {}
         self._share = 1 / len(batches)
+        self.objective.draws.restart()
         with self.precision.autocast():
-            for number, batch in enumerate(batches):
-                self.image_pools.start_batch(self.step_number, number)
-                real_a, real_b = self.precision.place(batch.real_a), self.precision.place(batch.real_b)
-                if spares_memory(self._settings.memory, real_a):
-                    train_one_cycle_at_a_time(self._step, real_a, real_b)
+            for batch in batches:
+                self.image_pools.places = batch.places
+                if spares_memory(self._settings.memory, batch.real_a):
+                    train_one_cycle_at_a_time(self._step, batch.real_a, batch.real_b)
                 else:
-                    self._step(real_a, real_b)
+                    self._step(batch.real_a, batch.real_b)
+        return self.losses
 
     def _backward(self, terms: Terms) -> None:
         """Compute and accumulate the gradients of loss terms, and accumulate their values in `losses`."""
@@ -229,19 +323,21 @@ class Trainer:
             return
         self.stop_agreed = bool(self._stop_asked)  # what the ranks agreed on in the previous step
         asked = torch.tensor(float(stop), device=self.precision.device)
-        self.processes.average([*self.optimizers.gradients(), *self.losses.values(), asked])
+        gradients = self._recorded.gradients if self._recorded else self.optimizers.gradients()
+        self.processes.average([*gradients, *self.losses.values(), asked])
         self._stop_asked = Flag(asked > 0)
 
-    def _update(self) -> Tensor:
+    def _update(self, losses: Terms) -> Tensor:
         """Update the weights if all losses and gradients are finite; return whether they are, as a device scalar."""
         norms = self.optimizers.gradient_norms()
-        finite = torch.isfinite(torch.stack([*self.losses.values(), *norms.values()])).all()
+        finite = torch.isfinite(torch.stack([*losses.values(), *norms.values()])).all()
         self.optimizers.update(norms, finite)
         if self.moving_average:
             self.moving_average.update(self.model.generators, when=finite)
+        self.image_pools.keep(finite)
         return finite
 
-    def _undo(self, pools: Mapping[str, list[Tensor]]) -> None:
+    def _undo(self, pools: Mapping[str, int]) -> None:
         """Drop the gradients and logits of a failed step, restore the image pools, and record the failure."""
         self.image_pools.undo(pools)
         self.optimizers.forget_gradients()
@@ -255,6 +351,12 @@ class Trainer:
     def _seed_draws(self) -> None:
         """Seed torch's global random state, used by dropout, penalties and the discriminators' augmentations."""
         torch.manual_seed(derive_seed(self._seed, "step", self.step_number, *self.processes.stream))
+
+
+def host_random_state() -> tuple[object, ...]:
+    """Return the state of all random generators of this process, to compare."""
+    numbers = np.random.get_state()
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), numbers[1].tobytes(), numbers[2:]  # type: ignore[index]
 
 
 def _name_pool(domain: str, rank: int) -> str:

@@ -77,7 +77,8 @@ def check_spec(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), d
     prepared = prepare(read_layers(file, overrides), plugins, device)
     spec, assembly = prepared.spec, prepared.assembly
     run = Run(RunContext(spec, assembly, RunFolder(Path()), plugins, prepared.device, Silence()))
-    with memory_errors_explained():
+    with memory_errors_explained(), run.arithmetic():
+        run.prepare_step()
         batches = next(run.batches())
         losses = {name: float(loss) for name, loss in run.trainer.step(batches).items()}
         run.trainer.settle()

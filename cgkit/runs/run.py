@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +16,8 @@ from cgkit.checkpoints import Checkpoint, read_latest, write_checkpoint
 from cgkit.contracts import Tracker
 from cgkit.data.loading import Batch
 from cgkit.data.training import TrainingData
-from cgkit.engine.compilation import compile_networks, repays
+from cgkit.engine.arithmetic import arithmetic
+from cgkit.engine.compilation import compile_networks, record_step, repays
 from cgkit.engine.component_checks import plugin_at_fault
 from cgkit.engine.distributed import refuse_uneven_shares
 from cgkit.engine.memory import memory_errors_explained
@@ -90,7 +91,8 @@ class Run:
         Raises:
             CgkitError: the run cannot continue (see the subclasses); if possible, the state is saved first.
         """
-        with self.folder.locked() if self._processes.is_first else nullcontext(), StopRequest() as stop:
+        locked = self.folder.locked() if self._processes.is_first else nullcontext()
+        with locked, self.arithmetic(), StopRequest() as stop:
             self._open_folder()
             self._processes.wait_for_all()  # so that no rank resumes before all have checked the spec
             observers = self._observers()
@@ -104,6 +106,29 @@ class Run:
         pin = self._context.device.type == "cuda"
         return self._data.batches(self.step, rank=self._processes.rank, count=self._processes.count, pin_memory=pin)
 
+    def arithmetic(self) -> AbstractContextManager[None]:
+        """Return the context manager to train in, which sets how a GPU computes."""
+        return arithmetic(self.trainer.precision, deterministic=self.spec.train.deterministic)
+
+    def prepare_step(self) -> None:
+        """Compile the networks and record the step as a CUDA graph, if the spec asks for it and it pays."""
+        train, report, device = self.spec.train, self._context.reporter, self._context.device
+        if self.step >= self.steps:
+            return
+        count = train.batch // self._processes.count
+        noise_a, noise_b = (torch.rand(count, n, *self.spec.data.size) * 2 - 1 for n in self.spec.data.channels)
+        batches = [Batch(noise_a, noise_b, ("noise",) * count, ("noise",) * count)] * train.accumulate
+        if repays(train.compile, self.steps, device):
+            compile_networks(
+                self.trainer,
+                batches[:1],
+                only_slow=train.compile == "auto",
+                report=report.message,
+                warn=report.warning,
+            )
+        if train.cuda_graph and device.type == "cuda":
+            record_step(self.trainer, batches, warn=report.warning)
+
     def _train_observed(self, observers: Observers, stop: StopRequest) -> Outcome:
         error: BaseException | None = None
         try:
@@ -111,7 +136,7 @@ class Run:
             observers.notify("cgkit_run_started", run=self)
             self._write_status("running")
             with self._save_on_error(observers), memory_errors_explained():
-                self._compile()
+                self.prepare_step()
                 stopped = self._loop(observers, stop)
                 return self._end_stopped() if stopped else self._end_finished()
         except BaseException as raised:
@@ -160,15 +185,6 @@ class Run:
         if "save" in due or last or improved or stopping:
             self._save(observers)
         return last
-
-    def _compile(self) -> None:
-        spec, report = self.spec, self._context.reporter
-        if self.step < self.steps and repays(spec.train.compile, self.steps, self._context.device):
-            count = spec.train.batch // self._processes.count
-            noise_a, noise_b = (torch.rand(count, n, *spec.data.size) * 2 - 1 for n in spec.data.channels)
-            names = ("noise",) * count
-            batch = Batch(noise_a, noise_b, names, names)
-            compile_networks(self.trainer, [batch], report=report.message, warn=report.warning)
 
     def _open_folder(self) -> None:
         remembered = self.folder.remembered_spec()

@@ -126,19 +126,29 @@ class Train(Table):
         description="Largest norm of the gradients, separately for the generators and for the discriminators; larger "
         "gradients are scaled down. By default, gradients are not clipped.",
     )
-    precision: Literal["auto", "fp64", "fp32", "bf16"] = Field(
+    precision: Literal["auto", "fp64", "fp32", "tf32", "bf16"] = Field(
         default="auto",
-        description="Precision of the computation; auto: bf16 on hardware with native support, otherwise fp32.",
+        description="Precision of the computation; tf32: fp32 with rounded factors, on a GPU; auto: bf16 on hardware "
+        "with native support, otherwise fp32.",
+    )
+    deterministic: bool = Field(
+        default=True,
+        description="Whether a GPU uses only algorithms with reproducible results. On a CPU, all results are.",
     )
     memory: Literal["auto", "fast", "balanced", "low"] = Field(
         default="auto",
         description="How much memory to save; results do not change. fast: none; balanced: a step takes up to a few "
         "percent longer; low: a third longer; auto: balanced if it takes no longer, otherwise fast.",
     )
+    cuda_graph: bool = Field(
+        default=True,
+        description="Whether a GPU runs each step as a CUDA graph, which is faster; results do not change. Without "
+        "effect on a CPU.",
+    )
     compile: bool | Literal["auto"] = Field(
         default="auto",
         description="Whether to use torch.compile, which makes the start slower but steps faster; auto: for long runs "
-        "on a GPU.",
+        "on a GPU, and only networks that have no fast layers of their own.",
     )
     initialisation: float = Field(default=0.02, gt=0, le=10, description="Standard deviation of the initial weights.")
 
