@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgkit.engine.image_pool import ImagePool
@@ -37,6 +37,7 @@ class ListOfImages:
         return torch.stack(shown)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 7), st.lists(st.integers(1, 9), max_size=12), st.integers(0, 2**30))
 def test_it_shows_and_stores_what_a_list_of_images_would(capacity: int, counts: list[int], seed: int) -> None:
     pool, reference = ImagePool(capacity), ListOfImages(capacity)
@@ -73,6 +74,7 @@ def test_stored_images_are_copies() -> None:
     assert torch.equal(pool.images, numbered(1, 2))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=4), st.booleans())
 def test_exchanges_of_a_step_can_be_undone(counts: list[int], by_the_device: bool) -> None:
     pool = ImagePool(4)
