@@ -103,7 +103,7 @@ def cgkit_step(case: Case, images: torch.Tensor, device: torch.device) -> Callab
     names = ("",) * case.batch
     batches = [Batch(*images, names, names)]
     if case.kind == "compiled":
-        trainer.compile(batches)
+        trainer.compile(trainer.model.networks(), batches)
     # Reading the losses at every step favours the baseline, because a run of cgkit reads them only every ten steps.
     return lambda: [float(loss) for loss in trainer.step(batches).values()]
 

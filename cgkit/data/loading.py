@@ -17,6 +17,7 @@ from cgkit.contracts import Domain, ImageRecord, Size
 from cgkit.data.framing import cover
 from cgkit.data.randomness import derive_seed, seeded
 from cgkit.data.sampling import EpochOrder, StepBatches
+from cgkit.data.workers import AHEAD
 from cgkit.errors import CgkitError, DataError, PluginError
 from cgkit.images.header import EncodedImage, ImageHeader, Layout
 from cgkit.images.pixels import PixelFormat, to_unit
@@ -137,7 +138,7 @@ def training_batches(
         pin_memory=pin_memory,
         timeout=WORKER_TIMEOUT if workers else 0,
         worker_init_fn=_ignore_signals,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=AHEAD if workers else None,
     )
     iterator = iter(loader)
     try:

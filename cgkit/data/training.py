@@ -9,6 +9,7 @@ from cgkit.contracts import Domain
 from cgkit.data.loading import Batch, Preparation, UnpairedImages, training_batches
 from cgkit.data.pixel_formats import pixel_formats
 from cgkit.data.sampling import StepBatches
+from cgkit.data.workers import check_shared_memory, count_workers
 from cgkit.spec import Spec
 
 
@@ -41,15 +42,17 @@ class TrainingData:
             first: The number of steps already done.
             rank: The rank for which images are loaded.
             count: The number of ranks, which load disjoint parts of each batch.
-            pin_memory: Whether to copy the images to pinned memory, which speeds up the transfer to a GPU.
+            pin_memory: Whether to copy the images to pinned memory, for the transfer to a GPU.
+
+        Raises:
+            ResourceError: the shared memory is too small for the workers.
         """
-        train = self._spec.train
+        train, data = self._spec.train, self._spec.data
         order = StepBatches(first, self.steps, train.batch, train.accumulate, rank=rank, count=count)
-        loaded = training_batches(self._images, order, workers=self._count_workers(), pin_memory=pin_memory)
+        rendered = self.domains[0][0].render is not None
+        workers = count_workers(data.workers, on_gpu=pin_memory, rendered=rendered)
+        height, width = data.size
+        check_shared_memory(workers, train.batch // count * sum(data.channels) * height * width * 4)
+        loaded = training_batches(self._images, order, workers=workers, pin_memory=pin_memory)
         while batches := list(islice(loaded, train.accumulate)):
             yield batches
-
-    def _count_workers(self) -> int:
-        if self._spec.data.workers != "auto":
-            return int(self._spec.data.workers)
-        return 0 if self.domains[0][0].render is not None else 2

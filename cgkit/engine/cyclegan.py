@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from cgkit.abilities import mixes_samples
-from cgkit.engine.lanes import InOrder
+from cgkit.engine.gpu.lanes import InOrder
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from cgkit.abilities import mixes_samples, observer_of, penalty_of, remembers_im
 from cgkit.contracts import AdversarialLoss
 from cgkit.data.randomness import seeded
 from cgkit.engine.cyclegan import CycleGAN, CyclePass, Passes
-from cgkit.engine.fixed_draws import FixedDraws
+from cgkit.engine.gpu.fixed_draws import FixedDraws
 from cgkit.engine.image_pool import Fakes
 from cgkit.errors import PluginError
 from cgkit.spec import model as spec

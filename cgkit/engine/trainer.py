@@ -16,12 +16,12 @@ from cgkit.checkpoints import load_strictly
 from cgkit.contracts import Schedule
 from cgkit.data.loading import Batch
 from cgkit.data.randomness import derive_seed
-from cgkit.engine.cuda_graph import Inputs, RecordedStep, repair_random_generator, why_not_recorded
 from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.distributed import ALONE, Processes
 from cgkit.engine.divergence import Flag, PendingStep
+from cgkit.engine.gpu.cuda_graph import Inputs, RecordedStep, repair_random_generator, why_not_recorded
+from cgkit.engine.gpu.lanes import InOrder, OnStreams
 from cgkit.engine.image_pool import ImagePools, Places
-from cgkit.engine.lanes import InOrder, OnStreams
 from cgkit.engine.memory import spares_memory, train_one_cycle_at_a_time
 from cgkit.engine.moving_average import MovingAverage
 from cgkit.engine.objective import Objective, Terms

@@ -16,10 +16,10 @@ from cgkit.checkpoints import Checkpoint, read_latest, write_checkpoint
 from cgkit.contracts import Tracker
 from cgkit.data.loading import Batch
 from cgkit.data.training import TrainingData
-from cgkit.engine.arithmetic import arithmetic
 from cgkit.engine.compilation import compile_networks, record_step, repays
 from cgkit.engine.component_checks import plugin_at_fault
 from cgkit.engine.distributed import refuse_uneven_shares
+from cgkit.engine.gpu.arithmetic import arithmetic
 from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.precision import choose_precision
 from cgkit.engine.trainer import Trainer

@@ -83,7 +83,9 @@ class Data(OpenTable):
         description="The name of the array to read from .npz files that contain several.",
     )
     workers: int | Literal["auto"] = Field(
-        default="auto", description="Number of processes that read images; auto: 0 for rendered images, otherwise 2."
+        default="auto",
+        description="Number of processes that read images; auto: with a GPU, most cores; on a CPU, 2, or 0 for rendered "
+        "images.",
     )
 
     @field_validator("size", "channels", mode="before")

@@ -417,7 +417,7 @@ def test_compiled_networks_train_like_eager_ones_and_compiling_changes_no_state(
     for trainer in (compiled, eager):
         trainer.step([batch(0)])
     before = copy.deepcopy((compiled.tensors(), compiled.state()))
-    compiled.compile([batch(1)])
+    compiled.compile(compiled.model.networks(), [batch(1)])
     for file, tensors in compiled.tensors().items():
         for name, tensor in tensors.items():
             assert torch.equal(tensor, before[0][file][name]), f"{file}: {name}"

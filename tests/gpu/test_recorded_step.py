@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from cgkit.data.loading import Batch
-from cgkit.engine.arithmetic import arithmetic
 from cgkit.engine.assembly import assemble
+from cgkit.engine.gpu.arithmetic import arithmetic
 from cgkit.engine.precision import Precision
 from cgkit.engine.trainer import Trainer
 from cgkit.errors import DivergedError

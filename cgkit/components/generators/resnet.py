@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cgkit.components.generators import resnet_published
 from cgkit.components.generators.published import convert_to_published
-from cgkit.components.layers.folded_convolution import FoldedConvolution
+from cgkit.components.layers.fused.folded_convolution import FoldedConvolution
 from cgkit.components.layers.normalisation import Norm, Normalisation
 from cgkit.components.layers.padding import ReflectionPadding
 from cgkit.components.layers.sequence import Layers, Residual

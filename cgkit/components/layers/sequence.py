@@ -8,8 +8,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from cgkit.components.layers.folded_convolution import FoldedConvolution
-from cgkit.components.layers.norm_act_pad import NormActPad, norm_act_pad, uses_triton
+from cgkit.components.layers.fused.folded_convolution import FoldedConvolution
+from cgkit.components.layers.fused.norm_act_pad import norm_act_pad, uses_triton
+from cgkit.components.layers.fused.operations import NormActPad
 from cgkit.components.layers.normalisation import InstanceNorm
 from cgkit.components.layers.padding import ReflectionPadding
 

@@ -11,14 +11,13 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-EPS = 1e-5
+from cgkit.components.layers.fused.operations import NormActPad
 
 _HAS_TRITON = importlib.util.find_spec("triton") is not None
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -49,25 +48,6 @@ def uses_triton(features: object) -> bool:
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     )
-
-
-@dataclass(frozen=True)
-class NormActPad:
-    """What to do with features: `pad(activation(norm(features)) + residual)`.
-
-    Attributes:
-        norm: whether each map of each image is normalised to mean 0 and variance 1 (Ulyanov et al., 2017).
-        slope: the slope of the activation below 0: 0 for ReLU, 0.2 for LeakyReLU(0.2), 1 for no activation.
-        padding: pixels of reflection padding on each side; must be less than height and width.
-        extra_columns: columns of zeros to append on the right, after the padding.
-        eps: added to the variance.
-    """
-
-    norm: bool = True
-    slope: float = 1.0
-    padding: int = 0
-    extra_columns: int = 0
-    eps: float = EPS
 
 
 def norm_act_pad(
@@ -130,7 +110,7 @@ class _Fused(torch.autograd.Function):
         what: NormActPad,
         dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor | None]:
-        from cgkit.components.layers import norm_launches as launch
+        from cgkit.components.layers.fused import launches as launch
 
         x = to_nhwc(features)
         added = None if residual is None else _with_dense_channels(residual)
@@ -143,7 +123,7 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, gradient: Tensor | None, plain_gradient: Tensor | None) -> tuple[Tensor | None, ...]:
-        from cgkit.components.layers import norm_launches as launch
+        from cgkit.components.layers.fused import launches as launch
 
         features, weight, bias, residual, x, *statistics = context.saved_tensors
         what, dtype = context.what, context.dtypes[2]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cgkit.components.layers.folded_convolution import FoldedConvolution
+from cgkit.components.layers.fused.folded_convolution import FoldedConvolution
 
 
 @pytest.mark.parametrize(("channels", "kernel"), [((3, 5), 7), ((5, 3), 7), ((2, 4), 3), ((1, 1), 1)])

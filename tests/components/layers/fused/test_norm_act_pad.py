@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cgkit.components.layers.norm_act_pad import NormActPad, norm_act_pad, triton_on_every_device
+from cgkit.components.layers.fused.norm_act_pad import norm_act_pad, triton_on_every_device
+from cgkit.components.layers.fused.operations import NormActPad
 
 pytest.importorskip("triton")
 pytestmark = pytest.mark.gpu

@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import triton
 from torch import Tensor
 
-from cgkit.components.layers import norm_kernels as kernels
-
-if TYPE_CHECKING:
-    from cgkit.components.layers.norm_act_pad import NormActPad
+from cgkit.components.layers.fused import kernels
+from cgkit.components.layers.fused.operations import NormActPad
 
 
 @dataclass(frozen=True)
