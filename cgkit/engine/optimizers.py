@@ -35,13 +35,6 @@ class Optimizers:
                 else:
                     group["lr"] = rate
 
-    def use_tensors_for_rates(self) -> None:
-        """Keep the learning rates on the device, where a CUDA graph reads them."""
-        for optimizer in self._by_name().values():
-            for group in optimizer.param_groups:
-                device = group["params"][0].device
-                group.update(lr=torch.tensor(group["lr"], dtype=torch.float32, device=device), capturable=True)
-
     def gradients(self) -> list[Tensor]:
         """Return all gradients of all networks."""
         return [gradient for optimizer in self._by_name().values() for gradient in _gradients(optimizer)]
@@ -104,8 +97,12 @@ class Optimizers:
 
 
 def _adam(networks: nn.Module, learning_rate: float, betas: tuple[float, float]) -> torch.optim.Optimizer:
-    group = {"params": list(networks.parameters()), "lr": learning_rate, "initial_lr": learning_rate}
-    return torch.optim.Adam([group], lr=learning_rate, betas=betas, fused=True)
+    parameters = list(networks.parameters())
+    on_gpu = any(parameter.is_cuda for parameter in parameters)
+    # On a GPU, the rate is a tensor, which a CUDA graph reads in every step; fused Adam wants it in float32.
+    rate = torch.tensor(learning_rate, dtype=torch.float32, device=parameters[0].device) if on_gpu else learning_rate
+    group = {"params": parameters, "lr": rate, "initial_lr": learning_rate}
+    return torch.optim.Adam([group], lr=rate, betas=betas, fused=True, capturable=on_gpu)
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:

@@ -192,7 +192,6 @@ class Trainer:
                 self.objective.draws.forget()
                 return "a component draws random numbers on the CPU"
             self._undo(self.image_pools.counts())
-            self.optimizers.use_tensors_for_rates()
             self.model.lanes = OnStreams() if few else InOrder()
             try:
                 self._recorded = RecordedStep(

@@ -84,8 +84,8 @@ class Data(OpenTable):
     )
     workers: int | Literal["auto"] = Field(
         default="auto",
-        description="Number of processes that read images; auto: with a GPU, most cores; on a CPU, 2, or 0 for rendered "
-        "images.",
+        description="Number of processes that read images; auto: with a GPU, most cores; on a CPU, 2, or 0 for "
+        "rendered images.",
     )
 
     @field_validator("size", "channels", mode="before")

@@ -36,7 +36,7 @@ def torchrun() -> Torchrun:
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}"]
         overrides = [part for setting in settings for part in ("--set", setting)]
         command = [sys.executable, *launcher, "-m", "cgkit", "run", str(spec), "--output", str(output), *overrides]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}  # there may be one GPU
         return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     return start

@@ -25,7 +25,9 @@ class ReflectionPadding(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return `(N, C, H + 2 * width, W + 2 * width)` for `(N, C, H, W)`."""
-        if torch.compiler.is_exporting():  # every export format supports F.pad, and no gradient is needed
+        # Every export format supports F.pad. Without the second condition, torch 2.11, where compiling counts as
+        # exporting, would compile it for training as well.
+        if torch.compiler.is_exporting() and not torch.is_grad_enabled():
             return F.pad(images, (self.width,) * 4, mode="reflect")
         if images.device.type == "cpu" and not torch.compiler.is_compiling():
             padded: Tensor = _ReflectionOnCpu.apply(images, self.width)

@@ -28,13 +28,13 @@ def arithmetic(precision: Precision, *, deterministic: bool | None = None) -> It
         yield
         return
     cudnn, matmul, filling = torch.backends.cudnn, torch.backends.cuda.matmul, torch.utils.deterministic
-    before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark
+    before = cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark  # type: ignore[attr-defined]
     was_deterministic, warned_only = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     filled = filling.fill_uninitialized_memory  # type: ignore[attr-defined]
-    cudnn.allow_tf32 = matmul.allow_tf32 = precision.name == "tf32"
+    cudnn.conv.fp32_precision = matmul.fp32_precision = "tf32" if precision.name == "tf32" else "ieee"  # type: ignore[attr-defined]
     if deterministic is not None:
         cudnn.deterministic, cudnn.benchmark = deterministic, not deterministic
         torch.use_deterministic_algorithms(deterministic, warn_only=True)
@@ -44,6 +44,6 @@ def arithmetic(precision: Precision, *, deterministic: bool | None = None) -> It
     try:
         yield
     finally:
-        cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark = before
+        cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark = before  # type: ignore[attr-defined]
         torch.use_deterministic_algorithms(was_deterministic, warn_only=warned_only)
         filling.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
