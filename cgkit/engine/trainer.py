@@ -89,6 +89,11 @@ class Trainer:
         return self.moving_average.networks if self.moving_average else self.model.generators  # type: ignore[return-value]
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether steps run as a CUDA graph."""
+        return self._recorded is not None
+
+    @property
     def is_whole(self) -> bool:
         """Whether the state is exactly that after `step_number` steps, with no step half done.
 

@@ -105,9 +105,11 @@ class RunFolder:
                 replace_text(self.path / "spec.toml", texts[-1])
             replace_text(self.path / "spec.resolved.json", _to_json(spec.to_json()))
 
-    def remember_environment(self, plugins: Plugins, device: torch.device, providers: Mapping[str, str]) -> None:
-        """Write environment.json: the versions, machine and device of a run, and the providers of its components."""
-        values = environment(plugins, device)
+    def remember_environment(
+        self, plugins: Plugins, device: torch.device, providers: Mapping[str, str], arithmetic: Mapping[str, Any]
+    ) -> None:
+        """Write environment.json: versions, machine, device, arithmetic, and the providers of the components."""
+        values = {**environment(plugins, device), "arithmetic": dict(arithmetic)}
         with _explain_write_errors(self.path):
             replace_text(self.path / "environment.json", _to_json({**values, "providers": dict(providers)}))
 
@@ -148,6 +150,7 @@ def environment(plugins: Plugins, device: torch.device) -> dict[str, Any]:
         "packages": {name: importlib.metadata.version(name) for name in packages},
         "plugins": {status.distribution: status.version for status in plugins.statuses if status.state == "ok"},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({_processor_name()})",
+        **(_cuda_versions() if device.type == "cuda" else {}),
         "threads": torch.get_num_threads(),
     }
 
@@ -180,3 +183,9 @@ def _processor_name() -> str:
 
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return str(capabilities.get("cpu_name", platform.machine()))
+
+
+def _cuda_versions() -> dict[str, Any]:
+    import torch
+
+    return {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}  # type: ignore[no-untyped-call]

@@ -21,6 +21,7 @@ MAY_CHANGE = (
     "train.epochs",
     "train.memory",
     "train.compile",
+    "train.cuda_graph",
     "checkpoint",
     "samples",
     "log",

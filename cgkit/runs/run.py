@@ -137,6 +137,8 @@ class Run:
             self._write_status("running")
             with self._save_on_error(observers), memory_errors_explained():
                 self.prepare_step()
+                if self._processes.is_first:
+                    self._remember_environment()  # again, with the arithmetic of the prepared step
                 stopped = self._loop(observers, stop)
                 return self._end_stopped() if stopped else self._end_finished()
         except BaseException as raised:
@@ -192,7 +194,15 @@ class Run:
             refuse_other_spec(remembered, self.spec, self.folder.path, self._context.layers)
         if self._processes.is_first:
             self.folder.remember_spec(self.spec, self._context.layers)
-            self.folder.remember_environment(self.plugins, self._context.device, self._context.providers)
+            self._remember_environment()
+
+    def _remember_environment(self) -> None:
+        arithmetic = {
+            "precision": self.trainer.precision.name,
+            "deterministic": self.spec.train.deterministic or self._context.device.type == "cpu",
+            "cuda_graph": self.trainer.is_recorded,
+        }
+        self.folder.remember_environment(self.plugins, self._context.device, self._context.providers, arithmetic)
 
     def _resume(self, observers: Observers) -> None:
         reporter = self._context.reporter

@@ -38,6 +38,9 @@ LOSSES = [component.name for component in REGISTRIES.adversarial_losses]
 OPTIONS = {"unet": ["generator.depth=3"], "multiscale": ["discriminator.layers=1", "discriminator.scales=2"]}
 
 
+pytestmark = pytest.mark.gpu
+
+
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
     file = tmp_path / "spec.toml"
