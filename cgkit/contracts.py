@@ -77,6 +77,8 @@ class Generator(Protocol):
             detected automatically.
         initialises_itself: true to keep the network's own initial weights. Otherwise the weights of convolutions and
             linear layers are drawn from N(0, 0.02), as published.
+        channels_last: true, in any of its modules, if the network works in channels_last on a GPU; its weights are then
+            in that memory format, and `train.compile = "auto"` leaves it alone.
 
     Optional methods to exchange weights with other programs:
         recognise(tensors): static. Given the tensors of a file by name, returns a `Recognised`, or None if they belong
@@ -169,7 +171,9 @@ class Augmentation(Protocol):
     - `"adversarial"`: called with the input of a discriminator, `(N, C, H, W)` in [0, 1]; returns the same shape, and
       is differentiable. The same random draws are used for real and generated images. Each discriminator has its own
       instance, which may keep state in buffers. An optional method `observe(real_logits)` is called once after each
-      step with the logits of the real images: a list of detached tensors `(N, 1, h, w)`, one for each scale.
+      step with the logits of the real images: a list of detached tensors `(N, 1, h, w)`, one for each scale. With an
+      optional method `draw(count)`, which returns all random numbers for `count` images as one tensor on the CPU, it is
+      called as `(images, draws)`, with the numbers on the images' device, if a step runs as a CUDA graph.
     - `"framing"`: called as `(image, size)` with one image `(1, C, H, W)` of any size; returns `(1, C, *size)`.
       A spec has at most one framing; without it, images are scaled to cover `size` and cropped at the centre. The
       optional method `smallest(size)` returns the smallest `(height, width)` that an image may have.

@@ -55,8 +55,12 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit.components.discriminators.patch": ("PatchDiscriminator",),
     "cgkit.components.generators.resnet": ("ResnetGenerator",),
     "cgkit.components.generators.unet": ("UnetGenerator",),
+    "cgkit.components.layers.fused.folded_convolution": ("FoldedConvolution",),
+    "cgkit.components.layers.fused.norm_act_pad": ("norm_act_pad", "triton_on_every_device", "uses_triton"),
+    "cgkit.components.layers.fused.operations": None,
     "cgkit.components.layers.normalisation": None,
     "cgkit.components.layers.padding": None,
+    "cgkit.components.layers.sequence": ("Layers", "Residual"),
     "cgkit.components.layers.sizes": None,
 }
 """The public names of each module; None means all names without a leading underscore that the module defines."""

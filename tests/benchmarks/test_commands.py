@@ -90,6 +90,27 @@ def test_precision_compares_bf16_with_the_spread_between_seeds(benchmark: Benchm
     assert len(results["runs"]["bf16"]) == 2
 
 
+def test_gpu_goes_through_all_its_parts_without_a_gpu(benchmark: Benchmark) -> None:
+    """All but its tests, which are this suite's own."""
+    parts = ("peaks", "steps", "loader", "nccl", "scores", "training")
+    results = benchmark("gpu", "--dry-run", "--only", *parts)["parts"]
+    assert set(results) == set(parts)
+    assert [part for part, values in results.items() if "failed" in values] == []
+    assert [row["kind"] for row in results["steps"]] == ["plain", "eager", "graph", "plain"]
+    assert all(row["seconds"] > 0 for row in results["steps"])
+    assert results["loader"]["pairs a second"] > 0
+    assert {number["name"] for number in results["scores"]["bf16-0"]} >= {"psnr", "l1"}
+    assert results["training"] | {"last": []} == {"step": 2, "state": "finished", "last": []}
+
+
+def test_gpu_refuses_a_machine_without_a_gpu() -> None:
+    refused = subprocess.run(
+        [sys.executable, str(FOLDER / "gpu.py")], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert refused.returncode == 2
+    assert "--dry-run" in refused.stderr
+
+
 def test_every_benchmark_is_documented_and_its_figures_are_committed() -> None:
     scripts = {file.stem for file in FOLDER.glob("*.py")} - {"measuring"}
     page = (FOLDER / "README.md").read_text()
