@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,19 +17,14 @@ from cgkit.data.randomness import derive_seed
 from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.distributed import ALONE, Processes
 from cgkit.engine.divergence import Flag, PendingStep
-from cgkit.engine.gpu.cuda_graph import Inputs, RecordedStep, repair_random_generator, why_not_recorded
-from cgkit.engine.gpu.lanes import InOrder, OnStreams
-from cgkit.engine.image_pool import ImagePools, Places
-from cgkit.engine.memory import spares_memory, train_one_cycle_at_a_time
+from cgkit.engine.gpu.cuda_graph import RecordedStep, record
+from cgkit.engine.gradients import Gradients
+from cgkit.engine.image_pool import ImagePools
 from cgkit.engine.moving_average import MovingAverage
 from cgkit.engine.objective import Objective, Terms
 from cgkit.engine.optimizers import Optimizers
 from cgkit.engine.precision import Precision
-from cgkit.engine.step import Step
 from cgkit.spec import model as spec
-
-SIDE_BY_SIDE_UP_TO = 4 * 256 * 256
-"""The most pixels in a batch of one domain for which a GPU computes independent parts of a step at the same time."""
 
 
 class Trainer:
@@ -77,8 +70,7 @@ class Trainer:
         self.moving_average = None if settings.ema is None else MovingAverage(model.generators, settings.ema)
         self.losses: Terms = {}
         """The loss terms of the current step: weighted scalars on the device, averaged over the step's batches."""
-        self._share = 1.0
-        self._step = Step(model, objective, self.image_pools, self._backward)
+        self._gradients = Gradients(model, objective, self.image_pools, precision, settings.memory)
         self._recorded: RecordedStep | None = None
         self._pending: PendingStep | None = None
         self._has_failed = self._is_updating = False
@@ -176,41 +168,19 @@ class Trainer:
         """Record the step as a CUDA graph, for batches like these; training goes on as if it were not recorded.
 
         Returns:
-            Why the step cannot be recorded; None if it was. Then every step is launched anew, which takes longer.
+            Why the step cannot be recorded, so that the host launches every kernel; None if it was recorded.
         """
-        reason = why_not_recorded(self.model, self.objective, recomputes=self.model.recompute)
-        if reason is not None:
-            return reason
-        few = all(
-            batch.real_a.shape[-2] * batch.real_a.shape[-1] * len(batch.real_a) <= SIDE_BY_SIDE_UP_TO
-            for batch in batches
-        )
         with self._rehearse():
-            inputs = [self._place(batch, number) for number, batch in enumerate(batches)]
-            self.objective.draws.are_fixed = True
-            self._seed_draws()
-            self._accumulate(inputs)
-            after = host_random_state()
-            self._seed_draws()
-            self.objective.draws.refill()
-            if host_random_state() != after:
-                self.objective.draws.forget()
-                return "a component draws random numbers on the CPU"
-            self._undo(self.image_pools.counts())
-            self.model.lanes = OnStreams() if few else InOrder()
-            try:
-                self._recorded = RecordedStep(
-                    inputs,
-                    compute_gradients=self._accumulate,
-                    gradients=self.optimizers.gradients,
-                    update=self._update,
-                    image_pools=self.image_pools,
-                )
-            except BaseException:
-                self.model.lanes = InOrder()
-                self.objective.draws.forget()
-                repair_random_generator(self.precision.device)
-                raise
+            outcome = record(
+                self._gradients,
+                [self._gradients.place(batch, self.step_number, number) for number, batch in enumerate(batches)],
+                seed_draws=self._seed_draws,
+                list_gradients=self.optimizers.gradients,
+                update=self._update,
+            )
+        if isinstance(outcome, str):
+            return outcome
+        self._recorded = outcome
         return None
 
     @contextmanager
@@ -267,58 +237,18 @@ class Trainer:
         self.optimizers.load(tensors.get("optimizer", {}), state["optimizers"])
         stored, rank = tensors.get("pool", {}), self.processes.rank
         self.image_pools.load({domain: stored.get(_name_pool(domain, rank)) for domain in "ab"}, self.precision.device)
-        self._pending = None
+        self._pending = self._recorded = None  # a recorded step would go on with the state that it was recorded with
         self._has_failed = self._is_updating = False
         self.step_number = step
 
     def _compute_gradients(self, batches: Sequence[Batch]) -> None:
         """Compute gradients and losses for the batches of a step."""
         if self._recorded is None:
-            self._accumulate([self._place(batch, number) for number, batch in enumerate(batches)])
-            return
-        self.objective.draws.refill()
-        for number, (batch, inputs) in enumerate(zip(batches, self._recorded.inputs, strict=True)):
-            inputs.fill(batch, self._draw_places(batch, number))
-        self._recorded.compute_gradients()
-        self.losses = self._recorded.losses
-
-    def _place(self, batch: Batch, number: int) -> Inputs:
-        """Copy a batch and its places in the image pools to the device."""
-        places = self._draw_places(batch, number)
-        device = self.precision.device
-        return Inputs(
-            self.precision.place(batch.real_a),
-            self.precision.place(batch.real_b),
-            {domain: drawn.to(device, non_blocking=True) for domain, drawn in places.items()},
-        )
-
-    def _draw_places(self, batch: Batch, number: int) -> Places:
-        passes = self.objective.passes
-        counts = {"a": len(batch.real_b) * passes.fake_a, "b": len(batch.real_a) * passes.fake_b}
-        return self.image_pools.draw(self.step_number, number, {domain: n for domain, n in counts.items() if n})
-
-    def _accumulate(self, batches: Sequence[Inputs]) -> Terms:
-        """Accumulate gradients and losses over batches that are on the device; return the losses."""
-        self.losses = {}
-        self._share = 1 / len(batches)
-        self.objective.draws.restart()
-        with self.precision.autocast():
-            for batch in batches:
-                self.image_pools.places = batch.places
-                if spares_memory(self._settings.memory, batch.real_a):
-                    train_one_cycle_at_a_time(self._step, batch.real_a, batch.real_b)
-                else:
-                    self._step(batch.real_a, batch.real_b)
-        return self.losses
-
-    def _backward(self, terms: Terms) -> None:
-        """Compute and accumulate the gradients of loss terms, and accumulate their values in `losses`."""
-        with self.precision.full():
-            if terms:
-                torch.autograd.backward(torch.stack(list(terms.values())).sum() * self._share)
-            for name, term in terms.items():
-                value = term.detach() * self._share
-                self.losses[name] = self.losses[name] + value if name in self.losses else value
+            inputs = [self._gradients.place(batch, self.step_number, number) for number, batch in enumerate(batches)]
+            self.losses = self._gradients.compute(inputs)
+        else:
+            places = [self._gradients.draw_places(batch, self.step_number, n) for n, batch in enumerate(batches)]
+            self.losses = self._recorded.compute_gradients(batches, places)
 
     def _average_over_ranks(self, stop: bool) -> None:
         """Average gradients and losses over all ranks; agree on whether to stop, in the same all-reduce."""
@@ -355,12 +285,6 @@ class Trainer:
     def _seed_draws(self) -> None:
         """Seed torch's global random state, used by dropout, penalties and the discriminators' augmentations."""
         torch.manual_seed(derive_seed(self._seed, "step", self.step_number, *self.processes.stream))
-
-
-def host_random_state() -> tuple[object, ...]:
-    """Return the state of all random generators of this process, to compare."""
-    numbers = np.random.get_state()
-    return torch.get_rng_state().numpy().tobytes(), random.getstate(), numbers[1].tobytes(), numbers[2:]  # type: ignore[index]
 
 
 def _name_pool(domain: str, rank: int) -> str:

@@ -54,6 +54,8 @@ def test_every_component_is_named_and_every_option_filled_in(load):
             "image_pool": 50,
             "precision": "auto",
             "memory": "auto",
+            "deterministic": True,
+            "cuda_graph": True,
             "compile": "auto",
             "initialisation": 0.02,
         },

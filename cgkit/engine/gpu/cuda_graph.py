@@ -8,66 +8,49 @@ a graph may depend on a decision or a random number of the host.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cgkit.abilities import draws_of, observer_of, penalty_of, remembers_images
 from cgkit.data.loading import Batch
 from cgkit.engine.cyclegan import CycleGAN
-from cgkit.engine.image_pool import ImagePools, Places
+from cgkit.engine.gpu.lanes import InOrder, OnStreams
+from cgkit.engine.gradients import Gradients, Inputs
+from cgkit.engine.image_pool import Places
 from cgkit.engine.objective import Objective, Terms
+
+STREAMS_UP_TO = 4 * 256 * 256
+"""The most pixels in a batch for which a GPU computes independent parts of a step at the same time."""
 
 WARM_UPS = 2
 """Steps before recording, in which libraries choose algorithms and allocate workspaces."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a step needs to know of one batch, on the device: real images, and the places in the image pools."""
-
-    real_a: Tensor
-    real_b: Tensor
-    places: Places
-
-    def fill(self, batch: Batch, places: Places) -> None:
-        """Copy a batch into these tensors, without waiting for the copies."""
-        self.real_a.copy_(batch.real_a, non_blocking=True)
-        self.real_b.copy_(batch.real_b, non_blocking=True)
-        for domain, target in self.places.items():
-            target.copy_(places[domain], non_blocking=True)
-
-
-def repair_random_generator(device: torch.device) -> None:
-    """Make the random generator of a GPU usable again after a recording failed, which leaves it in recording mode."""
-    generator = torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
-    generator.graphsafe_set_state(torch.Generator(device).graphsafe_get_state())
 
 
 class RecordedStep:
     """The CUDA graphs of a step.
 
     Args:
+        gradients: computes the gradients.
         inputs: the fixed inputs of the step's batches.
-        compute_gradients: accumulates the gradients for inputs, and returns the loss terms.
-        gradients: returns all gradients.
+        list_gradients: returns all gradients.
         update: updates the weights, and returns whether losses and gradients were finite, as a device scalar.
-        image_pools: the image pools that `compute_gradients` exchanges images with.
     """
 
     def __init__(
         self,
+        gradients: Gradients,
         inputs: Sequence[Inputs],
         *,
-        compute_gradients: Callable[[Sequence[Inputs]], Terms],
-        gradients: Callable[[], list[Tensor]],
+        list_gradients: Callable[[], list[Tensor]],
         update: Callable[[Terms], Tensor],
-        image_pools: ImagePools,
     ) -> None:
-        self.inputs = inputs
-        self._pools = image_pools
+        self._inputs = inputs
+        self._pools = gradients.image_pools
+        self._draws = gradients.objective.draws
         # With lanes, gradients of the same weight come from several streams, for which autograd waits.
         torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
         torch.cuda.empty_cache()
@@ -75,25 +58,32 @@ class RecordedStep:
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
-                losses = compute_gradients(inputs)
+                losses = gradients.compute(inputs)
                 # Losses that are not finite: the update initialises the optimisers, but changes nothing.
                 update({name: torch.full_like(loss, torch.nan) for name, loss in losses.items()})
         torch.cuda.current_stream().wait_stream(stream)
         self._first, self._second = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._first, stream=stream, capture_error_mode="thread_local"):
-            losses = compute_gradients(inputs)
+            losses = gradients.compute(inputs)
             self._losses = torch.stack([loss.reshape(()) for loss in losses.values()])
             self.losses: Terms = dict(zip(losses, self._losses.unbind(), strict=True))
-        self.gradients = gradients()
+        self.gradients = list_gradients()
         """The gradients, which `compute_gradients` overwrites."""
-        self._exchanged = image_pools.exchanged
+        self._exchanged = self._pools.exchanged
         with torch.cuda.graph(self._second, pool=self._first.pool(), stream=stream, capture_error_mode="thread_local"):
             self._finite = update(self.losses)
 
-    def compute_gradients(self) -> None:
-        """Compute gradients and losses for the present inputs."""
+    def compute_gradients(self, batches: Sequence[Batch], places: Sequence[Places]) -> Terms:
+        """Compute the gradients for batches and their places in the image pools; return the losses.
+
+        The losses are overwritten in the next step.
+        """
+        self._draws.refill()
+        for inputs, batch, drawn in zip(self._inputs, batches, places, strict=True):
+            inputs.fill(batch, drawn)
         self._first.replay()
         self._pools.exchanged = self._exchanged
+        return self.losses
 
     def update(self) -> tuple[Terms, Tensor]:
         """Update the weights; return copies of the losses, and whether losses and gradients were finite."""
@@ -102,8 +92,51 @@ class RecordedStep:
         return dict(zip(self.losses, self._losses.clone().unbind(), strict=True)), self._finite
 
 
-def why_not_recorded(model: CycleGAN, objective: Objective, *, recomputes: bool) -> str | None:
-    """Return why a step cannot be recorded as a CUDA graph; None if nothing is known that prevents it."""
+def record(
+    gradients: Gradients,
+    inputs: Sequence[Inputs],
+    *,
+    seed_draws: Callable[[], None],
+    list_gradients: Callable[[], list[Tensor]],
+    update: Callable[[Terms], Tensor],
+) -> RecordedStep | str:
+    """Record a step, or return why it cannot be recorded. Buffers and image pools change, but no weights.
+
+    Args:
+        gradients: computes the gradients.
+        inputs: the inputs of the step's batches; the graphs read these tensors.
+        seed_draws: seeds all random generators for the step.
+        list_gradients: returns all gradients.
+        update: updates the weights, and returns whether losses and gradients were finite, as a device scalar.
+
+    Raises:
+        Exception: an operation cannot be recorded.
+    """
+    if (reason := _find_obstacle(gradients.model, gradients.objective)) is not None:
+        return reason
+    draws, model = gradients.objective.draws, gradients.model
+    draws.are_fixed = True
+    try:
+        seed_draws()
+        gradients.compute(inputs)
+        after = _read_random_state()
+        seed_draws()
+        draws.refill()
+        if _read_random_state() != after:
+            draws.forget()
+            return "a component draws random numbers on the CPU"
+        few = all(batch.real_a[:, 0].numel() <= STREAMS_UP_TO for batch in inputs)
+        model.lanes = OnStreams() if few else InOrder()
+        return RecordedStep(gradients, inputs, list_gradients=list_gradients, update=update)
+    except BaseException:
+        model.lanes = InOrder()
+        draws.forget()
+        _repair_random_generator(gradients.precision.device)
+        raise
+
+
+def _find_obstacle(model: CycleGAN, objective: Objective) -> str | None:
+    """Return why a step cannot be recorded; None if nothing is known that prevents it."""
     if penalty_of(objective.adversarial_loss) is not None:
         return "the penalty of the adversarial loss is differentiated twice"
     if any(observer_of(module) for module in objective.augmentations):
@@ -112,6 +145,18 @@ def why_not_recorded(model: CycleGAN, objective: Objective, *, recomputes: bool)
         return "an augmentation of the discriminators' images has no method `draw`"
     if any(remembers_images(discriminator) for discriminator in model.discriminators.values()):
         return "a discriminator remembers images"
-    if recomputes:
+    if model.recompute:
         return 'memory = "low" restores the state of random numbers to compute activations again'
     return None
+
+
+def _read_random_state() -> tuple[object, ...]:
+    """Return the state of all random generators on the CPU, to compare."""
+    numbers = np.random.get_state()
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), numbers[1].tobytes(), numbers[2:]  # type: ignore[index]
+
+
+def _repair_random_generator(device: torch.device) -> None:
+    """Make the random generator of a GPU usable again after a recording failed, which leaves it in recording mode."""
+    generator = torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
+    generator.graphsafe_set_state(torch.Generator(device).graphsafe_get_state())
