@@ -176,7 +176,7 @@ class Benchmark:
         for name in ("bf16", "tf32", "fp32"):
             dtype = torch.bfloat16 if name == "bf16" else torch.float32
             a, b = (torch.randn(side, side, device=DEVICE, dtype=dtype) for _ in range(2))
-            with arithmetic(Precision(name, DEVICE)):
+            with Precision(name, DEVICE).products():
                 rates[f"{name}, TFLOP/s"] = 2 * side**3 / _seconds(lambda: a @ b) / 1e12  # noqa: B023
         source = torch.empty(side * side * 8, dtype=torch.uint8, device=DEVICE)
         target = torch.empty_like(source)

@@ -29,7 +29,7 @@ FORMATS = ("png", "jpg", "webp", "tiff", "bmp", "npy", "npz")
 @options.device
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "bf16", "fp32"]),
+    type=click.Choice(["auto", "bf16", "fp32", "tf32"]),
     help="Precision of the computation; auto is bf16 if the hardware supports it natively. "
     "[default: as trained; fp32 for more than 8 bits]",
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -33,10 +34,21 @@ class Precision:
         return torch.float64 if self.name == "fp64" else torch.float32
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Return the context manager to run the networks in. It casts each weight only once."""
-        if self.name != "bf16":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        """Return the context manager to run the networks in. With bf16, it casts each weight only once."""
+        if self.name == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return self.products() if self.device.type == "cuda" else nullcontext()
+
+    @contextmanager
+    def products(self) -> Iterator[None]:
+        """Let a GPU round the factors of fp32 products only with tf32; by default, torch does so in convolutions."""
+        convolutions, matrices = torch.backends.cudnn.conv, torch.backends.cuda.matmul  # type: ignore[attr-defined]
+        before = convolutions.fp32_precision, matrices.fp32_precision
+        convolutions.fp32_precision = matrices.fp32_precision = "tf32" if self.name == "tf32" else "ieee"
+        try:
+            yield
+        finally:
+            convolutions.fp32_precision, matrices.fp32_precision = before
 
     def full(self) -> AbstractContextManager[None]:
         """Return a context manager that disables autocast, for use inside the context of `autocast()`."""

@@ -113,12 +113,14 @@ class Run:
     def prepare_step(self) -> None:
         """Compile the networks and record the step as a CUDA graph, if the spec asks for it and it pays."""
         train, report, device = self.spec.train, self._context.reporter, self._context.device
-        if self.step >= self.steps:
+        compiles = repays(train.compile, self.steps, device)
+        records = train.cuda_graph and device.type == "cuda"
+        if self.step >= self.steps or not (compiles or records):
             return
         count = train.batch // self._processes.count
         noise_a, noise_b = (torch.rand(count, n, *self.spec.data.size) * 2 - 1 for n in self.spec.data.channels)
         batches = [Batch(noise_a, noise_b, ("noise",) * count, ("noise",) * count)] * train.accumulate
-        if repays(train.compile, self.steps, device):
+        if compiles:
             compile_networks(
                 self.trainer,
                 batches[:1],
@@ -126,7 +128,7 @@ class Run:
                 report=report.message,
                 warn=report.warning,
             )
-        if train.cuda_graph and device.type == "cuda":
+        if records:
             record_step(self.trainer, batches, warn=report.warning)
 
     def _train_observed(self, observers: Observers, stop: StopRequest) -> Outcome:

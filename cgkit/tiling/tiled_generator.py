@@ -94,7 +94,7 @@ class TiledGenerator:
         def write(window: Window, pixels: Tensor) -> None:
             translation[..., *window.slices] = pixels
 
-        with torch.inference_mode():
+        with torch.inference_mode(), exact.autocast():
             expected = self._generator(image).float().cpu()
             try:
                 trial = _Pass(self._generator, exact, self.plan, (side, side), read, write)

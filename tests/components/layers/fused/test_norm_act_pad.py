@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from cgkit.components.layers.fused.norm_act_pad import norm_act_pad, triton_on_every_device
 from cgkit.components.layers.fused.operations import NormActPad
-from cgkit.engine.gpu.arithmetic import arithmetic
 from cgkit.engine.precision import Precision
 
 pytest.importorskip("triton")
@@ -154,7 +153,7 @@ def test_a_network_of_fused_layers_computes_the_same(monkeypatch: pytest.MonkeyP
             parameter.data.copy_(torch.randn(parameter.shape, generator=draws) / 5)
         network.to(DEVICE)
         images = (torch.rand(2, 3, 16, 24, generator=draws) * 2 - 1).to(DEVICE)
-        with arithmetic(Precision("fp32", torch.device(DEVICE))):
+        with Precision("fp32", torch.device(DEVICE)).autocast():
             fused = network(images)
             with monkeypatch.context() as patched:
                 patched.setattr("cgkit.components.layers.sequence.uses_triton", lambda features: False)
