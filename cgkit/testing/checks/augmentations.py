@@ -104,6 +104,25 @@ def what_a_discriminator_sees_is_differentiable(subject: Subject) -> None:
 
 
 @check("augmentations")
+def what_draws_beforehand_draws_the_same(subject: Subject) -> None:
+    """With the numbers that `draw` returns, an augmentation does what it does without, and draws no others."""
+    augmentation: Any = subject.build()
+    if not hasattr(augmentation, "draw"):
+        raise NotApplicableError
+    given = images(batch=2)
+    for seed in SEEDS:
+        expected = _augment(augmentation, given, seed)
+        with seeded(seed):
+            draws = augmentation.draw(len(given))
+            assert isinstance(draws, Tensor), f"draw returns a {type(draws).__name__} instead of a tensor"
+            assert draws.device.type == "cpu", f"draw returns numbers on {draws.device} instead of the CPU"
+            state = torch.get_rng_state()
+            output = augmentation(given, draws)
+            assert torch.equal(torch.get_rng_state(), state), "draws more numbers than those it is given"
+        assert torch.equal(output, expected), "does something else with the numbers of draw than without"
+
+
+@check("augmentations")
 def what_adapts_keeps_its_state_in_buffers(subject: Subject) -> None:
     """Everything that `observe` changes is in the state dict, so that resumed runs continue exactly as before."""
     original: Any = subject.build()

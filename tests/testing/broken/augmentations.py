@@ -128,6 +128,27 @@ class Detached(nn.Module):
 
 
 @good("augmentations")
+class Shifted(nn.Module):
+    """Adds a number that it can draw beforehand."""
+
+    role = "adversarial"
+
+    def draw(self, count: int) -> Tensor:
+        return torch.rand(count, 1, 1, 1, device="cpu")
+
+    def forward(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
+        return images + (self.draw(len(images)) if draws is None else draws).to(images.dtype)
+
+
+@breaks_only("augmentations", "what-draws-beforehand-draws-the-same")
+class ShiftedTwice(Shifted):
+    """Draws a second number."""
+
+    def forward(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
+        return super().forward(images, draws) + torch.rand((), dtype=images.dtype)
+
+
+@good("augmentations")
 class Adaptive(nn.Module):
     """Adds the sum of the mean logits that it observed."""
 
