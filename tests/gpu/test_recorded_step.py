@@ -119,6 +119,16 @@ def test_a_recorded_run_continues_bit_for_bit(plugins: Plugins) -> None:
         assert train(second, tables, 4, 8) == expected[4:]
 
 
+def test_compiled_networks_are_recorded(plugins: Plugins) -> None:
+    with trainer_on_gpu({}, "fp32", plugins) as eager, trainer_on_gpu({}, "fp32", plugins) as recorded:
+        for trainer in (eager, recorded):
+            trainer.compile(trainer.model.networks(), batches(0, {}))
+        assert recorded.record(batches(0, {})) is None
+        expected, found = train(eager, {}, 0, 3), train(recorded, {}, 0, 3)
+        for before, after in zip(expected, found, strict=True):
+            assert after == pytest.approx(before, rel=1e-5)
+
+
 def test_a_step_that_is_not_finite_is_undone(plugins: Plugins) -> None:
     with trainer_on_gpu({}, "fp32", plugins) as trainer:
         assert trainer.record(batches(0, {})) is None
