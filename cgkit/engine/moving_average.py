@@ -35,8 +35,9 @@ class MovingAverage:
             networks: the trained networks; their weights must be finite even if `when` is false.
             when: a boolean scalar on the device.
         """
-        share = self._share * when
-        for weight, current in zip(self.networks.parameters(), networks.parameters(), strict=True):
-            weight.lerp_(current, share.to(weight.dtype))
+        weights = list(self.networks.parameters())
+        shares = {dtype: (self._share * when).to(dtype) for dtype in {weight.dtype for weight in weights}}
+        for weight, current in zip(weights, networks.parameters(), strict=True):
+            weight.lerp_(current, shares[weight.dtype])
         for buffer, newest in zip(self.networks.buffers(), networks.buffers(), strict=True):
             buffer.copy_(torch.where(when, newest, buffer))
