@@ -8,9 +8,11 @@ the same function consists of torch's operations.
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import torch
@@ -47,7 +49,22 @@ def uses_triton(features: object) -> bool:
         and features.dtype in _DTYPES
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and _works_on(features.device)
     )
+
+
+@cache
+def _works_on(device: torch.device) -> bool:
+    """Try Triton on a device; warn if it does not work there, for example because there is no C compiler."""
+    from cgkit.components.layers.fused import launches
+
+    try:
+        launches.forward(torch.zeros(1, 2, 2, 16, device=device), None, None, None, NormActPad(), torch.float32)
+    except Exception as error:  # noqa: BLE001 - whatever its compiler raises, torch's operations still work
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        warnings.warn(f"Triton does not work on {device}, so layers are slower there: {reason}", stacklevel=3)
+        return False
+    return True
 
 
 def norm_act_pad(

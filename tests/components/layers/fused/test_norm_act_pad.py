@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cgkit.components.layers.fused import norm_act_pad as norm_act_pad_module
 from cgkit.components.layers.fused.norm_act_pad import norm_act_pad, triton_on_every_device
 from cgkit.components.layers.fused.operations import NormActPad
 from cgkit.engine.precision import Precision
@@ -120,6 +121,24 @@ def test_statistics_are_exact_if_the_mean_is_far_larger_than_the_deviation() -> 
     assert error(found, F.instance_norm(features.double(), eps=1e-5)) < 1e-4
     naive = (features * features).mean((2, 3)) - features.mean((2, 3)).square()
     assert not torch.allclose(naive, torch.ones_like(naive), rtol=0.1)  # sums of squares would not do
+
+
+def test_where_triton_does_not_work_a_warning_says_why_and_the_result_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify one.")
+
+    features = torch.randn(1, 4, 5, 6, device=DEVICE)
+    expected, _ = norm_act_pad(features, NormActPad(padding=1))
+    monkeypatch.setattr("cgkit.components.layers.fused.launches.forward", fail)
+    norm_act_pad_module._works_on.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match=r"layers are slower there: RuntimeError: Failed to find C compiler\.$"):
+            found, _ = norm_act_pad(features, NormActPad(padding=1))
+    finally:
+        norm_act_pad_module._works_on.cache_clear()
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_gradient_can_be_differentiated_again() -> None:
