@@ -149,6 +149,22 @@ def _fold(gradient, row, column, height, width, columns, channels, channel, give
 
 
 @triton.jit
+def _load_gradient(
+    gradient, skip_gradient, residual_gradient, row, column, height, width, columns, channels, channel,
+    skip_row, skip_pixel, given, PAD: tl.constexpr, RESIDUAL: tl.constexpr, SKIP: tl.constexpr,
+):  # fmt: skip
+    """Return the gradient of the result without padding, which is also that of the residual; write that, if needed."""
+    value = _fold(gradient, row, column, height, width, columns, channels, channel, given, PAD)
+    if SKIP:
+        at = (row * skip_row + column * skip_pixel)[:, None] + channel[None, :]
+        value += tl.load(skip_gradient + at, mask=given, other=0).to(tl.float32)
+    if RESIDUAL:
+        at = (row * width + column)[:, None] * channels + channel[None, :]
+        tl.store(residual_gradient + at, value.to(residual_gradient.dtype.element_ty), mask=given)
+    return value
+
+
+@triton.jit
 def gradient_sums_kernel(
     x, gradient, skip_gradient, mean, rstd, weight, bias, residual_gradient, parts,
     height, width, channels, columns, splits, rows, skip_image, skip_row, skip_pixel, slope,
@@ -177,12 +193,10 @@ def gradient_sums_kernel(
             given = (column < width)[:, None] & inside
             at = (row * width + column)[:, None] * channels + channel[None, :]
             value = (tl.load(x + at, mask=given, other=0).to(tl.float32) - m) * r
-            g = _fold(gradient, row, column, height, width, columns, channels, channel, given, PAD)
-            if SKIP:
-                skip = (row * skip_row + column * skip_pixel)[:, None] + channel[None, :]
-                g += tl.load(skip_gradient + skip, mask=given, other=0).to(tl.float32)
-            if RESIDUAL:
-                tl.store(residual_gradient + at, g.to(residual_gradient.dtype.element_ty), mask=given)
+            g = _load_gradient(
+                gradient, skip_gradient, residual_gradient, row, column, height, width, columns, channels, channel,
+                skip_row, skip_pixel, given, PAD, RESIDUAL, SKIP,
+            )  # fmt: skip
             if ACTIVATE:
                 g = tl.where(value * scale[None, :] + shift[None, :] > 0, g, g * slope)
             sums += g
@@ -224,12 +238,10 @@ def gradient_kernel(
             if NORM and RESIDUAL:
                 g = tl.load(residual_gradient + at, mask=given, other=0).to(tl.float32)
             else:
-                g = _fold(gradient, row, column, height, width, columns, channels, channel, given, PAD)
-                if SKIP:
-                    skip = (row * skip_row + column * skip_pixel)[:, None] + channel[None, :]
-                    g += tl.load(skip_gradient + skip, mask=given, other=0).to(tl.float32)
-                if RESIDUAL:
-                    tl.store(residual_gradient + at, g.to(residual_gradient.dtype.element_ty), mask=given)
+                g = _load_gradient(
+                    gradient, skip_gradient, residual_gradient, row, column, height, width, columns, channels, channel,
+                    skip_row, skip_pixel, given, PAD, RESIDUAL, SKIP,
+                )  # fmt: skip
             if NORM:
                 value = (value - m) * r
                 if ACTIVATE:
