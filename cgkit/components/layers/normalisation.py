@@ -27,17 +27,21 @@ class InstanceNorm(nn.GroupNorm):
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise each map of `(N, C, H, W)` to mean 0 and variance 1, then scale and shift it if `affine`."""
-        weight, bias = self.weight, self.bias
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling() and features.device.type == "cpu":
-            if features.dtype == torch.bfloat16 and weight is None:
-                # bfloat16 is too coarse for the statistics that the gradient needs. If the scale and the shift are in
-                # float32, torch also keeps those statistics in float32.
-                weight = features.new_ones(features.shape[1], dtype=torch.float32)
-                bias = torch.zeros_like(weight)
-            if _is_channels_last(features):
-                normalised: Tensor = _ChannelsLastInstanceNorm.apply(features, weight, bias, self.eps)
-                return normalised
-        return _normalise(features, weight, bias, self.eps)
+        return normalise(features, self.weight, self.bias, self.eps)
+
+
+def normalise(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """Normalise each map of `(N, C, H, W)` to mean 0 and variance 1, then scale and shift it, if that is given."""
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling() and features.device.type == "cpu":
+        if features.dtype == torch.bfloat16 and weight is None:
+            # bfloat16 is too coarse for the statistics that the gradient needs. If the scale and the shift are in
+            # float32, torch also keeps those statistics in float32.
+            weight = features.new_ones(features.shape[1], dtype=torch.float32)
+            bias = torch.zeros_like(weight)
+        if _is_channels_last(features):
+            normalised: Tensor = _ChannelsLastInstanceNorm.apply(features, weight, bias, eps)
+            return normalised
+    return _normalise(features, weight, bias, eps)
 
 
 class _ChannelsLastInstanceNorm(torch.autograd.Function):

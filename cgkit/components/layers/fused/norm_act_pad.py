@@ -20,6 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cgkit.components.layers.fused.operations import NormActPad
+from cgkit.components.layers.normalisation import normalise
+from cgkit.components.layers.padding import ReflectionPadding
 
 _HAS_TRITON = importlib.util.find_spec("triton") is not None
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -103,14 +105,14 @@ def _compose(
 ) -> tuple[Tensor, Tensor]:
     """Compute the function with torch's operations."""
     if what.norm:
-        features = torch.group_norm(features, features.shape[1], weight, bias, what.eps)
+        features = normalise(features, weight, bias, what.eps)
     if what.slope != 1:
         features = F.leaky_relu(features, what.slope)
     if residual is not None:
         features = features + residual
     features = padded = features.to(dtype)
     if what.padding:
-        padded = F.pad(padded, (what.padding,) * 4, mode="reflect")
+        padded = ReflectionPadding(what.padding)(padded)
     if what.extra_columns:
         padded = F.pad(padded, (0, what.extra_columns))
     return padded, features
