@@ -70,9 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
     A test that is killed while torch compiles leaves a damaged library behind, which must not outlive the session.
     """
     if not torch.cuda.is_available():
-        os.environ["TRITON_INTERPRET"] = (
-            "1"  # Triton's kernels are tested on the CPU; it reads this when it is imported
-        )
+        # Triton's kernels are tested on the CPU. It reads this when it is imported.
+        os.environ["TRITON_INTERPRET"] = "1"
     if not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="cgkit-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))

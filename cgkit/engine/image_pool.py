@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cgkit.data.randomness import generator
+from cgkit.engine.gpu.arithmetic import deterministic_algorithms
 from cgkit.errors import CheckpointError
 
 Places = dict[str, Tensor]
@@ -131,13 +132,8 @@ def _write(rows: Tensor, places: Tensor, images: Tensor) -> None:
     Only the row of images that are not kept, which is never read, is written twice. So the order of writing does not
     matter, and torch's deterministic algorithm, which first sorts the places, is not needed.
     """
-    was_deterministic = torch.are_deterministic_algorithms_enabled()
-    warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(False)
-    try:
+    with deterministic_algorithms(False):
         rows.index_copy_(0, places, images)
-    finally:
-        torch.use_deterministic_algorithms(was_deterministic, warn_only=warned_only)
 
 
 class ImagePools:

@@ -11,7 +11,7 @@ from cgkit.abilities import mixes_samples, observer_of, penalty_of, remembers_im
 from cgkit.contracts import AdversarialLoss
 from cgkit.data.randomness import seeded
 from cgkit.engine.cyclegan import CycleGAN, CyclePass, Passes
-from cgkit.engine.gpu.fixed_draws import FixedDraws
+from cgkit.engine.gpu.fixed_draws import FixedDraws, draw_seed
 from cgkit.engine.image_pool import Fakes
 from cgkit.errors import PluginError
 from cgkit.spec import model as spec
@@ -169,7 +169,7 @@ class Objective:
         if self.draws.are_fixed:
             fixed = self.draws.next(augmentations, batches[0])
             return tuple(_augment(batch, augmentations, fixed) for batch in batches)
-        seed = int(torch.randint(2**62, ()))
+        seed = draw_seed()
         augmented = []
         for batch in batches:
             with seeded(seed):

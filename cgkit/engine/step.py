@@ -29,10 +29,7 @@ class Step:
     def __call__(self, real_a: Tensor, real_b: Tensor) -> None:
         """Accumulate the gradients for a batch of real images of each domain, `(N, C, H, W)` in [-1, 1]."""
         cycle = self.train_generators(real_a, real_b, self.objective.passes)
-        if list(self.model.discriminators.buffers()):  # the generators' step may have changed them
-            self.train_discriminators(cycle)
-        else:
-            self.model.lanes.since_mark(lambda: self.train_discriminators(cycle))
+        self.model.lanes.since_mark(lambda: self.train_discriminators(cycle))
 
     def train_generators(self, real_a: Tensor, real_b: Tensor, passes: Passes) -> CyclePass:
         """Accumulate the gradients of the generators' terms; return the generated images, detached."""

@@ -17,8 +17,7 @@ from cgkit.data.randomness import derive_seed
 from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.distributed import ALONE, Processes
 from cgkit.engine.divergence import Flag, PendingStep
-from cgkit.engine.gpu.cuda_graph import RecordedStep, record
-from cgkit.engine.gpu.lanes import InOrder
+from cgkit.engine.gpu.cuda_graph import RecordedStep, launch_from_host, record
 from cgkit.engine.gradients import Gradients
 from cgkit.engine.image_pool import ImagePools
 from cgkit.engine.moving_average import MovingAverage
@@ -184,12 +183,6 @@ class Trainer:
         self._recorded = outcome
         return None
 
-    def _forget_recording(self) -> None:
-        """Launch every kernel from the host again: a recorded step would go on with the optimisers' earlier state."""
-        self._recorded = None
-        self.model.lanes = InOrder()
-        self.objective.draws.forget()
-
     @contextmanager
     def _rehearse(self) -> Iterator[None]:
         """Undo everything that a step changes before its update, at the end of a `with` block."""
@@ -244,8 +237,8 @@ class Trainer:
         self.optimizers.load(tensors.get("optimizer", {}), state["optimizers"])
         stored, rank = tensors.get("pool", {}), self.processes.rank
         self.image_pools.load({domain: stored.get(_name_pool(domain, rank)) for domain in "ab"}, self.precision.device)
-        self._pending = None
-        self._forget_recording()
+        self._pending = self._recorded = None  # a recorded step would go on with the optimisers' earlier state
+        launch_from_host(self._gradients)
         self._has_failed = self._is_updating = False
         self.step_number = step
 

@@ -139,8 +139,8 @@ class Run:
             self._write_status("running")
             with self._save_on_error(observers), memory_errors_explained():
                 self.prepare_step()
-                if self._processes.is_first:
-                    self._remember_environment()  # again, with the arithmetic of the prepared step
+                if self._processes.is_first and self.trainer.is_recorded:
+                    self._remember_environment()  # again, because it says whether steps run as a CUDA graph
                 stopped = self._loop(observers, stop)
                 return self._end_stopped() if stopped else self._end_finished()
         except BaseException as raised:

@@ -28,18 +28,26 @@ def arithmetic(precision: Precision, *, deterministic: bool) -> Iterator[None]:
         return
     cudnn, filling = torch.backends.cudnn, torch.utils.deterministic
     before = cudnn.deterministic, cudnn.benchmark
-    was_deterministic = torch.are_deterministic_algorithms_enabled()
-    warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
     filled = filling.fill_uninitialized_memory  # type: ignore[attr-defined]
     cudnn.deterministic, cudnn.benchmark = deterministic, not deterministic
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
     filling.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if deterministic:
         os.environ.setdefault(*_CUBLAS)
     try:
-        with precision.products():
+        with precision.products(), deterministic_algorithms(deterministic):
             yield
     finally:
         cudnn.deterministic, cudnn.benchmark = before
-        torch.use_deterministic_algorithms(was_deterministic, warn_only=warned_only)
         filling.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+
+
+@contextmanager
+def deterministic_algorithms(wanted: bool) -> Iterator[None]:
+    """Let torch use only deterministic algorithms, or any, for a `with` block; it warns of operations without one."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(wanted, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warned_only)

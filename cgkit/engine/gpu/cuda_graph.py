@@ -123,16 +123,22 @@ def record(
         seed_draws()
         draws.refill()
         if _read_random_state() != after:
-            draws.forget()
+            launch_from_host(gradients)
             return "a component draws random numbers on the CPU"
         few = all(batch.real_a[:, 0].numel() <= STREAMS_UP_TO for batch in inputs)
-        model.lanes = OnStreams() if few else InOrder()
+        if few:
+            model.lanes = OnStreams(discriminators_early=not list(model.discriminators.buffers()))
         return RecordedStep(gradients, inputs, list_gradients=list_gradients, update=update)
     except BaseException:
-        model.lanes = InOrder()
-        draws.forget()
+        launch_from_host(gradients)
         _repair_random_generator(gradients.precision.device)
         raise
+
+
+def launch_from_host(gradients: Gradients) -> None:
+    """Undo what recording a step changed in how its gradients are computed."""
+    gradients.model.lanes = InOrder()
+    gradients.objective.draws.forget()
 
 
 def _find_obstacle(model: CycleGAN, objective: Objective) -> str | None:

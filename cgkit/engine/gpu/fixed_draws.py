@@ -60,7 +60,12 @@ class FixedDraws:
         self._used = 0
 
 
+def draw_seed() -> int:
+    """Draw the seed of one use of the augmentations from torch's random state."""
+    return int(torch.randint(2**62, ()))
+
+
 def _draw(call: _Call) -> list[tuple[Tensor, ...]]:
     """Return the draws of each augmentation, on the CPU, as `Objective` would draw them."""
-    with seeded(int(torch.randint(2**62, ()))):
+    with seeded(draw_seed()):
         return [(draw(call.count),) for draw in map(draws_of, call.augmentations) if draw is not None]

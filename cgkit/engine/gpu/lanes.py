@@ -30,17 +30,24 @@ class OnStreams(InOrder):
 
     Gradients are computed on the stream of their forward pass. Only for use in a CUDA graph, because outside of one,
     memory that a stream has freed may be reused before another has read it.
+
+    Args:
+        discriminators_early: whether `since_mark` need not wait for what was computed since the mark. It must if the
+            discriminators have buffers, which the generators' losses change.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, discriminators_early: bool) -> None:
+        self._is_early = discriminators_early
         self._marked: torch.cuda.Event | None = None
-        self._late = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._sides: dict[torch.cuda.Stream, list[torch.cuda.Stream]] = {}
 
     def side_by_side(self, *calls: Callable[[], T]) -> tuple[T, ...]:
         """Call functions that do not depend on each other; return their results."""
         current = torch.cuda.current_stream()
-        sides = self._sides.setdefault(current, [torch.cuda.Stream() for _ in calls])  # type: ignore[no-untyped-call]
+        if current not in self._sides:
+            self._sides[current] = [torch.cuda.Stream() for _ in calls]  # type: ignore[no-untyped-call]
+        sides = self._sides[current]
         results = []
         for stream, call in zip(sides, calls, strict=True):
             stream.wait_stream(current)
@@ -57,9 +64,11 @@ class OnStreams(InOrder):
 
     def since_mark(self, call: Callable[[], T]) -> T:
         """Call a function that depends only on what was computed before `mark`, and that nothing since then changes."""
+        if not self._is_early:
+            return call()
         assert self._marked is not None
-        self._late.wait_event(self._marked)
-        with torch.cuda.stream(self._late):
+        self._beside.wait_event(self._marked)
+        with torch.cuda.stream(self._beside):
             result = call()
-        torch.cuda.current_stream().wait_stream(self._late)
+        torch.cuda.current_stream().wait_stream(self._beside)
         return result
