@@ -27,22 +27,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from measuring import machine, timed, wait_for_device
-from PIL import Image
+from measuring import machine, matrix_product_rate, own_peak_memory, timed, trainer_for, wait_for_device
+from translation import write_images
 
 from cgkit.components.sources.folder import Folder
 from cgkit.data.loading import Batch, Preparation, UnpairedImages, training_batches
 from cgkit.data.sampling import StepBatches
 from cgkit.data.workers import count_workers
-from cgkit.engine.assembly import assemble
 from cgkit.engine.gpu.arithmetic import arithmetic
 from cgkit.engine.precision import Precision
-from cgkit.engine.trainer import Trainer
 from cgkit.images.pixels import PixelFormat
-from cgkit.plugins import load_plugins
-from cgkit.spec import resolve_spec
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from plain_cyclegan import CycleGAN
@@ -171,14 +166,8 @@ class Benchmark:
 
     def peaks(self) -> None:
         """Measure the rates of matrix products and of copies."""
-        side = 256 if self.options.dry_run else 8192
-        rates: dict[str, float] = {}
-        for name in ("bf16", "tf32", "fp32"):
-            dtype = torch.bfloat16 if name == "bf16" else torch.float32
-            a, b = (torch.randn(side, side, device=DEVICE, dtype=dtype) for _ in range(2))
-            with Precision(name, DEVICE).products():
-                rates[f"{name}, TFLOP/s"] = 2 * side**3 / _seconds(lambda: a @ b) / 1e12  # noqa: B023
-        source = torch.empty(side * side * 8, dtype=torch.uint8, device=DEVICE)
+        rates = {f"{name}, TFLOP/s": matrix_product_rate(name) / 1e12 for name in ("bf16", "tf32", "fp32")}
+        source = torch.empty(1 << (20 if self.options.dry_run else 29), dtype=torch.uint8, device=DEVICE)
         target = torch.empty_like(source)
         rates["copy, TB/s"] = 2 * source.numel() / _seconds(lambda: target.copy_(source)) / 1e12
         self.record("peaks", rates)
@@ -197,9 +186,11 @@ class Benchmark:
                 rows.append(self._measure(case, peaks))
             except Exception as error:  # noqa: BLE001 - too large for this GPU, say
                 rows.append({**case.__dict__, "failed": str(error)[:300]})
-            baseline = next((row for row in rows if _is_baseline(row, case)), None)
-            if baseline and "seconds" in rows[-1]:
-                rows[-1]["faster"] = baseline["seconds"] / rows[-1]["seconds"]
+            row = rows[-1]
+            same = (other for other in rows if (other["size"], other["batch"]) == (row["size"], row["batch"]))
+            plain = next((other for other in same if other["kind"] == "plain" and "seconds" in other), None)
+            if plain and "seconds" in row:
+                row["faster"] = plain["seconds"] / row["seconds"]
             self.record("steps", rows)
             self.say(_describe(rows[-1]))
 
@@ -210,7 +201,6 @@ class Benchmark:
         with arithmetic(Precision(case.precision, DEVICE), deterministic=case.deterministic and case.kind != "plain"):
             step, about = self._prepare(case)
             seconds = _seconds(step, total=0.0 if self.options.dry_run else 1.5)
-        allocated, reserved = _memory()
         rate = FLOPS * case.size**2 * case.batch / seconds
         peak = peaks.get(f"{case.precision}, TFLOP/s")
         return {
@@ -218,8 +208,8 @@ class Benchmark:
             **about,
             "seconds": seconds,
             "pairs a second": case.batch / seconds,
-            "memory, GB": allocated / 1e9,
-            "reserved, GB": reserved / 1e9,
+            "memory, GB": own_peak_memory() / 1e9,
+            "reserved, GB": torch.cuda.memory_reserved() / 1e9,
             "share of peak": None if self.options.dry_run or not peak else rate / 1e12 / peak,
         }
 
@@ -230,7 +220,7 @@ class Benchmark:
             model = CycleGAN(width=self.networks["width"], blocks=self.networks["blocks"]).to(DEVICE)
             on_device = real_a.to(DEVICE), real_b.to(DEVICE)
             return lambda: model.step(*on_device), {}
-        trainer = _trainer(case, self.networks)
+        trainer = trainer_for(case.size, self.networks, Precision(case.precision, DEVICE), batch=case.batch)
         if DEVICE.type == "cuda":
             real_a, real_b = real_a.pin_memory(), real_b.pin_memory()
         batches = [Batch(real_a, real_b, ("",) * case.batch, ("",) * case.batch)]
@@ -244,14 +234,9 @@ class Benchmark:
     def loader(self) -> None:
         """Measure how many pairs of 286 px JPEG files a second the workers load, at 256 px."""
         size, count, seconds = (16, 8, 0.1) if self.options.dry_run else (256, 64, 6.0)
-        draws = np.random.default_rng(0)
         with tempfile.TemporaryDirectory() as name:
             for side in ("a", "b"):
-                (Path(name) / side).mkdir()
-                for number in range(count):
-                    coarse = draws.integers(0, 256, (36, 36, 3), dtype=np.uint8)
-                    image = Image.fromarray(coarse).resize((286, 286), Image.Resampling.BICUBIC)
-                    image.save(Path(name) / side / f"{number}.jpg", quality=92)
+                write_images(Path(name) / side, count, 286)
             source = Folder((size, size), a=Path(name) / "a", b=Path(name) / "b")
             pixels = (PixelFormat(3), PixelFormat(3))
             images = UnpairedImages(source.train(), pixels, Preparation((size, size)), 0)
@@ -324,9 +309,10 @@ class Benchmark:
             spec = ROOT / "examples" / "seasons.toml"
             settings = ["train.steps=100000", "samples.every=500"]
         else:
-            spec = folder.with_suffix(".toml")
-            spec.write_text(_spec_for(self.options.data), encoding="utf-8")
-            settings = []
+            spec = ROOT / "examples" / "horse2zebra.toml"
+            folders = {"a": "trainA", "b": "trainB", "test_a": "testA", "test_b": "testB"}
+            settings = [f"data.{key}={self.options.data / folder}" for key, folder in folders.items()]
+            settings += ["train.precision=auto", "samples.every=500"]
         if self.options.dry_run:
             settings += ["data.size=32", "train.steps=2", "generator.width=4", "evaluation.count=2"]
             settings += [] if self.options.data else ["data.train=4", "data.test=2"]
@@ -346,62 +332,6 @@ class Benchmark:
             shutil.copy(sheets[-1], self.options.output.with_suffix(".sheet.png"))
         self.record("training", {"step": status["step"], "state": status["state"], "last": speeds[-1:]})
         self.say(f"trained {status['step']} steps; {speeds[-1] if speeds else ''}")
-
-
-def _trainer(case: Case, networks: dict[str, int]) -> Trainer:
-    plugins = load_plugins(installed=False)
-    settings = {
-        "data": {"source": "seasons", "size": case.size},
-        "generator": {"name": "resnet", **networks},
-        "discriminator": {"name": "patch", "width": networks["width"]},
-        "adversarial_loss": {"name": "least-squares"},
-        "train": {"steps": 1000, "batch": case.batch},
-        "augmentation": [],
-    }
-    spec = resolve_spec(settings, plugins)
-    built = assemble(spec, plugins)
-    return Trainer(
-        built.model,
-        built.objective,
-        built.schedule,
-        spec.train,
-        steps=1000,
-        epoch_steps=1000,
-        seed=0,
-        precision=Precision(case.precision, DEVICE),
-    )
-
-
-def _spec_for(data: Path) -> str:
-    return f"""
-name = "horse2zebra"
-
-[data]
-source = "folder"
-a = "{data / "trainA"}"
-b = "{data / "trainB"}"
-test_a = "{data / "testA"}"
-test_b = "{data / "testB"}"
-size = 256
-
-[generator]
-name = "resnet"
-
-[discriminator]
-name = "patch"
-
-[[augmentation]]
-name = "resize-and-crop"
-
-[[augmentation]]
-name = "flip"
-
-[train]
-epochs = 200
-
-[samples]
-every = 500
-"""
 
 
 def _start_run(spec: Path, output: Path, settings: list[str]) -> subprocess.Popen[bytes]:
@@ -447,17 +377,6 @@ def _reset_memory() -> None:
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-
-
-def _memory() -> tuple[int, int]:
-    if DEVICE.type != "cuda":
-        return 0, 0
-    return torch.cuda.max_memory_allocated(), torch.cuda.memory_reserved()
-
-
-def _is_baseline(row: dict[str, Any], case: Case) -> bool:
-    same = row["size"] == case.size and row["batch"] == case.batch
-    return row["kind"] == "plain" and "seconds" in row and (same or row["size"] == 32)
 
 
 def _describe(row: dict[str, Any]) -> str:

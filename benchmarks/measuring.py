@@ -1,4 +1,4 @@
-"""What the benchmarks share: a process per measurement, medians with quartiles, output as a table and as JSON."""
+"""What the benchmarks share: a trainer, a process per measurement, medians with quartiles, tables and JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from cgkit.engine.assembly import assemble
+from cgkit.engine.distributed import ALONE, Processes
 from cgkit.engine.memory import peak_memory
+from cgkit.engine.precision import Precision
+from cgkit.engine.trainer import Trainer
+from cgkit.plugins import load_plugins
+from cgkit.spec import resolve_spec
 
 T = TypeVar("T")
 
@@ -163,10 +169,51 @@ def matrix_product_rate(precision: str) -> float:
     """Measure the FLOP/s of a large matrix product, as an estimate of the machine's peak performance."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     size = 8192 if device == "cuda" else 2048
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    dtype = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}[precision]
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    best = min(timed(lambda: a @ b, warm_ups=3, seconds=0.2).low for _ in range(5))
+    with Precision(precision, torch.device(device)).products():
+        best = min(timed(lambda: a @ b, warm_ups=3, seconds=0.2).low for _ in range(5))
     return 2 * size**3 / best
+
+
+def trainer_for(
+    size: int,
+    networks: Mapping[str, int],
+    precision: Precision,
+    processes: Processes = ALONE,
+    **train: Any,
+) -> Trainer:
+    """Return a trainer with a residual generator, a patch discriminator and least squares.
+
+    Args:
+        size: side of an image in pixels.
+        networks: `width` of both networks and `blocks` of the generators.
+        precision: how to compute.
+        processes: the ranks.
+        train: settings of the spec's table `train`.
+    """
+    plugins = load_plugins(installed=False)
+    settings = {
+        "data": {"source": "seasons", "size": size},
+        "generator": {"name": "resnet", **networks},
+        "discriminator": {"name": "patch", "width": networks["width"]},
+        "adversarial_loss": {"name": "least-squares"},
+        "train": {"steps": 1000, **train},
+        "augmentation": [],
+    }
+    spec = resolve_spec(settings, plugins)
+    built = assemble(spec, plugins)
+    return Trainer(
+        built.model,
+        built.objective,
+        built.schedule,
+        spec.train,
+        steps=1000,
+        epoch_steps=1000,
+        seed=0,
+        precision=precision,
+        processes=processes,
+    )
 
 
 def machine() -> dict[str, Any]:

@@ -20,15 +20,11 @@ from typing import Any
 
 import torch
 import torch.multiprocessing as multiprocessing
-from measuring import Timing, options_as_json, report, timing_of
+from measuring import Timing, options_as_json, report, timing_of, trainer_for
 
 from cgkit.data.loading import Batch
-from cgkit.engine.assembly import assemble
 from cgkit.engine.distributed import join
 from cgkit.engine.precision import Precision
-from cgkit.engine.trainer import Trainer
-from cgkit.plugins import load_plugins
-from cgkit.spec import resolve_spec
 
 
 @dataclass(frozen=True)
@@ -68,31 +64,13 @@ def _train(rank: int, count: int, port: int, settings: Settings, results: Any) -
     os.environ.update({name: str(value) for name, value in group.items()})
     torch.set_num_threads(1)
     device = torch.device("cuda", rank) if settings.gpus else torch.device("cpu")
-    plugins = load_plugins(installed=False)
-    values = {
-        "data": {"source": "seasons", "size": settings.size},
-        "generator": {"name": "resnet", "width": settings.width, "blocks": settings.blocks},
-        "discriminator": {"name": "patch", "width": settings.width},
-        "train": {"steps": 1000, "batch": settings.batch},
-        "augmentation": [],
-    }
-    spec = resolve_spec(values, plugins)
-    built = assemble(spec, plugins)
     share = settings.batch // count
     images = torch.rand(2, share, 3, settings.size, settings.size) * 2 - 1
     batches = [Batch(*images, ("",) * share, ("",) * share)]
     with join(device) as processes:
-        trainer = Trainer(
-            built.model,
-            built.objective,
-            built.schedule,
-            spec.train,
-            steps=1000,
-            epoch_steps=1000,
-            seed=0,
-            precision=Precision("fp32", device),
-            processes=processes,
-        )
+        networks = {"width": settings.width, "blocks": settings.blocks}
+        precision = Precision("fp32", device)
+        trainer = trainer_for(settings.size, networks, precision, processes, batch=settings.batch)
         # Time the averaging of all gradients; the few numbers that a step also averages are left out.
         gradients = [torch.rand_like(parameter) for parameter in trainer.model.parameters()]
 

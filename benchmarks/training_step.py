@@ -17,15 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import Measured, in_own_process, in_turns, matrix_product_rate, options_as_json, report
+from measuring import Measured, in_own_process, in_turns, matrix_product_rate, options_as_json, report, trainer_for
 from torch.utils.flop_counter import FlopCounterMode
 
 from cgkit.data.loading import Batch
-from cgkit.engine.assembly import assemble
 from cgkit.engine.precision import Precision
-from cgkit.engine.trainer import Trainer
-from cgkit.plugins import load_plugins
-from cgkit.spec import resolve_spec
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from plain_cyclegan import CycleGAN
@@ -78,28 +74,9 @@ def plain_step(case: Case, images: torch.Tensor, device: torch.device) -> Callab
 
 def cgkit_step(case: Case, images: torch.Tensor, device: torch.device) -> Callable[[], object]:
     """Return a step of cgkit, assembled from a spec."""
-    plugins = load_plugins(installed=False)
-    network = {"width": case.width}
-    settings = {
-        "data": {"source": "seasons", "size": case.size},
-        "generator": {"name": "resnet", "blocks": case.blocks, **network},
-        "discriminator": {"name": "patch", **network},
-        "adversarial_loss": {"name": "least-squares"},
-        "train": {"steps": 1000, "batch": case.batch, "memory": "auto" if case.kind == "compiled" else case.kind},
-        "augmentation": [],
-    }
-    spec = resolve_spec(settings, plugins)
-    built = assemble(spec, plugins)
-    trainer = Trainer(
-        built.model,
-        built.objective,
-        built.schedule,
-        spec.train,
-        steps=1000,
-        epoch_steps=1000,
-        seed=0,
-        precision=Precision(case.precision, device),
-    )
+    networks = {"width": case.width, "blocks": case.blocks}
+    memory = "auto" if case.kind == "compiled" else case.kind
+    trainer = trainer_for(case.size, networks, Precision(case.precision, device), batch=case.batch, memory=memory)
     names = ("",) * case.batch
     batches = [Batch(*images, names, names)]
     if case.kind == "compiled":
