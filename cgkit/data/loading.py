@@ -1,27 +1,23 @@
-"""Read, frame and augment images, and combine them into batches, in this process or in worker processes."""
+"""Combine prepared images into batches, in this process or in worker processes."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cgkit.contracts import Domain, ImageRecord, Size
-from cgkit.data.framing import cover
-from cgkit.data.randomness import derive_seed, seeded
+from cgkit.contracts import Domain
+from cgkit.data.preparation import Preparation
+from cgkit.data.randomness import derive_seed
 from cgkit.data.sampling import EpochOrder, StepBatches
 from cgkit.data.workers import AHEAD
-from cgkit.errors import CgkitError, DataError, PluginError
-from cgkit.images.header import EncodedImage, ImageHeader, Layout
-from cgkit.images.pixels import PixelFormat, to_unit
-from cgkit.images.reading import read_image
+from cgkit.errors import CgkitError, DataError
+from cgkit.images.pixels import PixelFormat
 
 WORKER_TIMEOUT = 600
 """Seconds to wait for a batch from the workers before raising an error, so that a run cannot hang forever."""
@@ -29,63 +25,26 @@ WORKER_TIMEOUT = 600
 
 @dataclass(frozen=True)
 class Batch:
-    """Training images of both domains, `(N, C, H, W)` in [-1, 1], and the names of the images."""
+    """Training images of both domains, `(N, C, H, W)` in [-1, 1], the names of the images, and what else is known.
+
+    `extras` has the extras that terms of the objective need, by domain and name, such as `a.mask` (see
+    `cgkit.contracts.Given`), and for each of them, such as `a.mask.present`, which images have one: `(N,)`, 1 or 0.
+    """
 
     real_a: Tensor
     real_b: Tensor
     names_a: tuple[str, ...]
     names_b: tuple[str, ...]
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in pinned memory, from which it is copied to a GPU without waiting."""
+        extras = {name: extra.pin_memory() for name, extra in self.extras.items()}
+        return Batch(self.real_a.pin_memory(), self.real_b.pin_memory(), self.names_a, self.names_b, extras)
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """The steps that turn an image into network input.
-
-    Attributes:
-        size: The height and width of training images, in pixels.
-        framing: The augmentation that scales and crops images to `size`, or None to use `cover` instead.
-        augmentations: The augmentations with the role `"data"`, in the order in which they are applied.
-    """
-
-    size: Size
-    framing: nn.Module | None = None
-    augmentations: tuple[nn.Module, ...] = ()
-
-    def load(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
-        """Load an image of a domain as float32 `(C, H, W)` in [0, 1], at its original size."""
-        if record.render is not None:
-            with _failures_explained(f"rendering {record.name} in the source"):
-                return _convert_rendered(record.render(), record.name, pixels)
-        if record.encoded is not None:
-            with _failures_explained(f"fetching {record.name} from the source"):
-                file = EncodedImage(record.name, record.encoded())
-            return read_image(file, pixels)
-        if record.path is None:
-            raise PluginError(f"the image {record.name!r} from the source has no path, no bytes and no render function")
-        return read_image(record.path, pixels)
-
-    def for_testing(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
-        """Return an image scaled and cropped to the training size, without randomness."""
-        return cover(self.load(record, pixels), self.size)
-
-    def for_training(self, record: ImageRecord, pixels: PixelFormat, seed: int) -> Tensor:
-        """Return an image framed and augmented, with random numbers that depend only on `seed`."""
-        with seeded(seed):
-            image = self.load(record, pixels)[None]
-            if self.framing is None:
-                image = cover(image[0], self.size)[None]
-            else:
-                image = _frame(self.framing, image, self.size, record.name)
-            for augmentation in self.augmentations:
-                with _failures_explained(f"augmentation {type(augmentation).__module__}.{type(augmentation).__name__}"):
-                    image = augmentation(image)
-        if image.shape != (1, pixels.channels, *self.size):
-            raise PluginError(f"the augmentations turned {record.name} into the wrong shape {tuple(image.shape)}")
-        return image[0]
-
-
-Item = tuple[Tensor, Tensor, str, str]
-"""An image from domain a, an image from domain b, and the names of the two."""
+Item = tuple[Tensor, Tensor, str, str, dict[str, Tensor]]
+"""An image from domain a, an image from domain b, the names of the two, and their extras as in `Batch`."""
 
 
 class UnpairedImages(Dataset[Item]):
@@ -98,27 +57,28 @@ class UnpairedImages(Dataset[Item]):
         self,
         domains: tuple[Domain, Domain],
         pixels: tuple[PixelFormat, PixelFormat],
-        preparation: Preparation,
+        preparations: tuple[Preparation, Preparation],
         seed: int,
     ) -> None:
         self._domains = domains
         self._pixels = pixels
-        self._preparation = preparation
+        self._preparations = preparations
         self._seed = seed
         self._orders = tuple(
             EpochOrder(domain, seed, f"order-{side}") for domain, side in zip(domains, "ab", strict=True)
         )
 
     def __getitem__(self, position: int) -> Item:
-        """Return the images from domains a and b at a position, in [-1, 1], and the names of the images."""
-        (image_a, name_a), (image_b, name_b) = (self._load(side, position) for side in (0, 1))
-        return image_a, image_b, name_a, name_b
+        """Return the images from domains a and b at a position, in [-1, 1], and what belongs to them."""
+        (image_a, name_a, extras_a), (image_b, name_b, extras_b) = (self._load(side, position) for side in (0, 1))
+        return image_a, image_b, name_a, name_b, {**extras_a, **extras_b}
 
-    def _load(self, side: int, position: int) -> tuple[Tensor, str]:
-        record = self._domains[side][self._orders[side][position]]
-        seed = derive_seed(self._seed, f"augmentation-{'ab'[side]}", position)
-        image = self._preparation.for_training(record, self._pixels[side], seed)
-        return image.mul(2).sub_(1), record.name
+    def _load(self, side: int, position: int) -> tuple[Tensor, str, dict[str, Tensor]]:
+        domain, record = "ab"[side], self._domains[side][self._orders[side][position]]
+        seed = derive_seed(self._seed, f"augmentation-{domain}", position)
+        pixels, partner = self._pixels[side], self._pixels[1 - side]
+        image, extras = self._preparations[side].for_training(record, pixels, seed, partner)
+        return image.mul(2).sub_(1), record.name, {f"{domain}.{name}": extra for name, extra in extras.items()}
 
 
 def training_batches(
@@ -169,41 +129,6 @@ def batch_of_tests(domain: Domain, pixels: PixelFormat, preparation: Preparation
     return torch.stack([preparation.for_testing(record, pixels) for record in records])
 
 
-def _convert_rendered(image: NDArray[np.float32], name: str, pixels: PixelFormat) -> Tensor:
-    """Convert a rendered image, `(C, H, W)` in [0, 1], to the channels of its domain."""
-    channels, height, width = image.shape
-    if channels == pixels.channels:
-        return torch.from_numpy(image)
-    layout: Layout = "grey" if channels == 1 else "colour" if channels == 3 else "bands"
-    header = ImageHeader(width, height, channels, "drawn", "float32", layout)
-    try:
-        return to_unit(image.transpose(1, 2, 0), header, replace(pixels, range=(0, 1)))[0]
-    except DataError as error:
-        raise DataError(f"{name}: {error.message}", hint="set data.channels to match the source") from error
-
-
-def _frame(framing: nn.Module, image: Tensor, size: Size, name: str) -> Tensor:
-    try:
-        framed: Tensor = framing(image, size)
-    except ValueError as error:
-        raise DataError(f"{name}: {error}") from error
-    return framed
-
-
-@contextmanager
-def _failures_explained(what: str) -> Iterator[None]:
-    """Turn an unexpected exception into a `PluginError` that names what failed.
-
-    `CgkitError` and `MemoryError` pass through.
-    """
-    try:
-        yield
-    except (CgkitError, MemoryError):
-        raise
-    except Exception as error:  # a third-party component may raise anything
-        raise PluginError(f"{what} failed: {type(error).__name__}: {error}") from error
-
-
 class _ErrorsAsItems(Dataset[Item | CgkitError]):
     """A data set that returns each `CgkitError` as an item.
 
@@ -223,8 +148,9 @@ class _ErrorsAsItems(Dataset[Item | CgkitError]):
 def _collate(items: Sequence[Item | CgkitError]) -> Batch | CgkitError:
     if error := next((item for item in items if isinstance(item, CgkitError)), None):
         return error
-    images_a, images_b, names_a, names_b = zip(*items, strict=True)
-    return Batch(torch.stack(images_a), torch.stack(images_b), names_a, names_b)
+    images_a, images_b, names_a, names_b, extras = zip(*items, strict=True)
+    stacked = {name: torch.stack([each[name] for each in extras]) for name in extras[0]}
+    return Batch(torch.stack(images_a), torch.stack(images_b), names_a, names_b, stacked)
 
 
 def _ignore_signals(worker: int) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+import torch
+
 from cgkit.contracts import Domain
-from cgkit.data.loading import Batch, Preparation, UnpairedImages, training_batches
+from cgkit.data.extras import blank_extras
+from cgkit.data.loading import Batch, UnpairedImages, training_batches
 from cgkit.data.pixel_formats import pixel_formats
+from cgkit.data.preparation import Preparation
 from cgkit.data.sampling import StepBatches
 from cgkit.data.workers import check_shared_memory, count_workers
 from cgkit.spec import Spec
@@ -16,12 +20,26 @@ from cgkit.spec import Spec
 class TrainingData:
     """The training images of both domains, in an order that depends on the spec's seed."""
 
-    def __init__(self, spec: Spec, domains: tuple[Domain, Domain], preparation: Preparation) -> None:
+    def __init__(
+        self, spec: Spec, domains: tuple[Domain, Domain], preparations: tuple[Preparation, Preparation]
+    ) -> None:
         self.domains = domains
         # Compute the fingerprints at the start of the run, since the files may change during it.
         self.fingerprints = {side: domain.fingerprint() for side, domain in zip("ab", domains, strict=True)}
         self._spec = spec
-        self._images = UnpairedImages(domains, pixel_formats(spec.data), preparation, spec.seed)
+        self._preparations = preparations
+        self._images = UnpairedImages(domains, pixel_formats(spec.data), preparations, spec.seed)
+
+    def noise(self, count: int) -> Batch:
+        """Return a batch of `count` images of noise, shaped like a training batch, to try a step with."""
+        data = self._spec.data
+        images_a, images_b = (torch.rand(count, channels, *data.size) * 2 - 1 for channels in data.channels)
+        extras = {
+            f"{side}.{name}": extra
+            for side, partner, preparation in zip("ab", data.channels[::-1], self._preparations, strict=True)
+            for name, extra in blank_extras(preparation.extras, count, data.size, partner).items()
+        }
+        return Batch(images_a, images_b, ("noise",) * count, ("noise",) * count, extras)
 
     @property
     def epoch_steps(self) -> int:

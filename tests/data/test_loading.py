@@ -11,7 +11,8 @@ from cgkit.components.augmentations.flip import Flip
 from cgkit.components.augmentations.noise import Noise
 from cgkit.components.augmentations.resize_and_crop import ResizeAndCrop
 from cgkit.components.sources.folder import Folder
-from cgkit.data.loading import Preparation, UnpairedImages, batch_of_tests, training_batches
+from cgkit.data.loading import UnpairedImages, batch_of_tests, training_batches
+from cgkit.data.preparation import Preparation
 from cgkit.data.sampling import StepBatches
 from cgkit.errors import DataError, PluginError
 from cgkit.images.pixels import PixelFormat
@@ -25,7 +26,7 @@ def source(image_folder: Callable[..., Path]) -> Folder:
 
 
 def images(source: Folder, preparation: Preparation = PREPARATION, seed: int = 0) -> UnpairedImages:
-    return UnpairedImages(source.train(), (PixelFormat(), PixelFormat()), preparation, seed)
+    return UnpairedImages(source.train(), (PixelFormat(), PixelFormat()), (preparation, preparation), seed)
 
 
 def test_positions_can_be_requested_in_any_order(source: Folder) -> None:
@@ -47,7 +48,7 @@ def test_images_are_in_the_range_of_the_networks(source: Folder) -> None:
 def test_an_image_is_augmented_differently_in_each_epoch(source: Folder) -> None:
     seen: dict[str, list[torch.Tensor]] = {}
     for position in range(10):
-        image, _, name, _ = images(source)[position]
+        image, _, name, *_ = images(source)[position]
         seen.setdefault(name, []).append(image)
     assert all(len(both) == 2 and not torch.equal(*both) for both in seen.values())
 

@@ -17,6 +17,7 @@ class Flip(nn.Module):
     """
 
     role: Role = "data"
+    geometric = True
 
     def __init__(self, *, horizontal: Probability = 0.5, vertical: Probability = 0.0) -> None:
         super().__init__()

@@ -20,6 +20,7 @@ class RightAngleRotation(nn.Module):
     """
 
     role: Role = "data"
+    geometric = True
 
     def __init__(self, *, p: Probability = 1.0) -> None:
         super().__init__()

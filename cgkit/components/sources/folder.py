@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Lt
 from PIL import Image
@@ -16,6 +16,10 @@ from cgkit.files.image_files import list_images
 
 SHOWN = 3
 """Maximum number of unmatched names that an error message lists."""
+
+
+ExtraName = Literal["mask", "label", "partner"]
+Extras = dict[ExtraName, Path]
 
 
 class Folder:
@@ -30,6 +34,10 @@ class Folder:
             the training images are also the test images.
         aligned: whether test images with the same name show the same scene, which serves as the ground truth.
         recursive: whether to search subfolders.
+        extras_a: folders with what belongs to the training images of `a`, in files with the same names: `mask` (white
+            where a term of the objective applies), `label` (class numbers from 0 to 255, as 8-bit grey) or `partner`
+            (the same scene in domain b). Images without such a file are allowed.
+        extras_b: the same for the training images of `b`.
     """
 
     def __init__(
@@ -43,6 +51,8 @@ class Folder:
         held_out: Annotated[float, Ge(0), Lt(1)] = 0.1,
         aligned: bool = False,
         recursive: bool = True,
+        extras_a: Extras | None = None,
+        extras_b: Extras | None = None,
     ) -> None:
         if (test_a is None) != (test_b is None):
             raise ValueError("test_a and test_b belong together: give both, or neither")
@@ -58,6 +68,8 @@ class Folder:
             self._test = split_a[1], split_b[1]
         if aligned:
             self._test = _align(*self._test)
+        train_a, train_b = self._train
+        self._train = train_a.with_extras(extras_a or {}, recursive), train_b.with_extras(extras_b or {}, recursive)
 
     @staticmethod
     def example(folder: Path) -> dict[str, Path]:
@@ -80,9 +92,13 @@ class Folder:
 class ImageFiles:
     """The image files of one domain, sorted by name."""
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, names: Sequence[str], extras: Mapping[str, Mapping[str, Path]] | None = None
+    ) -> None:
         self.folder = folder
         self.names = tuple(names)
+        self.extras = extras or {}
+        """For each of `mask`, `label` and `partner`, the files that belong to images, by the image's name."""
 
     @classmethod
     def of(cls, folder: Path, recursive: bool) -> ImageFiles:
@@ -97,14 +113,37 @@ class ImageFiles:
         return len(self.names)
 
     def __getitem__(self, index: int) -> ImageRecord:
-        return ImageRecord(self.names[index], path=self.folder / self.names[index])
+        name = self.names[index]
+        own = {extra: files[name] for extra, files in self.extras.items() if name in files}
+        records = {extra: ImageRecord(file.name, path=file) for extra, file in own.items()}
+        return ImageRecord(name, path=self.folder / name, extras=records)
 
     def fingerprint(self) -> str:
         """Return a digest of the names and file sizes."""
         digest = hashlib.sha256()
         for name in self.names:
             digest.update(f"{name}\0{(self.folder / name).stat().st_size}\n".encode("utf-8", "surrogateescape"))
+        for extra, files in self.extras.items():
+            for name, file in sorted(files.items()):
+                digest.update(f"{extra}\0{name}\0{file.stat().st_size}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
+
+    def with_extras(self, folders: Mapping[ExtraName, Path], recursive: bool) -> ImageFiles:
+        """Return these images with the files of the same names in other folders.
+
+        Raises:
+            DataError: a folder cannot be read, or none of its files belongs to one of these images.
+        """
+        extras: dict[str, dict[str, Path]] = {}
+        for extra, folder in folders.items():
+            by_stem = {_stem(file.relative_to(folder)): file for file in list_images(folder, recursive=recursive)}
+            extras[extra] = {name: by_stem[_stem(name)] for name in self.names if _stem(name) in by_stem}
+            if not extras[extra]:
+                raise DataError(
+                    f"{folder}: no {extra} has the name of a training image in {self.folder}",
+                    hint=f"name each {extra} like its image, such as {_stem(self.names[0])}.png",
+                )
+        return ImageFiles(self.folder, self.names, extras)
 
     def split(self, share: float) -> tuple[ImageFiles, ImageFiles]:
         """Split into training images and a fraction `share` of held-out images by the digests of their names.
@@ -125,13 +164,17 @@ class ImageFiles:
         )
 
 
+def _stem(name: str | Path) -> str:
+    return (name if isinstance(name, str) else name.as_posix()).rpartition(".")[0]
+
+
 def _align(test_a: ImageFiles, test_b: ImageFiles) -> tuple[ImageFiles, ImageFiles]:
     """Return the test images sorted by their common names, ignoring suffixes.
 
     Raises:
         DataError: a name occurs in only one of the folders.
     """
-    by_stem_a, by_stem_b = ({name.rpartition(".")[0]: name for name in files.names} for files in (test_a, test_b))
+    by_stem_a, by_stem_b = ({_stem(name): name for name in files.names} for files in (test_a, test_b))
     if unmatched := sorted(by_stem_a.keys() ^ by_stem_b.keys()):
         more = f" and {len(unmatched) - SHOWN} more" if len(unmatched) > SHOWN else ""
         raise DataError(

@@ -1,0 +1,147 @@
+"""Read, frame and augment one image, and what belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cgkit.abilities import is_geometric
+from cgkit.contracts import ImageRecord, Size
+from cgkit.data import extras as extra_images
+from cgkit.data.framing import cover
+from cgkit.data.randomness import seeded
+from cgkit.errors import CgkitError, DataError, PluginError
+from cgkit.images.header import EncodedImage, ImageHeader, Layout
+from cgkit.images.pixels import PixelFormat, to_unit
+from cgkit.images.reading import read_image
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The steps that turn an image of a domain into network input.
+
+    Attributes:
+        size: The height and width of training images, in pixels.
+        framing: The augmentation that scales and crops images to `size`, or None to use `cover` instead.
+        augmentations: The augmentations with the role `"data"`, in the order in which they are applied.
+        extras: The names of the extras that training needs: `mask`, `label` or `partner`.
+    """
+
+    size: Size
+    framing: nn.Module | None = None
+    augmentations: tuple[nn.Module, ...] = ()
+    extras: tuple[str, ...] = ()
+
+    def load(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
+        """Load an image of a domain as float32 `(C, H, W)` in [0, 1], at its original size."""
+        if record.render is not None:
+            with _failures_explained(f"rendering {record.name} in the source"):
+                return _convert_rendered(record.render(), record.name, pixels)
+        if record.encoded is not None:
+            with _failures_explained(f"fetching {record.name} from the source"):
+                file = EncodedImage(record.name, record.encoded())
+            return read_image(file, pixels)
+        if record.path is None:
+            raise PluginError(f"the image {record.name!r} from the source has no path, no bytes and no render function")
+        return read_image(record.path, pixels)
+
+    def for_testing(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
+        """Return an image scaled and cropped to the training size, without randomness."""
+        return cover(self.load(record, pixels), self.size)
+
+    def for_training(
+        self, record: ImageRecord, pixels: PixelFormat, seed: int, partner: PixelFormat | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return an image framed and augmented, with random numbers that depend only on `seed`, and its extras.
+
+        Args:
+            record: The image.
+            pixels: The pixel format of its domain.
+            seed: The seed of all random numbers.
+            partner: The pixel format of the other domain, for partner images.
+        """
+        with seeded(seed):
+            image = self.load(record, pixels)[None]
+            extras = self._load_extras(record, image.shape[-2:], partner or pixels)
+            image = self._move(image, extras, self._frame(record.name), geometric=True)
+            for augmentation in self.augmentations:
+                with _failures_explained(f"augmentation {type(augmentation).__module__}.{type(augmentation).__name__}"):
+                    image = self._move(image, extras, augmentation, geometric=is_geometric(augmentation))
+        if image.shape != (1, pixels.channels, *self.size):
+            raise PluginError(f"the augmentations turned {record.name} into the wrong shape {tuple(image.shape)}")
+        return image[0], extra_images.finish(extras, record)
+
+    def _frame(self, name: str) -> Callable[[Tensor], Tensor]:
+        framing = self.framing
+        if framing is None:
+            return lambda image: cover(image[0], self.size)[None]
+
+        def frame(image: Tensor) -> Tensor:
+            try:
+                framed: Tensor = framing(image, self.size)
+            except ValueError as error:
+                raise DataError(f"{name}: {error}") from error
+            return framed
+
+        return frame
+
+    def _load_extras(self, record: ImageRecord, size: torch.Size, partner: PixelFormat) -> dict[str, Tensor]:
+        """Return the extras of an image, `(1, C, H, W)` in [0, 1] and of its size; zeros for those that it lacks."""
+        extras = {}
+        for name in self.extras:
+            pixels = partner if name == "partner" else PixelFormat(channels=1)
+            own = record.extras.get(name)
+            if own is None:
+                extras[name] = torch.zeros(1, pixels.channels, *size)
+            else:
+                extras[name] = self.load(own, pixels)[None]
+                extra_images.check_size(name, own, extras[name], size, record)
+        return extras
+
+    def _move(
+        self, image: Tensor, extras: dict[str, Tensor], move: Callable[[Tensor], Tensor], *, geometric: bool
+    ) -> Tensor:
+        """Apply an augmentation to an image and, if it only moves pixels, to its extras, with the same draws."""
+        if not extras or not geometric:
+            return move(image)
+        before = torch.get_rng_state()
+        moved = move(image)
+        after = torch.get_rng_state()
+        for name, extra in extras.items():
+            torch.set_rng_state(before)
+            extras[name] = extra_images.move_labels(extra, move) if name == "label" else move(extra)
+        torch.set_rng_state(after)
+        return moved
+
+
+def _convert_rendered(image: NDArray[np.float32], name: str, pixels: PixelFormat) -> Tensor:
+    """Convert a rendered image, `(C, H, W)` in [0, 1], to the channels of its domain."""
+    channels, height, width = image.shape
+    if channels == pixels.channels:
+        return torch.from_numpy(image)
+    layout: Layout = "grey" if channels == 1 else "colour" if channels == 3 else "bands"
+    header = ImageHeader(width, height, channels, "drawn", "float32", layout)
+    try:
+        return to_unit(image.transpose(1, 2, 0), header, replace(pixels, range=(0, 1)))[0]
+    except DataError as error:
+        raise DataError(f"{name}: {error.message}", hint="set data.channels to match the source") from error
+
+
+@contextmanager
+def _failures_explained(what: str) -> Iterator[None]:
+    """Turn an unexpected exception into a `PluginError` that names what failed.
+
+    `CgkitError` and `MemoryError` pass through.
+    """
+    try:
+        yield
+    except (CgkitError, MemoryError):
+        raise
+    except Exception as error:  # a third-party component may raise anything
+        raise PluginError(f"{what} failed: {type(error).__name__}: {error}") from error
