@@ -24,7 +24,7 @@ def cgkit_register(registries: Registries) -> None:
     _register_networks(registries)
     _register_losses(registries)
     _register_data(registries)
-    _register_schedules_and_trackers(registries)
+    _register_training(registries)
     _register_metrics(registries)
 
 
@@ -65,11 +65,15 @@ def _register_data(registries: Registries) -> None:
     add("diff-augment", f"{package}.diff_augment:DiffAugment")
 
 
-def _register_schedules_and_trackers(registries: Registries) -> None:
+def _register_training(registries: Registries) -> None:
+    add, package = registries.optimizers.add, "cgkit.components.optimizers"
+    add("adam", f"{package}.adam:adam", default=True)
+    add("adamw", f"{package}.adamw:adamw")
     add, package = registries.schedules.add, "cgkit.components.schedules"
     add("constant-then-linear", f"{package}.constant_then_linear:ConstantThenLinear", default=True)
     add("cosine", f"{package}.cosine:Cosine")
     add("constant", f"{package}.constant:Constant")
+    add("warm-up", f"{package}.warm_up:WarmUp")
     add, package = registries.trackers.add, "cgkit.components.trackers"
     add("jsonl", f"{package}.jsonl:JsonLines", default=True)
     add("tensorboard", f"{package}.tensorboard:TensorBoard")
