@@ -13,12 +13,23 @@ if TYPE_CHECKING:
 
 def stride_of(generator: object) -> int:
     """Return the number that the height and width of a generator's images must be multiples of."""
-    return int(getattr(generator, "stride", 1))
+    stride = getattr(generator, "stride", 1)
+    return stride if isinstance(stride, int) else 1  # the stride of a subclass of `nn.Conv2d` is a tuple
 
 
-def initialises_itself(network: object) -> bool:
-    """Return whether a network keeps its own initial weights instead of those that the engine would draw."""
-    return bool(getattr(network, "initialises_itself", False))
+def initialises_itself(module: object) -> bool:
+    """Return whether a network, or a part of one, keeps its own initial weights."""
+    return bool(getattr(module, "initialises_itself", False))
+
+
+def initialiser_of(component: object) -> Callable[[], object] | None:
+    """Return the method that gives a component its first weights in a new run; None if it has no such method."""
+    return cast("Callable[[], object] | None", getattr(component, "initialise", None))
+
+
+def is_saved(module: nn.Module) -> bool:
+    """Return whether checkpoints contain the tensors of a module; not if it declares `saved = False`."""
+    return bool(getattr(module, "saved", True))
 
 
 def mixes_samples(network: nn.Module) -> bool:
@@ -55,6 +66,31 @@ def wants_real_logits(loss: object) -> bool:
 def penalty_of(loss: object) -> Callable[[nn.Module, Tensor, Tensor], Tensor] | None:
     """Return the method that computes a loss's penalty, such as a gradient penalty; None if the loss has none."""
     return cast("Callable[[nn.Module, Tensor, Tensor], Tensor] | None", getattr(loss, "penalty", None))
+
+
+def features_of(generator: object) -> Callable[[Tensor], list[Tensor]] | None:
+    """Return the method that computes a generator's feature maps of images; None if the generator has none."""
+    return cast("Callable[[Tensor], list[Tensor]] | None", getattr(generator, "features", None))
+
+
+def needs_of(term: object) -> tuple[str, ...]:
+    """Return the names of what a term of the objective is computed from; empty if the term declares nothing."""
+    return tuple(getattr(term, "needs", ()))
+
+
+def is_trained(term: object) -> bool:
+    """Return whether the optimiser of the generators trains a term's own parameters."""
+    return bool(getattr(term, "trained", False))
+
+
+def preparer_of(term: object) -> Callable[[nn.Module, Tensor], object] | None:
+    """Return the method that prepares a term for a generator; None if the term has no such method."""
+    return cast("Callable[[nn.Module, Tensor], object] | None", getattr(term, "prepare", None))
+
+
+def is_geometric(augmentation: object) -> bool:
+    """Return whether an augmentation only moves pixels, so that it also applies to masks, labels and partners."""
+    return role_of(augmentation) == "framing" or bool(getattr(augmentation, "geometric", False))
 
 
 def observer_of(augmentation: object) -> Callable[[Sequence[Tensor]], object] | None:

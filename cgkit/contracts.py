@@ -8,7 +8,25 @@ with its options, which are its keyword-only parameters; the object that it retu
 - Raise `ValueError` if options are incompatible or an image cannot be processed; the message is shown to the user.
 - Draw randomness from torch's global generator only. The engine seeds it, so that runs can be reproduced and resumed.
 - Losses and adversarial augmentations may be `nn.Module`s. They are moved to the run's device and are not trained. All
-  of their parameters and buffers are saved in checkpoints, so that a resumed run continues exactly.
+  of their parameters and buffers are saved in checkpoints, so that a resumed run continues exactly. An adversarial
+  loss with state has an instance for each domain and scale.
+
+Options are typed by their annotations. A type can be a number, a string, a `bool`, a `Path`, a `Literal`, an `Enum`, a
+dataclass, a `NamedTuple`, or a tuple, list or dictionary of such types. A relative path in a spec is relative to the
+spec's file. An option whose type is a contract of this module, such as `Schedule` or `Schedule | None`, names another
+component: `then = { name = "cosine" }`. The component then receives it built; if its kind is built with positional
+arguments, it receives a function of these arguments that builds it.
+
+Optional attributes of any component:
+    former_options: a dictionary of option names that the component used to have, with their present names. Specs, runs
+        and models with a former name still work, with a warning.
+
+Optional attributes and methods of components that are `nn.Module`s:
+    initialise(): called once after the first weights have been drawn, only in a new run and not in one that resumes. It
+        may read weights from a path among the options. A model for translating never calls it, and does not keep such
+        paths, so a generator must be able to be built without them.
+    saved: false, in any of their modules, to leave that module's tensors out of checkpoints, such as those of a frozen
+        network that `__init__` reads from a file. A resumed run checks that they are the same. Models keep them.
 
 Optional static methods of any component:
     recommended(size): returns options that suit images of that `(height, width)`; used if the spec leaves them out.
@@ -19,14 +37,14 @@ Optional static methods of any component:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -44,22 +62,56 @@ class Kind:
         table: the name in a spec, singular: `adversarial_loss`.
         given: the names of the positional arguments with which the engine builds a component.
         summary: one sentence on the purpose of components of this kind.
+        keys: the keys of the table that are not options; no option may have such a name.
     """
 
     name: str
     table: str
     given: tuple[str, ...]
     summary: str
+    keys: tuple[str, ...] = ("name",)
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("generators", "generator", ("in_channels", "out_channels"), "Networks that translate images."),
-    Kind("discriminators", "discriminator", ("in_channels",), "Networks that distinguish real from generated images."),
+    Kind(
+        "generators",
+        "generator",
+        ("in_channels", "out_channels"),
+        "Networks that translate images.",
+        ("name", "a2b", "b2a"),
+    ),
+    Kind(
+        "discriminators",
+        "discriminator",
+        ("in_channels",),
+        "Networks that distinguish real from generated images.",
+        ("name", "a", "b"),
+    ),
     Kind("adversarial_losses", "adversarial_loss", (), "Losses computed from a discriminator's logits."),
     Kind("reconstruction_losses", "reconstruction_loss", (), "Distances for the cycle and identity losses."),
-    Kind("augmentations", "augmentation", (), "Random transformations of training images."),
-    Kind("sources", "source", ("size",), "Providers of training and test images."),
-    Kind("schedules", "schedule", (), "Factors of the learning rate over the steps of a run."),
+    Kind("terms", "term", (), "Further terms of the generators' objective.", ("name", "weight")),
+    Kind("augmentations", "augmentation", (), "Random transformations of training images.", ("name", "domain")),
+    Kind(
+        "sources",
+        "source",
+        ("size",),
+        "Providers of training and test images.",
+        ("source", "size", "channels", "background", "alpha", "range", "depth", "pages", "array", "workers"),
+    ),
+    Kind(
+        "optimizers",
+        "optimizer",
+        ("parameters", "learning_rate"),
+        "Optimisers of the weights.",
+        ("name", "generators", "discriminators"),
+    ),
+    Kind(
+        "schedules",
+        "schedule",
+        (),
+        "Factors of the learning rate over the steps of a run.",
+        ("name", "generators", "discriminators"),
+    ),
     Kind("metrics", "metric", (), "Measures of the quality of translations."),
     Kind("trackers", "tracker", ("folder",), "Recorders of losses and scores."),
 )
@@ -75,10 +127,13 @@ class Generator(Protocol):
             translations.
         mixes_samples: true if the translation of an image depends on the other images in the batch. Batch norm is
             detected automatically.
-        initialises_itself: true to keep the network's own initial weights. Otherwise the weights of convolutions and
-            linear layers are drawn from N(0, 0.02), as published.
+        initialises_itself: true, in any of its modules, to keep the initial weights of that module and its submodules.
+            Otherwise the weights of convolutions and linear layers are drawn from N(0, 0.02), as published.
         channels_last: true, in any of its modules, if the network works in channels_last on a GPU; its weights are then
             in that memory format, and `train.compile = "auto"` leaves it alone.
+
+    Optional method for terms of the objective:
+        features(images): returns feature maps `(N, C, h, w)` of the images, from shallow to deep.
 
     Optional methods to exchange weights with other programs:
         recognise(tensors): static. Given the tensors of a file by name, returns a `Recognised`, or None if they belong
@@ -160,6 +215,66 @@ class ReconstructionLoss(Protocol):
         """Return the distance, a scalar that is zero for equal batches."""
 
 
+Need = Literal["source", "target", "translation", "reconstruction", "identity", "mask", "label", "partner"]
+"""What a term may ask for; see `Given`."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a term of one direction is computed from; None for images that the term did not ask for.
+
+    All images are float32 (or float64) batches `(N, C, H, W)` in [-1, 1]. For the direction `a2b`:
+
+    Attributes:
+        generator: the generator of the direction, G.
+        source: real images of domain a.
+        target: real images of domain b, which show other scenes.
+        translation: G(source).
+        reconstruction: the translation, translated back by the other generator.
+        identity: G(target); it needs equal channels in both domains.
+        extras: what the data set knows about the source images, framed and flipped with them: `mask`, `(N, 1, H, W)`
+            in [0, 1]; `label`, class numbers, int64 `(N, 1, H, W)`; `partner`, the same scenes in domain b. For images
+            without one, the values are 0.
+        present: for each of the extras, whether an image has it: `(N,)`, 1 or 0.
+    """
+
+    generator: nn.Module
+    source: Tensor
+    target: Tensor
+    translation: Tensor | None = None
+    reconstruction: Tensor | None = None
+    identity: Tensor | None = None
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+    present: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Term(Protocol):
+    """An `nn.Module` built as `(*, options)`: a term that is added to the objective of the generators.
+
+    Each direction whose weight is not 0 has its own instance, in every checkpoint. With bf16 precision, a term is
+    called under autocast; disable autocast for sums that need float32. It may draw random numbers with torch; numbers
+    drawn on the device of the images do not keep a step from running as a CUDA graph.
+
+    Attributes:
+        needs: what the term is computed from, by the names in `Given`. At least one must be a generated image:
+            `translation`, `reconstruction` or `identity`. `source` and `target` are always given.
+
+    Optional attribute:
+        trained: true if the optimiser of the generators also trains the term's own parameters, such as those of a
+            projection head. Otherwise they stay as they are.
+
+    Optional method:
+        prepare(generator, example): called once, before the optimisers exist, with the direction's generator and one
+            image of its source domain, `(1, C, H, W)` in [-1, 1]. It may create the layers whose sizes depend on them.
+            Raises `ValueError` if the term cannot be used with this generator.
+    """
+
+    needs: tuple[Need, ...]
+
+    def __call__(self, given: Given, /) -> Tensor:
+        """Return the term, a scalar, without its weight."""
+
+
 Role = Literal["data", "adversarial", "framing"]
 
 
@@ -177,6 +292,10 @@ class Augmentation(Protocol):
     - `"framing"`: called as `(image, size)` with one image `(1, C, H, W)` of any size; returns `(1, C, *size)`.
       A spec has at most one framing; without it, images are scaled to cover `size` and cropped at the centre. The
       optional method `smallest(size)` returns the smallest `(height, width)` that an image may have.
+
+    Optional attribute:
+        geometric: true if an augmentation with the role "data" only moves pixels. It is then applied to masks, labels
+            and partners too, with the same random numbers; these must not depend on the content or the channels.
     """
 
     role: Role
@@ -194,12 +313,15 @@ class ImageRecord:
         path: the path of the image file.
         render: returns the image as an array, float32 `(C, H, W)` in [0, 1].
         encoded: returns the content of an image file, which cgkit decodes like a file, with the same size limits.
+        extras: images of the same size that belong to this image, by name: `mask`, grey, white where a term applies;
+            `label`, grey, with class numbers from 0 to 255; `partner`, the same scene in the other domain.
     """
 
     name: str
     path: Path | None = None
     render: Callable[[], NDArray[np.float32]] | None = None
     encoded: Callable[[], bytes] | None = None
+    extras: Mapping[str, ImageRecord] = field(default_factory=dict)
 
 
 class Domain(Protocol):
@@ -233,6 +355,20 @@ class Source(Protocol):
 
     def test(self) -> tuple[Domain, Domain]:
         """Return the test images of domains a and b."""
+
+
+class Optimizer(Protocol):
+    """A `torch.optim.Optimizer` built as `(parameters, learning_rate, *, options)`.
+
+    `parameters` is the list of parameters of both generators, or of both discriminators. cgkit multiplies the learning
+    rate of each parameter group by the factor of the schedule. The state must consist of tensors and JSON values.
+
+    An optimiser of torch with `fused=True` skips a step whose gradients are not finite on the device itself. Any other
+    is waited for in every step, and a run with it does not become a CUDA graph.
+    """
+
+    def step(self) -> Any:
+        """Update the parameters by their gradients."""
 
 
 class Schedule(Protocol):
@@ -304,6 +440,22 @@ class Tracker(Protocol):
         """Write everything that is still buffered, and release all resources."""
 
 
+CONTRACTS: Mapping[Any, str] = {
+    Generator: "generators",
+    Discriminator: "discriminators",
+    AdversarialLoss: "adversarial_losses",
+    ReconstructionLoss: "reconstruction_losses",
+    Term: "terms",
+    Augmentation: "augmentations",
+    Source: "sources",
+    Optimizer: "optimizers",
+    Schedule: "schedules",
+    Metric: "metrics",
+    Tracker: "trackers",
+}
+"""The registry of each contract. An option annotated with a contract names another component; see `cgkit.options`."""
+
+
 def kind_named(name: str) -> Kind:
     """Return the kind whose registry or table in a spec has that name.
 
@@ -322,6 +474,7 @@ def kind_names() -> Sequence[str]:
 
 
 __all__ = [
+    "CONTRACTS",
     "KINDS",
     "AdversarialLoss",
     "Augmentation",
@@ -330,9 +483,12 @@ __all__ = [
     "Discriminator",
     "Domain",
     "Generator",
+    "Given",
     "ImageRecord",
     "Kind",
     "Metric",
+    "Need",
+    "Optimizer",
     "Options",
     "Recognised",
     "ReconstructionLoss",
@@ -340,6 +496,7 @@ __all__ = [
     "Schedule",
     "Size",
     "Source",
+    "Term",
     "Tracker",
     "kind_named",
     "kind_names",

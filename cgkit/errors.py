@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,15 @@ class RunFolderInUseError(CgkitError):
     """Another process is training in the run folder."""
 
     exit_code = 8
+
+
+class CgkitWarning(UserWarning):
+    """Something that works today, but that the user should know: a deprecation, or another version of a plugin."""
+
+
+def warn_deprecated(message: str) -> None:
+    """Warn of something that a later version will not accept."""
+    warnings.warn(f"{message}; the old name will stop working in a later version", CgkitWarning, stacklevel=2)
 
 
 @dataclass(frozen=True)

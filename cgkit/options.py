@@ -1,6 +1,7 @@
 """The options of a component: its keyword-only parameters.
 
-Types and bounds are read from the annotations, and descriptions from the `Args:` section of the docstring.
+Types and bounds are read from the annotations, and descriptions from the `Args:` section of the docstring. An option
+whose type is a contract names another component.
 """
 
 from __future__ import annotations
@@ -8,19 +9,22 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from cgkit.contracts import Size
-from cgkit.errors import CgkitError, PluginError, Problem, problems_from
+from cgkit.contracts import CONTRACTS, Size
+from cgkit.errors import CgkitError, CheckpointError, DataError, PluginError, Problem, problems_from, warn_deprecated
 from cgkit.registry import Component, describe_exception
 
 REQUIRED = inspect.Parameter.empty
@@ -38,6 +42,21 @@ class Option:
     annotation: Any
     default: Any
     meaning: str
+
+    @property
+    def kind(self) -> str | None:
+        """The registry of the component that the option names; None if it has an ordinary value."""
+        return next((CONTRACTS[part] for part in _list_types(self.annotation) if part in CONTRACTS), None)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether the option holds file paths."""
+        return Path in _list_types(self.annotation)
+
+    @property
+    def default_json(self) -> Any:
+        """The default as a JSON value; None if there is none."""
+        return None if self.default is REQUIRED else to_jsonable_python(self.default, fallback=str)
 
 
 def options_of(component: Component) -> dict[str, Option]:
@@ -68,19 +87,16 @@ def options_of(component: Component) -> dict[str, Option]:
 
 
 def check_options(
-    component: Component,
-    values: Mapping[str, Any],
-    *,
-    suggested: Mapping[str, Any] | None = None,
-    reserved: Iterable[str] = (),
+    component: Component, values: Mapping[str, Any], *, suggested: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Validate the options that a spec sets for a component, and fill in the others.
+
+    The options of nested components are not validated. A former name of an option is replaced, with a warning.
 
     Args:
         component: the component that the spec names.
         values: the options that the spec sets, as JSON values.
         suggested: values that the component recommends for options that the spec does not set.
-        reserved: the other keys of the component's table in a spec, which cannot be names of options.
 
     Returns:
         All options as JSON values, and the problems, with paths relative to the component's table.
@@ -88,12 +104,13 @@ def check_options(
     Raises:
         PluginError: the cause is the component instead of the spec; for example, a default is invalid.
     """
-    options = options_of(component)
+    options, reserved = options_of(component), component.kind.keys
     clashes = sorted(options.keys() & set(reserved))
     if clashes:
         raise PluginError(
             f"{component}: an option cannot be called {clashes[0]!r}, because its table in a spec has that key"
         )
+    values = _rename_former(component, values)
     merged = {**(suggested or {}), **values}
     try:
         valid = _create_options_model(options, component).model_validate_json(json.dumps(merged))
@@ -134,9 +151,12 @@ def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
     known = options_of(component)
     valid = _create_options_model(known, component).model_validate_json(json.dumps(dict(options)))
     values = {name: getattr(valid, _to_field(name)) for name in known}
+    for name, option in known.items():
+        if option.kind is not None:
+            values[name] = _build_nested(component, option.kind, values[name])
     try:
         # A component may print, but stdout is reserved for the output of the command.
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), wrong_paths_explained(component, options):
             return component.load()(*given, **values)
     except (CgkitError, ValueError, MemoryError):
         raise
@@ -144,24 +164,98 @@ def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
         raise PluginError(f"{component} cannot be built: {describe_exception(error)}") from error
 
 
-def json_schemas_of(component: Component) -> dict[str, Any]:
-    """Return the JSON Schema of each option by name, without its description.
+@contextlib.contextmanager
+def wrong_paths_explained(component: Component, options: Mapping[str, Any]) -> Iterator[None]:
+    """Turn an exception into a `DataError` if a path among the options does not exist or cannot be read.
+
+    Args:
+        component: the component that is called.
+        options: its options as JSON values.
+    """
+    try:
+        yield
+    except CheckpointError as error:  # a file of weights that is not one
+        raise DataError(error.message, hint=error.hint) from error
+    except (CgkitError, MemoryError):
+        raise
+    except Exception as error:
+        for name in paths_among(component) & options.keys():
+            for path in options[name] if isinstance(options[name], list) else [options[name]]:
+                if isinstance(path, str) and not os.path.lexists(path):
+                    raise DataError(f"{component}: there is no file {path}", hint=f"correct {name}") from error
+                if isinstance(error, OSError) and str(error.filename or "").startswith(str(path)):
+                    raise DataError(f"{component}: {error.filename}: {error.strerror}", hint=f"see {name}") from error
+        raise
+
+
+def nested_uses(component: Component, options: Mapping[str, Any]) -> Iterator[tuple[str, Component, dict[str, Any]]]:
+    """Yield each component that options name: the path of the option, the component, and the component's own options.
+
+    Raises:
+        CgkitError: no component has the name.
+    """
+    for name, option in options_of(component).items():
+        value = options.get(name)
+        if option.kind is not None and isinstance(value, Mapping):
+            nested, own = _choose_nested(component, option.kind, value)
+            yield name, nested, own
+            for path, inner, options_of_inner in nested_uses(nested, own):
+                yield f"{name}.{path}", inner, options_of_inner
+
+
+def json_schemas_of(component: Component) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the JSON Schema of each option by name, without its description, and the definitions that they refer to.
 
     Raises:
         PluginError: the component cannot be imported, or its signature violates the contract.
     """
-    schema = _create_options_model(options_of(component), component).model_json_schema(by_alias=True)
-    properties: dict[str, Any] = schema.get("properties", {})
-    return properties
+    model = _create_options_model(options_of(component), component)
+    try:
+        schema = model.model_json_schema(by_alias=True)
+    except Exception as error:  # pydantic raises various exceptions for types that JSON cannot express
+        raise PluginError(f"{component}: an option has no JSON Schema: {describe_exception(error)}") from error
+    return schema.get("properties", {}), schema.get("$defs", {})
 
 
 def paths_among(component: Component) -> set[str]:
-    """Return the names of the options that hold file paths."""
-    return {name for name, option in options_of(component).items() if _mentions_path(option.annotation)}
+    """Return the names of the options that hold file paths, former names included."""
+    paths = {name for name, option in options_of(component).items() if option.is_path}
+    return paths | {former for former, name in _former_options(component).items() if name in paths}
 
 
-def _mentions_path(annotation: Any) -> bool:
-    return annotation is Path or any(_mentions_path(argument) for argument in get_args(annotation))
+def _list_types(annotation: Any) -> list[Any]:
+    """Return the types that an annotation consists of, such as `Path` and `None` for `Path | None`."""
+    parts = [part for argument in get_args(annotation) for part in _list_types(argument)]
+    return [annotation, *parts] if isinstance(annotation, type) else parts
+
+
+def _former_options(component: Component) -> dict[str, str]:
+    return dict(getattr(component.load(), "former_options", {}))
+
+
+def _rename_former(component: Component, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with their present names; warn of each former name."""
+    renamed = dict(values)
+    for former, name in _former_options(component).items():
+        if former in renamed and name not in renamed:
+            renamed[name] = renamed.pop(former)
+            warn_deprecated(f"{component}: the option {former} is now called {name}")
+    return renamed
+
+
+def _choose_nested(component: Component, kind: str, value: Mapping[str, Any]) -> tuple[Component, dict[str, Any]]:
+    if component.registries is None:
+        raise PluginError(f"{component} names another component, so it must be registered")
+    options = {name: part for name, part in value.items() if name != "name"}
+    return component.registries[kind].choose(value.get("name")), options
+
+
+def _build_nested(component: Component, kind: str, value: Mapping[str, Any] | None) -> Any:
+    """Build the component that an option names, or return a function that does if it is built with arguments."""
+    if value is None:
+        return None
+    nested, options = _choose_nested(component, kind, value)
+    return partial(build, nested, options=options) if nested.kind.given else build(nested, options=options)
 
 
 def _check_signature(component: Component, parameters: Iterable[inspect.Parameter]) -> None:
@@ -186,7 +280,11 @@ def _create_options_model(options: Mapping[str, Option], component: Component) -
     fields: dict[str, Any] = {}
     for option in options.values():
         default = ... if option.default is REQUIRED else option.default
-        fields[_to_field(option.name)] = (option.annotation, Field(default, alias=option.name))
+        annotation = option.annotation
+        if option.kind is not None:
+            is_optional = NoneType in _list_types(annotation)
+            annotation = dict[str, Any] | None if is_optional else dict[str, Any]
+        fields[_to_field(option.name)] = (annotation, Field(default, alias=option.name))
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
     try:
         return create_model("Options", __config__=config, **fields)

@@ -10,7 +10,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Component:
         given_summary: the summary with which the component was registered, if any.
         default: whether the component is used if a spec names no component of its kind.
         fallback: whether the component is used if none of the components that a spec names applies.
+        registries: the registries in which the component's own options find other components.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Component:
     given_summary: str | None = None
     default: bool = False
     fallback: bool = False
+    registries: Registries | None = field(default=None, compare=False, repr=False)
 
     @property
     def qualified_name(self) -> str:
@@ -92,9 +94,10 @@ class Component:
 class Registry:
     """The components of one kind, by name."""
 
-    def __init__(self, kind: Kind, provider: str) -> None:
+    def __init__(self, kind: Kind, provider: str, registries: Registries | None = None) -> None:
         self.kind = kind
         self._provider = provider
+        self._registries = registries
         self._components: dict[str, list[Component]] = {}
 
     def add(
@@ -127,22 +130,38 @@ class Registry:
             raise PluginError(f'{target!r} is not a valid target: write "module:attribute"')
         if not isinstance(target, str) and not callable(target):
             raise PluginError(f"the target of {name!r} is neither callable nor a string")
+        self._check_option_names(name, target)
         if (default or fallback) and self._provider != BUILT_IN:
             raise PluginError(
                 f"{name!r} cannot be a default: the meaning of a spec must not depend on the installed plugins"
             )
         if name in self._components:
             raise PluginError(f"{_noun(self.kind)} {name!r} is registered twice by {self._provider}")
-        component = Component(self.kind, name, self._provider, target, summary, default, fallback)
+        component = Component(self.kind, name, self._provider, target, summary, default, fallback, self._registries)
         self._components[name] = [component]
+
+    def _check_option_names(self, name: str, target: Callable[..., Any] | str) -> None:
+        """Refuse options that are called like a key of the component's table, unless the target is imported later."""
+        if isinstance(target, str):
+            return
+        with contextlib.suppress(TypeError, ValueError):  # a faulty signature is reported when the component is used
+            for parameter in inspect.signature(target).parameters.values():
+                if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name in self.kind.keys:
+                    raise PluginError(
+                        f"an option of {_noun(self.kind)} {name!r} cannot be called {parameter.name!r}, because its "
+                        "table in a spec has that key"
+                    )
 
     def merge(self, other: Registry) -> None:
         """Add the components of another registry of the same kind; a name may then have several providers."""
         for name, components in other._components.items():
-            self._components.setdefault(name, []).extend(components)
+            owned = [replace(component, registries=self._registries) for component in components]
+            self._components.setdefault(name, []).extend(owned)
 
     def __getitem__(self, name: str) -> Component:
         """Return the component called `name`, which may be `provider/name`.
+
+        A name without a provider means the built-in component of that name, if there is one.
 
         Raises:
             UnknownComponentError: no component has that name.
@@ -151,6 +170,8 @@ class Registry:
         provider, _, bare = name.rpartition("/")
         providers = self._components.get(bare, [])
         matches = [component for component in providers if provider in ("", component.provider)]
+        if not provider:
+            matches = [component for component in matches if component.provider == BUILT_IN] or matches
         if not matches:
             known = sorted({component.qualified_name if provider else component.name for component in self})
             raise UnknownComponentError(
@@ -177,7 +198,8 @@ class Registry:
 
     def reference(self, component: Component) -> str:
         """Return the shortest unambiguous name of a component."""
-        return component.name if len(self._components[component.name]) == 1 else component.qualified_name
+        is_plain = component.provider == BUILT_IN or len(self._components[component.name]) == 1
+        return component.name if is_plain else component.qualified_name
 
     def __iter__(self) -> Iterator[Component]:
         """Yield every component, sorted by name and provider."""
@@ -204,13 +226,15 @@ class Registries:
     """One registry for each kind, as attributes with plural names; passed to the hook `cgkit_register`."""
 
     def __init__(self, provider: str = BUILT_IN) -> None:
-        self._registries = {kind.name: Registry(kind, provider) for kind in KINDS}
+        self._registries = {kind.name: Registry(kind, provider, self) for kind in KINDS}
         self.generators = self._registries["generators"]
         self.discriminators = self._registries["discriminators"]
         self.adversarial_losses = self._registries["adversarial_losses"]
         self.reconstruction_losses = self._registries["reconstruction_losses"]
+        self.terms = self._registries["terms"]
         self.augmentations = self._registries["augmentations"]
         self.sources = self._registries["sources"]
+        self.optimizers = self._registries["optimizers"]
         self.schedules = self._registries["schedules"]
         self.metrics = self._registries["metrics"]
         self.trackers = self._registries["trackers"]

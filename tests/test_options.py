@@ -141,7 +141,7 @@ def test_a_component_without_options_accepts_none():
         def __init__(self) -> None:
             pass
 
-    assert refused(Plain, x=1) == ["x: unknown key; no key is allowed here"]
+    assert refused(Plain, x=1) == ["x: unknown key; known keys: name"]
     assert checked(Plain) == checked(type("Bare", (), {})) == {}
 
 
@@ -149,11 +149,8 @@ def test_other_keys_of_the_table_are_suggested_and_reserved():
     def metric(*, width: int = 1) -> None:
         pass
 
-    _, (problem,) = check_options(component(metric), {"nam": 1}, reserved=["name"])
+    _, (problem,) = check_options(component(metric), {"nam": 1})
     assert problem.hint == 'did you mean "name"?'
-    expected = "an option cannot be called 'width', because its table in a spec has that key"
-    with pytest.raises(PluginError, match=expected):
-        check_options(component(metric), {}, reserved=["width"])
 
 
 def test_a_required_option_must_be_given():
@@ -180,8 +177,7 @@ def test_options_may_have_names_that_pydantic_reserves():
         fields: int = 10,
         self: int = 11,
         cls: int = 12,
-        name: int = 13,
-        __x: int = 14,
+        __x: int = 13,
     ) -> dict[str, int]:
         return locals()
 

@@ -136,8 +136,18 @@ def test_only_a_built_in_component_can_be_a_default(registries):
         Registries("cgkit-x").metrics.add("plain", Plain, default=True)
 
 
-def test_a_name_with_two_providers_must_be_qualified(registries):
+def test_a_bare_name_always_means_the_built_in_component(registries):
     registries.adversarial_losses.add("plain", Plain)
+    other = Registries("cgkit-x")
+    other.adversarial_losses.add("plain", Plain)
+    registries.merge(other)
+    built_in, stranger = registries.adversarial_losses["plain"], registries.adversarial_losses["cgkit-x/plain"]
+    assert (built_in.provider, stranger.provider) == ("cgkit", "cgkit-x")
+    assert registries.adversarial_losses.reference(built_in) == "plain"
+    assert registries.adversarial_losses.reference(stranger) == "cgkit-x/plain"
+
+
+def test_a_name_with_two_providers_must_be_qualified(registries):
     for provider in ("cgkit-x", "cgkit-y"):
         other = Registries(provider)
         other.adversarial_losses.add("plain", Plain)
@@ -145,14 +155,13 @@ def test_a_name_with_two_providers_must_be_qualified(registries):
     with pytest.raises(PluginError) as caught:
         registries.adversarial_losses["plain"]
     assert str(caught.value) == (
-        'adversarial loss "plain" is provided by several packages;'
-        ' write "cgkit/plain" or "cgkit-x/plain" or "cgkit-y/plain"'
+        'adversarial loss "plain" is provided by several packages; write "cgkit-x/plain" or "cgkit-y/plain"'
     )
     component = registries.adversarial_losses["cgkit-x/plain"]
     assert component.provider == "cgkit-x"
     assert registries.adversarial_losses.reference(component) == "cgkit-x/plain"
-    assert [component.provider for component in registries.adversarial_losses] == ["cgkit", "cgkit-x", "cgkit-y"]
-    assert len(registries.adversarial_losses) == 3
+    assert [component.provider for component in registries.adversarial_losses] == ["cgkit-x", "cgkit-y"]
+    assert len(registries.adversarial_losses) == 2
 
 
 def test_an_unknown_name_is_reported_with_suggestions(registries):

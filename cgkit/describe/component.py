@@ -7,26 +7,25 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from cgkit.abilities import stride_of
-from cgkit.contracts import Kind
+from cgkit.contracts import KINDS, Kind
 from cgkit.data.randomness import seeded
 from cgkit.describe.receptive_field import receptive_field
 from cgkit.describe.type_names import bounds, type_name
 from cgkit.options import REQUIRED, Option, build, options_of
 from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN, Component
+from cgkit.spec.model import ARRAYS
 
 CHANNELS = 3
 SIZE = 256
 """Number of channels of the test images for measuring networks, and their minimum height and width in pixels."""
 
 _TABLES = {"source": "[data]", "reconstruction_loss": "[cycle_loss]"}
-_ARRAYS = ("augmentation", "metric", "tracker")
 
 
 @dataclass(frozen=True)
@@ -113,9 +112,13 @@ def describe(component: Component, plugins: Plugins) -> Description:
 
 def _describe_option(option: Option) -> OptionDescription:
     required = option.default is REQUIRED
-    default = None if required else json.loads(json.dumps(option.default, default=str))
     return OptionDescription(
-        option.name, type_name(option.annotation), bounds(option.annotation), required, default, option.meaning
+        option.name,
+        type_name(option.annotation),
+        bounds(option.annotation),
+        required,
+        option.default_json,
+        option.meaning,
     )
 
 
@@ -152,10 +155,12 @@ def _write_snippet(component: Component, options: Iterable[OptionDescription], p
 
 
 def _format_heading(kind: Kind) -> str:
-    return f"[[{kind.table}]]" if kind.table in _ARRAYS else _TABLES.get(kind.table, f"[{kind.table}]")
+    return f"[[{kind.table}]]" if kind.table in ARRAYS else _TABLES.get(kind.table, f"[{kind.table}]")
 
 
 def _choose_placeholder(option: OptionDescription) -> Any:
+    if option.type in {kind.table.replace("_", " ") for kind in KINDS}:
+        return {"name": "..."}
     return {"int": 0, "float": 0.0, "bool": False}.get(option.type, "...")
 
 
@@ -173,7 +178,7 @@ def _measure_network(component: Component, options: Mapping[str, Option]) -> Net
     given = {"generators": (CHANNELS, CHANNELS), "discriminators": (CHANNELS,)}.get(component.kind.name)
     if given is None or any(option.default is REQUIRED for option in options.values()):
         return None
-    defaults = {name: json.loads(json.dumps(option.default, default=_as_text)) for name, option in options.items()}
+    defaults = {name: option.default_json for name, option in options.items()}
     with seeded(0):
         network: nn.Module = build(component, *given, options=defaults)
     parameters = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
@@ -184,7 +189,3 @@ def _measure_network(component: Component, options: Mapping[str, Option]) -> Net
             parameter.data.fill_(1)
     field = receptive_field(network.eval().requires_grad_(False), CHANNELS, size)
     return NetworkFacts(parameters, stride if len(given) == 2 else field.apart, field.across, size)
-
-
-def _as_text(value: Any) -> str:
-    return str(value) if isinstance(value, Path) else repr(value)

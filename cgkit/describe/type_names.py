@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
+
+from cgkit.contracts import CONTRACTS, kind_named
 
 _PLAIN = {str: "text", Path: "path", type(None): "none", Any: "anything"}
 
@@ -37,6 +40,12 @@ def type_name(annotation: Any) -> str:
         return f"[{', '.join(type_name(argument) for argument in arguments)}]"
     if origin is dict:
         return f"table of {type_name(arguments[1])}"
+    if isinstance(annotation, type) and annotation in CONTRACTS:
+        return kind_named(CONTRACTS[annotation]).table.replace("_", " ")
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return " | ".join(
+            f'"{member.value}"' if isinstance(member.value, str) else str(member.value) for member in annotation
+        )
     return _PLAIN.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 

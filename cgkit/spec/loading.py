@@ -20,6 +20,7 @@ from cgkit.spec.model import Spec
 from cgkit.spec.positions import MAX_DEPTH
 from cgkit.spec.reading import Layer, read_layer, read_override
 from cgkit.spec.resolution import contradictions, resolve
+from cgkit.spec.upgrades import upgrade
 
 MAX_INTEGER = 2**53
 """The largest integer allowed in a spec, since some JSON readers round larger ones."""
@@ -81,7 +82,7 @@ def resolve_spec(
     """
     if not isinstance(values, Mapping):
         raise SpecError(located([Problem("", "should be a table")], layers))
-    spec, problems = _validate(values)
+    spec, problems = _validate(upgrade(values))
     resolved, unresolved = resolve(spec, plugins, made_with)
     if not problems:
         unresolved += contradictions(spec)

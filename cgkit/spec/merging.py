@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cgkit.errors import CgkitError, PluginError, UnknownComponentError
-from cgkit.options import paths_among
+from cgkit.errors import PluginError, UnknownComponentError
 from cgkit.registry import Registries, Registry
 from cgkit.spec.images import Data
 from cgkit.spec.model import COMPONENT_TABLES, SIDES
+from cgkit.spec.paths import with_absolute_paths
 from cgkit.spec.reading import Layer
+from cgkit.spec.upgrades import upgraded
 
 _BUDGETS = ("steps", "epochs")
 
 
 def combine(layers: Sequence[Layer], registries: Registries) -> dict[str, Any]:
     """Merge layers: later layers override earlier ones, and all command-line overrides count as one layer."""
-    paths = _find_path_options(layers, registries)
     values: dict[str, Any] = {}
     overrides: dict[str, Any] = {}
     for layer in layers:
-        layer_values = _resolve_paths(layer, paths)
+        layer_values = with_absolute_paths(upgraded(layer), layers, registries)
         if layer.is_file:
             values = _override(values, layer_values, registries)
         else:
@@ -84,31 +82,3 @@ def _is_same(registry: Registry, first: Any, second: Any) -> bool:
 
 def _are_tables(base: Mapping[str, Any], over: Mapping[str, Any], key: str) -> bool:
     return isinstance(base.get(key), dict) and isinstance(over.get(key), dict)
-
-
-def _find_path_options(layers: Iterable[Layer], registries: Registries) -> set[str]:
-    """Return the names of the source's options that are paths."""
-    tables = [layer.values["data"] for layer in layers if isinstance(layer.values.get("data"), dict)]
-    sources = [table["source"] for table in tables if "source" in table]
-    name = sources[-1] if sources else None
-    try:
-        return paths_among(registries.sources.choose(name)) if name is None or isinstance(name, str) else set()
-    except CgkitError:
-        return set()  # problems of the source are reported when the spec is resolved
-
-
-def _resolve_paths(layer: Layer, paths: set[str]) -> Mapping[str, Any]:
-    data = layer.values.get("data")
-    if not isinstance(data, dict):
-        return layer.values
-    resolved = {key: _make_absolute(value, layer.folder) if key in paths else value for key, value in data.items()}
-    return {**layer.values, "data": resolved}
-
-
-def _make_absolute(value: Any, folder: Path) -> Any:
-    """Make a path, or each path in an array, absolute; relative paths are interpreted from `folder`."""
-    if isinstance(value, list):
-        return [_make_absolute(element, folder) for element in value]
-    if not isinstance(value, str) or "\0" in value:
-        return value
-    return os.path.realpath(folder / os.path.expanduser(value))  # noqa: PTH111 - unlike pathlib, never raises

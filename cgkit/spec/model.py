@@ -23,15 +23,18 @@ COMPONENT_TABLES = {
     "adversarial_loss": "adversarial_losses",
     "cycle_loss": "reconstruction_losses",
     "identity_loss": "reconstruction_losses",
+    "optimizer": "optimizers",
     "schedule": "schedules",
 }
 """The registry for each table that names one component."""
 
-ARRAYS = {"augmentation": "augmentations", "metric": "metrics", "tracker": "trackers"}
+ARRAYS = {"term": "terms", "augmentation": "augmentations", "metric": "metrics", "tracker": "trackers"}
 """The registry for each array of tables that name components."""
 
-SIDES = {"generator": ("a2b", "b2a"), "discriminator": ("a", "b")}
-"""The inner tables of each table that describes two networks, one for each direction or domain."""
+NETWORKS = ("generators", "discriminators")
+
+SIDES = {"generator": ("a2b", "b2a"), "discriminator": ("a", "b"), "optimizer": NETWORKS, "schedule": NETWORKS}
+"""The inner tables of each table that describes two things, one for each direction, domain or pair of networks."""
 
 
 class GeneratorTable(Use):
@@ -46,6 +49,45 @@ class DiscriminatorTable(Use):
 
     a: Use | None = None
     b: Use | None = None
+
+
+class OptimizerTable(Use):
+    """Both optimisers; the tables `generators` and `discriminators` override values for one pair of networks."""
+
+    generators: Use | None = None
+    discriminators: Use | None = None
+
+
+class ScheduleTable(Use):
+    """Both schedules; the tables `generators` and `discriminators` override values for one pair of networks."""
+
+    generators: Use | None = None
+    discriminators: Use | None = None
+
+
+class TermWeights(Table):
+    """The weight of a term in each direction; a direction with weight 0 is not computed."""
+
+    a2b: Weight = Field(default=1.0, description="For the generator from a to b.")
+    b2a: Weight = Field(default=1.0, description="For the generator from b to a.")
+
+
+class TermUse(Use):
+    """A term of the objective with its weight and options."""
+
+    weight: TermWeights = TermWeights()
+
+    @field_validator("weight", mode="before")
+    @classmethod
+    def _expand_number(cls, value: Any) -> Any:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return {"a2b": value, "b2a": value} if is_number else value
+
+
+class AugmentationUse(Use):
+    """An augmentation with its options; with a `domain`, it applies only to images of that domain."""
+
+    domain: Literal["a", "b"] | None = None
 
 
 class AdversarialWeights(Table):
@@ -96,7 +138,7 @@ class Train(Table):
         default=1, ge=1, le=4096, description="Number of batches whose gradients are accumulated for one step."
     )
     learning_rate: float = Field(
-        default=2e-4, gt=0, le=10, description="Adam's learning rate, multiplied by the schedule's factor."
+        default=2e-4, gt=0, le=10, description="The learning rate, multiplied by the schedule's factor."
     )
     discriminator_learning_rate: float | None = Field(
         default=None,
@@ -104,8 +146,12 @@ class Train(Table):
         le=10,
         description="Learning rate of the discriminators; by default, the value of learning_rate.",
     )
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
-        default=(0.5, 0.999), description="Adam's decay rates of the mean and variance of the gradient."
+    discriminator_steps: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="The discriminators are trained in every step, the generators in every step whose number is a "
+        "multiple of this. Each step has its own images.",
     )
     image_pool: int = Field(
         default=50,
@@ -220,7 +266,8 @@ def _check_requirement(text: str) -> str:
 
 
 Requirement = Annotated[str, Field(max_length=200), AfterValidator(_check_requirement)]
-Uses = Annotated[tuple[Use, ...], Field(max_length=100)]
+MAX_USES = Field(max_length=100)
+Uses = Annotated[tuple[Use, ...], MAX_USES]
 
 
 class Spec(Table):
@@ -243,9 +290,15 @@ class Spec(Table):
     cycle_loss: Use = Use()
     identity_loss: Use = Use()
     objective: Objective = Objective()
-    augmentation: Uses | None = Field(default=None, description="Augmentations, applied in order; [] for none.")
+    term: Annotated[tuple[TermUse, ...], MAX_USES] = Field(
+        default=(), description="Further terms of the generators' objective."
+    )
+    augmentation: Annotated[tuple[AugmentationUse, ...], MAX_USES] | None = Field(
+        default=None, description="Augmentations, applied in order; [] for none."
+    )
     train: Train = Train()
-    schedule: Use = Use()
+    optimizer: OptimizerTable = OptimizerTable()
+    schedule: ScheduleTable = ScheduleTable()
     checkpoint: Checkpoint = Checkpoint()
     samples: Samples = Samples()
     log: Log = Log()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from cgkit.options import nested_uses
 from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN
 from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES, Spec
@@ -29,6 +30,8 @@ def providers_used(spec: Spec, plugins: Plugins, *, without: Collection[str] = (
             uses = [getattr(value, side) for side in SIDES[table]]
         else:
             uses = list(value or ()) if table in ARRAYS else [value]
-        names = [use.source if table == "data" else use.name for use in uses]
-        providers |= {plugins.registries[kind].choose(name).provider for name in names}
+        for use in uses:
+            component = plugins.registries[kind].choose(use.source if table == "data" else use.name)
+            providers.add(component.provider)
+            providers |= {nested.provider for _, nested, _ in nested_uses(component, use.options)}
     return {provider: plugins.version_of(provider) for provider in sorted(providers - {BUILT_IN})}

@@ -8,7 +8,7 @@ from typing import Any
 
 from cgkit.contracts import Size
 from cgkit.errors import CgkitError, PluginError, Problem, UnknownComponentError
-from cgkit.options import check_options, recommended_options
+from cgkit.options import check_options, options_of, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN, Component
 from cgkit.spec.images import Data, unheld
@@ -33,6 +33,7 @@ def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = 
             values[table] = resolver.resolve_pair(use, kind, table)
         else:
             values[table] = resolver.resolve_one(use, kind, table)
+    values["term"] = resolver.resolve_array(spec.term, "terms", "term")
     values["augmentation"] = resolver.resolve_array(spec.augmentation, "augmentations", "augmentation")
     values["metric"] = resolver.resolve_array(spec.metric, "metrics", "metric", unique=True)
     values["tracker"] = resolver.resolve_array(spec.tracker, "trackers", "tracker", unique=True, always=True)
@@ -61,7 +62,8 @@ def contradictions(spec: Spec) -> Iterator[Problem]:
         yield Problem("evaluation.patience", "needs evaluation.best", 'for example evaluation.best = "psnr"')
     if evaluation.patience is not None and evaluation.every is None:
         yield Problem("evaluation.patience", "needs evaluation.every", "for example evaluation.every = 500")
-    if not any(weight for weights in objective.model_dump().values() for weight in weights.values()):
+    weights = [*objective.model_dump().values(), *(use.weight.model_dump() for use in spec.term)]
+    if not any(weight for directions in weights for weight in directions.values()):
         yield Problem("objective", "all weights are zero, so there is nothing to learn")
 
 
@@ -205,8 +207,8 @@ class _Resolver:
         """
         try:
             suggested = recommended_options(component, self._size)
-            keys = type(table).model_fields
-            values, problems = check_options(component, options, suggested=suggested, reserved=keys)
+            values, problems = check_options(component, options, suggested=suggested)
+            values |= self._resolve_nested(component, values, default_path)
         except CgkitError as error:
             self.problems.append(_to_problem(default_path, error))
             return dict(options)
@@ -214,6 +216,19 @@ class _Resolver:
             path = next((paths[option] for option in paths if _is_within(problem.path, option)), default_path)
             self.problems.append(Problem(f"{path}.{problem.path}".rstrip("."), problem.message, problem.hint))
         return values
+
+    def _resolve_nested(self, component: Component, values: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """Return the options that name other components, resolved."""
+        nested = {}
+        for name, option in options_of(component).items():
+            value = values.get(name)
+            if option.kind is None or not isinstance(value, Mapping):
+                continue
+            if isinstance(value.get("name"), str | None):
+                nested[name] = self.resolve_one(Use.model_validate(dict(value)), option.kind, f"{path}.{name}")
+            else:
+                self.problems.append(Problem(f"{path}.{name}.name", "should be the name of a component"))
+        return nested
 
 
 def _is_within(path: str, option: str) -> bool:

@@ -55,7 +55,10 @@ def spec_schema(plugins: Plugins) -> Schema:
             registry, tables[table]["properties"] | sides, sides=tuple(sides), name_is_optional=True
         )
     for table, kind in ARRAYS.items():
-        tables[table]["items"] = _component_table(plugins.registries[kind], {})
+        own = {key: part for key, part in tables[table]["items"]["properties"].items() if key != "name"}
+        tables[table]["items"] = _component_table(plugins.registries[kind], own)
+    weight = tables["term"]["items"]["properties"]
+    weight["weight"] = {"anyOf": [weight["weight"], {"type": "number", "minimum": 0}]}
     tables["extends"] = {"type": "string", "description": "A spec file to start from; this file overrides its values."}
     return {
         "$schema": DIALECT,
@@ -100,18 +103,23 @@ def _component_table(
         for name in dict.fromkeys((registry.reference(component), component.qualified_name))
     ]
     summaries = "\n".join(f"{registry.reference(component)}: {component.summary}" for component in registry)
-    name_schema = {"type": "string", "enum": names, "description": summaries}
-    return {"type": "object", "properties": {**own, key: name_schema}, "allOf": cases}
+    name_schema: Schema = {"type": "string", "description": summaries, **({"enum": names} if names else {})}
+    return {"type": "object", "properties": {**own, key: name_schema}, **({"allOf": cases} if cases else {})}
 
 
 def _option_schemas(component: Component) -> tuple[Schema, list[str]]:
     try:
-        options, schemas = options_of(component), json_schemas_of(component)
+        options, (schemas, definitions) = options_of(component), json_schemas_of(component)
     except PluginError:
         return {}, []
     described = {
-        name: {**_to_draft7(schemas[name], {}), "description": option.meaning} for name, option in options.items()
+        name: {**_to_draft7(schemas[name], definitions), "description": option.meaning}
+        for name, option in options.items()
     }
+    for name, option in options.items():
+        if option.kind is not None and component.registries is not None:
+            names = [component.registries[option.kind].reference(other) for other in component.registries[option.kind]]
+            described[name]["properties"] = {"name": {"type": "string", "enum": names}}
     return described, [name for name, option in options.items() if option.default is REQUIRED]
 
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Lt
 
 from cgkit.contracts import Size
 from cgkit.errors import SpecError
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.registry import Registries
 from cgkit.spec import Spec, load_spec
+
+Beta = Annotated[float, Ge(0), Lt(1)]
 
 
 class Resnet:
@@ -87,6 +89,11 @@ class Folder:
         pass
 
 
+class Adam:
+    def __init__(self, parameters: object, learning_rate: float, *, betas: tuple[Beta, Beta] = (0.5, 0.999)) -> None:
+        pass
+
+
 class Tracker:
     def __init__(self, folder: Path, *, flush: bool = True) -> None:
         pass
@@ -108,6 +115,7 @@ def lightweight_components() -> Registries:
     registries.augmentations.add("noise", Chance)
     registries.sources.add("seasons", Seasons, default=True)
     registries.sources.add("folder", Folder)
+    registries.optimizers.add("adam", Adam, default=True)
     registries.schedules.add("linear", Plain, default=True)
     registries.metrics.add("psnr", Plain, default=True)
     registries.metrics.add("ssim", Plain)

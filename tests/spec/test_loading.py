@@ -13,7 +13,8 @@ from cgkit.spec.reading import read_layer, read_override
 
 def test_an_empty_file_has_the_published_settings(load):
     spec = load("")
-    assert (spec.train.batch, spec.train.image_pool, spec.train.betas) == (1, 50, (0.5, 0.999))
+    assert (spec.train.batch, spec.train.image_pool) == (1, 50)
+    assert spec.optimizer.generators.options == {"betas": [0.5, 0.999]}
     assert spec.generator.a2b.options["blocks"] == 9
 
 
@@ -44,8 +45,8 @@ norm = "group"
     ) == [
         "spec.toml:1: name: should be a valid string, got 5",
         "spec.toml:2: colour: unknown key; known keys: name, seed, license, requires, data, generator, discriminator,"
-        " adversarial_loss, cycle_loss, identity_loss, objective, augmentation, train, schedule, checkpoint, samples,"
-        " log, evaluation, metric, tracker",
+        " adversarial_loss, cycle_loss, identity_loss, objective, term, augmentation, train, optimizer, schedule,"
+        " checkpoint, samples, log, evaluation, metric, tracker",
         'spec.toml:4: data.sise: unknown key; did you mean "size"?',
         'spec.toml:6: generator.bloks: unknown key; did you mean "blocks"?',
         "spec.toml:7: generator.width: should be greater than or equal to 1, got 0",
@@ -79,9 +80,9 @@ norm = "group"
             'augmentation = [\n  { name = "flip" },\n  { name = "flip", p = 2 },\n]',
             "spec.toml:3: augmentation.1.p: should be less than or equal to 1, got 2",
         ),
-        ("[train]\nbetas = [0.5,\n 2]", "spec.toml:3: train.betas.1: should be less than 1, got 2"),
-        ("[train]\nbetas = [0.5]", "spec.toml:2: train.betas.1: is required"),
-        ("[train]\nbetas = 0.5", "spec.toml:2: train.betas: should be a valid array, got 0.5"),
+        ("[optimizer]\nbetas = [0.5,\n 2]", "spec.toml:3: optimizer.betas.1: should be less than 1, got 2"),
+        ("[optimizer]\nbetas = [0.5]", "spec.toml:2: optimizer.betas.1: is required"),
+        ("[optimizer]\nbetas = 0.5", "spec.toml:2: optimizer.betas: should be a valid array, got 0.5"),
         ("[train]\nbatch = true", "spec.toml:2: train.batch: should be a valid integer, got true"),
         ("[train]\nbatch = 1.0", "spec.toml:2: train.batch: should be a valid integer, got 1.0"),
         ('[train]\nbatch = "1"', 'spec.toml:2: train.batch: should be a valid integer, got "1"'),

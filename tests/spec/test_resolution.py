@@ -45,12 +45,13 @@ def test_every_component_is_named_and_every_option_filled_in(load):
             "cycle": {"forward": 10.0, "backward": 10.0},
             "identity": {"a": 5.0, "b": 5.0},
         },
+        "term": [],
         "augmentation": [{"name": "crop", "p": 0.5}, {"name": "flip", "p": 0.5}],
         "train": {
             "batch": 1,
             "accumulate": 1,
             "learning_rate": 0.0002,
-            "betas": [0.5, 0.999],
+            "discriminator_steps": 1,
             "image_pool": 50,
             "precision": "auto",
             "memory": "auto",
@@ -59,7 +60,8 @@ def test_every_component_is_named_and_every_option_filled_in(load):
             "compile": "auto",
             "initialisation": 0.02,
         },
-        "schedule": {"name": "linear"},
+        "optimizer": {side: {"name": "adam", "betas": [0.5, 0.999]} for side in ("generators", "discriminators")},
+        "schedule": {"generators": {"name": "linear"}, "discriminators": {"name": "linear"}},
         "checkpoint": {"every": 1000, "keep": 3},
         "samples": {"every": 500, "count": 4},
         "log": {"every": 10, "patience": 30.0},
@@ -313,16 +315,21 @@ class TestANameWithTwoProviders:
             def __init__(self, in_channels: int, out_channels: int, *, heads: int = 2) -> None:
                 pass
 
-        registries = Registries("cgkit-x")
-        registries.generators.add("resnet", Other)
-        plugins.registries.merge(registries)
+        for provider, names in (("cgkit-x", ["resnet", "swin"]), ("cgkit-y", ["swin"])):
+            registries = Registries(provider)
+            for name in names:
+                registries.generators.add(name, Other)
+            plugins.registries.merge(registries)
         return plugins
 
     def test_is_a_problem_that_names_both(self, with_another_resnet, problems):
-        assert problems('[generator]\nname = "resnet"') == [
-            'spec.toml:2: generator.name: generator "resnet" is provided by several packages;'
-            ' write "cgkit/resnet" or "cgkit-x/resnet"'
+        assert problems('[generator]\nname = "swin"') == [
+            'spec.toml:2: generator.name: generator "swin" is provided by several packages;'
+            ' write "cgkit-x/swin" or "cgkit-y/swin"'
         ]
+
+    def test_means_the_built_in_component_if_there_is_one(self, with_another_resnet, load):
+        assert load('[generator]\nname = "resnet"').generator.a2b.options["blocks"] == 9
 
     def test_can_be_qualified(self, with_another_resnet, load):
         assert load('[generator]\nname = "cgkit-x/resnet"').generator.a2b.options == {"heads": 2}
@@ -330,7 +337,7 @@ class TestANameWithTwoProviders:
 
     def test_does_not_change_the_default(self, with_another_resnet, load, plugins):
         spec = load("")
-        assert spec.generator.a2b.name == "cgkit/resnet"
+        assert spec.generator.a2b.name == "resnet"
         assert resolve_spec(spec.to_json(), plugins) == spec
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
+from pydantic import BaseModel
 
+from cgkit.contracts import KINDS
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.spec import load_spec
+from cgkit.spec import Spec, load_spec
 from cgkit.spec.schema import spec_schema
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +64,7 @@ GOOD = [
     "augmentation = []",
     '[[augmentation]]\nname = "blur"\np = 0.5',
     '[[tracker]]\nname = "tensorboard"',
-    "[train]\nepochs = 3\nbetas = [0.5, 0.9]",
+    "[train]\nepochs = 3\n[optimizer]\nbetas = [0.5, 0.9]",
 ]
 
 BAD = [
@@ -136,3 +138,15 @@ def test_a_plugins_components_are_included_and_a_broken_one_has_no_options() -> 
     assert find_errors(schema, '[generator]\nname = "own"\nheads = 3') == []
     assert find_errors(schema, '[generator]\nname = "own"\nheads = "three"')
     assert find_errors(schema, '[generator]\nname = "broken"') == []
+
+
+def test_the_keys_that_options_cannot_have_are_those_of_the_tables() -> None:
+    for kind in KINDS:
+        table = {"sources": "data", "reconstruction_losses": "cycle_loss"}.get(kind.name, kind.table)
+        annotation = Spec.model_fields[table].annotation
+        models = [part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+        assert set(kind.keys) == set(models[0].model_fields), kind.name
+
+
+def _parts(annotation: Any) -> list[Any]:
+    return [annotation, *(part for argument in get_args(annotation) for part in _parts(argument))]
