@@ -1,7 +1,7 @@
 """Write and read the complete state of a run."""
 
 from cgkit.checkpoints.layout import Checkpoint, list_checkpoints
-from cgkit.checkpoints.loading import load_strictly
+from cgkit.checkpoints.loading import left_out_digest, load_saved_state, load_strictly, saved_state
 from cgkit.checkpoints.manifest import DamagedCheckpointError
 from cgkit.checkpoints.optimizers import load_optimizer, optimizer_tensors
 from cgkit.checkpoints.reading import read_checkpoint, read_latest
@@ -10,11 +10,14 @@ from cgkit.checkpoints.writing import write_checkpoint
 __all__ = [
     "Checkpoint",
     "DamagedCheckpointError",
+    "left_out_digest",
     "list_checkpoints",
     "load_optimizer",
+    "load_saved_state",
     "load_strictly",
     "optimizer_tensors",
     "read_checkpoint",
     "read_latest",
+    "saved_state",
     "write_checkpoint",
 ]

@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
+from cgkit.abilities import is_saved
 from cgkit.errors import CheckpointError
 
 _MAX_NAMED = 3  # the most differences of one kind that a message lists
+
+
+def saved_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of a module by name, without those of submodules that declare `saved = False`."""
+    left_out = _list_left_out(module)
+    return {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(left_out)}
+
+
+def left_out_digest(module: nn.Module) -> str | None:
+    """Return a digest of the tensors that `saved_state` leaves out; None if there are none."""
+    left_out = _list_left_out(module)
+    if not left_out:
+        return None
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        if name.startswith(left_out):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_saved_state(module: nn.Module, tensors: Mapping[str, Tensor], digest: str | None, *, what: str) -> None:
+    """Copy the result of `saved_state` into a module, all or nothing; see `load_strictly`.
+
+    Args:
+        module: The module to load into.
+        tensors: The saved tensors.
+        digest: The result of `left_out_digest` when they were saved.
+        what: The name of the module in error messages.
+
+    Raises:
+        CheckpointError: Names, shapes or dtypes differ, or the tensors that were left out are others now.
+    """
+    if digest != left_out_digest(module):
+        raise CheckpointError(
+            f"{what}: the frozen weights are not those with which the run was started",
+            hint="restore the files that the spec's paths name",
+        )
+    load_strictly(saved_state(module), tensors, what=what)
+
+
+def _list_left_out(module: nn.Module) -> tuple[str, ...]:
+    return tuple(f"{name}." for name, part in module.named_modules() if name and not is_saved(part))
 
 
 def load_strictly(target: nn.Module | Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, what: str) -> None:

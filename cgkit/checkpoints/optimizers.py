@@ -18,7 +18,7 @@ def optimizer_tensors(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str
     """Return the state of an optimizer: its tensors by name, and everything else as JSON values.
 
     The name of a tensor begins with the index of its parameter in the optimizer, as in `3.exp_avg`. The tensors are
-    the optimizer's own, not copies.
+    the optimizer's own, not copies. Among the JSON values, `shaped` lists those with the shape of their parameter.
     """
     state = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
@@ -30,7 +30,9 @@ def optimizer_tensors(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str
         {name: value.item() if isinstance(value, Tensor) else value for name, value in group.items()}
         for group in state["param_groups"]
     ]
-    return tensors, {"names": sorted(tensors), "values": values, "groups": groups}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    shaped = [key for key, value in tensors.items() if value.shape == parameters[int(key.partition(".")[0])].shape]
+    return tensors, {"names": sorted(tensors), "shaped": sorted(shaped), "values": values, "groups": groups}
 
 
 def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -50,8 +52,12 @@ def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], state: M
     members = [group["params"] for group in optimizer.state_dict()["param_groups"]]
     if not entries.keys() <= parameters.keys() or [group.get("params") for group in groups] != members:
         raise CheckpointError("the optimizer in the checkpoint has different parameters or parameter groups")
+    shaped = set(state.get("shaped", tensors))
     restored = {
-        parameters[number][0]: {name: _place(value, *parameters[number], name) for name, value in table.items()}
+        parameters[number][0]: {
+            name: _place(value, *parameters[number], name, shaped=f"{number}.{name}" in shaped)
+            for name, value in table.items()
+        }
         for number, table in entries.items()
     }
     options = [
@@ -82,13 +88,14 @@ def _join(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> tuple[dict
     return entries, groups
 
 
-def _place(value: Any, parameter: Tensor, group: Mapping[str, Any], name: str) -> Any:
+def _place(value: Any, parameter: Tensor, group: Mapping[str, Any], name: str, *, shaped: bool) -> Any:
+    """Return a part of the state of a parameter on its device; `shaped` says whether it had the parameter's shape."""
     if not isinstance(value, Tensor):
         return value
     if value.ndim == 0 and name == "step":  # as in torch, stays on the CPU unless fused or capturable
         on_device = group.get("fused") or group.get("capturable")
         return value.to(parameter.device, torch.float32, copy=True) if on_device else value.clone()
-    if value.ndim == 0:
+    if value.ndim == 0 or not shaped:  # such as the factors of a matrix of moments
         return value.to(parameter.device, copy=True)
     if value.shape != parameter.shape or value.dtype != parameter.dtype:
         raise CheckpointError(
