@@ -80,7 +80,7 @@ def time_cgkit_loader(folder: Path, size: int, workers: int, pairs: int) -> Timi
         plugins,
     )
     built = assemble(spec, plugins)
-    images = UnpairedImages(built.source.train(), pixel_formats(spec.data), built.preparation, seed=0)
+    images = UnpairedImages(built.source.train(), pixel_formats(spec.data), built.preparations, seed=0)
     return time_per_pair(training_batches(images, StepBatches(0, pairs + 1, 1, 1), workers=workers), pairs)
 
 

@@ -32,7 +32,8 @@ from measuring import machine, matrix_product_rate, own_peak_memory, timed, trai
 from translation import write_images
 
 from cgkit.components.sources.folder import Folder
-from cgkit.data.loading import Batch, Preparation, UnpairedImages, training_batches
+from cgkit.data.loading import Batch, UnpairedImages, training_batches
+from cgkit.data.preparation import Preparation
 from cgkit.data.sampling import StepBatches
 from cgkit.data.workers import count_workers
 from cgkit.engine.gpu.arithmetic import arithmetic
@@ -239,7 +240,7 @@ class Benchmark:
                 write_images(Path(name) / side, count, 286)
             source = Folder((size, size), a=Path(name) / "a", b=Path(name) / "b")
             pixels = (PixelFormat(3), PixelFormat(3))
-            images = UnpairedImages(source.train(), pixels, Preparation((size, size)), 0)
+            images = UnpairedImages(source.train(), pixels, (Preparation((size, size)),) * 2, 0)
             workers = count_workers("auto", on_gpu=DEVICE.type == "cuda", rendered=False)
             order = StepBatches(0, 10**6, 16)
             batches = training_batches(images, order, workers=workers, pin_memory=DEVICE.type == "cuda")

@@ -204,13 +204,10 @@ def trainer_for(
     spec = resolve_spec(settings, plugins)
     built = assemble(spec, plugins)
     return Trainer(
-        built.model,
-        built.objective,
-        built.schedule,
-        spec.train,
+        built,
+        spec,
         steps=1000,
         epoch_steps=1000,
-        seed=0,
         precision=precision,
         processes=processes,
     )

@@ -6,17 +6,23 @@ import copy
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cgkit.abilities import wants_real_logits
+from cgkit.data.extras import blank_extras
 from cgkit.data.randomness import seeded
 from cgkit.engine.assembly import Assembly
+from cgkit.engine.cyclegan import CycleGAN, CyclePass
+from cgkit.engine.objective import DirectedTerm
 from cgkit.errors import CgkitError, PluginError, Problem
 from cgkit.registry import BUILT_IN, Component, describe_exception
 from cgkit.spec import Spec
+
+IMAGE_NAMES = tuple(field.name for field in fields(CyclePass))
 
 
 def unfit_components(spec: Spec, assembly: Assembly) -> list[Problem]:
@@ -39,8 +45,31 @@ def unfit_components(spec: Spec, assembly: Assembly) -> list[Problem]:
         with _collect_problems(place, components, problems), torch.no_grad(), seeded(0):
             _check_scalar(components[place], _copy(distance)(image_a, image_a))
     with _collect_problems("adversarial_loss", components, problems), torch.no_grad(), seeded(0):
-        _check_losses(components["adversarial_loss"], _copy(objective.adversarial_loss))
+        _check_losses(components["adversarial_loss"], _copy(objective.adversarial.losses[0]))
+    for term in objective.terms:
+        place = f"term.{term.number}"
+        with _collect_problems(place, components, problems), torch.no_grad(), seeded(0):
+            _check_scalar(components[place], _try_term(term, model, image_a, image_b))
+    for name, networks in (("generators", model.generators), ("discriminators", model.discriminators)):
+        place = f"optimizer.{name}"
+        with _collect_problems(place, components, problems):
+            assembly.optimizers[name](list(networks.parameters()), spec.train.learning_rate)
     return problems
+
+
+def _try_term(term: DirectedTerm, model: CycleGAN, image_a: Tensor, image_b: Tensor) -> Tensor:
+    """Compute a copy of a term for grey images; an image translated by an untrained network is not needed for that."""
+    images = {name: image_a if name.endswith("a") else image_b for name in IMAGE_NAMES}
+    side, partner = ("a", image_b) if term.direction == "a2b" else ("b", image_a)
+    blank = blank_extras(term.extras, 1, (image_a.shape[-2], image_a.shape[-1]), partner.shape[1])
+    extras = {f"{side}.{name}": extra for name, extra in blank.items()}
+    generator = model.generators[term.direction]
+    was_training = generator.training
+    generator.eval()
+    try:
+        return replace(term, module=_copy(term.module)).compute(model, CyclePass(**images), extras)
+    finally:
+        generator.train(was_training)
 
 
 def _run(network: nn.Module, image: Tensor) -> Any:

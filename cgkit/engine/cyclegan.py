@@ -25,19 +25,39 @@ class Passes:
     identity_a: bool = True
     identity_b: bool = True
 
-    def split(self) -> tuple[Passes, ...]:
-        """Return the parts that can be computed one at a time: each cycle and each identity pass."""
-        none = Passes(*[False] * 6)
+    def split(self, together: Iterable[frozenset[str]] = ()) -> tuple[Passes, ...]:
+        """Return the parts that can be computed one at a time: each cycle and each identity pass.
+
+        Args:
+            together: sets of images, by the names of these flags, that must be in the same part.
+        """
+        groups = [{"fake_b", "cycled_a"}, {"fake_a", "cycled_b"}, {"identity_a"}, {"identity_b"}]
+        for images in together:
+            joined = [group for group in groups if group & images]
+            groups = [set().union(*joined), *(group for group in groups if not group & images)]
+        groups.sort(key=lambda group: min(map(_ORDER.index, group)))
         parts = (
-            replace(none, fake_b=self.fake_b, cycled_a=self.cycled_a),
-            replace(none, fake_a=self.fake_a, cycled_b=self.cycled_b),
-            replace(none, identity_a=self.identity_a),
-            replace(none, identity_b=self.identity_b),
+            Passes(**{name: name in group and getattr(self, name) for name in _ORDER}) for group in groups if group
         )
-        return tuple(part for part in parts if part != none)
+        return tuple(part for part in parts if part != NO_PASSES)
+
+
+_ORDER = ("fake_b", "cycled_a", "fake_a", "cycled_b", "identity_a", "identity_b")
+"""The flags of `Passes` in the order in which the parts are computed."""
+
+
+def trained_directions(passes: Passes) -> tuple[str, ...]:
+    """Return the directions whose generators take part in a forward pass, `a2b` before `b2a`."""
+    both = passes.cycled_a or passes.cycled_b
+    taking_part = {
+        "a2b": both or passes.fake_b or passes.identity_b,
+        "b2a": both or passes.fake_a or passes.identity_a,
+    }
+    return tuple(direction for direction, takes_part in taking_part.items() if takes_part)
 
 
 ALL_PASSES = Passes()
+NO_PASSES = Passes(*[False] * 6)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cgkit.engine.objective import Terms
+from cgkit.engine.objective import Losses
 from cgkit.errors import DivergedError
 
 
@@ -33,21 +33,21 @@ class PendingStep:
 
     Attributes:
         number: the number of the step, from 1.
-        losses: the loss terms of the step.
+        losses: the losses of the step.
         images: the names of the images in the step's batches.
         pools: the number of images in each image pool before the step.
         finite: whether all losses and gradients were finite.
     """
 
     number: int
-    losses: Terms
+    losses: Losses
     images: Sequence[str]
     pools: Mapping[str, int]
     finite: Flag
 
     def error(self) -> DivergedError:
         """Return the error to raise if the step was not finite; the error names the non-finite losses."""
-        bad = [f"{name} = {float(term)}" for name, term in self.losses.items() if not torch.isfinite(term)]
+        bad = [f"{name} = {float(loss)}" for name, loss in self.losses.items() if not torch.isfinite(loss)]
         what = ", ".join(bad) or "a gradient (every loss is finite)"
         return DivergedError(
             f"not finite at step {self.number}: {what}; the step was not applied; the images were "

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cgkit.engine.cyclegan import CyclePass
+from cgkit.engine.objective.terms import Extras
 from cgkit.engine.step import Step
 from cgkit.errors import ResourceError
 from cgkit.registry import describe_exception
@@ -38,11 +39,11 @@ def spares_memory(setting: str, images: Tensor) -> bool:
     return images.device.type == "cpu" and pixels >= BALANCED_FROM
 
 
-def train_one_cycle_at_a_time(step: Step, real_a: Tensor, real_b: Tensor) -> None:
+def train_one_cycle_at_a_time(step: Step, real_a: Tensor, real_b: Tensor, extras: Extras) -> None:
     """Accumulate the gradients of a step, keeping the activations of only one cycle or identity pass at a time."""
     cycle = CyclePass(real_a, real_b)
-    for passes in step.objective.passes.split():
-        cycle = cycle.merge(step.train_generators(real_a, real_b, passes))
+    for passes in step.objective.parts_of_passes:
+        cycle = cycle.merge(step.train_generators(real_a, real_b, extras, passes))
     step.train_discriminators(cycle)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,24 +12,43 @@ from cgkit.checkpoints import load_optimizer, optimizer_tensors
 from cgkit.engine.cyclegan import CycleGAN
 from cgkit.spec import model as spec
 
+Build = Callable[[Sequence[nn.Parameter], float], torch.optim.Optimizer]
+"""A function that builds an optimiser of parameters, with a learning rate."""
+
 
 class Optimizers:
-    """Adam for each pair of networks, with the spec's learning rates (section 4 of the paper).
+    """An optimiser for each pair of networks, with the spec's learning rates (section 4 of the paper).
 
-    The device itself skips an update if a loss or gradient is not finite, so that no step waits for that result.
+    If an optimiser can, the device itself skips an update whose losses or gradients are not finite, so that no step
+    waits for that result.
+
+    Args:
+        model: the networks.
+        heads: the trained terms of the objective, which join the optimiser of the generators.
+        builders: builds the optimisers `generators` and `discriminators`.
+        settings: the learning rates, and how gradients are clipped.
     """
 
-    def __init__(self, model: CycleGAN, settings: spec.Train) -> None:
-        rate, betas = settings.learning_rate, settings.betas
-        self.generators = _adam(model.generators, rate, betas)
-        self.discriminators = _adam(model.discriminators, settings.discriminator_learning_rate or rate, betas)
+    def __init__(self, model: CycleGAN, heads: nn.Module, builders: Mapping[str, Build], settings: spec.Train) -> None:
+        rate = settings.learning_rate
+        self.generators = _build(builders["generators"], [*model.generators.parameters(), *heads.parameters()], rate)
+        self.discriminators = _build(
+            builders["discriminators"],
+            list(model.discriminators.parameters()),
+            settings.discriminator_learning_rate or rate,
+        )
         self._clip_norm = settings.clip_gradients
 
-    def set_learning_rates(self, factor: float) -> None:
-        """Set every learning rate to its initial value times a factor."""
-        for optimizer in self._by_name().values():
+    @property
+    def wait_for_device(self) -> bool:
+        """Whether an optimiser has to learn from the host that it must skip an update."""
+        return not all(map(_skips_on_device, self._by_name().values()))
+
+    def set_learning_rates(self, factors: Mapping[str, float]) -> None:
+        """Set every learning rate to its initial value times the factor of its optimiser."""
+        for name, optimizer in self._by_name().items():
             for group in optimizer.param_groups:
-                rate = group["initial_lr"] * factor
+                rate = group["initial_lr"] * factors[name]
                 if isinstance(group["lr"], Tensor):
                     group["lr"].fill_(rate)
                 else:
@@ -59,9 +78,12 @@ class Optimizers:
             optimizer = optimizers[name]
             if self._clip_norm is not None:
                 nn.utils.clip_grads_with_norm_(list(_parameters(optimizer)), self._clip_norm, norm)
-            # This works as in torch's gradient scaler: a fused optimiser skips its update if `found_inf` is not zero.
-            optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
-            optimizer.step()
+            if _skips_on_device(optimizer):
+                # This works as in torch's gradient scaler: a fused optimiser skips its update if this is not zero.
+                optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+                optimizer.step()
+            elif bool(finite):
+                optimizer.step()
         self.forget_gradients()
 
     def forget_gradients(self) -> None:
@@ -96,13 +118,21 @@ class Optimizers:
         return {"generators": self.generators, "discriminators": self.discriminators}
 
 
-def _adam(networks: nn.Module, learning_rate: float, betas: tuple[float, float]) -> torch.optim.Optimizer:
-    parameters = list(networks.parameters())
-    on_gpu = any(parameter.is_cuda for parameter in parameters)
-    # On a GPU, the rate is a tensor, which a CUDA graph reads in every step; fused Adam wants it in float32.
-    rate = torch.tensor(learning_rate, dtype=torch.float32, device=parameters[0].device) if on_gpu else learning_rate
-    group = {"params": parameters, "lr": rate, "initial_lr": learning_rate}
-    return torch.optim.Adam([group], lr=rate, betas=betas, fused=True, capturable=on_gpu)
+def _build(build: Build, parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+    optimizer = build(parameters, learning_rate)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = float(group["lr"])
+        if parameters[0].is_cuda and _skips_on_device(optimizer):
+            # On a GPU, the rate is a tensor, which a CUDA graph reads in every step; fused Adam wants it in float32.
+            group["lr"] = torch.tensor(group["initial_lr"], dtype=torch.float32, device=parameters[0].device)
+            if "capturable" in group:
+                group["capturable"] = True
+    return optimizer
+
+
+def _skips_on_device(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether an optimiser reads `found_inf`, as torch's fused optimisers do."""
+    return bool(getattr(optimizer, "_step_supports_amp_scaling", False))
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cgkit.abilities import works_in_channels_last
-from cgkit.checkpoints import load_strictly
-from cgkit.contracts import Schedule
+from cgkit.checkpoints import left_out_digest, load_saved_state, saved_state
 from cgkit.data.loading import Batch
 from cgkit.data.randomness import derive_seed
-from cgkit.engine.cyclegan import CycleGAN
+from cgkit.engine.assembly import Assembly
 from cgkit.engine.distributed import ALONE, Processes
 from cgkit.engine.divergence import Flag, PendingStep
 from cgkit.engine.gpu.cuda_graph import RecordedStep, launch_from_host, record
 from cgkit.engine.gradients import Gradients
 from cgkit.engine.image_pool import ImagePools
 from cgkit.engine.moving_average import MovingAverage
-from cgkit.engine.objective import Objective, Terms
+from cgkit.engine.objective import Losses
 from cgkit.engine.optimizers import Optimizers
 from cgkit.engine.precision import Precision
-from cgkit.spec import model as spec
+from cgkit.spec import Spec
 
 
 class Trainer:
@@ -35,17 +35,15 @@ class Trainer:
 
     def __init__(
         self,
-        model: CycleGAN,
-        objective: Objective,
-        schedule: Schedule,
-        settings: spec.Train,
+        assembly: Assembly,
+        spec: Spec,
         *,
         steps: int,
         epoch_steps: int,
-        seed: int,
         precision: Precision,
         processes: Processes = ALONE,
     ) -> None:
+        model, objective, settings = assembly.model, assembly.objective, spec.train
         self.model = model.to(precision.device, precision.dtype)
         if precision.device.type == "cuda":
             for network in filter(works_in_channels_last, model.networks()):
@@ -61,15 +59,15 @@ class Trainer:
         """The number of completed steps."""
         self.steps = steps
         self._epoch_steps = epoch_steps
-        self._schedule = schedule
+        self._schedules = assembly.schedules
         self._settings = settings
         model.recompute = settings.memory == "low"
-        self._seed = seed
-        self.optimizers = Optimizers(model, settings)
-        self.image_pools = ImagePools(settings.image_pool, seed, processes.stream)
+        self._seed = spec.seed
+        self.optimizers = Optimizers(model, objective.heads, assembly.optimizers, settings)
+        self.image_pools = ImagePools(settings.image_pool, spec.seed, processes.stream)
         self.moving_average = None if settings.ema is None else MovingAverage(model.generators, settings.ema)
-        self.losses: Terms = {}
-        """The loss terms of the current step: weighted scalars on the device, averaged over the step's batches."""
+        self.losses: Losses = {}
+        """The losses of the current step: weighted scalars on the device, averaged over the step's batches."""
         self._gradients = Gradients(model, objective, self.image_pools, precision, settings.memory)
         self._recorded: RecordedStep | None = None
         self._pending: PendingStep | None = None
@@ -77,8 +75,22 @@ class Trainer:
 
     @property
     def best_generators(self) -> nn.ModuleDict:
-        """The generators to translate with: the moving average if there is one, otherwise the trained generators."""
-        return self.moving_average.networks if self.moving_average else self.model.generators  # type: ignore[return-value]
+        """The trained generators to translate with: their moving average if there is one, otherwise the networks."""
+        average = self.moving_average
+        return self._select_trained(average.networks if average else self.model.generators)  # type: ignore[arg-type]
+
+    @property
+    def raw_generators(self) -> nn.ModuleDict:
+        """The trained generators, even if there is a moving average."""
+        return self._select_trained(self.model.generators)
+
+    def _select_trained(self, generators: nn.ModuleDict) -> nn.ModuleDict:
+        return nn.ModuleDict({direction: generators[direction] for direction in self.objective.directions})
+
+    @property
+    def _generators_learn(self) -> bool:
+        """Whether the generators learn in the next step, besides the discriminators."""
+        return (self.step_number + 1) % self._settings.discriminator_steps == 0
 
     @property
     def is_recorded(self) -> bool:
@@ -94,10 +106,10 @@ class Trainer:
         """
         return not self._is_updating and not (self._has_failed and list(self._buffers()))
 
-    def step(self, batches: Sequence[Batch], *, stop: bool = False) -> Terms:
-        """Do one step on one or more batches, whose gradients are averaged; return the loss terms.
+    def step(self, batches: Sequence[Batch], *, stop: bool = False) -> Losses:
+        """Do one step on one or more batches, whose gradients are averaged; return the losses.
 
-        With several ranks, each passes its part of every batch; gradients and terms are averaged over the ranks. The
+        With several ranks, each passes its part of every batch; gradients and losses are averaged over the ranks. The
         device itself skips the update if a loss or gradient is not finite. This step does not wait to learn of it:
         the next step, or `settle`, raises the error.
 
@@ -109,7 +121,8 @@ class Trainer:
             DivergedError: a loss or gradient of the previous step was not finite; that step and this one are undone.
         """
         self._seed_draws()
-        self.optimizers.set_learning_rates(self._schedule(self.step_number, self.steps, self._epoch_steps))
+        moment = self.step_number, self.steps, self._epoch_steps
+        self.optimizers.set_learning_rates({name: factor(*moment) for name, factor in self._schedules.items()})
         pools = self.image_pools.counts()
         try:
             self._compute_gradients(batches)
@@ -120,13 +133,13 @@ class Trainer:
         self.settle()
         # Both updates come last, because the discriminators learn from images generated before the generators' update.
         self._is_updating = True
-        if self.moving_average:
+        if self.moving_average and self._generators_learn:
             self.moving_average.advance()
         if self._recorded:
             self.losses, finite = self._recorded.update()
         else:
             finite = self._update(self.losses)
-        self.objective.adapt(self.processes.gather)
+        self.objective.adversarial.adapt(self.processes.gather)
         self.processes.share_first(list(self._buffers()))
         self.step_number += 1
         self._is_updating = False
@@ -145,9 +158,9 @@ class Trainer:
         if last is None or last.finite:
             return
         self._undo(last.pools)
-        if self.moving_average:
-            self.moving_average.updates -= 1
         self.step_number = last.number - 1
+        if self.moving_average and self._generators_learn:
+            self.moving_average.updates -= 1
         raise last.error()
 
     def compile(self, networks: Sequence[nn.Module], batches: Sequence[Batch]) -> None:
@@ -170,6 +183,10 @@ class Trainer:
         Returns:
             Why the step cannot be recorded, so that the host launches every kernel; None if it was recorded.
         """
+        if self.optimizers.wait_for_device:
+            return "an optimiser cannot skip a step on the device"
+        if self._settings.discriminator_steps > 1:
+            return "the generators do not learn in every step"
         with self._rehearse():
             outcome = record(
                 self._gradients,
@@ -204,16 +221,16 @@ class Trainer:
             DivergedError: a loss or gradient of the last step was not finite; see `settle`.
         """
         self.settle()
-        files: dict[str, dict[str, Tensor]] = {"model": dict(self.model.state_dict())}
+        files: dict[str, dict[str, Tensor]] = {"model": saved_state(self.model)}
         files["optimizer"] = self.optimizers.tensors()
-        files["components"] = dict(self.objective.parts.state_dict())
+        files["components"] = saved_state(self.objective.parts)
         files["pool"] = {
             _name_pool(domain, rank): images
             for domain, own in self.image_pools.tensors().items()
             for rank, images in enumerate(self.processes.gather(own))
         }
         if self.moving_average:
-            files["ema"] = dict(self.moving_average.networks.state_dict())
+            files["ema"] = saved_state(self.moving_average.networks)
         return files
 
     def state(self) -> dict[str, Any]:
@@ -221,7 +238,13 @@ class Trainer:
         return {
             "optimizers": self.optimizers.state(),
             "ema_updates": self.moving_average.updates if self.moving_average else None,
+            "left_out": self._left_out,
         }
+
+    @cached_property
+    def _left_out(self) -> dict[str, str | None]:
+        """The digests of the frozen tensors that checkpoints leave out."""
+        return {"model": left_out_digest(self.model), "components": left_out_digest(self.objective.parts)}
 
     def load(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
         """Restore the state that was saved after `step` steps.
@@ -229,10 +252,14 @@ class Trainer:
         Raises:
             CheckpointError: the saved state does not fit this trainer.
         """
-        load_strictly(self.model, tensors.get("model", {}), what="model")
-        load_strictly(self.objective.parts, tensors.get("components", {}), what="components")
+        digests: Mapping[str, Any] = state.get("left_out", {})
+        load_saved_state(self.model, tensors.get("model", {}), digests.get("model"), what="model")
+        load_saved_state(
+            self.objective.parts, tensors.get("components", {}), digests.get("components"), what="components"
+        )
         if self.moving_average:
-            load_strictly(self.moving_average.networks, tensors.get("ema", {}), what="ema")
+            networks = self.moving_average.networks
+            load_saved_state(networks, tensors.get("ema", {}), left_out_digest(networks), what="ema")
             self.moving_average.updates = int(state["ema_updates"])
         self.optimizers.load(tensors.get("optimizer", {}), state["optimizers"])
         stored, rank = tensors.get("pool", {}), self.processes.rank
@@ -246,7 +273,7 @@ class Trainer:
         """Compute gradients and losses for the batches of a step."""
         if self._recorded is None:
             inputs = [self._gradients.place(batch, self.step_number, number) for number, batch in enumerate(batches)]
-            self.losses = self._gradients.compute(inputs)
+            self.losses = self._gradients.compute(inputs, generators=self._generators_learn)
         else:
             places = [self._gradients.draw_places(batch, self.step_number, n) for n, batch in enumerate(batches)]
             self.losses = self._recorded.compute_gradients(batches, places)
@@ -262,12 +289,12 @@ class Trainer:
         self.processes.average([*gradients, *self.losses.values(), asked])
         self._stop_asked = Flag(asked > 0)
 
-    def _update(self, losses: Terms) -> Tensor:
+    def _update(self, losses: Losses) -> Tensor:
         """Update the weights if all losses and gradients are finite; return whether they are, as a device scalar."""
         norms = self.optimizers.gradient_norms()
         finite = torch.isfinite(torch.stack([*losses.values(), *norms.values()])).all()
         self.optimizers.update(norms, finite)
-        if self.moving_average:
+        if self.moving_average and self._generators_learn:
             self.moving_average.update(self.model.generators, when=finite)
         self.image_pools.keep(finite)
         return finite
@@ -276,7 +303,7 @@ class Trainer:
         """Drop the gradients and logits of a failed step, restore the image pools, and record the failure."""
         self.image_pools.undo(pools)
         self.optimizers.forget_gradients()
-        self.objective.forget()
+        self.objective.adversarial.forget()
         self._has_failed = True
 
     def _buffers(self) -> Iterator[Tensor]:

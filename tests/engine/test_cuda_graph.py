@@ -31,8 +31,7 @@ def trainer(plugins: Plugins, tables: dict[str, Any]) -> Trainer:
     }
     spec = resolve_spec(values, plugins)
     built = assemble(spec, plugins)
-    parts = built.model, built.objective, built.schedule, spec.train
-    return Trainer(*parts, steps=9, epoch_steps=9, seed=0, precision=Precision("fp32", CPU))
+    return Trainer(built, spec, steps=9, epoch_steps=9, precision=Precision("fp32", CPU))
 
 
 class Adaptive(DiffAugment):
@@ -58,7 +57,7 @@ def test_a_step_that_cannot_be_recorded_says_why_and_trains(
 ) -> None:
     training = trainer(plugins, tables)
     if augmentation is not None:
-        training.objective._augmentations = {"a": (augmentation,), "b": (augmentation,)}
+        training.objective.adversarial._augmentations = {"a": (augmentation,), "b": (augmentation,)}
     images = torch.zeros(1, 3, 16, 16)
     batch = Batch(images, images, ("a",), ("b",))
     assert reason in str(training.record([batch]))

@@ -70,7 +70,7 @@ def test_every_variant_of_the_ablation_has_exactly_its_terms(assembled: Callable
     assembly = assembled(objective=weights)
     objective, model = assembly.objective, assembly.model
     cycle = model(images(0), images(1), objective.passes)
-    assert set(objective.generators(model, cycle)) == generator_terms
+    assert set(objective.generators(model, cycle, {})) == generator_terms
     detached = cycle.detach()
     assert set(objective.discriminators(model, detached, objective.fakes(detached))) == discriminator_terms
 
@@ -94,8 +94,8 @@ def test_weights_are_applied_to_the_terms(assembled: Callable[..., Assembly]) ->
         assembled(objective={"adversarial": weight, "cycle": weight, "identity": weight}) for weight in (1.0, 2.0)
     )
     cycle = once.model(images(0), images(1))
-    terms = once.objective.generators(once.model, cycle)
-    doubled = twice.objective.generators(once.model, cycle)
+    terms = once.objective.generators(once.model, cycle, {})
+    doubled = twice.objective.generators(once.model, cycle, {})
     assert {name: float(term.detach()) for name, term in doubled.items()} == pytest.approx(
         {name: 2 * float(term.detach()) for name, term in terms.items()}
     )
@@ -120,7 +120,7 @@ def test_the_scales_of_a_discriminator_weigh_equally(assembled: Callable[..., As
     assembly = assembled(discriminator={"name": "multiscale", "width": 4, "layers": 1, "scales": 2})
     model, objective = assembly.model, assembly.objective
     cycle = model(images(0), images(1))
-    term = objective.generators(model, cycle)["adversarial_a2b"]
+    term = objective.generators(model, cycle, {})["adversarial_a2b"]
     logits = model.discriminators["b"](cycle.fake_b)
     assert float(term.detach()) == pytest.approx(
         sum(float((scale - 1).square().mean().detach()) for scale in logits) / 2

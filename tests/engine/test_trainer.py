@@ -33,13 +33,10 @@ def make_trainer(plugins: Plugins) -> Make:
         spec = resolve_spec(values, plugins)
         assembly = assemble(spec, plugins)
         return Trainer(
-            assembly.model,
-            assembly.objective,
-            assembly.schedule,
-            spec.train,
+            assembly,
+            spec,
             steps=100,
             epoch_steps=10,
-            seed=spec.seed,
             precision=Precision(precision, torch.device("cpu")),
         )
 
@@ -152,13 +149,13 @@ def test_generators_train_jointly_and_discriminators_on_images_from_before_the_u
     discriminators = torch.optim.Adam(before.discriminators.parameters(), **adam)
     images = batch(1)
     cycle = before(images.real_a, images.real_b)
-    terms = trainer.objective.generators(before, cycle)
-    sum(terms.values()).backward()
+    losses = trainer.objective.generators(before, cycle, {})
+    sum(losses.values()).backward()
     discriminators.zero_grad()
     generators.step()
     detached = cycle.detach()
-    terms = trainer.objective.discriminators(before, detached, trainer.objective.fakes(detached))
-    sum(terms.values()).backward()
+    losses = trainer.objective.discriminators(before, detached, trainer.objective.fakes(detached))
+    sum(losses.values()).backward()
     discriminators.step()
     for ours, by_hand in zip(trainer.model.parameters(), before.parameters(), strict=True):
         torch.testing.assert_close(ours, by_hand, rtol=1e-9, atol=1e-12)

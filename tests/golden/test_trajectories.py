@@ -62,13 +62,10 @@ def _trainer(
         own = {key.removeprefix(f"{prefix}."): value for key, value in tensors.items() if key.startswith(f"{prefix}.")}
         load_published(network.double(), own)
     return Trainer(
-        assembly.model,
-        assembly.objective,
-        assembly.schedule,
-        spec.train,
+        assembly,
+        spec,
         steps=8,
         epoch_steps=8,
-        seed=0,
         precision=chosen,
     )
 

@@ -58,13 +58,10 @@ def trainer_on_gpu(tables: Tables, precision: str, plugins: Plugins) -> Iterator
     place = Precision(precision, torch.device("cuda"))
     with arithmetic(place, deterministic=True):
         yield Trainer(
-            built.model,
-            built.objective,
-            built.schedule,
-            spec.train,
+            built,
+            spec,
             steps=100,
             epoch_steps=50,
-            seed=1,
             precision=place,
         )
 

@@ -21,7 +21,7 @@ from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.gpu.lanes import InOrder, OnStreams
 from cgkit.engine.gradients import Gradients, Inputs
 from cgkit.engine.image_pool import Places
-from cgkit.engine.objective import Objective, Terms
+from cgkit.engine.objective import Losses, Objective
 
 STREAMS_UP_TO = 4 * 256 * 256
 """The most pixels in a batch for which a GPU computes independent parts of a step at the same time."""
@@ -46,11 +46,11 @@ class RecordedStep:
         inputs: Sequence[Inputs],
         *,
         list_gradients: Callable[[], list[Tensor]],
-        update: Callable[[Terms], Tensor],
+        update: Callable[[Losses], Tensor],
     ) -> None:
         self._inputs = inputs
         self._pools = gradients.image_pools
-        self._draws = gradients.objective.draws
+        self._draws = gradients.objective.adversarial.draws
         # With lanes, gradients of the same weight come from several streams, for which autograd waits.
         torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
         torch.cuda.empty_cache()
@@ -66,14 +66,14 @@ class RecordedStep:
         with torch.cuda.graph(self._first, stream=stream, capture_error_mode="thread_local"):
             losses = gradients.compute(inputs)
             self._losses = torch.stack([loss.reshape(()) for loss in losses.values()])
-            self.losses: Terms = dict(zip(losses, self._losses.unbind(), strict=True))
+            self.losses: Losses = dict(zip(losses, self._losses.unbind(), strict=True))
         self.gradients = list_gradients()
         """The gradients, which `compute_gradients` overwrites."""
         self._exchanged = self._pools.exchanged
         with torch.cuda.graph(self._second, pool=self._first.pool(), stream=stream, capture_error_mode="thread_local"):
             self._finite = update(self.losses)
 
-    def compute_gradients(self, batches: Sequence[Batch], places: Sequence[Places]) -> Terms:
+    def compute_gradients(self, batches: Sequence[Batch], places: Sequence[Places]) -> Losses:
         """Compute the gradients for batches and their places in the image pools; return the losses.
 
         The losses are overwritten in the next step.
@@ -85,7 +85,7 @@ class RecordedStep:
         self._pools.exchanged = self._exchanged
         return self.losses
 
-    def update(self) -> tuple[Terms, Tensor]:
+    def update(self) -> tuple[Losses, Tensor]:
         """Update the weights; return copies of the losses, and whether losses and gradients were finite."""
         self._second.replay()
         self._pools.exchanged = {}
@@ -98,7 +98,7 @@ def record(
     *,
     seed_draws: Callable[[], None],
     list_gradients: Callable[[], list[Tensor]],
-    update: Callable[[Terms], Tensor],
+    update: Callable[[Losses], Tensor],
 ) -> RecordedStep | str:
     """Record a step, or return why it cannot be recorded. Buffers and image pools change, but no weights.
 
@@ -114,7 +114,7 @@ def record(
     """
     if (reason := _find_obstacle(gradients.model, gradients.objective)) is not None:
         return reason
-    draws, model = gradients.objective.draws, gradients.model
+    draws, model = gradients.objective.adversarial.draws, gradients.model
     draws.are_fixed = True
     try:
         seed_draws()
@@ -138,16 +138,16 @@ def record(
 def launch_from_host(gradients: Gradients) -> None:
     """Undo what recording a step changed in how its gradients are computed."""
     gradients.model.lanes = InOrder()
-    gradients.objective.draws.forget()
+    gradients.objective.adversarial.draws.forget()
 
 
 def _find_obstacle(model: CycleGAN, objective: Objective) -> str | None:
     """Return why a step cannot be recorded; None if nothing is known that prevents it."""
-    if penalty_of(objective.adversarial_loss) is not None:
+    if any(penalty_of(loss) is not None for loss in objective.adversarial.losses):
         return "the penalty of the adversarial loss is differentiated twice"
-    if any(observer_of(module) for module in objective.augmentations):
+    if any(observer_of(module) for module in objective.adversarial.augmentations):
         return "an augmentation adapts to the discriminator while training"
-    if any(draws_of(module) is None for module in objective.augmentations):
+    if any(draws_of(module) is None for module in objective.adversarial.augmentations):
         return "an augmentation of the discriminators' images has no method `draw`"
     if any(remembers_images(discriminator) for discriminator in model.discriminators.values()):
         return "a discriminator remembers images"
