@@ -6,6 +6,8 @@ import importlib
 import keyword
 import os
 import sys
+import warnings
+from typing import TextIO
 
 import click
 
@@ -13,7 +15,7 @@ from cgkit.cli import console
 from cgkit.cli.full_help import FullHelpGroup
 from cgkit.cli.options import PLUGIN_OPTIONS
 from cgkit.cli.plugin_commands import plugin_commands
-from cgkit.errors import CgkitError, DataError, PluginError, SpecError, UsageError
+from cgkit.errors import CgkitError, CgkitWarning, DataError, PluginError, SpecError, UsageError
 
 COMMANDS = (
     "run",
@@ -51,6 +53,21 @@ class Commands(FullHelpGroup):
         return plugin_commands(context, COMMANDS).get(name)
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show a warning for the user in one line, and any other as Python does."""
+    if issubclass(category, CgkitWarning):
+        console.warning(str(message))
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
+
+
 def _add_plugin_options(command: click.Command) -> click.Command:
     command.params += [option for option in PLUGIN_OPTIONS if option not in command.params]
     if isinstance(command, click.Group):
@@ -76,7 +93,9 @@ _add_plugin_options(cli)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented exit code."""
     try:
-        code = cli.main(arguments, prog_name="cgkit", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = cli.main(arguments, prog_name="cgkit", standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:

@@ -30,18 +30,19 @@ class TranslatedBatch:
         sources: the source images.
         translations: their translations.
         references: the ground truth; None if unknown.
-        translate_back: the function that translates in the opposite direction.
+        translate_back: the function that translates in the opposite direction; None if the model has no such direction.
     """
 
     start: int
     sources: Tensor
     translations: Tensor
     references: Tensor | None
-    translate_back: Translate
+    translate_back: Translate | None
 
     @cached_property
     def cycle(self) -> Cycle:
         """The batch with its reconstructions."""
+        assert self.translate_back is not None, "metrics of cycles apply only if both directions are scored"
         return Cycle(self.sources, self.translations, self.translate_back(self.translations), self.translate_back)
 
 

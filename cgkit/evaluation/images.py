@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cgkit.contracts import Domain, Source
-from cgkit.data.loading import Preparation
+from cgkit.data.preparation import Preparation
 from cgkit.images.pixels import PixelFormat
 
 

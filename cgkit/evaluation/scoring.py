@@ -1,4 +1,4 @@
-"""Score both directions of a model on test images."""
+"""Score the directions of a model on test images."""
 
 from __future__ import annotations
 
@@ -33,10 +33,12 @@ class Measured:
         """What the metric compares translations with; see `cgkit.contracts.Metric`."""
         return compared_by(self.metric)
 
-    def applies(self, *, aligned: bool, channels: tuple[int, int]) -> bool:
-        """Return whether the metric can be computed on the test images."""
+    def applies(self, *, aligned: bool, channels: tuple[int, int], both_directions: bool = True) -> bool:
+        """Return whether the metric can be computed on the test images, with a model of one or of both directions."""
         if self.compares == "truth":
             return aligned
+        if self.compares == "cycle":
+            return both_directions
         return self.compares != "source" or channels[0] == channels[1]
 
 
@@ -58,21 +60,22 @@ class Scoring:
 
     @torch.inference_mode()
     def scores(self, translate: Mapping[str, Translate], metrics: Sequence[Measured]) -> tuple[Number, ...]:
-        """Return the scores of both directions; metrics that do not apply or cannot be computed are left out.
+        """Return the scores of each direction; metrics that do not apply or cannot be computed are left out.
 
         Args:
-            translate: the translation functions, by direction.
+            translate: the translation functions of the directions to score.
             metrics: the metrics, in the order in which their scores are returned.
         """
-        numbers = [number for way in ("a2b", "b2a") for number in self._score(way, translate, metrics)]
+        numbers = [number for way in translate for number in self._score(way, translate, metrics)]
         order = [measured.name for measured in metrics]
         return tuple(sorted(numbers, key=lambda number: order.index(number.name)))
 
     def _score(self, way: str, translate: Mapping[str, Translate], metrics: Sequence[Measured]) -> Iterator[Number]:
         source, target = way[0], way[-1]
         sources, references = self._images.of("test", source), self._images.of("test", target)
-        aligned, channels = self._images.aligned, self._images.channels
-        applying = [measured for measured in metrics if measured.applies(aligned=aligned, channels=channels)]
+        facts: dict[str, Any] = {"aligned": self._images.aligned, "channels": self._images.channels}
+        facts["both_directions"] = len(translate) == 2
+        applying = [measured for measured in metrics if measured.applies(**facts)]
         accumulators: dict[str, Accumulator] = {}
         for measured in applying:
             with self._drop_on_error(measured.name, accumulators):
@@ -80,8 +83,8 @@ class Scoring:
         for start in range(0, len(sources), BATCH):
             indices = slice(start, start + BATCH)
             images = sources[indices]
-            truths = references[indices] if aligned else None
-            batch = TranslatedBatch(start, images, translate[way](images), truths, translate[f"{target}2{source}"])
+            truths = references[indices] if self._images.aligned else None
+            batch = TranslatedBatch(start, images, translate[way](images), truths, translate.get(f"{target}2{source}"))
             for name, accumulator in list(accumulators.items()):
                 with self._drop_on_error(name, accumulators):
                     accumulator.add(batch)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from cgkit.contracts import Domain
-from cgkit.data.loading import Preparation
+from cgkit.data.preparation import Preparation
 from cgkit.health.measuring import FLAT, contrast
 from cgkit.health.notes import Note
 from cgkit.images.pixels import PixelFormat

@@ -72,7 +72,7 @@ def collapse(observation: Observation, circumstances: Circumstances) -> Finding 
     )
     cycle = circumstances.spec.objective.cycle
     weight = cycle.forward if observation.direction == "a2b" else cycle.backward
-    if weight == 0:
+    if weight == 0 and not circumstances.spec.term:
         return Finding(message, "add a cycle loss, which penalises lost content: set objective.cycle = 10")
     rate = circumstances.spec.train.learning_rate
     return Finding(message, f"lower the learning rate: set train.learning_rate = {rate / 2:g}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,12 +15,13 @@ from torch import Tensor, nn
 
 from cgkit.checkpoints import load_strictly, tensor_files
 from cgkit.engine.assembly import build_generator
-from cgkit.errors import CheckpointError, UsageError
+from cgkit.errors import CgkitError, CgkitWarning, CheckpointError, UsageError
 from cgkit.evaluation.numbers import Number
 from cgkit.files.atomic import replace_text, replacing
 from cgkit.models.card import model_card
 from cgkit.models.info import DIRECTIONS, FORMAT, MODEL, RAW, ModelInfo, Weights
 from cgkit.models.provenance import made_with, refuse_other_plugins
+from cgkit.options import REQUIRED, options_of
 from cgkit.plugins import Plugins
 from cgkit.spec import resolve_spec
 from cgkit.spec.images import Data
@@ -58,7 +60,7 @@ def write_model(
         "directions": info.directions,
         **({} if info.imported is None else {"imported": info.imported}),
         "providers": dict(providers),
-        "spec": info.spec.to_json(),
+        "spec": _shorten_paths(info.spec.to_json()),
     }
     replace_text(folder / "README.md", model_card(info, scores))
     replace_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
@@ -116,8 +118,10 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
         raise CheckpointError(f"{file} is not a model's configuration: its directions are invalid: {directions}")
     providers = made_with(config.get("providers"))
     layer = Layer(os.fspath(file), {}, folder, {})
-    spec = resolve_spec(_keep_for_translating(values), plugins, [layer], made_with=providers)
-    refuse_other_plugins(providers, spec, plugins, folder)
+    spec = resolve_spec(_keep_for_translating(values, plugins), plugins, [layer], made_with=providers)
+    other_versions = refuse_other_plugins(providers, spec, plugins, folder)
+    if other_versions is not None:
+        warnings.warn(f"{other_versions}, so it may translate differently", CgkitWarning, stacklevel=2)
     return ModelInfo(spec, int(step), bool(averaged), directions, imported, written_by)
 
 
@@ -183,10 +187,39 @@ def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDi
         tensor_files.write(temporary, tensors)
 
 
-def _keep_for_translating(values: Any) -> Any:
+def _shorten_paths(value: Any) -> Any:
+    """Return a resolved spec with the names of files in place of their absolute paths, which mean nothing elsewhere."""
+    if isinstance(value, dict):
+        return {key: _shorten_paths(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shorten_paths(inner) for inner in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def _keep_for_translating(values: Any, plugins: Plugins) -> Any:
     """Return a spec without components that only training needs, so that translating does not require their plugins."""
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return values
     dropped = {"requires", *COMPONENT_TABLES, *ARRAYS} - {"generator"}
     data = {key: value for key, value in values["data"].items() if key in Data.model_fields and key != "source"}
-    return {**{key: value for key, value in values.items() if key not in dropped}, "data": data}
+    kept = {**{key: value for key, value in values.items() if key not in dropped}, "data": data}
+    return {**kept, "generator": _drop_paths(kept.get("generator"), plugins)}
+
+
+def _drop_paths(generators: Any, plugins: Plugins) -> Any:
+    """Return the tables of generators without paths, because a model has all of its weights itself.
+
+    An option without a default keeps the name of the file.
+    """
+    if not isinstance(generators, dict):
+        return generators
+    kept = {}
+    for direction, table in generators.items():
+        kept[direction] = table
+        with suppress(CgkitError):  # an unknown generator is reported when the spec is resolved
+            options = options_of(plugins.registries.generators[table["name"]])
+            paths = {name for name, option in options.items() if option.is_path and name in table}
+            kept[direction] = {name: value for name, value in table.items() if name not in paths}
+            required = [name for name in paths if options[name].default is REQUIRED]
+            kept[direction] |= {name: Path(str(table[name])).name for name in required}
+    return kept

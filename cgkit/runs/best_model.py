@@ -34,10 +34,17 @@ class Standing:
 
 
 class BestModel:
-    """Compares evaluations by the spec's metric `evaluation.best`. Without this setting, no best model is chosen."""
+    """Compares evaluations by the spec's metric `evaluation.best`. Without this setting, no best model is chosen.
 
-    def __init__(self, settings: Evaluation, metrics: Sequence[Measured]) -> None:
+    Args:
+        settings: the `[evaluation]` table of the spec.
+        metrics: the metrics of the run.
+        trained: the directions that are trained.
+    """
+
+    def __init__(self, settings: Evaluation, metrics: Sequence[Measured], trained: Sequence[str]) -> None:
         self._settings = settings
+        self._directions = [direction for direction in DIRECTIONS[settings.direction] if direction in trained]
         named = [better_of(measured.metric) for measured in metrics if measured.name == settings.best]
         self._better = settings.better or next(iter(named), None)
         self.standing = Standing()
@@ -74,18 +81,29 @@ class BestModel:
         return [self._settings.best, self._settings.direction, self._better]
 
     def _score(self, numbers: Sequence[Number]) -> float | None:
-        directions = DIRECTIONS[self._settings.direction]
-        values = [n.value for n in numbers if n.name == self._settings.best and n.direction in directions]
-        return fmean(values) if len(values) == len(directions) else None
+        values = [n.value for n in numbers if n.name == self._settings.best and n.direction in self._directions]
+        return fmean(values) if values and len(values) == len(self._directions) else None
 
 
 def check_best_metric(
-    settings: Evaluation, metrics: Sequence[Measured], *, aligned: bool, channels: tuple[int, int]
+    settings: Evaluation,
+    metrics: Sequence[Measured],
+    *,
+    aligned: bool,
+    channels: tuple[int, int],
+    trained: Sequence[str],
 ) -> list[Problem]:
     """Return the problems of selecting the best model by `evaluation.best`; empty if there are none."""
     if settings.best is None:
         return []
-    computed = {metric.name: metric for metric in metrics if metric.applies(aligned=aligned, channels=channels)}
+    if not set(DIRECTIONS[settings.direction]) & set(trained):
+        return [Problem("evaluation.direction", f"only {' and '.join(trained)} is trained", "set another direction")]
+    both = len(trained) == 2
+    computed = {
+        metric.name: metric
+        for metric in metrics
+        if metric.applies(aligned=aligned, channels=channels, both_directions=both)
+    }
     if settings.best not in computed:
         known = ", ".join(computed) or "none"
         message = f'"{settings.best}" is not among the metrics that are computed for these images: {known}'

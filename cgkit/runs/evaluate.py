@@ -19,7 +19,7 @@ from cgkit.evaluation.record import Evaluation, weights_name, write_evaluation
 from cgkit.evaluation.scoring import Scoring
 from cgkit.models.folder import load_generator, no_run_folder, read_model
 from cgkit.models.inference import translations_by
-from cgkit.models.info import DIRECTIONS, ModelInfo
+from cgkit.models.info import ModelInfo
 from cgkit.options import REQUIRED, options_of
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.folder import RunFolder
@@ -69,7 +69,7 @@ def evaluate(
     assembly = assemble_for_evaluation(spec, plugins, fallbacks=not metrics)
     pixels = pixel_formats(spec.data)
     images = MeasuredImages(assembly.source, pixels, assembly.preparation, count or spec.evaluation.count)
-    _report_inapplicable(assembly, images, metrics, report)
+    _report_inapplicable(assembly, images, info, metrics, report)
     precision = choose_precision(info.spec.train.precision, choose_device(device))
     with memory_errors_explained():
         generators = _generators(model, info, plugins).to(precision.device, precision.dtype)
@@ -112,13 +112,23 @@ def _without_required_options(plugins: Plugins) -> list[str]:
 
 
 def _generators(model: Path, info: ModelInfo, plugins: Plugins) -> nn.ModuleDict:
-    return nn.ModuleDict({direction: load_generator(model, info, direction, plugins) for direction in DIRECTIONS})
+    return nn.ModuleDict({direction: load_generator(model, info, direction, plugins) for direction in info.directions})
 
 
 def _report_inapplicable(
-    assembly: EvaluationAssembly, images: MeasuredImages, requested: Sequence[str], report: Callable[[str], None]
+    assembly: EvaluationAssembly,
+    images: MeasuredImages,
+    info: ModelInfo,
+    requested: Sequence[str],
+    report: Callable[[str], None],
 ) -> None:
+    reasons = {
+        "truth": "the test images are not aligned",
+        "source": "the channel counts differ",
+        "cycle": f"the model only translates {info.directions[0]}",
+    }
+    both = len(info.directions) == 2
     for metric in assembly.metrics:
-        if metric.name in requested and not metric.applies(aligned=images.aligned, channels=images.channels):
-            reason = "the test images are not aligned" if metric.compares == "truth" else "the channel counts differ"
-            report(f"{metric.name} is not computed: {reason}")
+        applies = metric.applies(aligned=images.aligned, channels=images.channels, both_directions=both)
+        if metric.name in requested and not applies:
+            report(f"{metric.name} is not computed: {reasons[metric.compares]}")

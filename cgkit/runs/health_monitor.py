@@ -58,7 +58,7 @@ class HealthMonitor:
 
     def samples_drawn(self, images: SampleImages) -> None:
         """Apply the rules; warn of new problems, and write notes on them to `health.jsonl`."""
-        observations = [self._observe(images, "a2b"), self._observe(images, "b2a")]
+        observations = [self._observe(images, direction) for direction in images.translations]
         self._note(self._contrasts.see(self._trainer.step_number) + self._watch.see(observations))
 
     def rewind(self, step: int) -> None:
@@ -130,7 +130,7 @@ class HealthMonitor:
 def circumstances(spec: Spec, assembly: Assembly, steps: int) -> Circumstances:
     """Return the facts that the advice of the health rules depends on."""
     domain_a, domain_b = assembly.source.train()
-    augmented = len(assembly.objective.parts["augmentations_a"]) > 0  # type: ignore[arg-type]
+    augmented = len(assembly.objective.adversarial.augmentations) > 0
     return Circumstances(spec, steps, (len(domain_a), len(domain_b)), augmented)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgkit.errors import DataError, Problem, SpecError
+from cgkit.errors import CgkitError, CgkitWarning, DataError, Problem, SpecError
 from cgkit.models.provenance import OBSERVERS
+from cgkit.plugins import Plugins
 from cgkit.runs.folder import difference
-from cgkit.spec import Spec
+from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.loading import located
 from cgkit.spec.reading import Layer
+from cgkit.spec.upgrades import upgrade
 
 MAY_CHANGE = (
     "name",
@@ -31,18 +34,21 @@ MAY_CHANGE = (
 MAY_CHANGE_IN_DATA = ("data.workers", "data.depth")
 
 
-def refuse_other_spec(remembered: Mapping[str, Any], spec: Spec, folder: Path, layers: Sequence[Layer] = ()) -> None:
+def refuse_other_spec(
+    remembered: Mapping[str, Any], spec: Spec, folder: Path, plugins: Plugins, layers: Sequence[Layer] = ()
+) -> None:
     """Refuse a spec that does not describe the training of the run in the folder.
 
     Settings that affect what is learned must stay the same. The length of training may change, and so may the settings
-    of checkpoints, samples, records and evaluation.
+    of checkpoints, samples, records and evaluation. Options that the run's version of a component did not have count
+    as having been at their defaults.
 
     Raises:
         SpecError: settings that must stay the same differ; the error lists one problem for each such setting.
     """
     problems = [
         Problem(path, f"was {_format(old)} when {folder} was started, now {_format(new)}", "choose another --output")
-        for path, old, new in difference(_add_new_defaults(remembered), spec.to_json())
+        for path, old, new in difference(_bring_up_to_date(remembered, plugins), spec.to_json())
         if not path.startswith((*MAY_CHANGE, *MAY_CHANGE_IN_DATA))
         and not _is_equivalent(old, new, path.rpartition(".")[2])
     ]
@@ -50,17 +56,13 @@ def refuse_other_spec(remembered: Mapping[str, Any], spec: Spec, folder: Path, l
         raise SpecError(located(problems, layers))
 
 
-def _add_new_defaults(remembered: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an older spec, with defaults for the keys that did not exist when the spec was written."""
-    return _fill(remembered, Spec().to_json())
-
-
-def _fill(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    filled = {**defaults, **values}
-    for key, default in defaults.items():
-        if isinstance(default, Mapping) and isinstance(values.get(key), Mapping):
-            filled[key] = _fill(values[key], default)
-    return filled
+def _bring_up_to_date(remembered: Mapping[str, Any], plugins: Plugins) -> Mapping[str, Any]:
+    """Return the spec of an earlier version, with its former names replaced and defaults for everything new."""
+    try:
+        with warnings.catch_warnings(action="ignore", category=CgkitWarning):
+            return resolve_spec(remembered, plugins).to_json()
+    except CgkitError:  # a component or an option no longer exists; the comparison shows what has changed
+        return upgrade(remembered)
 
 
 def refuse_other_data(remembered: Mapping[str, Any], now: Mapping[str, str]) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from cgkit.checkpoints import Checkpoint, read_latest, write_checkpoint
@@ -60,16 +59,13 @@ class Run:
         self.plugins = context.plugins
         self._context = context
         self._processes = context.processes
-        self._data = TrainingData(spec, assembly.source.train(), assembly.preparation)
+        self._data = TrainingData(spec, assembly.source.train(), assembly.preparations)
         self.steps = self._data.steps
         self.trainer = Trainer(
-            assembly.model,
-            assembly.objective,
-            assembly.schedule,
-            spec.train,
+            assembly,
+            spec,
             steps=self.steps,
             epoch_steps=self._data.epoch_steps,
-            seed=spec.seed,
             precision=choose_precision(spec.train.precision, context.device),
             processes=context.processes,
         )
@@ -117,9 +113,7 @@ class Run:
         records = train.cuda_graph and device.type == "cuda"
         if self.step >= self.steps or not (compiles or records):
             return
-        count = train.batch // self._processes.count
-        noise_a, noise_b = (torch.rand(count, n, *self.spec.data.size) * 2 - 1 for n in self.spec.data.channels)
-        batches = [Batch(noise_a, noise_b, ("noise",) * count, ("noise",) * count)] * train.accumulate
+        batches = [self._data.noise(train.batch // self._processes.count)] * train.accumulate
         if compiles:
             compile_networks(
                 self.trainer,
@@ -193,7 +187,7 @@ class Run:
     def _open_folder(self) -> None:
         remembered = self.folder.remembered_spec()
         if remembered is not None:
-            refuse_other_spec(remembered, self.spec, self.folder.path, self._context.layers)
+            refuse_other_spec(remembered, self.spec, self.folder.path, self.plugins, self._context.layers)
         if self._processes.is_first:
             self.folder.remember_spec(self.spec, self._context.layers)
             self._remember_environment()
@@ -224,7 +218,8 @@ class Run:
 
     def _save(self, observers: Observers) -> None:
         tensors, step = self.trainer.tensors(), self.step
-        if not self._processes.hold_the_same(self.trainer.model.parameters()):
+        trained = [*self.trainer.model.parameters(), *self.trainer.objective.heads.parameters()]
+        if not self._processes.hold_the_same(trained):
             raise ResourceError(
                 f"the weights of the {self._processes.count} processes differ after step {step}; nothing was saved",
                 hint="a component uses random numbers that do not come from torch, or the hardware is faulty",
@@ -249,7 +244,8 @@ class Run:
     def _record(self, observers: Observers) -> None:
         """Record the mean losses since the last record, and show the progress."""
         steps = list(self._unrecorded.values())
-        losses = {name: fmean(float(step[name]) for step in steps) for name in steps[-1]}
+        names = dict.fromkeys(name for step in steps for name in step)
+        losses = {name: fmean(float(step[name]) for step in steps if name in step) for name in names}
         self._unrecorded.clear()
         images = 2 * self.spec.train.batch * self.spec.train.accumulate
         progress = self._stopwatch.progress(self.step, self.steps, images, losses)

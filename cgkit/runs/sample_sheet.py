@@ -50,7 +50,7 @@ class Sheet:
     """Test images of both domains, with their translations and reconstructions.
 
     Attributes:
-        columns: the columns of direction a2b, followed by equally many of b2a.
+        columns: the columns of direction a2b, followed by those of b2a; untrained directions have none.
         names: the names of the test images, by domain.
         images: a hash that identifies the test images; empty if unknown.
     """
@@ -105,7 +105,7 @@ class Sheet:
 
     def _left(self, column: int) -> int:
         # The gap between the two directions is wider.
-        apart = 2 * GAP if column >= len(self.columns) // 2 else 0
+        apart = 2 * GAP if self.columns[column].direction != self.columns[0].direction else 0
         return GAP + column * (self._tile()[0] + GAP) + apart
 
     def _top(self, row: int) -> int:

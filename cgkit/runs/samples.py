@@ -1,4 +1,4 @@
-"""The sample sheets of a run: the same test images in every sheet, translated and reconstructed in both directions."""
+"""The sample sheets of a run: the same test images in every sheet, translated in each trained direction."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class SampleImages:
 
     Attributes:
         tests: the test images of domain a and of domain b.
-        translations: their translations, by direction.
-        reconstructions: the translations translated back, by direction.
+        translations: their translations, by trained direction.
+        reconstructions: the translations translated back, by direction; empty if only one direction is trained.
     """
 
     tests: tuple[Tensor, Tensor]
@@ -39,12 +39,12 @@ class Samples:
         self._trainer = trainer
 
     def draw(self) -> SampleImages:
-        """Translate and reconstruct the test images in both directions."""
+        """Translate the test images in each trained direction; if both are trained, translate them back."""
         translate = translations_by(self._trainer.best_generators, self._trainer.precision)
-        a, b = self._tests
-        translations = {"a2b": translate["a2b"](a), "b2a": translate["b2a"](b)}
-        back = {"a2b": translate["b2a"](translations["a2b"]), "b2a": translate["a2b"](translations["b2a"])}
-        return SampleImages((a, b), translations, back)
+        tests = dict(zip("ab", self._tests, strict=True))
+        translations = {way: call(tests[way[0]]) for way, call in translate.items()}
+        back = {way: translate[way[::-1]](images) for way, images in translations.items() if way[::-1] in translate}
+        return SampleImages(self._tests, translations, back)
 
     def sheet(self, images: SampleImages) -> Sheet:
         """Arrange the images in a sheet, including the ground truth if the test split is aligned."""
@@ -71,7 +71,8 @@ def sample_sheet(
 ) -> Sheet:
     """Return a sheet with one row for each test image.
 
-    Each direction has the columns source, translation, ground truth (if the test split is aligned) and reconstruction.
+    Each trained direction has the columns source, translation, ground truth (if the test split is aligned) and
+    reconstruction (if both directions are trained).
 
     Args:
         images: the test images, translations and reconstructions.
@@ -81,13 +82,16 @@ def sample_sheet(
     """
     columns: list[Column] = []
     for direction, sources, truths in (("a2b", *images.tests), ("b2a", *images.tests[::-1])):
+        if direction not in images.translations:
+            continue
         columns += [
             _column(direction, "source", sources),
             _column(direction, "translation", images.translations[direction]),
         ]
         if aligned:
             columns.append(_column(direction, "truth", truths))
-        columns.append(_column(direction, "back", images.reconstructions[direction]))
+        if direction in images.reconstructions:
+            columns.append(_column(direction, "back", images.reconstructions[direction]))
     return Sheet(tuple(columns), names, digest)
 
 

@@ -10,7 +10,9 @@ import torch
 from pydantic import ValidationError
 
 from cgkit.abilities import smallest_image, stride_of
+from cgkit.checkpoints import list_checkpoints
 from cgkit.contracts import Domain, ImageRecord
+from cgkit.data.extras import check_extras
 from cgkit.data.inspection import Inspection, check_images, common_depth
 from cgkit.data.pixel_formats import pixel_formats, with_depths
 from cgkit.engine.assembly import Assembly, assemble
@@ -103,13 +105,13 @@ def prepare(
     made_with = folder.made_with() if folder is not None else None
     spec = resolve_spec(combine(layers, plugins.registries), plugins, layers, made_with=made_with)
     if folder is not None and (remembered := folder.remembered_spec()) is not None:
-        refuse_other_spec(remembered, spec, folder.path, layers)
+        refuse_other_spec(remembered, spec, folder.path, plugins, layers)
         other_versions = refuse_other_plugins(made_with, spec, plugins, folder.path)
         if other_versions is not None and reporter is not None:
             reporter.warning(other_versions)
     chosen = choose_device(device)
     try:
-        assembly = assemble(spec, plugins)
+        assembly = assemble(spec, plugins, fresh=folder is None or not list_checkpoints(folder.checkpoints))
         _check_components(spec, assembly)
         images, depths = _inspect_images(spec, assembly)
         spec = with_depths(spec, depths)
@@ -130,8 +132,10 @@ def _name_of(layers: Sequence[Layer]) -> str:
 def _check_components(spec: Spec, assembly: Assembly) -> None:
     with memory_errors_explained():
         problems = _check_strides(spec, assembly) or unfit_components(spec, assembly)
-    aligned, channels = bool(assembly.source.aligned), spec.data.channels
-    problems += check_best_metric(spec.evaluation, assembly.metrics, aligned=aligned, channels=channels)
+    aligned, channels, trained = bool(assembly.source.aligned), spec.data.channels, assembly.objective.directions
+    problems += check_best_metric(
+        spec.evaluation, assembly.metrics, aligned=aligned, channels=channels, trained=trained
+    )
     if problems:
         raise SpecError(problems)
 
@@ -152,19 +156,41 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
     Returns:
         Two mappings by domain: the inspections of the training images, and the number types of the image files.
     """
-    smallest = smallest_image(assembly.preparation.framing, spec.data.size)
     train, test = {}, {}
-    domains = zip("ab", assembly.source.train(), assembly.source.test(), pixel_formats(spec.data), strict=True)
-    for side, train_images, test_images, pixels in domains:
+    found: list[DataError] = []
+    formats = pixel_formats(spec.data)
+    domains = zip("ab", assembly.source.train(), assembly.source.test(), assembly.preparations, strict=True)
+    for (side, train_images, test_images, preparation), pixels, partner in zip(
+        domains, formats, formats[::-1], strict=True
+    ):
+        smallest = smallest_image(preparation.framing, spec.data.size)
         train[side] = check_images(_records(train_images), pixels, at_least=smallest)
         test[side] = check_images(_records(test_images), pixels)
-    inspections = [*train.values(), *test.values()]
-    problems = list(dict.fromkeys(str(problem) for inspection in inspections for problem in inspection.problems))
+        found += [*train[side].problems, *test[side].problems]
+        found += check_extras(_records(train_images), preparation.extras, partner)
+    _check_for_extras(spec, assembly)
+    problems = list(dict.fromkeys(map(str, found)))
     if problems:
         more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
         raise DataError("\n".join([*problems[:MAX_PROBLEMS], *more]))
     declared = {"a": spec.data.depth.a, "b": spec.data.depth.b}
     return train, {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
+
+
+def _check_for_extras(spec: Spec, assembly: Assembly) -> None:
+    """Refuse terms that need extras of which the source has none at all."""
+    problems = []
+    domains = dict(zip("ab", assembly.source.train(), strict=True))
+    for number, use in enumerate(spec.term):
+        for term in assembly.objective.terms_of(number):
+            side = term.direction[0]
+            for name in term.extras:
+                if not any(name in record.extras for record in _records(domains[side])):
+                    message = f'"{use.name}" needs a {name} of images of domain {side}, but the source has none'
+                    hint = f'with the source "folder", set data.extras_{side} = {{ {name} = "FOLDER" }}'
+                    problems.append(Problem(f"term.{number}", message, hint))
+    if problems:
+        raise SpecError(problems)
 
 
 def _records(domain: Domain) -> Iterator[ImageRecord]:

@@ -26,7 +26,7 @@ class Validation:
     def __init__(self, context: RunContext, trainer: Trainer) -> None:
         self._context = context
         self._trainer = trainer
-        self._best = BestModel(context.spec.evaluation, context.assembly.metrics)
+        self._best = BestModel(context.spec.evaluation, context.assembly.metrics, trainer.objective.directions)
         self._scores: tuple[Number, ...] | None = None
 
     @property
@@ -95,8 +95,8 @@ class Validation:
         write_model(
             folder,
             trainer.best_generators,
-            ModelInfo(self._context.spec, trainer.step_number, averaged),
+            ModelInfo(self._context.spec, trainer.step_number, averaged, trainer.objective.directions),
             self._context.providers,
-            raw=trainer.model.generators if averaged else None,
+            raw=trainer.raw_generators if averaged else None,
             scores=self._scores or (),
         )

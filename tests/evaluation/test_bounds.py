@@ -16,7 +16,7 @@ from cgkit.components.metrics.psnr import Psnr
 from cgkit.components.metrics.source_similarity import SourceSimilarity
 from cgkit.components.metrics.ssim import Ssim
 from cgkit.components.sources.seasons import Seasons
-from cgkit.data.loading import Preparation
+from cgkit.data.preparation import Preparation
 from cgkit.evaluation.gathering import Translate
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.numbers import Number

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cgkit.components.metrics.l1 import MeanAbsoluteError
 from cgkit.contracts import Cycle, ImageRecord
-from cgkit.data.loading import Preparation
+from cgkit.data.preparation import Preparation
 from cgkit.errors import PluginError
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.numbers import Number

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from cgkit.components.sources.folder import ImageFiles
-from cgkit.data.loading import Preparation
+from cgkit.data.preparation import Preparation
 from cgkit.health.flatness import Contrasts, flat_images
 from cgkit.images.pixels import PixelFormat
 

@@ -7,8 +7,10 @@ from tests.testing.broken import (  # noqa: F401 - importing a module registers 
     exchangeable_generators,
     generators,
     metrics,
+    optimizers,
     reconstruction_losses,
     schedules,
     sources,
+    terms,
     trackers,
 )
