@@ -25,6 +25,8 @@ MODULES = (
     "published_names",
     "adversarial_losses",
     "reconstruction_losses",
+    "terms",
+    "optimizers",
     "augmentations",
     "sources",
     "metrics",

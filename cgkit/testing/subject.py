@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic_core import to_jsonable_python
 from torch import Tensor, nn
 
 from cgkit.abilities import stride_of
@@ -47,12 +48,12 @@ class Subject:
             return {}
         folder = self.folder / "example"
         folder.mkdir(exist_ok=True)
-        return {name: _to_json(value) for name, value in example(folder).items()}
+        return {name: to_jsonable_python(value) for name, value in example(folder).items()}
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Add the component's recommended options and defaults to the given options; return all as JSON values."""
         known = options_of(self.component)
-        defaults = {name: _to_json(option.default) for name, option in known.items() if option.default is not REQUIRED}
+        defaults = {name: option.default_json for name, option in known.items() if option.default is not REQUIRED}
         return {**defaults, **recommended_options(self.component, (64, 64)), **given}
 
     def build(self, *given: Any, seed: int = 0) -> Any:
@@ -64,6 +65,7 @@ class Subject:
     def given(self) -> tuple[Any, ...]:
         """The positional arguments with which the engine would build the component."""
         values: dict[str, Any] = {"in_channels": 3, "out_channels": 3, "size": (32, 32), "folder": self.folder}
+        values |= {"parameters": [nn.Parameter(torch.ones(2, 2))], "learning_rate": 1e-3}
         return tuple(values[name] for name in self.component.kind.given)
 
     def network(self, *given: Any, seed: int = 0, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -118,11 +120,3 @@ def relative_difference(actual: Tensor, expected: Tensor) -> float:
     """Return the norm of the difference, relative to the norm of the expected tensor."""
     actual, expected = actual.detach().double(), expected.detach().double()
     return float((actual - expected).norm() / expected.norm().clamp(min=1e-300))
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, (tuple, list)):
-        return [_to_json(item) for item in value]
-    return value

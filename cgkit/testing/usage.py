@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cgkit.abilities import compared_by, wants_real_logits
-from cgkit.contracts import AdversarialLoss, Augmentation, Cycle
+from cgkit.abilities import compared_by, needs_of, preparer_of, wants_real_logits
+from cgkit.contracts import AdversarialLoss, Augmentation, Cycle, Given
+from cgkit.data.randomness import seeded
 from cgkit.testing.subject import Subject, functional, scales_of
 
 
@@ -29,6 +30,60 @@ def losses(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> dict[str, Tenso
 def small_discriminator() -> nn.Sequential:
     """Return a discriminator for testing penalties, with random weights."""
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Softplus(), nn.Conv2d(4, 1, 3))
+
+
+class SmallGenerator(nn.Module):
+    """A generator with features, for testing terms of the objective, with weights that are always the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with seeded(0):
+            self.layers = nn.ModuleList([nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1)])
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the images and the features of the first layer."""
+        return [images, self.layers[0](images).tanh()]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Translate images `(N, 3, H, W)`."""
+        translations: Tensor = self.layers[1](self.features(images)[-1]).tanh()
+        return translations
+
+
+def prepared_term(subject: Subject, generator: nn.Module | None = None) -> nn.Module:
+    """Build a term of the objective, prepared for a generator."""
+    term: nn.Module = subject.build(seed=1)
+    prepare = preparer_of(term)
+    if prepare is not None:
+        with seeded(2), torch.no_grad():
+            prepare(generator or SmallGenerator(), torch.zeros(1, 3, 32, 32))
+    return term
+
+
+def given_images(term: object, *, level: float | None = None, seed: int = 0) -> Given:
+    """Return what a term needs, for two images of 32 x 32 pixels.
+
+    Args:
+        term: the term.
+        level: the value of all pixels; noise by default.
+        seed: the seed of the noise.
+    """
+    needs, random = needs_of(term), torch.Generator().manual_seed(seed)
+
+    def image(channels: int = 3) -> Tensor:
+        noise = torch.rand(2, channels, 32, 32, generator=random) * 2 - 1
+        return noise if level is None else torch.full_like(noise, level)
+
+    generated = {need: image().requires_grad_() for need in ("translation", "reconstruction", "identity")}
+    extras = {"mask": (image(1) > 0).float(), "label": (image(1) > 0).long(), "partner": image()}
+    return Given(
+        SmallGenerator(),
+        image(),
+        image(),
+        **{need: value for need, value in generated.items() if need in needs},
+        extras={name: extra for name, extra in extras.items() if name in needs},
+        present={name: torch.tensor([1.0, 0.0]) for name in extras if name in needs},
+    )
 
 
 def run_metric(metric: Any, translations: Tensor, others: Tensor) -> Any:
@@ -54,6 +109,14 @@ def _train_network(subject: Subject, network: nn.Module) -> list[Tensor]:
     return [*network.state_dict().values(), *scales_of(output), *gradients]
 
 
+def _compute_term(subject: Subject, term: nn.Module) -> list[Tensor]:
+    prepare = preparer_of(term)
+    if prepare is not None and not list(term.parameters()):
+        with torch.no_grad():
+            prepare(SmallGenerator(), torch.zeros(1, 3, 32, 32))
+    return [term(given_images(term)), *term.state_dict().values()]
+
+
 def _compute_losses(subject: Subject, loss: AdversarialLoss) -> list[Tensor]:
     real, fake = torch.randn(2, 2, 1, 4, 4)
     values = list(losses(loss, real, fake).values())
@@ -67,6 +130,7 @@ _OUTCOMES: dict[str, Callable[[Subject, Any], list[Tensor]]] = {
     "discriminators": _train_network,
     "adversarial_losses": _compute_losses,
     "reconstruction_losses": lambda subject, distance: [distance(*torch.rand(2, 2, 3, 32, 32) * 2 - 1)],
+    "terms": _compute_term,
     "augmentations": lambda subject, augmentation: [run_augmentation(augmentation, torch.rand(1, 3, 32, 32))],
     "metrics": lambda subject, metric: [run_metric(metric, *torch.rand(2, 3, 3, 32, 48))],
 }

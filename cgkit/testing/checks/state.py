@@ -12,7 +12,7 @@ from cgkit.testing.check import NETWORKS, NotApplicableError, check
 from cgkit.testing.subject import Subject, scales_of
 
 
-@check(*NETWORKS, "adversarial_losses", "reconstruction_losses", "augmentations")
+@check(*NETWORKS, "adversarial_losses", "reconstruction_losses", "terms", "augmentations")
 def state_survives_safetensors(subject: Subject) -> None:
     """The component's state can be saved and loaded bit for bit; no two of its tensors share memory."""
     module = subject.build(seed=1)
