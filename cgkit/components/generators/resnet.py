@@ -99,6 +99,21 @@ class ResnetGenerator(nn.Module):
         translations: Tensor = self.layers(images)
         return translations
 
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the images, the features after each downsampling, and those after the first and the fifth block.
+
+        For the published network these are about the layers from which CUT takes features (Park et al., 2020).
+        """
+        check_size(images, least=self._least, multiple=self.stride)
+        downsamplings, blocks = self._structure.downsamplings, self._structure.blocks
+        ends = [3 * (number + 1) + 1 for number in range(1, downsamplings + 1)]
+        first_block = 3 * (downsamplings + 1) + 1
+        ends += [first_block + number for number in (1, 5) if number <= blocks]
+        features = [images]
+        for start, end in pairwise([0, *ends]):
+            features.append(self.layers[start:end](features[-1]))
+        return features
+
     @staticmethod
     def recommended(size: Size) -> dict[str, int]:
         """Return the published number of blocks for images of height and width `size`."""

@@ -96,6 +96,16 @@ class UnetGenerator(nn.Module):
                 features = torch.cat((skips.pop(), features), 1)
         return features
 
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the images, and the features after each layer of the encoder that leaves at least 8 x 8 positions."""
+        check_size(images, least=self.stride, multiple=self.stride)
+        features = [images]
+        for layer in self.down:
+            if min(features[-1].shape[-2:]) < 16:
+                break
+            features.append(layer(features[-1]))
+        return features
+
     @staticmethod
     def recommended(size: Size) -> dict[str, int]:
         """Return the greatest depth, up to 8 as published, that images of height and width `size` allow."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import importlib.util
@@ -40,14 +41,33 @@ class EfficientNetLite0:
 
     def stages(self, images: Tensor) -> list[Tensor]:
         """Return the features at five resolutions, each `(N, C, h, w)`, of images `(N, 1 or 3, H, W)` in [0, 1]."""
-        network = _network()
-        features = network._swish(network._bn0(network._conv_stem(_prepare(images))))
-        stages = []
-        for number, block in enumerate(network._blocks):
-            features = block(features)
-            if number in STAGES:
-                stages.append(features)
-        return stages
+        return stages(_network(), images)
+
+
+def load_network() -> nn.Module:
+    """Return a copy of the network, frozen and in evaluation mode.
+
+    Raises:
+        PluginError: a package of the extra `metrics` is missing.
+    """
+    network: nn.Module = copy.deepcopy(_network())
+    return network
+
+
+def stages(network: Any, images: Tensor) -> list[Tensor]:
+    """Return the features of a network from `load_network` at five resolutions, each `(N, C, h, w)`.
+
+    Args:
+        network: the network.
+        images: `(N, 1 or 3, H, W)` in [0, 1], on the network's device.
+    """
+    features = network._swish(network._bn0(network._conv_stem(_prepare(images))))
+    taken = []
+    for number, block in enumerate(network._blocks):
+        features = block(features)
+        if number in STAGES:
+            taken.append(features)
+    return taken
 
 
 def _prepare(images: Tensor) -> Tensor:
