@@ -1,4 +1,4 @@
-"""Two adversarial losses, and two distances that compare structure rather than pixels."""
+"""Adversarial losses, distances that compare structure rather than pixels, and terms of the objective."""
 
 from __future__ import annotations
 
@@ -29,3 +29,11 @@ def cgkit_register(registries: Registries) -> None:
         "cgkit_losses.perceptual_random:PerceptualRandomLoss",
         summary="Distance between features of a random convolutional network; nothing to download.",
     )
+    add = registries.terms.add
+    add("perceptual", "cgkit_losses.terms.perceptual:Perceptual")
+    add("total-variation", "cgkit_losses.terms.smoothness:TotalVariation")
+    add("edges", "cgkit_losses.terms.edges:Edges")
+    add("colour-preservation", "cgkit_losses.terms.colours:ColourPreservation")
+    add("outside-mask", "cgkit_losses.terms.masks:OutsideMask")
+    add("label-consistency", "cgkit_losses.terms.labels:LabelConsistency")
+    add("paired-l1", "cgkit_losses.terms.pairs:PairedL1")
