@@ -13,7 +13,8 @@ from cgkit_shards.images import ShardedImages
 from cgkit_shards.index import Index, Shard, read_index
 from cgkit_shards.source import Shards
 
-from cgkit.data.loading import Preparation, UnpairedImages, training_batches
+from cgkit.data.loading import UnpairedImages, training_batches
+from cgkit.data.preparation import Preparation
 from cgkit.data.sampling import StepBatches
 from cgkit.errors import DataError
 from cgkit.images.pixels import PixelFormat
@@ -146,7 +147,7 @@ def test_equal_domains_and_a_single_test_index_are_rejected(sharded: Callable[..
 
 def test_the_number_of_workers_does_not_change_the_batches(sharded: Callable[..., Path]) -> None:
     source = Shards((16, 16), a=sharded("a", 12), b=sharded("b", 9), shuffle_shards=2)
-    images = UnpairedImages(source.train(), (PixelFormat(), PixelFormat()), Preparation((16, 16)), seed=7)
+    images = UnpairedImages(source.train(), (PixelFormat(), PixelFormat()), (Preparation((16, 16)),) * 2, seed=7)
     batches, expected = (list(training_batches(images, StepBatches(2, 9, 3), workers=count)) for count in (2, 0))
     assert len(batches) == len(expected) == 7
     for batch, reference in zip(batches, expected, strict=True):
