@@ -21,7 +21,7 @@ from typing import Any, Literal
 import pluggy
 
 from cgkit import components, hookspecs
-from cgkit.errors import UsageError, did_you_mean
+from cgkit.errors import UsageError, did_you_mean, traceback_of
 from cgkit.registry import BUILT_IN, Registries, describe_exception
 
 GROUP = "cgkit"
@@ -44,6 +44,7 @@ class PluginStatus:
         version: the version of the package; empty for a plugin in a single file.
         state: `ok`, `failed`, or `blocked` if the user's allow-list does not contain the package.
         reason: why the state is not `ok`.
+        traceback: the traceback of the exception because of which the plugin failed to load.
     """
 
     name: str
@@ -51,6 +52,7 @@ class PluginStatus:
     version: str
     state: Literal["ok", "failed", "blocked"] = "ok"
     reason: str = ""
+    traceback: str = field(default="", repr=False)
 
     @property
     def fault(self) -> str:
@@ -225,7 +227,7 @@ def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> Pl
     except BaseException as error:  # noqa: BLE001 - one plugin must not affect the others
         if plugin is not None and plugins.manager.is_registered(plugin):
             plugins.manager.unregister(plugin)
-        return replace(status, state="failed", reason=describe_exception(error))
+        return replace(status, state="failed", reason=describe_exception(error), traceback=traceback_of(error))
     plugins.registries.merge(staged)
     return status
 

@@ -97,12 +97,15 @@ def _print(results: list[CheckResult], verbose: bool) -> None:
     counts = Counter(result.outcome for result in results)
     summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     click.echo(console.clean(f"{results[0].component}: {summary}"))
-    by_reason: dict[tuple[str, str], list[str]] = {}
+    by_reason: dict[tuple[str, str], list[CheckResult]] = {}
     for result in results:
         if result.outcome != "passed":
-            by_reason.setdefault((result.outcome, result.reason), []).append(result.check)
+            by_reason.setdefault((result.outcome, result.reason), []).append(result)
         elif verbose:
             click.echo(f"  ok  {result.check}")
     for (outcome, reason), (first, *others) in by_reason.items():
-        checks = ", ".join((first, *others)) if verbose or not others else f"{first} and {len(others)} more"
+        names = [result.check for result in (first, *others)]
+        checks = ", ".join(names) if verbose or not others else f"{first.check} and {len(others)} more"
         click.echo(console.clean(f"  {MARKS.get(outcome, outcome)}  {checks}: {reason}"))
+        if console.shows_tracebacks():
+            click.echo(console.clean(first.traceback), nl=False)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from cgkit.contracts import Tracker
 from cgkit.data.loading import Batch
+from cgkit.errors import traceback_of
 from cgkit.plugins import Plugins
 from cgkit.registry import describe_exception
 from cgkit.runs.samples import SampleImages
@@ -53,7 +54,7 @@ class Observers:
         plugins: the loaded plugins, whose run hooks are called.
         trackers: the trackers, by name.
         watchers: the watchers.
-        warn: called with a message for each observer that is disabled.
+        warn: called with a message and the traceback of its cause for each observer that is disabled.
         patience: the maximum duration of a call, in seconds.
     """
 
@@ -62,7 +63,7 @@ class Observers:
         plugins: Plugins,
         trackers: Mapping[str, Tracker],
         watchers: Sequence[Watcher],
-        warn: Callable[[str], None],
+        warn: Callable[[str, str], None],
         *,
         patience: float,
     ) -> None:
@@ -134,8 +135,11 @@ class Observers:
             function()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an observer never stops a run
             self._set_aside.add(who)
-            reason = str(error) if isinstance(error, StalledError) else f"failed: {describe_exception(error)}"
-            self._warn(f"{who}, in {action}, {reason}; it is not called again")
+            if isinstance(error, StalledError):
+                reason, cause = str(error), ""
+            else:
+                reason, cause = f"failed: {describe_exception(error)}", traceback_of(error)
+            self._warn(f"{who}, in {action}, {reason}; it is not called again", cause)
 
 
 class StalledError(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cgkit.contracts import Size
-from cgkit.errors import CgkitError, PluginError, Problem, UnknownComponentError
+from cgkit.errors import CgkitError, PluginError, Problem, UnknownComponentError, traceback_of
 from cgkit.options import check_options, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN, Component
@@ -221,4 +221,4 @@ def _is_within(path: str, option: str) -> bool:
 
 
 def _to_problem(path: str, error: CgkitError) -> Problem:
-    return Problem(path, error.message, error.hint, exit_code=error.exit_code)
+    return Problem(path, error.message, error.hint, exit_code=error.exit_code, traceback=traceback_of(error))

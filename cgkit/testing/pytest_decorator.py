@@ -11,9 +11,9 @@ from cgkit.testing.check import Check, NotApplicableError, UnavailableError, che
 from cgkit.testing.runner import (
     components_of,
     expected_reason,
-    failure_of,
     label,
     refuse_unknown_expectations,
+    require,
 )
 from cgkit.testing.subject import subject_of
 
@@ -58,11 +58,13 @@ def _make_test(component: Component, check: Check, options: Mapping[str, Any] | 
 
         with subject_of(component, options) as subject:
             try:
-                failure = failure_of(check, subject)
+                require(check, subject)
             except NotApplicableError:
                 return
             except UnavailableError as error:
                 pytest.skip(str(error))
-        assert failure is None, f"{label(component)}, {check.name}: {failure}"
+            except AssertionError as error:
+                # Its cause is the exception of the component, so that pytest shows the component's own frames.
+                raise AssertionError(f"{label(component)}, {check.name}: {error}") from error.__cause__
 
     return run

@@ -6,10 +6,10 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cgkit.errors import CgkitError, PluginError, UsageError, did_you_mean
+from cgkit.errors import CgkitError, PluginError, UsageError, did_you_mean, traceback_of
 from cgkit.plugins import Plugins
 from cgkit.registry import Component, describe_exception
 from cgkit.testing.check import Check, NotApplicableError, UnavailableError, all_checks, checks_for
@@ -28,6 +28,7 @@ class CheckResult:
         outcome: how the check ended; `failed` and `unexpected pass` are failures.
         reason: the expected and the actual result, or why the check was skipped or is expected to fail.
         seconds: the duration of the check, in seconds.
+        traceback: the traceback of the exception with which a failed check ended.
     """
 
     component: str
@@ -35,6 +36,7 @@ class CheckResult:
     outcome: Outcome
     reason: str
     seconds: float
+    traceback: str = field(default="", repr=False)
 
 
 def check_plugin(
@@ -121,10 +123,11 @@ def refuse_unknown_expectations(components: list[Component], expected_failures: 
             raise UsageError(f"expected_failures: no check named {name!r}", hint=did_you_mean(name, known))
 
 
-def failure_of(check: Check, subject: Subject) -> str | None:
-    """Run a check; return why it failed, or None if it passed.
+def require(check: Check, subject: Subject) -> None:
+    """Run a check.
 
     Raises:
+        AssertionError: the check failed; its cause is the exception that the check or the component raised.
         NotApplicableError: the requirement does not apply to the component.
         UnavailableError: the machine lacks something that the check needs.
     """
@@ -135,28 +138,28 @@ def failure_of(check: Check, subject: Subject) -> str | None:
     except (NotApplicableError, UnavailableError, KeyboardInterrupt):
         raise
     except AssertionError as error:
-        return str(error) or "an assertion in the component failed"
+        raise AssertionError(str(error) or "an assertion in the component failed") from error
     except CgkitError as error:
-        return str(error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - third-party code may raise anything
-        return f"raised {describe_exception(error)}"
-    return None
+        raise AssertionError(str(error)) from error
+    except (Exception, SystemExit) as error:  # third-party code may raise anything
+        raise AssertionError(f"raised {describe_exception(error)}") from error
 
 
 def _run_check(check: Check, subject: Subject, expected: str | None) -> CheckResult | None:
     start = time.perf_counter()
     outcome: Outcome
+    reason = cause = ""
     try:
-        reason = failure_of(check, subject)
+        require(check, subject)
+        outcome = "passed"
     except NotApplicableError:
         return None
     except UnavailableError as error:
         outcome, reason = "skipped", str(error)
-    else:
-        if expected is None:
-            outcome = "passed" if reason is None else "failed"
-        elif reason is None:
-            outcome, reason = "unexpected pass", f"expected to fail: {expected}"
-        else:
-            outcome, reason = "expected failure", expected
-    return CheckResult(label(subject.component), check.name, outcome, reason or "", time.perf_counter() - start)
+    except AssertionError as error:
+        outcome, reason, cause = "failed", str(error), traceback_of(error.__cause__ or error)
+    if expected is not None and outcome == "failed":
+        outcome, reason = "expected failure", expected
+    elif expected is not None and outcome == "passed":
+        outcome, reason = "unexpected pass", f"expected to fail: {expected}"
+    return CheckResult(label(subject.component), check.name, outcome, reason, time.perf_counter() - start, cause)

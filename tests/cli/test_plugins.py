@@ -128,7 +128,7 @@ def cgkit_register(registries):
         results = cgkit("plugins", "check", plugin.name, "--plugin", plugin, "--json").json["results"]
         failed = {result["component"] for result in results if result["outcome"] == "failed"}
         assert failed == {"reconstruction_losses/bad"}
-        assert {"component", "check", "outcome", "reason", "seconds"} == set(results[0])
+        assert {"component", "check", "outcome", "reason", "seconds", "traceback"} == set(results[0])
 
 
 class TestANewPlugin:

@@ -14,7 +14,7 @@ from cgkit.contracts import kind_named
 from cgkit.registry import Component
 from cgkit.testing import check_component
 from cgkit.testing.check import all_checks, checks_for
-from cgkit.testing.runner import failure_of
+from cgkit.testing.runner import require
 from cgkit.testing.subject import subject_of
 from tests.testing import broken  # noqa: F401 - registers the examples
 from tests.testing.broken.registry import BROKEN, BROKEN_ALONE, GOOD, Example
@@ -56,8 +56,8 @@ def test_a_component_with_one_mistake_fails_only_that_check(example: Example) ->
 def test_a_check_finds_further_mistakes(example: Example) -> None:
     component = make_component(example.kind, example.target)
     (check,) = [check for check in checks_for(component) if check.name == example.check]
-    with subject_of(component) as subject:
-        assert failure_of(check, subject) is not None
+    with subject_of(component) as subject, pytest.raises(AssertionError):
+        require(check, subject)
 
 
 def test_every_check_has_a_component_that_fails_it() -> None:
