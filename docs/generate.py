@@ -183,8 +183,9 @@ def _format_option(option: Option) -> tuple[str, ...]:
 def _describe_conformance() -> Iterator[str]:
     yield "# The conformance kit"
     yield (
-        "`cgkit plugins check cgkit-NAME` runs these checks on every component of an installed package. To include "
-        "them in the package's own tests:"
+        "`cgkit plugins check cgkit-NAME` runs these checks on every component of an installed package, and "
+        "`cgkit plugins check FILE.py` on those of a plugin in a single file. `--component halo` checks one component "
+        "only, and `--traceback` shows where an exception was raised. To include the checks in the package's own tests:"
     )
     yield (
         "<!-- not run: it is part of a package -->\n"

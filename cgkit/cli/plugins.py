@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -45,20 +45,30 @@ def list_plugins(context: click.Context, as_json: bool) -> None:
 
 
 @command.command("check")
-@click.argument("distribution")
+@click.argument("plugin", metavar="PACKAGE|FILE.py")
+@click.option(
+    "--component",
+    "components",
+    multiple=True,
+    metavar="NAME",
+    help="Check only this component, e.g. halo or generator/halo. Can be given several times.",
+)
 @click.option("--verbose", is_flag=True, help="Also list the checks that passed.")
 @options.as_json
 @click.pass_context
-def check(context: click.Context, distribution: str, verbose: bool, as_json: bool) -> int:
-    """Run the conformance checks on every component of the package DISTRIBUTION.
+def check(context: click.Context, plugin: str, components: tuple[str, ...], verbose: bool, as_json: bool) -> int:
+    """Run the conformance checks on every component of an installed PACKAGE, or of a plugin in a single file.
 
     The exit code is 4 if a check fails.
     """
+    distribution = _load_file(context, Path(plugin)) if plugin.endswith(".py") else plugin
     plugins = console.plugins(context)
     from cgkit.testing import check_plugin
 
     results = []
-    for _, of_component in groupby(check_plugin(distribution, plugins), key=lambda result: result.component):
+    for _, of_component in groupby(
+        check_plugin(distribution, plugins, only=components), key=lambda result: result.component
+    ):
         results += (component_results := list(of_component))
         if not as_json:
             _print(component_results, verbose)
@@ -90,6 +100,14 @@ def new(name: str, kind: str, output: Path) -> None:
 
     folder = write_package(name, kind_named(kind), output)
     console.message(f'wrote {folder}; next: pip install -e "{folder}[test]", then cgkit plugins check {folder.name}')
+
+
+def _load_file(context: click.Context, file: Path) -> str:
+    """Load a file, unless the user has loaded it with `--plugin`; return the name of the plugin."""
+    state: dict[str, Any] = context.find_root().ensure_object(dict)
+    if file.name not in [other.name for other in state["plugin_files"]]:
+        state["plugin_files"] = (*state["plugin_files"], file)
+    return file.name
 
 
 def _print(results: list[CheckResult], verbose: bool) -> None:

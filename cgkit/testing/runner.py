@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -40,15 +40,26 @@ class CheckResult:
 
 
 def check_plugin(
-    distribution: str, plugins: Plugins, *, expected_failures: Mapping[str, str] | None = None
+    distribution: str,
+    plugins: Plugins,
+    *,
+    only: Collection[str] = (),
+    expected_failures: Mapping[str, str] | None = None,
 ) -> Iterator[CheckResult]:
-    """Run every check on every component of a package, and yield the results.
+    """Run every check on the components of a package, and yield the results.
+
+    Args:
+        distribution: the name of the package, or the file name of a plugin in a single file.
+        plugins: the loaded plugins.
+        only: the components to check, like `resnet` or `generator/resnet`; by default all.
+        expected_failures: see `check_component`.
 
     Raises:
-        UsageError: the package has no plugin, or an expected failure names no check.
+        UsageError: the package has no plugin, or it has no component of a given name, or an expected failure names no
+            check.
         PluginError: the plugin is blocked or could not be loaded.
     """
-    components = components_of(distribution, plugins)
+    components = select(components_of(distribution, plugins), only)
     refuse_unknown_expectations(components, expected_failures or {})
     return (
         result
@@ -98,6 +109,25 @@ def components_of(distribution: str, plugins: Plugins) -> list[Component]:
             raise PluginError(f"{distribution} {state}: {status.reason}")
     everything = (component for registry in plugins.registries for component in registry)
     return [component for component in everything if component.provider == distribution]
+
+
+def select(components: Sequence[Component], names: Collection[str]) -> list[Component]:
+    """Return the components with the given names, like `resnet` or `generator/resnet`; all if there are no names.
+
+    Raises:
+        UsageError: no component has one of the names.
+    """
+    for name in names:
+        if not any(name in _names_of(component) for component in components):
+            known = [label(component) for component in components]
+            raise UsageError(
+                f"no component named {name!r}", hint=did_you_mean(name, known) or f"available: {', '.join(known)}"
+            )
+    return [component for component in components if not names or _names_of(component) & set(names)]
+
+
+def _names_of(component: Component) -> set[str]:
+    return {component.name, label(component), f"{component.kind.table}/{component.name}"}
 
 
 def label(component: Component) -> str:
