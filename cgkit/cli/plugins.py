@@ -12,7 +12,7 @@ import click
 
 from cgkit.cli import console, options
 from cgkit.cli.full_help import FullHelpGroup
-from cgkit.errors import PluginError
+from cgkit.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from cgkit.testing import CheckResult
@@ -90,16 +90,37 @@ def check(context: click.Context, plugin: str, components: tuple[str, ...], verb
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    default=Path(),
     help="Folder to create the package in. [default: the current folder]",
 )
-def new(name: str, kind: str, output: Path) -> None:
-    """Create a complete package with one component NAME, ready to install, test and publish."""
-    from cgkit.contracts import kind_named
-    from cgkit.scaffolding.packages import write_package
+@click.option(
+    "--package", type=click.Path(path_type=Path), help="Folder of an existing package to add the component to."
+)
+@click.pass_context
+def new(context: click.Context, name: str, kind: str, output: Path | None, package: Path | None) -> None:
+    """Create a complete package with one component NAME, ready to install, test and publish.
 
-    folder = write_package(name, kind_named(kind), output)
-    console.message(f'wrote {folder}; next: pip install -e "{folder}[test]", then cgkit plugins check {folder.name}')
+    With --package, add the component to an existing package: its module, its test and its registration.
+    """
+    from cgkit.contracts import kind_named
+
+    if package is None:
+        from cgkit.scaffolding.packages import write_package
+
+        folder = write_package(name, kind_named(kind), output or Path(), console.plugins(context))
+        console.message(
+            f'wrote {folder}; next: pip install -e "{folder}[test]", then cgkit plugins check {folder.name}'
+        )
+        return
+    if output is not None:
+        raise UsageError("--output and --package exclude each other")
+    from cgkit.scaffolding.extension import extend_package
+
+    added = extend_package(name, kind_named(kind), package, console.plugins(context))
+    console.message(f"wrote {' and '.join(added.files)} in {package}, and registered {name!r}")
+    if added.missing:
+        console.message(f"add to the dependencies in {package / 'pyproject.toml'}: {', '.join(added.missing)}")
+    table = kind_named(kind).table
+    console.message(f"next: cgkit plugins check {added.distribution} --component {table}/{name}")
 
 
 def _load_file(context: click.Context, file: Path) -> str:
