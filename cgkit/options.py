@@ -21,6 +21,7 @@ from pydantic_core import PydanticSerializationError
 
 from cgkit.contracts import Size
 from cgkit.errors import CgkitError, PluginError, Problem, problems_from
+from cgkit.packages import install_hint
 from cgkit.registry import Component, describe_exception
 
 REQUIRED = inspect.Parameter.empty
@@ -141,7 +142,8 @@ def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
     except (CgkitError, ValueError, MemoryError):
         raise
     except (Exception, SystemExit) as error:  # a plugin's component may raise any exception
-        raise PluginError(f"{component} cannot be built: {describe_exception(error)}") from error
+        hint = install_hint(error, component.provider)
+        raise PluginError(f"{component} cannot be built: {describe_exception(error)}", hint=hint) from error
 
 
 def json_schemas_of(component: Component) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import pluggy
 
 from cgkit import components, hookspecs
 from cgkit.errors import UsageError, did_you_mean, traceback_of
+from cgkit.packages import canonical_name, install_hint
 from cgkit.registry import BUILT_IN, Registries, describe_exception
 
 GROUP = "cgkit"
@@ -169,7 +170,7 @@ def _create_manager() -> pluggy.PluginManager:
 
 def _read_allow_list() -> set[str] | None:
     names = os.environ.get("CGKIT_PLUGINS")
-    return None if names is None else {_canonicalize(name.strip()) for name in names.split(",") if name.strip()}
+    return None if names is None else {canonical_name(name.strip()) for name in names.split(",") if name.strip()}
 
 
 def _find_installed() -> list[tuple[PluginStatus, EntryPoint | None]]:
@@ -203,14 +204,9 @@ def entry_points_of(distribution: Distribution) -> Sequence[EntryPoint | None]:
 
 def _read_provider(distribution: Distribution) -> tuple[str, str]:
     try:
-        return _canonicalize(distribution.name), distribution.version
+        return canonical_name(distribution.name), distribution.version
     except Exception:  # noqa: BLE001 - a package may be installed without any metadata
         return "unknown", ""
-
-
-def _canonicalize(package: str) -> str:
-    """Return the name of a package as PyPI spells it (PEP 503): `cgkit-hinge` for `Cgkit_Hinge`."""
-    return re.sub(r"[-_.]+", "-", package).lower()  # `packaging` can do this too, but is slow to import
 
 
 def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> PluginStatus:
@@ -227,7 +223,9 @@ def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> Pl
     except BaseException as error:  # noqa: BLE001 - one plugin must not affect the others
         if plugin is not None and plugins.manager.is_registered(plugin):
             plugins.manager.unregister(plugin)
-        return replace(status, state="failed", reason=describe_exception(error), traceback=traceback_of(error))
+        hint = install_hint(error, status.distribution)
+        reason = "; ".join(filter(None, (describe_exception(error), hint)))
+        return replace(status, state="failed", reason=reason, traceback=traceback_of(error))
     plugins.registries.merge(staged)
     return status
 

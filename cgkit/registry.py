@@ -17,6 +17,7 @@ from typing import Any
 
 from cgkit.contracts import KINDS, Kind
 from cgkit.errors import CgkitError, PluginError, UnknownComponentError, did_you_mean
+from cgkit.packages import install_hint
 
 BUILT_IN = "cgkit"
 """The provider of the built-in components."""
@@ -83,7 +84,8 @@ class Component:
         except CgkitError:
             raise
         except (Exception, SystemExit) as error:  # a plugin's module may raise any exception
-            raise PluginError(f"{self} cannot be loaded: {describe_exception(error)}") from error
+            hint = install_hint(error, self.provider)
+            raise PluginError(f"{self} cannot be loaded: {describe_exception(error)}", hint=hint) from error
         if not callable(target):
             raise PluginError(f"{self} cannot be used: {self.target} is not callable")
         return target  # type: ignore[no-any-return]

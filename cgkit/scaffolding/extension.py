@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import textwrap
 import tomllib
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from cgkit.contracts import Kind
 from cgkit.errors import UsageError
 from cgkit.files.atomic import replace_text
+from cgkit.packages import required_name
 from cgkit.plugins import GROUP, Plugins, load_plugins
 from cgkit.scaffolding.component import NewComponent, module_name, refuse_name
 
@@ -59,8 +59,8 @@ def extend_package(name: str, kind: Kind, folder: Path, plugins: Plugins | None 
     new = {root / f"{component.module}.py": component.source}
     new[folder / "tests" / f"test_{component.module}.py"] = component.test
     _write(new, root / "__init__.py", registered)
-    declared = {_read_name(text) for text in project.get("dependencies", ())}
-    missing = tuple(text for text in component.requirements() if _read_name(text) not in declared)
+    declared = {required_name(text) for text in project.get("dependencies", ())}
+    missing = tuple(text for text in component.requirements() if required_name(text) not in declared)
     return Extension(component.distribution, tuple(file.relative_to(folder).as_posix() for file in new), missing)
 
 
@@ -77,11 +77,6 @@ def _find_package(folder: Path, plugin: str) -> Path:
         if (root := parent.joinpath(*plugin.split("."))).is_dir():
             return root
     raise UsageError(f"{folder} has no package {plugin}, which its entry point names")
-
-
-def _read_name(requirement: str) -> str:
-    """Return the name in a requirement: `cgkit-halo` for `Cgkit_Halo[x] >= 1`."""
-    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement, maxsplit=1)[0]).lower()
 
 
 def _register(component: NewComponent, file: Path) -> str:
