@@ -43,7 +43,7 @@ class PluginStatus:
         distribution: the plugin's package, spelt as on PyPI (lower case, with hyphens), or the file name of a plugin in
             a single file.
         version: the version of the package; empty for a plugin in a single file.
-        state: `ok`, `failed`, or `blocked` if the user's allow-list does not contain the package.
+        state: `ok`, `failed`, or `blocked` if `CGKIT_PLUGINS` does not allow the package.
         reason: why the state is not `ok`.
         traceback: the traceback of the exception because of which the plugin failed to load.
     """
@@ -76,7 +76,7 @@ class Plugins:
 
     @property
     def blocked(self) -> list[PluginStatus]:
-        """The plugins that are not loaded because the user's allow-list does not contain them."""
+        """The plugins that are not loaded because `CGKIT_PLUGINS` does not allow them."""
         return [status for status in self.statuses if status.state == "blocked"]
 
     def version_of(self, provider: str) -> str:
@@ -95,8 +95,8 @@ class Plugins:
 def load_plugins(*, installed: bool = True, files: Sequence[Path] = ()) -> Plugins:
     """Load the built-in plugin, all installed plugins, and plugins in single files.
 
-    The environment variable `CGKIT_PLUGINS` is an allow-list of packages, separated by commas. If it is set but empty,
-    no installed plugin is loaded.
+    The environment variable `CGKIT_PLUGINS` names the packages to load, separated by commas. If it is set but empty, no
+    installed plugin is loaded. A package with a minus is not loaded: `-cgkit-x` loads all but `cgkit-x`.
 
     Args:
         installed: whether to load installed plugins.
@@ -127,12 +127,12 @@ def _load_built_in(plugins: Plugins) -> Iterator[PluginStatus]:
 
 
 def _load_installed(plugins: Plugins) -> Iterator[PluginStatus]:
-    allowed = _read_allow_list()
-    missing = set(allowed or ())
+    allowed, excluded = _read_choice()
+    missing = excluded | (allowed or set())
     for status, entry_point in _find_installed():
         missing.discard(status.distribution)
-        if allowed is not None and status.distribution not in allowed:
-            yield replace(status, state="blocked", reason="not in CGKIT_PLUGINS")
+        if status.distribution in excluded or (allowed is not None and status.distribution not in allowed):
+            yield replace(status, state="blocked", reason="not allowed by CGKIT_PLUGINS")
         elif entry_point is None:
             yield replace(status, state="failed", reason="its entry_points.txt is malformed")
         else:
@@ -168,9 +168,15 @@ def _create_manager() -> pluggy.PluginManager:
     return manager
 
 
-def _read_allow_list() -> set[str] | None:
-    names = os.environ.get("CGKIT_PLUGINS")
-    return None if names is None else {canonical_name(name.strip()) for name in names.split(",") if name.strip()}
+def _read_choice() -> tuple[set[str] | None, set[str]]:
+    """Return the packages that `CGKIT_PLUGINS` allows, or None for all, and those that it excludes."""
+    text = os.environ.get("CGKIT_PLUGINS")
+    if text is None:
+        return None, set()
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    excluded = {canonical_name(name.removeprefix("-")) for name in names if name.startswith("-")}
+    allowed = {canonical_name(name) for name in names if not name.startswith("-")}
+    return (None if excluded and not allowed else allowed), excluded
 
 
 def _find_installed() -> list[tuple[PluginStatus, EntryPoint | None]]:

@@ -121,7 +121,7 @@ def _explain_missing(provider: str, plugins: Plugins, requirement: str) -> tuple
     if provider == BUILT_IN or not _PROVIDER.fullmatch(provider) or any(status.state == "ok" for status in statuses):
         return None
     if statuses:
-        return statuses[0].fault, "add it to CGKIT_PLUGINS" if statuses[0].state == "blocked" else None
+        return statuses[0].fault, "change CGKIT_PLUGINS" if statuses[0].state == "blocked" else None
     if provider.endswith(".py"):
         return "is not loaded", f"--plugin {provider}"
     try:

@@ -57,7 +57,7 @@ class TestListingPlugins:
         monkeypatch.setenv("CGKIT_PLUGINS", "")
         (blocked,) = [line for line in cgkit("plugins", "list").out.splitlines() if "cgkit-broken" in line]
         assert blocked.split()[:3] == ["blocked", "cgkit-broken", "2.1"]
-        assert "not in CGKIT_PLUGINS" in blocked
+        assert "not allowed by CGKIT_PLUGINS" in blocked
 
     def test_checking_a_plugin_that_failed_reports_why(self, cgkit: Cli) -> None:
         result = cgkit("plugins", "check", "cgkit-broken")
