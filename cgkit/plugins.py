@@ -21,15 +21,19 @@ from typing import Any, Literal
 import pluggy
 
 from cgkit import components, hookspecs
+from cgkit.contracts import Kind
 from cgkit.errors import UsageError, did_you_mean, traceback_of
 from cgkit.packages import canonical_name, install_hint
-from cgkit.registry import BUILT_IN, Registries, describe_exception
+from cgkit.registry import BUILT_IN, Component, Registries, describe_exception
 
 GROUP = "cgkit"
 """The entry-point group of plugins."""
 
 API = 1
 """The version of the plugin contract. A plugin that declares another version (`cgkit_api = 2`) is not loaded."""
+
+SETTINGS = Kind("settings", "settings", (), "Settings of a plugin's hooks.")
+"""How the settings of hooks are built: like a component, with their keyword-only parameters."""
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("cgkit_"))
 
@@ -82,6 +86,17 @@ class Plugins:
     def version_of(self, provider: str) -> str:
         """Return the version of a package; an empty string if it has none or no plugin of the package was found."""
         return next((status.version for status in self.statuses if status.distribution == provider), "")
+
+    def settings(self) -> Iterator[Component]:
+        """Yield what plugins declare as the settings of their hooks, sorted by package."""
+        for name, plugin in sorted(self.manager.list_name_plugin()):
+            if (declared := getattr(plugin, "cgkit_settings", None)) is not None:
+                provider, _, entry_point = name.partition(":")
+                yield Component(SETTINGS, entry_point, provider, declared)
+
+    def settings_of(self, package: str) -> Component | None:
+        """Return what a package declares as the settings of its hooks; None if it declares none or is not loaded."""
+        return next((component for component in self.settings() if component.provider == package), None)
 
     def implementations(self, hook: str) -> Iterator[tuple[str, Callable[..., Any]]]:
         """Yield, for each plugin that implements a hook, its name and a function that calls only this plugin's hook.

@@ -184,9 +184,9 @@ def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDi
 
 
 def _keep_for_translating(values: Any) -> Any:
-    """Return a spec without components that only training needs, so that translating does not require their plugins."""
+    """Return a spec without what only training needs, so that translating does not require its plugins."""
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return values
-    dropped = {"requires", *COMPONENT_TABLES, *ARRAYS} - {"generator"}
+    dropped = {"requires", "plugins", *COMPONENT_TABLES, *ARRAYS} - {"generator"}
     data = {key: value for key, value in values["data"].items() if key in Data.model_fields and key != "source"}
     return {**{key: value for key, value in values.items() if key not in dropped}, "data": data}

@@ -26,6 +26,7 @@ MAY_CHANGE = (
     "samples",
     "log",
     "evaluation",
+    "plugins",
     *OBSERVERS,
 )
 MAY_CHANGE_IN_DATA = ("data.workers", "data.depth")

@@ -37,6 +37,7 @@ from cgkit.runs.resume import refuse_other_data, refuse_other_spec
 from cgkit.runs.samples import Samples
 from cgkit.runs.signals import StopRequest
 from cgkit.runs.validation import Validation
+from cgkit.spec.settings import build_settings
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ class Run:
     def step(self) -> int:
         """The number of completed steps."""
         return self.trainer.step_number
+
+    def settings(self, package: str) -> Any:
+        """Return the settings of a package's hooks, as its `cgkit_settings` builds them."""
+        return build_settings(self.spec, package, self.plugins)
 
     def train(self) -> Outcome:
         """Train from the start, or from the newest valid checkpoint, until training ends or a stop is requested.

@@ -15,6 +15,7 @@ from cgkit.spec.images import Data, unheld
 from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec
 from cgkit.spec.providers import providers_used
 from cgkit.spec.requirements import complete_requirements, explain_unknown, unmet_requirements
+from cgkit.spec.settings import resolve_settings
 from cgkit.spec.tables import OpenTable, Use
 
 
@@ -36,10 +37,12 @@ def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = 
     values["augmentation"] = resolver.resolve_array(spec.augmentation, "augmentations", "augmentation")
     values["metric"] = resolver.resolve_array(spec.metric, "metrics", "metric", unique=True)
     values["tracker"] = resolver.resolve_array(spec.tracker, "trackers", "tracker", unique=True, always=True)
+    settings, unsettled = resolve_settings(spec.plugins or {}, plugins)
     # Remove duplicates, since both networks of a pair report the problems of their shared table.
-    problems = list(dict.fromkeys([*unmet, *resolver.problems]))
+    problems = list(dict.fromkeys([*unmet, *resolver.problems, *unsettled]))
     if problems:
         return spec, problems
+    values |= {"plugins": settings} if settings else {}
     resolved = Spec.model_validate_json(json.dumps(values))
     requires = complete_requirements(spec.requires or (), providers_used(resolved, plugins))
     return resolved.model_copy(update={"requires": tuple(requires)} if requires else {}), []

@@ -56,6 +56,12 @@ def spec_schema(plugins: Plugins) -> Schema:
         )
     for table, kind in ARRAYS.items():
         tables[table]["items"] = _component_table(plugins.registries[kind], {})
+    tables["plugins"] = {
+        "type": "object",
+        "description": tables["plugins"]["description"],
+        "properties": {component.provider: _settings_table(component) for component in plugins.settings()},
+        "additionalProperties": False,
+    }
     tables["extends"] = {"type": "string", "description": "A spec file to start from; this file overrides its values."}
     return {
         "$schema": DIALECT,
@@ -102,6 +108,11 @@ def _component_table(
     summaries = "\n".join(f"{registry.reference(component)}: {component.summary}" for component in registry)
     name_schema = {"type": "string", "enum": names, "description": summaries}
     return {"type": "object", "properties": {**own, key: name_schema}, "allOf": cases}
+
+
+def _settings_table(component: Component) -> Schema:
+    options, required = _option_schemas(component)
+    return {"type": "object", "properties": options, "required": required, "additionalProperties": False}
 
 
 def _option_schemas(component: Component) -> tuple[Schema, list[str]]:
