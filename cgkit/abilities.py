@@ -57,6 +57,13 @@ def penalty_of(loss: object) -> Callable[[nn.Module, Tensor, Tensor], Tensor] | 
     return cast("Callable[[nn.Module, Tensor, Tensor], Tensor] | None", getattr(loss, "penalty", None))
 
 
+def tracker_method(
+    tracker: object, name: Literal["start", "samples", "checkpoint", "finish"]
+) -> Callable[..., object] | None:
+    """Return an optional method of a tracker; None if the tracker does not have it."""
+    return cast("Callable[..., object] | None", getattr(tracker, name, None))
+
+
 def observer_of(augmentation: object) -> Callable[[Sequence[Tensor]], object] | None:
     """Return the method by which an augmentation observes the logits of real images; None if it has no such method."""
     return cast("Callable[[Sequence[Tensor]], object] | None", getattr(augmentation, "observe", None))
