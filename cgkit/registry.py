@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import importlib.util
 import inspect
 import re
@@ -62,11 +63,21 @@ class Component:
         if self.given_summary is not None:
             return self.given_summary
         # Not inspect.getdoc, which would fall back on the docstring of a base class.
-        documented = _read_docstring(self.target) if isinstance(self.target, str) else self.target.__doc__
+        target = self.target
+        documented = _read_docstring(target) if isinstance(target, str) else definition_of(target).__doc__
         return inspect.cleandoc(documented or "").partition("\n")[0]
 
     def __str__(self) -> str:
         return f'{_noun(self.kind)} "{self.name}" of {self.provider}'
+
+    @property
+    def definition(self) -> Callable[..., Any]:
+        """The class or function that builds the component, which has its docstring and optional static methods.
+
+        Raises:
+            PluginError: see `load`.
+        """
+        return definition_of(self.load())
 
     def load(self) -> Callable[..., Any]:
         """Return the callable that builds the component, importing it if necessary.
@@ -227,6 +238,13 @@ class Registries:
         """Add the components of another set of registries, kind by kind."""
         for registry in self:
             registry.merge(other[registry.kind.name])
+
+
+def definition_of(target: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the class or function behind a callable: that of a `functools.partial`, or the class of another object."""
+    while isinstance(target, functools.partial):
+        target = target.func
+    return target if inspect.isclass(target) or inspect.isroutine(target) else type(target)
 
 
 def describe_exception(error: BaseException) -> str:

@@ -110,7 +110,7 @@ def plugin_at_fault(error: BaseException, components: Iterable[Component]) -> Pl
         components: the components of the run.
     """
     providers = {
-        component.load().__module__.partition(".")[0]: component.provider
+        component.definition.__module__.partition(".")[0]: component.provider
         for component in components
         if component.provider != BUILT_IN
     }
