@@ -207,7 +207,7 @@ def _describe_conformance() -> Iterator[str]:
         "Components are built with their defaults. Options without a default come from the component's "
         "[`example(folder)`](contracts.md#example), or from the test: "
         '`options={"generators/halo": {"width": 8}}`. Checks that do not apply to a component pass. Checks that need '
-        "something that the machine lacks are skipped."
+        "something that the machine lacks are skipped. A check that passes may add a note for the author."
     )
     common = [check for check in checks if len(check.kinds) == len(KINDS)]
     yield "## Any component"

@@ -17,7 +17,7 @@ from cgkit.errors import PluginError, UsageError
 if TYPE_CHECKING:
     from cgkit.testing import CheckResult
 
-MARKS = {"failed": "FAILED"}
+MARKS = {"failed": "FAILED", "passed": "note"}
 
 
 @click.group("plugins", cls=FullHelpGroup)
@@ -138,7 +138,7 @@ def _print(results: list[CheckResult], verbose: bool) -> None:
     click.echo(console.clean(f"{results[0].component}: {summary}"))
     by_reason: dict[tuple[str, str], list[CheckResult]] = {}
     for result in results:
-        if result.outcome != "passed":
+        if result.reason:
             by_reason.setdefault((result.outcome, result.reason), []).append(result)
         elif verbose:
             click.echo(f"  ok  {result.check}")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from cgkit.errors import CgkitError, PluginError, UsageError, did_you_mean, traceback_of
 from cgkit.plugins import Plugins
 from cgkit.registry import Component, describe_exception
-from cgkit.testing.check import Check, NotApplicableError, UnavailableError, all_checks, checks_for
+from cgkit.testing.check import Check, NotApplicableError, RemarkError, UnavailableError, all_checks, checks_for
 from cgkit.testing.subject import Subject, subject_of
 
 Outcome = Literal["passed", "failed", "expected failure", "unexpected pass", "skipped"]
@@ -26,7 +26,8 @@ class CheckResult:
         component: the registry and name of the component, such as `generators/resnet`.
         check: the name of the check.
         outcome: how the check ended; `failed` and `unexpected pass` are failures.
-        reason: the expected and the actual result, or why the check was skipped or is expected to fail.
+        reason: the expected and the actual result, or why the check was skipped or is expected to fail; of a check that
+            passed, a remark for the author, if any.
         seconds: the duration of the check, in seconds.
         traceback: the traceback of the exception with which a failed check ended.
     """
@@ -159,13 +160,14 @@ def require(check: Check, subject: Subject) -> None:
     Raises:
         AssertionError: the check failed; its cause is the exception that the check or the component raised.
         NotApplicableError: the requirement does not apply to the component.
+        RemarkError: the check passed, but the author should know something.
         UnavailableError: the machine lacks something that the check needs.
     """
     try:
         # stdout may be a report, so what a component prints must not end up there.
         with contextlib.redirect_stdout(sys.stderr):
             check.run(subject)
-    except (NotApplicableError, UnavailableError, KeyboardInterrupt):
+    except (NotApplicableError, RemarkError, UnavailableError, KeyboardInterrupt):
         raise
     except AssertionError as error:
         raise AssertionError(str(error) or "an assertion in the component failed") from error
@@ -184,6 +186,8 @@ def _run_check(check: Check, subject: Subject, expected: str | None) -> CheckRes
         outcome = "passed"
     except NotApplicableError:
         return None
+    except RemarkError as remark:
+        outcome, reason = "passed", str(remark)
     except UnavailableError as error:
         outcome, reason = "skipped", str(error)
     except AssertionError as error:
