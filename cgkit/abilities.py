@@ -93,6 +93,13 @@ def is_geometric(augmentation: object) -> bool:
     return role_of(augmentation) == "framing" or bool(getattr(augmentation, "geometric", False))
 
 
+def tracker_method(
+    tracker: object, name: Literal["start", "samples", "checkpoint", "finish"]
+) -> Callable[..., object] | None:
+    """Return an optional method of a tracker; None if the tracker does not have it."""
+    return cast("Callable[..., object] | None", getattr(tracker, name, None))
+
+
 def observer_of(augmentation: object) -> Callable[[Sequence[Tensor]], object] | None:
     """Return the method by which an augmentation observes the logits of real images; None if it has no such method."""
     return cast("Callable[[Sequence[Tensor]], object] | None", getattr(augmentation, "observe", None))

@@ -426,8 +426,12 @@ class Metric(Protocol):
 class Tracker(Protocol):
     """Built as `(folder, *, options)`, where `folder` is the `Path` of the run folder.
 
-    Its methods are called from a separate thread while the run waits. A tracker that raises, or takes longer than
-    `log.patience` in the spec, is not called again, and the run continues.
+    Called from a separate thread while the run waits. If it raises, or exceeds `log.patience`, it is not called again.
+
+    Optional methods:
+        start(run): called first, with a `cgkit.hookspecs.RunView`; a checkpoint to resume from has been loaded.
+        samples(step, file), checkpoint(step, folder): called for each sample sheet and each checkpoint.
+        finish(error): called before `close`, like the hook `cgkit_run_finished`.
     """
 
     def record(self, step: int, values: Mapping[str, float]) -> None:

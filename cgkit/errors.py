@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class CgkitError(Exception):
     """
 
     exit_code = 1
+    remote_traceback = ""
+    """The traceback of the exception behind an error that another process raised."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -36,7 +39,7 @@ class CgkitError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # Worker processes pickle the errors that they send. By default, unpickling would call `__init__` with `args`,
         # but SpecError takes other arguments.
-        return _rebuild, (type(self), self.args, self.__dict__)
+        return _rebuild, (type(self), self.args, {**self.__dict__, "remote_traceback": traceback_of(self)})
 
 
 def _rebuild(kind: type[CgkitError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> CgkitError:
@@ -111,6 +114,7 @@ class Problem:
         file: the file that `path` is in, if known.
         line: the line in that file, if known.
         exit_code: 4 if a plugin causes the problem, else 2.
+        traceback: the traceback of the plugin's exception behind the problem, if any.
     """
 
     path: str
@@ -119,6 +123,7 @@ class Problem:
     file: str | None = None
     line: int | None = None
     exit_code: int = 2
+    traceback: str = field(default="", repr=False, compare=False)
 
     def __str__(self) -> str:
         location = ":".join(str(part) for part in (self.file, self.line) if part is not None)
@@ -133,6 +138,18 @@ class SpecError(CgkitError):
         self.problems = tuple(problems)
         self.exit_code = max((problem.exit_code for problem in self.problems), default=2)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of the exception behind an error; empty if a `CgkitError` has no other exception behind it.
+
+    The error of a spec has one traceback for each problem that an exception caused.
+    """
+    if not isinstance(error, CgkitError):
+        return "".join(traceback.format_exception(error))
+    problems = error.problems if isinstance(error, SpecError) else ()
+    own = "\n".join(problem.traceback for problem in problems if problem.traceback) or error.remote_traceback
+    return own or (traceback_of(error.__cause__) if error.__cause__ is not None else "")
 
 
 # Parts of messages

@@ -60,6 +60,9 @@ class RunView(Protocol):
     def steps(self) -> int:
         """The number of steps of the whole run."""
 
+    def settings(self, package: str) -> Any:
+        """Return the settings of a package from the table `[plugins.PACKAGE]`, as its `cgkit_settings` builds them."""
+
 
 @hookspec
 def cgkit_register(registries: Registries) -> None:

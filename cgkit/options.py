@@ -25,6 +25,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from cgkit.contracts import CONTRACTS, Size
 from cgkit.errors import CgkitError, CheckpointError, DataError, PluginError, Problem, problems_from, warn_deprecated
+from cgkit.packages import install_hint
 from cgkit.registry import Component, describe_exception
 
 REQUIRED = inspect.Parameter.empty
@@ -65,8 +66,11 @@ def options_of(component: Component) -> dict[str, Option]:
     Raises:
         PluginError: the component cannot be imported, or its signature violates the contract.
     """
-    target = component.load()
-    function = target.__init__ if inspect.isclass(target) else target
+    target, definition = component.load(), component.definition
+    if inspect.isclass(definition):
+        function = definition.__call__ if isinstance(target, definition) else definition.__init__
+    else:
+        function = definition
     try:
         parameters: Iterable[inspect.Parameter] = inspect.signature(target).parameters.values()
         hints = get_type_hints(function, include_extras=True)
@@ -75,7 +79,7 @@ def options_of(component: Component) -> dict[str, Option]:
     if "torch" in sys.modules and function is sys.modules["torch"].nn.Module.__init__:
         parameters = ()  # nn.Module's own __init__ accepts *args and **kwargs, but no argument is required
     _check_signature(component, parameters)
-    meanings = {**_parse_args_section(function.__doc__), **_parse_args_section(target.__doc__)}
+    meanings = {**_parse_args_section(function.__doc__), **_parse_args_section(definition.__doc__)}
     options: dict[str, Option] = {}
     for parameter in parameters:
         name = parameter.name
@@ -134,7 +138,7 @@ def recommended_options(component: Component, size: Size) -> dict[str, Any]:
     Raises:
         PluginError: the component cannot be imported, or its `recommended` raised an exception.
     """
-    recommended = getattr(component.load(), "recommended", None)
+    recommended = getattr(component.definition, "recommended", None)
     try:
         return dict(recommended(size)) if recommended is not None else {}
     except Exception as error:  # a plugin's function may raise any exception
@@ -161,7 +165,8 @@ def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
     except (CgkitError, ValueError, MemoryError):
         raise
     except (Exception, SystemExit) as error:  # a plugin's component may raise any exception
-        raise PluginError(f"{component} cannot be built: {describe_exception(error)}") from error
+        hint = install_hint(error, component.provider)
+        raise PluginError(f"{component} cannot be built: {describe_exception(error)}", hint=hint) from error
 
 
 @contextlib.contextmanager

@@ -21,14 +21,19 @@ from typing import Any, Literal
 import pluggy
 
 from cgkit import components, hookspecs
-from cgkit.errors import UsageError, did_you_mean
-from cgkit.registry import BUILT_IN, Registries, describe_exception
+from cgkit.contracts import Kind
+from cgkit.errors import UsageError, did_you_mean, traceback_of
+from cgkit.packages import canonical_name, install_hint
+from cgkit.registry import BUILT_IN, Component, Registries, describe_exception
 
 GROUP = "cgkit"
 """The entry-point group of plugins."""
 
 API = 1
 """The version of the plugin contract. A plugin that declares another version (`cgkit_api = 2`) is not loaded."""
+
+SETTINGS = Kind("settings", "settings", (), "Settings of a plugin's hooks.")
+"""How the settings of hooks are built: like a component, with their keyword-only parameters."""
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("cgkit_"))
 
@@ -42,8 +47,9 @@ class PluginStatus:
         distribution: the plugin's package, spelt as on PyPI (lower case, with hyphens), or the file name of a plugin in
             a single file.
         version: the version of the package; empty for a plugin in a single file.
-        state: `ok`, `failed`, or `blocked` if the user's allow-list does not contain the package.
+        state: `ok`, `failed`, or `blocked` if `CGKIT_PLUGINS` does not allow the package.
         reason: why the state is not `ok`.
+        traceback: the traceback of the exception because of which the plugin failed to load.
     """
 
     name: str
@@ -51,6 +57,7 @@ class PluginStatus:
     version: str
     state: Literal["ok", "failed", "blocked"] = "ok"
     reason: str = ""
+    traceback: str = field(default="", repr=False)
 
     @property
     def fault(self) -> str:
@@ -73,12 +80,23 @@ class Plugins:
 
     @property
     def blocked(self) -> list[PluginStatus]:
-        """The plugins that are not loaded because the user's allow-list does not contain them."""
+        """The plugins that are not loaded because `CGKIT_PLUGINS` does not allow them."""
         return [status for status in self.statuses if status.state == "blocked"]
 
     def version_of(self, provider: str) -> str:
         """Return the version of a package; an empty string if it has none or no plugin of the package was found."""
         return next((status.version for status in self.statuses if status.distribution == provider), "")
+
+    def settings(self) -> Iterator[Component]:
+        """Yield what plugins declare as the settings of their hooks, sorted by package."""
+        for name, plugin in sorted(self.manager.list_name_plugin()):
+            if (declared := getattr(plugin, "cgkit_settings", None)) is not None:
+                provider, _, entry_point = name.partition(":")
+                yield Component(SETTINGS, entry_point, provider, declared)
+
+    def settings_of(self, package: str) -> Component | None:
+        """Return what a package declares as the settings of its hooks; None if it declares none or is not loaded."""
+        return next((component for component in self.settings() if component.provider == package), None)
 
     def implementations(self, hook: str) -> Iterator[tuple[str, Callable[..., Any]]]:
         """Yield, for each plugin that implements a hook, its name and a function that calls only this plugin's hook.
@@ -92,8 +110,8 @@ class Plugins:
 def load_plugins(*, installed: bool = True, files: Sequence[Path] = ()) -> Plugins:
     """Load the built-in plugin, all installed plugins, and plugins in single files.
 
-    The environment variable `CGKIT_PLUGINS` is an allow-list of packages, separated by commas. If it is set but empty,
-    no installed plugin is loaded.
+    The environment variable `CGKIT_PLUGINS` names the packages to load, separated by commas. If it is set but empty, no
+    installed plugin is loaded. A package with a minus is not loaded: `-cgkit-x` loads all but `cgkit-x`.
 
     Args:
         installed: whether to load installed plugins.
@@ -124,12 +142,12 @@ def _load_built_in(plugins: Plugins) -> Iterator[PluginStatus]:
 
 
 def _load_installed(plugins: Plugins) -> Iterator[PluginStatus]:
-    allowed = _read_allow_list()
-    missing = set(allowed or ())
+    allowed, excluded = _read_choice()
+    missing = excluded | (allowed or set())
     for status, entry_point in _find_installed():
         missing.discard(status.distribution)
-        if allowed is not None and status.distribution not in allowed:
-            yield replace(status, state="blocked", reason="not in CGKIT_PLUGINS")
+        if status.distribution in excluded or (allowed is not None and status.distribution not in allowed):
+            yield replace(status, state="blocked", reason="not allowed by CGKIT_PLUGINS")
         elif entry_point is None:
             yield replace(status, state="failed", reason="its entry_points.txt is malformed")
         else:
@@ -165,9 +183,15 @@ def _create_manager() -> pluggy.PluginManager:
     return manager
 
 
-def _read_allow_list() -> set[str] | None:
-    names = os.environ.get("CGKIT_PLUGINS")
-    return None if names is None else {_canonicalize(name.strip()) for name in names.split(",") if name.strip()}
+def _read_choice() -> tuple[set[str] | None, set[str]]:
+    """Return the packages that `CGKIT_PLUGINS` allows, or None for all, and those that it excludes."""
+    text = os.environ.get("CGKIT_PLUGINS")
+    if text is None:
+        return None, set()
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    excluded = {canonical_name(name.removeprefix("-")) for name in names if name.startswith("-")}
+    allowed = {canonical_name(name) for name in names if not name.startswith("-")}
+    return (None if excluded and not allowed else allowed), excluded
 
 
 def _find_installed() -> list[tuple[PluginStatus, EntryPoint | None]]:
@@ -201,14 +225,9 @@ def entry_points_of(distribution: Distribution) -> Sequence[EntryPoint | None]:
 
 def _read_provider(distribution: Distribution) -> tuple[str, str]:
     try:
-        return _canonicalize(distribution.name), distribution.version
+        return canonical_name(distribution.name), distribution.version
     except Exception:  # noqa: BLE001 - a package may be installed without any metadata
         return "unknown", ""
-
-
-def _canonicalize(package: str) -> str:
-    """Return the name of a package as PyPI spells it (PEP 503): `cgkit-hinge` for `Cgkit_Hinge`."""
-    return re.sub(r"[-_.]+", "-", package).lower()  # `packaging` can do this too, but is slow to import
 
 
 def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> PluginStatus:
@@ -225,7 +244,9 @@ def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> Pl
     except BaseException as error:  # noqa: BLE001 - one plugin must not affect the others
         if plugin is not None and plugins.manager.is_registered(plugin):
             plugins.manager.unregister(plugin)
-        return replace(status, state="failed", reason=describe_exception(error))
+        hint = install_hint(error, status.distribution)
+        reason = "; ".join(filter(None, (describe_exception(error), hint)))
+        return replace(status, state="failed", reason=reason, traceback=traceback_of(error))
     plugins.registries.merge(staged)
     return status
 

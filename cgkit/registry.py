@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import importlib.util
 import inspect
 import re
@@ -17,6 +18,7 @@ from typing import Any
 
 from cgkit.contracts import KINDS, Kind
 from cgkit.errors import CgkitError, PluginError, UnknownComponentError, did_you_mean
+from cgkit.packages import install_hint
 
 BUILT_IN = "cgkit"
 """The provider of the built-in components."""
@@ -63,11 +65,21 @@ class Component:
         if self.given_summary is not None:
             return self.given_summary
         # Not inspect.getdoc, which would fall back on the docstring of a base class.
-        documented = _read_docstring(self.target) if isinstance(self.target, str) else self.target.__doc__
+        target = self.target
+        documented = _read_docstring(target) if isinstance(target, str) else definition_of(target).__doc__
         return inspect.cleandoc(documented or "").partition("\n")[0]
 
     def __str__(self) -> str:
         return f'{_noun(self.kind)} "{self.name}" of {self.provider}'
+
+    @property
+    def definition(self) -> Callable[..., Any]:
+        """The class or function that builds the component, which has its docstring and optional static methods.
+
+        Raises:
+            PluginError: see `load`.
+        """
+        return definition_of(self.load())
 
     def load(self) -> Callable[..., Any]:
         """Return the callable that builds the component, importing it if necessary.
@@ -85,7 +97,8 @@ class Component:
         except CgkitError:
             raise
         except (Exception, SystemExit) as error:  # a plugin's module may raise any exception
-            raise PluginError(f"{self} cannot be loaded: {describe_exception(error)}") from error
+            hint = install_hint(error, self.provider)
+            raise PluginError(f"{self} cannot be loaded: {describe_exception(error)}", hint=hint) from error
         if not callable(target):
             raise PluginError(f"{self} cannot be used: {self.target} is not callable")
         return target  # type: ignore[no-any-return]
@@ -249,6 +262,13 @@ class Registries:
         """Add the components of another set of registries, kind by kind."""
         for registry in self:
             registry.merge(other[registry.kind.name])
+
+
+def definition_of(target: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the class or function behind a callable: that of a `functools.partial`, or the class of another object."""
+    while isinstance(target, functools.partial):
+        target = target.func
+    return target if inspect.isclass(target) or inspect.isroutine(target) else type(target)
 
 
 def describe_exception(error: BaseException) -> str:

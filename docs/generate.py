@@ -183,8 +183,9 @@ def _format_option(option: Option) -> tuple[str, ...]:
 def _describe_conformance() -> Iterator[str]:
     yield "# The conformance kit"
     yield (
-        "`cgkit plugins check cgkit-NAME` runs these checks on every component of an installed package. To include "
-        "them in the package's own tests:"
+        "`cgkit plugins check cgkit-NAME` runs these checks on every component of an installed package, and "
+        "`cgkit plugins check FILE.py` on those of a plugin in a single file. `--component halo` checks one component "
+        "only, and `--traceback` shows where an exception was raised. To include the checks in the package's own tests:"
     )
     yield (
         "<!-- not run: it is part of a package -->\n"
@@ -206,7 +207,7 @@ def _describe_conformance() -> Iterator[str]:
         "Components are built with their defaults. Options without a default come from the component's "
         "[`example(folder)`](contracts.md#example), or from the test: "
         '`options={"generators/halo": {"width": 8}}`. Checks that do not apply to a component pass. Checks that need '
-        "something that the machine lacks are skipped."
+        "something that the machine lacks are skipped. A check that passes may add a note for the author."
     )
     common = [check for check in checks if len(check.kinds) == len(KINDS)]
     yield "## Any component"

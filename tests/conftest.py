@@ -134,7 +134,7 @@ class RecordingReporter(Silence):
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str, traceback: str = "") -> None:
         self.warnings.append(text)
 
 

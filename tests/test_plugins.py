@@ -313,8 +313,18 @@ class TestTheAllowList:
         monkeypatch.setenv("CGKIT_PLUGINS", value)
         plugins = load_plugins()
         assert self.states(plugins) == {"cgkit": "ok", "cgkit-x": "ok", "cgkit-y": "blocked"}
-        assert status_of(plugins, "cgkit-y").reason == "not in CGKIT_PLUGINS"
+        assert status_of(plugins, "cgkit-y").reason == "not allowed by CGKIT_PLUGINS"
         assert plugins.blocked == [status_of(plugins, "cgkit-y")]
+
+    @pytest.mark.parametrize("value", ["-cgkit-y", " -Cgkit_Y ,", "-cgkit-y,cgkit-x", "cgkit-x,cgkit-y,-cgkit-y"])
+    def test_a_minus_excludes_a_package(self, monkeypatch, value):
+        monkeypatch.setenv("CGKIT_PLUGINS", value)
+        assert {"cgkit-x": "ok", "cgkit-y": "blocked"}.items() <= self.states(load_plugins()).items()
+
+    def test_excluding_a_package_that_is_not_installed_is_reported(self, monkeypatch):
+        monkeypatch.setenv("CGKIT_PLUGINS", "-cgkit-z")
+        status = status_of(load_plugins(), "cgkit-z")
+        assert (status.state, status.reason) == ("failed", "in CGKIT_PLUGINS, but not installed")
 
     @pytest.mark.parametrize("value", ["", " ", ","])
     def test_empty_allows_none(self, monkeypatch, value):

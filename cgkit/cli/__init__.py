@@ -7,15 +7,15 @@ import keyword
 import os
 import sys
 import warnings
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
 from cgkit.cli import console
 from cgkit.cli.full_help import FullHelpGroup
-from cgkit.cli.options import PLUGIN_OPTIONS
+from cgkit.cli.options import EVERYWHERE
 from cgkit.cli.plugin_commands import plugin_commands
-from cgkit.errors import CgkitError, CgkitWarning, DataError, PluginError, SpecError, UsageError
+from cgkit.errors import CgkitError, CgkitWarning, DataError, PluginError, SpecError, UsageError, traceback_of
 
 COMMANDS = (
     "run",
@@ -49,7 +49,7 @@ class Commands(FullHelpGroup):
         """Return a command; plugins are loaded only if no built-in command has that name."""
         if name in COMMANDS:
             module = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
-            return _add_plugin_options(importlib.import_module(f"cgkit.cli.{module}").command)
+            return _add_options(importlib.import_module(f"cgkit.cli.{module}").command)
         return plugin_commands(context, COMMANDS).get(name)
 
 
@@ -68,11 +68,12 @@ def _show_warning(
         sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
-def _add_plugin_options(command: click.Command) -> click.Command:
-    command.params += [option for option in PLUGIN_OPTIONS if option not in command.params]
+def _add_options(command: click.Command) -> click.Command:
+    """Add to a command and its subcommands the options that every command accepts."""
+    command.params += [option for option in EVERYWHERE if option not in command.params]
     if isinstance(command, click.Group):
         for subcommand in command.commands.values():
-            _add_plugin_options(subcommand)
+            _add_options(subcommand)
     return command
 
 
@@ -87,15 +88,16 @@ def cli() -> None:
     """
 
 
-_add_plugin_options(cli)
+_add_options(cli)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented exit code."""
+    state: dict[str, Any] = {}
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            code = cli.main(arguments, prog_name="cgkit", standalone_mode=False)
+            code = cli.main(arguments, prog_name="cgkit", standalone_mode=False, obj=state)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
@@ -109,9 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except CgkitError as error:
-        if os.environ.get("CGKIT_DEBUG"):
-            raise
         if console.rank() == 0 or not isinstance(error, SAME_ON_EVERY_RANK):
-            console.error(str(error))
+            console.error(str(error), traceback_of(error) if state.get("traceback") else "")
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)

@@ -29,7 +29,7 @@ def plugins(context: click.Context) -> Plugins:
 
         loaded = load_plugins(installed=not state.get("no_plugins"), files=state.get("plugin_files", ()))
         for status in loaded.failed:
-            warning(f"plugin {status.distribution} could not be loaded: {status.reason}")
+            warning(f"plugin {status.distribution} could not be loaded: {status.reason}", status.traceback)
         state["plugins"] = loaded
     return loaded
 
@@ -83,14 +83,23 @@ def message(text: str) -> None:
         click.echo(clean(text), err=True)
 
 
-def warning(text: str) -> None:
-    """Print a warning to stderr, on rank 0 only."""
+def warning(text: str, traceback: str = "") -> None:
+    """Print a warning to stderr, on rank 0 only; the traceback of its cause only if the user asks for tracebacks."""
     if rank() == 0:
+        if shows_tracebacks():
+            click.echo(clean(traceback), err=True, nl=False)
         click.echo(f"{click.style('warning:', fg='yellow')} {clean(text)}", err=True)
 
 
-def error(text: str) -> None:
-    """Print an error to stderr; each line of the text describes a separate problem."""
+def shows_tracebacks() -> bool:
+    """Return whether the user gave the option `--traceback`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.find_root().ensure_object(dict).get("traceback"))
+
+
+def error(text: str, traceback: str = "") -> None:
+    """Print a traceback and an error to stderr; each line of the text describes a separate problem."""
+    click.echo(clean(traceback), err=True, nl=False)
     for line in clean(text).splitlines() or [""]:
         click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
 

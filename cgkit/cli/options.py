@@ -8,24 +8,24 @@ from typing import Any
 import click
 
 
-def _remember_plugins(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Store the choice of plugins in the root context, because the option may precede or follow the command's name."""
-    state = context.find_root().ensure_object(dict)
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Store an option in the root context, because the option may precede or follow the command's name."""
+    state, name = context.find_root().ensure_object(dict), str(parameter.name)
     if isinstance(value, tuple):
-        state["plugin_files"] = (*state.get("plugin_files", ()), *value)
+        state[name] = (*state.get(name, ()), *value)
     else:
-        state["no_plugins"] = value or state.get("no_plugins", False)
+        state[name] = value or state.get(name, False)
 
 
-PLUGIN_OPTIONS = (
+EVERYWHERE = (
     click.Option(
-        ["--plugin"],
+        ["plugin_files", "--plugin"],
         multiple=True,
         type=click.Path(path_type=Path),
         metavar="FILE.py",
         is_eager=True,
         expose_value=False,
-        callback=_remember_plugins,
+        callback=_remember,
         help="Load a plugin from a Python file. Can be given several times.",
     ),
     click.Option(
@@ -33,8 +33,16 @@ PLUGIN_OPTIONS = (
         is_flag=True,
         is_eager=True,
         expose_value=False,
-        callback=_remember_plugins,
+        callback=_remember,
         help="Load no installed plugins, only the built-in components.",
+    ),
+    click.Option(
+        ["--traceback"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_remember,
+        help="If a plugin fails, also print the traceback of its exception.",
     ),
 )
 """Options that every command accepts."""

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from cgkit.cli import console
+from cgkit.errors import traceback_of
 from cgkit.registry import describe_exception
 
 
@@ -38,7 +39,8 @@ def _collect(context: click.Context, reserved: Collection[str]) -> dict[str, cli
             with contextlib.redirect_stdout(sys.stderr):
                 hook(cli=group)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-            console.warning(f"plugin {provider} could not add its commands: {describe_exception(error)}")
+            reason = describe_exception(error)
+            console.warning(f"plugin {provider} could not add its commands: {reason}", traceback_of(error))
             continue
         for command in group.commands:
             if command in reserved or command in commands:

@@ -53,9 +53,11 @@ class RichReporter:
         if console.rank() == 0:
             self._console.print(console.clean(text))
 
-    def warning(self, text: str) -> None:
-        """Print a warning."""
+    def warning(self, text: str, traceback: str = "") -> None:
+        """Print a warning; the traceback of its cause only if the user asks for tracebacks."""
         if console.rank() == 0:
+            if traceback and console.shows_tracebacks():
+                self._console.print(console.clean(traceback), end="")
             self._console.print(f"warning: {console.clean(text)}", style="yellow")
 
     def _move_bar(self, progress: Progress) -> None:

@@ -123,12 +123,12 @@ def _describe_option(option: Option) -> OptionDescription:
 
 
 def _read_documentation(component: Component) -> str:
-    text = inspect.cleandoc(component.load().__doc__ or component.summary)
+    text = inspect.cleandoc(component.definition.__doc__ or component.summary)
     return text.partition("\nArgs:")[0].strip()
 
 
 def _locate_source(component: Component) -> str:
-    target = component.load()
+    target = component.definition
     try:
         file = inspect.getsourcefile(target) or "no file"
     except (OSError, TypeError):

@@ -18,7 +18,7 @@ from cgkit.data.randomness import seeded
 from cgkit.engine.assembly import Assembly
 from cgkit.engine.cyclegan import CycleGAN, CyclePass
 from cgkit.engine.objective import DirectedTerm
-from cgkit.errors import CgkitError, PluginError, Problem
+from cgkit.errors import CgkitError, PluginError, Problem, traceback_of
 from cgkit.registry import BUILT_IN, Component, describe_exception
 from cgkit.spec import Spec
 
@@ -119,14 +119,16 @@ def _collect_problems(place: str, components: Mapping[str, Component], problems:
     try:
         yield
     except CgkitError as error:
-        problems.append(Problem(place, error.message, error.hint, exit_code=error.exit_code))
+        cause = traceback_of(error)
+        problems.append(Problem(place, error.message, error.hint, exit_code=error.exit_code, traceback=cause))
     except ValueError as error:  # raised by components that cannot process images of this size
         problems.append(Problem(place, str(error), "change data.size, or the component's options"))
     except Exception as error:  # a plugin's component may raise anything
         if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
             raise
         message = f"{components[place]} failed: {describe_exception(error)}"
-        problems.append(Problem(place, message, exit_code=PluginError.exit_code))
+        cause = traceback_of(error)
+        problems.append(Problem(place, message, exit_code=PluginError.exit_code, traceback=cause))
 
 
 def plugin_at_fault(error: BaseException, components: Iterable[Component]) -> PluginError | None:
@@ -137,7 +139,7 @@ def plugin_at_fault(error: BaseException, components: Iterable[Component]) -> Pl
         components: the components of the run.
     """
     providers = {
-        component.load().__module__.partition(".")[0]: component.provider
+        component.definition.__module__.partition(".")[0]: component.provider
         for component in components
         if component.provider != BUILT_IN
     }
@@ -147,6 +149,6 @@ def plugin_at_fault(error: BaseException, components: Iterable[Component]) -> Pl
             place = f"{frame.f_code.co_filename}:{line}"
             return PluginError(
                 f"{provider} failed: {describe_exception(error)} ({place})",
-                hint="report it to its authors; CGKIT_DEBUG=1 shows the whole traceback",
+                hint="report it to its authors, with the output of --traceback",
             )
     return None

@@ -90,7 +90,7 @@ def _match(key: str, tensors: Mapping[str, Tensor], generators: list[Component],
     """Yield a match for each generator that recognises the tensors; append other generators' errors to `reasons`."""
     for component in generators:
         try:
-            recognise = recogniser_of(component.load())
+            recognise = recogniser_of(component.definition)
             recognised = None if recognise is None else recognise(tensors)
         except ValueError as error:
             reasons.append(str(error))

@@ -94,6 +94,7 @@ def _resolve(folder: RunFolder, metrics: Sequence[str], plugins: Plugins) -> Spe
     values = folder.remembered_spec()
     if values is None:
         raise no_run_folder(folder.path)
+    values.pop("plugins", None)  # no hook is called here
     if metrics:
         named: dict[str, Any] = {use["name"]: use for use in values.get("metric", ())}
         if ALL in metrics:

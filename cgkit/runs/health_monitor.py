@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cgkit.data.loading import Batch
 from cgkit.engine.assembly import Assembly
@@ -118,7 +118,7 @@ class HealthMonitor:
         """Return a discriminator's logits for images in [0, 1], one tensor for each scale, on the CPU."""
         precision = self._trainer.precision
         # This is a copy, because a discriminator may remember the images that it judges.
-        discriminator = copy.deepcopy(self._trainer.model.discriminators[side]).eval()
+        discriminator = _copy(self._trainer.model.discriminators[side]).eval()
         with precision.autocast():
             logits = [
                 logits_of(discriminator, batch.to(precision.device, precision.dtype) * 2 - 1, real=real, learning=False)
@@ -132,6 +132,17 @@ def circumstances(spec: Spec, assembly: Assembly, steps: int) -> Circumstances:
     domain_a, domain_b = assembly.source.train()
     augmented = len(assembly.objective.adversarial.augmentations) > 0
     return Circumstances(spec, steps, (len(domain_a), len(domain_b)), augmented)
+
+
+def _copy(network: nn.Module) -> nn.Module:
+    """Return a copy of a network, even if `torch.nn.utils.spectral_norm` has left a computed weight in it."""
+    computed = {
+        id(value): value.detach().clone()
+        for module in network.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    return copy.deepcopy(network, computed)
 
 
 def _average_by_image(logits: list[Tensor]) -> Tensor:

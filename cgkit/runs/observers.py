@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from cgkit.abilities import tracker_method
 from cgkit.contracts import Tracker
 from cgkit.data.loading import Batch
+from cgkit.errors import traceback_of
+from cgkit.hookspecs import RunView
 from cgkit.plugins import Plugins
 from cgkit.registry import describe_exception
 from cgkit.runs.samples import SampleImages
@@ -53,7 +57,7 @@ class Observers:
         plugins: the loaded plugins, whose run hooks are called.
         trackers: the trackers, by name.
         watchers: the watchers.
-        warn: called with a message for each observer that is disabled.
+        warn: called with a message and the traceback of its cause for each observer that is disabled.
         patience: the maximum duration of a call, in seconds.
     """
 
@@ -62,7 +66,7 @@ class Observers:
         plugins: Plugins,
         trackers: Mapping[str, Tracker],
         watchers: Sequence[Watcher],
-        warn: Callable[[str], None],
+        warn: Callable[[str, str], None],
         *,
         patience: float,
     ) -> None:
@@ -71,6 +75,7 @@ class Observers:
         self._watchers = watchers
         self._warn = warn
         self._patience = patience
+        self._started = False
         self._threads: dict[str, ObserverThread] = {}
         self._set_aside: set[str] = set()
 
@@ -83,17 +88,20 @@ class Observers:
         """Pass the values recorded after a step to every tracker."""
         self._call_trackers("record", lambda tracker: tracker.record(step, values))
 
-    def begin(self) -> None:
+    def begin(self, run: RunView) -> None:
         """Start a new run: watchers and trackers discard everything recorded before."""
         self._call_watchers("begin", lambda watcher: watcher.begin())
+        self._start(run)
         self._call_trackers("rewind", lambda tracker: tracker.rewind(0))
 
-    def resume(self, step: int, states: Mapping[str, Any]) -> None:
-        """Resume a run: restore the watchers' state; watchers and trackers discard everything after `step`."""
+    def resume(self, run: RunView, states: Mapping[str, Any]) -> None:
+        """Resume a run: restore the watchers' state; watchers and trackers discard everything after the run's step."""
+        step = run.step
         for watcher in self._watchers:
             if states.get(watcher.name) is not None:
                 watcher.load(states[watcher.name])
         self._call_watchers("rewind", lambda watcher: watcher.rewind(step))
+        self._start(run)
         self._call_trackers("rewind", lambda tracker: tracker.rewind(step))
 
     def step_finished(self, batches: Sequence[Batch]) -> None:
@@ -104,6 +112,21 @@ class Observers:
         """Pass the images of a sample sheet to the watchers."""
         self._call_watchers("samples_drawn", lambda watcher: watcher.samples_drawn(images))
 
+    def samples_written(self, step: int, file: Path) -> None:
+        """Pass a sample sheet to every tracker that wants it."""
+        self._call_optional("samples", step, file)
+
+    def checkpoint_saved(self, run: RunView, step: int, folder: Path) -> None:
+        """Pass a checkpoint to every tracker and every hook that wants it."""
+        self._call_optional("checkpoint", step, folder)
+        self.notify("cgkit_checkpoint_saved", run=run, step=step, folder=folder)
+
+    def finish(self, run: RunView, error: BaseException | None) -> None:
+        """Pass the end of the run to every started tracker and every hook that wants it."""
+        if self._started:
+            self._call_optional("finish", error)
+        self.notify("cgkit_run_finished", run=run, error=error)
+
     def state(self) -> dict[str, Any]:
         """Return the state of all watchers, as JSON values."""
         return {watcher.name: watcher.state() for watcher in self._watchers}
@@ -113,6 +136,15 @@ class Observers:
         self._call_trackers("close", lambda tracker: tracker.close())
         for thread in self._threads.values():
             thread.close()
+
+    def _start(self, run: RunView) -> None:
+        self._started = True
+        self._call_optional("start", run)
+
+    def _call_optional(self, name: Literal["start", "samples", "checkpoint", "finish"], *arguments: object) -> None:
+        for who, tracker in self._trackers.items():
+            if (method := tracker_method(tracker, name)) is not None:
+                self._call_in_thread(f"tracker {who}", name, partial(method, *arguments))
 
     def _call_trackers(self, action: str, act: Callable[[Tracker], None]) -> None:
         for name, tracker in self._trackers.items():
@@ -134,8 +166,11 @@ class Observers:
             function()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an observer never stops a run
             self._set_aside.add(who)
-            reason = str(error) if isinstance(error, StalledError) else f"failed: {describe_exception(error)}"
-            self._warn(f"{who}, in {action}, {reason}; it is not called again")
+            if isinstance(error, StalledError):
+                reason, cause = str(error), ""
+            else:
+                reason, cause = f"failed: {describe_exception(error)}", traceback_of(error)
+            self._warn(f"{who}, in {action}, {reason}; it is not called again", cause)
 
 
 class StalledError(Exception):

@@ -38,8 +38,8 @@ class Reporter(Protocol):
     def message(self, text: str) -> None:
         """Print a message."""
 
-    def warning(self, text: str) -> None:
-        """Print a warning; the run continues."""
+    def warning(self, text: str, traceback: str = "") -> None:
+        """Print a warning; the run continues. A plugin's exception that caused it is given by its traceback."""
 
 
 class Silence:
@@ -51,7 +51,7 @@ class Silence:
     def message(self, text: str) -> None:
         """Print nothing."""
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str, traceback: str = "") -> None:
         """Print nothing."""
 
 

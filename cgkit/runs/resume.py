@@ -29,6 +29,7 @@ MAY_CHANGE = (
     "samples",
     "log",
     "evaluation",
+    "plugins",
     *OBSERVERS,
 )
 MAY_CHANGE_IN_DATA = ("data.workers", "data.depth")

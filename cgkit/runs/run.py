@@ -36,6 +36,7 @@ from cgkit.runs.resume import refuse_other_data, refuse_other_spec
 from cgkit.runs.samples import Samples
 from cgkit.runs.signals import StopRequest
 from cgkit.runs.validation import Validation
+from cgkit.spec.settings import build_settings
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,10 @@ class Run:
     def step(self) -> int:
         """The number of completed steps."""
         return self.trainer.step_number
+
+    def settings(self, package: str) -> Any:
+        """Return the settings of a package's hooks, as its `cgkit_settings` builds them."""
+        return build_settings(self.spec, package, self.plugins)
 
     def train(self) -> Outcome:
         """Train from the start, or from the newest valid checkpoint, until training ends or a stop is requested.
@@ -141,7 +146,7 @@ class Run:
             error = raised
             raise
         finally:
-            observers.notify("cgkit_run_finished", run=self, error=error)
+            observers.finish(self, error)
 
     def _loop(self, observers: Observers, stop: StopRequest) -> bool:
         """Train until training ends or a stop is requested; return whether the run was stopped before its end."""
@@ -204,7 +209,7 @@ class Run:
         reporter = self._context.reporter
         checkpoint = read_latest(self.folder.checkpoints, report=reporter.warning)
         if checkpoint is None:
-            observers.begin()
+            observers.begin(self)
             return
         step, state = checkpoint.step, checkpoint.state
         refuse_other_data(state["data"], self._data.fingerprints)
@@ -213,7 +218,7 @@ class Run:
         self._saved_step = step
         self._unrecorded = dict(enumerate(state["unrecorded"], start=step - len(state["unrecorded"]) + 1))
         self._validation.load(state.get("best"))
-        observers.resume(step, state)
+        observers.resume(self, state)
         reporter.message(f"resuming {self.folder.path} at step {step} of {self.steps}")
 
     def _save(self, observers: Observers) -> None:
@@ -239,7 +244,7 @@ class Run:
         }
         keep = self.spec.checkpoint.keep
         folder = write_checkpoint(self.folder.checkpoints, Checkpoint(step, tensors, state), keep=keep)
-        observers.notify("cgkit_checkpoint_saved", run=self, step=step, folder=folder)
+        observers.checkpoint_saved(self, step, folder)
 
     def _record(self, observers: Observers) -> None:
         """Record the mean losses since the last record, and show the progress."""
@@ -264,9 +269,11 @@ class Run:
         images = self._samples.draw()
         observers.samples_drawn(images)
         try:
-            self.folder.write_sample(self.step, self._samples.sheet(images))
+            file = self.folder.write_sample(self.step, self._samples.sheet(images))
         except OSError as error:
             self._context.reporter.warning(f"the samples of step {self.step} cannot be written: {error}")
+        else:
+            observers.samples_written(self.step, file)
 
     def _end_finished(self) -> Outcome:
         if not self._processes.is_first:

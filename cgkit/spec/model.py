@@ -307,6 +307,9 @@ class Spec(Table):
     tracker: Uses | None = Field(
         default=None, description="Where losses and scores are recorded, in addition to metrics.jsonl."
     )
+    plugins: Annotated[dict[str, dict[str, Any]], Field(max_length=100)] | None = Field(
+        default=None, description="Settings of plugins' hooks, in one table for each package: `[plugins.cgkit-halo]`."
+    )
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as JSON values, structured like a spec file."""

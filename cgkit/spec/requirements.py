@@ -43,7 +43,7 @@ def unmet_requirements(requires: Iterable[str], plugins: Plugins) -> list[Proble
         wanted = read_requirement(text)
         name = canonicalize_name(wanted.name)
         version = plugins.version_of(name)
-        missing = _explain_missing(name, plugins, str(wanted))
+        missing = explain_missing(name, plugins, str(wanted))
         if missing is None and not wanted.specifier.contains(version or "0", prereleases=True):
             missing = f"has {f'version {version}' if version else 'no version'}", f'pip install "{wanted}"'
         if missing is not None:
@@ -73,7 +73,7 @@ def explain_unknown(
     needed = {provider: made_with.get(provider, "")} if provider else dict(made_with)
     reasons, hint = [], error.hint
     for package, version in needed.items():
-        missing = _explain_missing(package, plugins, compatible(package, version))
+        missing = explain_missing(package, plugins, compatible(package, version))
         if missing is not None:
             subject = f"the run was made with {package} {version}, which" if version else package
             reasons.append(f"{subject} {missing[0]}")
@@ -112,7 +112,7 @@ def complete_requirements(requirements: Iterable[str], providers: Mapping[str, s
     return written + [compatible(name, version) for name, version in providers.items() if version and name not in named]
 
 
-def _explain_missing(provider: str, plugins: Plugins, requirement: str) -> tuple[str, str | None] | None:
+def explain_missing(provider: str, plugins: Plugins, requirement: str) -> tuple[str, str | None] | None:
     """Return why no plugin of a provider is loaded, and how to load one.
 
     Return None if a plugin of the provider is loaded, or if the provider is cgkit itself or not a valid package name.
@@ -121,7 +121,7 @@ def _explain_missing(provider: str, plugins: Plugins, requirement: str) -> tuple
     if provider == BUILT_IN or not _PROVIDER.fullmatch(provider) or any(status.state == "ok" for status in statuses):
         return None
     if statuses:
-        return statuses[0].fault, "add it to CGKIT_PLUGINS" if statuses[0].state == "blocked" else None
+        return statuses[0].fault, "change CGKIT_PLUGINS" if statuses[0].state == "blocked" else None
     if provider.endswith(".py"):
         return "is not loaded", f"--plugin {provider}"
     try:

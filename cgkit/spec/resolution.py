@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cgkit.contracts import Size
-from cgkit.errors import CgkitError, PluginError, Problem, UnknownComponentError
+from cgkit.errors import CgkitError, PluginError, Problem, UnknownComponentError, traceback_of
 from cgkit.options import check_options, options_of, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN, Component
@@ -15,6 +15,7 @@ from cgkit.spec.images import Data, unheld
 from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec
 from cgkit.spec.providers import providers_used
 from cgkit.spec.requirements import complete_requirements, explain_unknown, unmet_requirements
+from cgkit.spec.settings import resolve_settings
 from cgkit.spec.tables import OpenTable, Use
 
 
@@ -37,10 +38,12 @@ def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = 
     values["augmentation"] = resolver.resolve_array(spec.augmentation, "augmentations", "augmentation")
     values["metric"] = resolver.resolve_array(spec.metric, "metrics", "metric", unique=True)
     values["tracker"] = resolver.resolve_array(spec.tracker, "trackers", "tracker", unique=True, always=True)
+    settings, unsettled = resolve_settings(spec.plugins or {}, plugins)
     # Remove duplicates, since both networks of a pair report the problems of their shared table.
-    problems = list(dict.fromkeys([*unmet, *resolver.problems]))
+    problems = list(dict.fromkeys([*unmet, *resolver.problems, *unsettled]))
     if problems:
         return spec, problems
+    values |= {"plugins": settings} if settings else {}
     resolved = Spec.model_validate_json(json.dumps(values))
     requires = complete_requirements(spec.requires or (), providers_used(resolved, plugins))
     return resolved.model_copy(update={"requires": tuple(requires)} if requires else {}), []
@@ -236,4 +239,4 @@ def _is_within(path: str, option: str) -> bool:
 
 
 def _to_problem(path: str, error: CgkitError) -> Problem:
-    return Problem(path, error.message, error.hint, exit_code=error.exit_code)
+    return Problem(path, error.message, error.hint, exit_code=error.exit_code, traceback=traceback_of(error))

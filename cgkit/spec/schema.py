@@ -59,6 +59,12 @@ def spec_schema(plugins: Plugins) -> Schema:
         tables[table]["items"] = _component_table(plugins.registries[kind], own)
     weight = tables["term"]["items"]["properties"]
     weight["weight"] = {"anyOf": [weight["weight"], {"type": "number", "minimum": 0}]}
+    tables["plugins"] = {
+        "type": "object",
+        "description": tables["plugins"]["description"],
+        "properties": {component.provider: _settings_table(component) for component in plugins.settings()},
+        "additionalProperties": False,
+    }
     tables["extends"] = {"type": "string", "description": "A spec file to start from; this file overrides its values."}
     return {
         "$schema": DIALECT,
@@ -105,6 +111,11 @@ def _component_table(
     summaries = "\n".join(f"{registry.reference(component)}: {component.summary}" for component in registry)
     name_schema: Schema = {"type": "string", "description": summaries, **({"enum": names} if names else {})}
     return {"type": "object", "properties": {**own, key: name_schema}, **({"allOf": cases} if cases else {})}
+
+
+def _settings_table(component: Component) -> Schema:
+    options, required = _option_schemas(component)
+    return {"type": "object", "properties": options, "required": required, "additionalProperties": False}
 
 
 def _option_schemas(component: Component) -> tuple[Schema, list[str]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MODULES = (
     "registration",
+    "registering",
     "importing",
     "networks",
     "gradients",
@@ -23,6 +24,7 @@ MODULES = (
     "state",
     "compilation",
     "published_names",
+    "tiling",
     "adversarial_losses",
     "reconstruction_losses",
     "terms",
@@ -41,6 +43,10 @@ class NotApplicableError(Exception):
 
 class UnavailableError(Exception):
     """The machine lacks something that the check needs."""
+
+
+class RemarkError(Exception):
+    """The component keeps its contract, but its author should know something, which the message says."""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import Any
 
 from cgkit.plugins import load_plugins
 from cgkit.registry import Component
-from cgkit.testing.check import Check, NotApplicableError, UnavailableError, checks_for
+from cgkit.testing.check import Check, NotApplicableError, RemarkError, UnavailableError, checks_for
 from cgkit.testing.runner import (
     components_of,
     expected_reason,
-    failure_of,
     label,
     refuse_unknown_expectations,
+    require,
 )
 from cgkit.testing.subject import subject_of
 
@@ -58,11 +58,13 @@ def _make_test(component: Component, check: Check, options: Mapping[str, Any] | 
 
         with subject_of(component, options) as subject:
             try:
-                failure = failure_of(check, subject)
-            except NotApplicableError:
+                require(check, subject)
+            except (NotApplicableError, RemarkError):
                 return
             except UnavailableError as error:
                 pytest.skip(str(error))
-        assert failure is None, f"{label(component)}, {check.name}: {failure}"
+            except AssertionError as error:
+                # Its cause is the exception of the component, so that pytest shows the component's own frames.
+                raise AssertionError(f"{label(component)}, {check.name}: {error}") from error.__cause__
 
     return run

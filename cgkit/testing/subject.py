@@ -43,7 +43,7 @@ class Subject:
         """The options to build the component with, as JSON values."""
         if self._given_options is not None:
             return dict(self._given_options)
-        example = getattr(self.component.load(), "example", None)
+        example = getattr(self.component.definition, "example", None)
         if example is None:
             return {}
         folder = self.folder / "example"

@@ -57,7 +57,7 @@ class TestListingPlugins:
         monkeypatch.setenv("CGKIT_PLUGINS", "")
         (blocked,) = [line for line in cgkit("plugins", "list").out.splitlines() if "cgkit-broken" in line]
         assert blocked.split()[:3] == ["blocked", "cgkit-broken", "2.1"]
-        assert "not in CGKIT_PLUGINS" in blocked
+        assert "not allowed by CGKIT_PLUGINS" in blocked
 
     def test_checking_a_plugin_that_failed_reports_why(self, cgkit: Cli) -> None:
         result = cgkit("plugins", "check", "cgkit-broken")
@@ -124,11 +124,33 @@ def cgkit_register(registries):
         assert "can-be-pickled" in failed
         assert "  ok  has-a-summary-of-one-sentence" in verbose
 
+    def test_takes_a_single_file(self, cgkit: Cli, plugin: Path) -> None:
+        result = cgkit("plugins", "check", plugin)
+        assert result.code == 4
+        assert "reconstruction_losses/bad: " in result.out
+        absent = cgkit("plugins", "check", plugin.with_name("absent.py"))
+        assert absent.code == 2
+        assert "absent.py: there is no such file" in absent.err
+
+    @pytest.mark.parametrize("name", ["good", "reconstruction_loss/good", "reconstruction_losses/good"])
+    def test_checks_only_the_named_components(self, cgkit: Cli, plugin: Path, name: str) -> None:
+        result = cgkit("plugins", "check", plugin, "--component", name)
+        assert result.code == 0
+        assert "reconstruction_losses/good" in result.out
+        assert "bad" not in result.out
+        both = cgkit("plugins", "check", plugin, "--component", name, "--component", "bad")
+        assert (both.code, "losses/bad: " in both.out) == (4, True)
+
+    def test_refuses_the_name_of_a_component_that_the_plugin_does_not_have(self, cgkit: Cli, plugin: Path) -> None:
+        result = cgkit("plugins", "check", plugin, "--component", "reconstruction_losses/goot")
+        assert result.code == 2
+        assert 'did you mean "reconstruction_losses/good"?' in result.err
+
     def test_prints_json(self, cgkit: Cli, plugin: Path) -> None:
         results = cgkit("plugins", "check", plugin.name, "--plugin", plugin, "--json").json["results"]
         failed = {result["component"] for result in results if result["outcome"] == "failed"}
         assert failed == {"reconstruction_losses/bad"}
-        assert {"component", "check", "outcome", "reason", "seconds"} == set(results[0])
+        assert {"component", "check", "outcome", "reason", "seconds", "traceback"} == set(results[0])
 
 
 class TestANewPlugin:

@@ -26,9 +26,6 @@ EXAMPLES = [
     if "requires" in tomllib.loads(file.read_text())
 ]
 
-HOOKS_ONLY = {"cgkit-mlflow"}
-"""Packages that observe runs and have no components."""
-
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -76,9 +73,7 @@ def output_of(done: subprocess.CompletedProcess[str]) -> str:
 def test_a_package_passes_its_own_tests(package: str, python: Python) -> None:
     folder = ROOT / "plugins" / package
     options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", "--rootdir", folder)
-    # All packages are installed, and recording to MLflow would slow the runs of the others down.
-    variables = {} if package == "cgkit-mlflow" else {"CGKIT_MLFLOW": "0"}
-    output = output_of(python("-m", "pytest", *options, folder / "tests", cwd=folder, **variables))
+    output = output_of(python("-m", "pytest", *options, folder / "tests", cwd=folder))
     assert re.search(r"\d+ passed", output)
     assert "skipped" not in output.splitlines()[-1]
 
@@ -116,13 +111,13 @@ def test_with_all_packages_installed_all_are_ok_and_listing_imports_no_large_lib
         "assert not large, large"
     )
     listed = output_of(python("-c", script))
-    assert all(f"{package} 0.1.0" in listed for package in PACKAGES if package not in HOOKS_ONLY)
+    assert all(f"{package} 0.1.0" in listed for package in PACKAGES)
 
 
-def test_every_package_with_components_includes_the_conformance_kit(python: Python) -> None:
+def test_every_package_includes_the_conformance_kit(python: Python) -> None:
     components = json.loads(output_of(python("-m", "cgkit", "list-components", "--json")))["components"]
     providers = {component["provider"] for component in components} - {"cgkit"}
-    assert providers == set(PACKAGES) - HOOKS_ONLY
+    assert providers == set(PACKAGES)
     for package in providers:
         tests = (ROOT / "plugins" / package / "tests" / "test_conformance.py").read_text()
         assert f'@conformance("{package}")' in tests, "without expected failures"

@@ -128,7 +128,7 @@ def test_the_tutorial_has_the_expected_steps() -> None:
     ):
         assert expected in commands
     files = [step.file for step in steps() if step.file]
-    assert files == ["cgkit_dilated/generator.py", "tests/test_dilated.py", "spec.toml"]
+    assert files == ["cgkit_dilated/generator.py", "tests/test_generator.py", "spec.toml"]
 
 
 def test_following_the_tutorial_to_the_letter_works(printed: dict[str, str]) -> None:

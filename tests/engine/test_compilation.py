@@ -26,7 +26,7 @@ class Listener(Silence):
     def message(self, text: str) -> None:
         self.lines.append(text)
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str, traceback: str = "") -> None:
         self.lines.append(f"warning: {text}")
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.utils import spectral_norm
 
 from cgkit.health.notes import Note, read_notes
 from cgkit.plugins import Plugins, load_plugins
@@ -244,3 +245,20 @@ def test_check_reports_what_is_known_before_training(
     assert "3 of 8 images of domain b" in notes["near-constant-images"]["message"]
     assert "near-constant-images" in cgkit("check", tiny_spec).err
     assert json.loads(cgkit("check", tiny_spec, "--set", "data.a=" + str(b.parent / "none"), "--json").out or "0") == 0
+
+
+class Normalised(nn.Sequential):
+    """A discriminator with the spectral norm that hooks compute before each forward pass."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__(spectral_norm(nn.Conv2d(in_channels, 4, 4, stride=2)), nn.ReLU(), nn.Conv2d(4, 1, 3))
+
+
+def test_a_discriminator_with_spectral_norm_is_observed(tiny_spec: Path, tmp_path: Path) -> None:
+    tiny_spec.write_text(tiny_spec.read_text().replace('"patch"\nwidth = 4\nlayers = 1', '"normalised"'))
+    plugins = load_plugins(installed=False)
+    plugins.registries.discriminators.add("normalised", Normalised)
+    reporter = RecordingReporter()
+    overrides = ["samples.every=1", "data.size=32"]
+    run(tiny_spec, output=tmp_path / "run", plugins=plugins, reporter=reporter, overrides=overrides)
+    assert [warning for warning in reporter.warnings if "health" in warning] == []

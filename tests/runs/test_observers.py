@@ -8,8 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 import cgkit
+from cgkit.errors import DivergedError
+from cgkit.hookspecs import RunView
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.observers import ObserverThread, StalledError
 from cgkit.runs.start import run
@@ -107,6 +110,79 @@ def test_a_timeout_inside_an_observer_is_its_own_error() -> None:
         ObserverThread("test").call(fail, 10)
     with pytest.raises(StalledError, match=r"did not return within 0\.1 seconds"):
         ObserverThread("test").call(threading.Event().wait, 0.1)
+
+
+class Watching:
+    """A tracker that notes everything that it can see of a run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.notes: list[object] = []
+        WATCHED.append(self.notes)
+
+    def start(self, run: RunView) -> None:
+        self.run = run
+        self.notes.append(("start", run.spec.name, run.step))
+
+    def rewind(self, step: int) -> None:
+        self.notes.append(("rewind", step))
+
+    def record(self, step: int, values: object) -> None:
+        pass
+
+    def samples(self, step: int, file: Path) -> None:
+        self.notes.append(("samples", step, file.name, file.is_file()))
+
+    def checkpoint(self, step: int, folder: Path) -> None:
+        self.notes.append(("checkpoint", step, folder.is_dir()))
+
+    def finish(self, error: BaseException | None) -> None:
+        self.notes.append(("finish", self.run.folder.status()["state"], type(error).__name__))
+
+    def close(self) -> None:
+        self.notes.append("close")
+
+
+WATCHED: list[list[object]] = []
+
+
+def test_a_tracker_sees_the_spec_the_samples_the_checkpoints_and_the_end(tiny_spec: Path, tmp_path: Path) -> None:
+    plugins = load_plugins(installed=False)
+    plugins.registries.trackers.add("watching", Watching)
+    overrides = ['tracker=[{name = "watching"}]', "checkpoint.every=2"]
+    run(tiny_spec, output=tmp_path / "run", plugins=plugins, overrides=[*overrides, "train.steps=2"])
+    assert WATCHED.pop() == [
+        ("start", "tiny", 0),
+        ("rewind", 0),
+        ("samples", 2, "step-000002.png", True),
+        ("checkpoint", 2, True),
+        ("finish", "finished", "NoneType"),
+        "close",
+    ]
+    run(tiny_spec, output=tmp_path / "run", plugins=plugins, overrides=overrides)
+    resumed = WATCHED.pop()
+    assert resumed[:2] == [("start", "tiny", 2), ("rewind", 2)]
+    assert resumed[-2:] == [("finish", "finished", "NoneType"), "close"]
+
+
+def test_a_tracker_sees_the_error_of_a_failed_run(tiny_spec: Path, tmp_path: Path) -> None:
+    plugins = load_plugins(installed=False)
+    plugins.registries.trackers.add("watching", Watching)
+    plugins.registries.reconstruction_losses.add("infinite-later", InfiniteLater)
+    overrides = ['tracker=[{name = "watching"}]', "cycle_loss.name=infinite-later"]
+    with pytest.raises(DivergedError):
+        run(tiny_spec, output=tmp_path / "run", plugins=plugins, overrides=overrides)
+    assert WATCHED.pop()[-2:] == [("finish", "diverged", "DivergedError"), "close"]
+
+
+class InfiniteLater:
+    """A loss that is infinite from the second step on."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, reconstruction: Tensor, target: Tensor) -> Tensor:
+        self.calls += 1
+        return (reconstruction - target).abs().mean() / (1 if self.calls < 5 else 0)
 
 
 HOOKS = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -71,13 +71,16 @@ def test_all_files_of_a_package_are_written(packages: dict[str, Path], kind: Kin
     package = f"cgkit_{name_of(kind).replace('-', '_')}"
     assert folder.name == f"cgkit-{name_of(kind)}"
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
+        ".github/workflows/test.yml",
         ".gitignore",
+        "LICENSE",
         "README.md",
         "pyproject.toml",
         f"{package}/__init__.py",
         f"{package}/{kind.table}.py",
         f"{package}/py.typed",
-        f"tests/test_{name_of(kind).replace('-', '_')}.py",
+        "tests/test_contract.py",
+        f"tests/test_{kind.table}.py",
     }
     assert not [path for path in folder.rglob("*") if path.is_file() and "$" in path.read_text()]
 
@@ -143,10 +146,15 @@ def test_a_package_is_linted_and_formatted(packages: dict[str, Path]) -> None:
 
 
 def test_a_package_passes_strict_type_checks(packages: dict[str, Path]) -> None:
-    modules = [file for folder in packages.values() for file in folder.rglob("*.py")]
-    assert len(modules) == 3 * len(KINDS)
+    # The test of the contract is the same in every package, and mypy takes only one module of a name.
+    modules = {file.name if file.parent.name == "tests" else str(file): file for file in _modules(packages.values())}
+    assert len(modules) == 3 * len(KINDS) + 1
     # In the root, for its strict settings and mypy's cache of torch.
-    tool("mypy", *modules, cwd=ROOT, MYPYPATH=os.pathsep.join(map(str, packages.values())))
+    tool("mypy", *modules.values(), cwd=ROOT, MYPYPATH=os.pathsep.join(map(str, packages.values())))
+
+
+def _modules(folders: Iterable[Path]) -> list[Path]:
+    return [file for folder in folders for file in folder.rglob("*.py")]
 
 
 @pytest.mark.parametrize("name", ["cgkit-halo", "halo"])
@@ -177,8 +185,10 @@ def test_an_invalid_name_is_rejected_and_nothing_is_written(name: str, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_name_of_a_built_in_component_of_the_same_kind_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is already a built-in generator 'resnet'"):
+def test_the_name_of_a_component_of_the_same_kind_is_rejected(tmp_path: Path, installed: Plugins) -> None:
+    with pytest.raises(UsageError, match='there is already a generator "own-generator" of cgkit-own-generator'):
+        write_package("own-generator", GENERATOR, tmp_path, installed)
+    with pytest.raises(UsageError, match='there is already a generator "resnet" of cgkit'):
         write_package("resnet", GENERATOR, tmp_path)
     assert write_package("resnet", kind_named("metric"), tmp_path).is_dir()
 

@@ -14,7 +14,7 @@ from cgkit.contracts import kind_named
 from cgkit.registry import Component
 from cgkit.testing import check_component
 from cgkit.testing.check import all_checks, checks_for
-from cgkit.testing.runner import failure_of
+from cgkit.testing.runner import require
 from cgkit.testing.subject import subject_of
 from tests.testing import broken  # noqa: F401 - registers the examples
 from tests.testing.broken.registry import BROKEN, BROKEN_ALONE, GOOD, Example
@@ -25,6 +25,9 @@ NEVER_BROKEN_ALONE = {"can-be-built", "unknown-options-are-refused"}
 
 TESTED_BELOW = {"has-a-summary-of-one-sentence", "importing-does-no-work"}
 """Checks that depend on more than the component's class."""
+
+TESTED_ELSEWHERE = {"registering-is-quick-and-silent", "translates-in-tiles"}
+"""Checks of the package, and those that never fail; `test_remarks.py` and `test_registering.py` test them."""
 
 
 def make_component(kind: str, target: Any, summary: str = "A component under test.") -> Component:
@@ -56,13 +59,13 @@ def test_a_component_with_one_mistake_fails_only_that_check(example: Example) ->
 def test_a_check_finds_further_mistakes(example: Example) -> None:
     component = make_component(example.kind, example.target)
     (check,) = [check for check in checks_for(component) if check.name == example.check]
-    with subject_of(component) as subject:
-        assert failure_of(check, subject) is not None
+    with subject_of(component) as subject, pytest.raises(AssertionError):
+        require(check, subject)
 
 
 def test_every_check_has_a_component_that_fails_it() -> None:
     alone = {example.check for example in BROKEN_ALONE}
-    assert {check.name for check in all_checks()} == alone | NEVER_BROKEN_ALONE | TESTED_BELOW
+    assert {check.name for check in all_checks()} == alone | NEVER_BROKEN_ALONE | TESTED_BELOW | TESTED_ELSEWHERE
     assert {example.check for example in BROKEN} >= NEVER_BROKEN_ALONE
 
 

@@ -27,7 +27,7 @@ def importing_does_no_work(subject: Subject) -> None:
     """Importing the component's code prints and writes nothing, draws no random numbers and changes no settings."""
     if not hasattr(os, "fork"):
         raise UnavailableError("this system has no fork")
-    module = sys.modules[subject.component.load().__module__]
+    module = sys.modules[subject.component.definition.__module__]
     if getattr(module, "__file__", None) is None or module.__name__ == "__main__":
         raise NotApplicableError
     side_effects = _run_in_child(lambda: _import_and_watch(module), subject.folder)

@@ -19,7 +19,7 @@ ROUNDING = 1e-9
 @check("generators")
 def published_tensors_give_an_equal_network(subject: Subject) -> None:
     """A generator recognises its own `published_tensors()`, and a generator rebuilt from them has the same outputs."""
-    target: Any = subject.component.load()
+    target: Any = subject.component.definition
     if not hasattr(target, "published_tensors"):
         raise NotApplicableError
     for channels in ((3, 3), (1, 2)):
@@ -48,7 +48,7 @@ def published_tensors_give_an_equal_network(subject: Subject) -> None:
 @check("generators")
 def strange_tensors_are_not_recognised(subject: Subject) -> None:
     """`recognise` returns None for the tensors of another network, and does not change its argument."""
-    recognise = getattr(subject.component.load(), "recognise", None)
+    recognise = getattr(subject.component.definition, "recognise", None)
     if recognise is None:
         raise NotApplicableError
     for tensors in ({}, {"somebody.elses": torch.ones(3)}, {"0.weight": torch.ones(2, 3), "0.bias": torch.ones(2)}):

@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import cgkit
 import torch
+
+import cgkit
 
 SPEC = """
 name = "comparison"
@@ -114,9 +115,7 @@ def compare(data: str, seeds: int, steps: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pace = {
-            method: train(data, method, 99, 12, 100, folder)[0].seconds for method in METHODS
-        }
+        pace = {method: train(data, method, 99, 12, 100, folder)[0].seconds for method in METHODS}
         step_time = {method: (seconds[12] - seconds[2]) / 10 for method, seconds in pace.items()}
         found: dict[str, Any] = {method: {"seconds a step": step_time[method], "seeds": []} for method in METHODS}
         for seed in range(seeds):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cgkit_mlflow.recorder import flatten
+from cgkit_mlflow.tracker import flatten
 from mlflow.entities import Run
 from mlflow.tracking.client import MlflowClient
 
@@ -51,6 +51,9 @@ name = "flip"
 steps = 9
 batch = 2
 precision = "fp32"
+
+[[tracker]]
+name = "mlflow"
 
 [log]
 every = 2
@@ -251,10 +254,17 @@ def test_a_stopped_run_has_the_status_killed_and_a_failed_one_failed(
     assert "DivergedError" in failed.data.tags["cgkit.error"]
 
 
-def test_logging_can_be_disabled(spec: Path, tmp_path: Path, finished: Finished) -> None:
-    finished(spec, tmp_path / "run", CGKIT_MLFLOW="0")
+def test_a_spec_without_the_tracker_is_not_logged(spec: Path, tmp_path: Path, finished: Finished) -> None:
+    finished(spec, tmp_path / "run", "--set", "tracker=[]")
     assert (tmp_path / "run" / "metrics.jsonl").exists()
     assert not list((tmp_path / "run").glob("mlflow*"))
+
+
+def test_the_spec_can_set_the_store_and_the_experiment(spec: Path, tmp_path: Path, finished: Finished) -> None:
+    store = f"sqlite:///{tmp_path / 'shared.db'}"
+    finished(spec, tmp_path / "run", "--set", f"tracker=[{{name='mlflow', store='{store}', experiment='mine'}}]")
+    assert MlflowClient(tracking_uri=store).get_experiment_by_name("mine") is not None
+    assert not list((tmp_path / "run").glob("mlflow*.db"))
 
 
 def test_the_environment_can_set_the_store_and_the_experiment(spec: Path, tmp_path: Path, finished: Finished) -> None:
@@ -279,7 +289,7 @@ def test_a_store_that_cannot_be_written_causes_one_warning(spec: Path, tmp_path:
     (tmp_path / "file").write_text("not a folder")
     errors = finished(spec, tmp_path / "run", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'file' / 'x.db'}")
     (warning,) = warnings_in(errors)
-    assert warning.startswith("plugin cgkit-mlflow:mlflow, in cgkit_run_started, failed: ")
+    assert warning.startswith("tracker mlflow, in start, failed: ")
     assert warning.endswith("it is not called again")
     assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "finished"
 
@@ -312,7 +322,7 @@ def test_a_hanging_server_causes_one_warning_after_the_patience_of_the_spec(
     errors = finished(spec, tmp_path / "run", MLFLOW_TRACKING_URI=hanging)
     assert time.monotonic() - started < 90
     (warning,) = warnings_in(errors)
-    assert warning.startswith("plugin cgkit-mlflow:mlflow, in cgkit_run_started, did not return within 3 seconds")
+    assert warning.startswith("tracker mlflow, in start, did not return within 3 seconds")
     assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "finished"
 
 

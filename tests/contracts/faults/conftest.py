@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -44,14 +44,24 @@ class Site:
 
     folder: Path
 
-    def install(self, distribution: str, source: str, *, version: str = "1.0", entry_point: str = "") -> None:
+    def install(
+        self,
+        distribution: str,
+        source: str,
+        *,
+        version: str = "1.0",
+        entry_point: str = "",
+        requires: Sequence[str] = (),
+    ) -> None:
         """Install a package, replacing any other version."""
         module = distribution.replace("-", "_")
         self.uninstall(distribution)
         (self.folder / f"{module}.py").write_text(dedent(source))
         metadata = self.folder / f"{module}-{version}.dist-info"
         metadata.mkdir()
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
+        lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+        (metadata / "METADATA").write_text("\n".join(lines) + "\n")
         (metadata / "entry_points.txt").write_text(f"[cgkit]\n{entry_point or f'{module} = {module}'}\n")
 
     def uninstall(self, distribution: str) -> None:

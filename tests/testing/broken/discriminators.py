@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import spectral_norm
 
 from tests.testing.broken.registry import breaks, breaks_only, good
 
@@ -15,6 +16,19 @@ class Discriminator(nn.Module):
     def __init__(self, in_channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Conv2d(in_channels, 4, 4, stride=2), nn.Softplus(), nn.Conv2d(4, 1, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images)
+
+
+@good("discriminators")
+class Normalised(nn.Module):
+    """Two convolutions with the spectral norm that hooks compute before each forward pass."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        first, last = spectral_norm(nn.Conv2d(in_channels, 4, 4, stride=2)), spectral_norm(nn.Conv2d(4, 1, 3))
+        self.layers = nn.Sequential(first, nn.Softplus(), last)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)

@@ -1,4 +1,4 @@
-"""The recorder that logs one run to MLflow."""
+"""The tracker that logs a run to MLflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.client import MlflowClient
-from torch import Tensor
 
 import cgkit
 from cgkit.files.atomic import replace_text
@@ -24,35 +23,40 @@ _BATCH = 100
 """Maximum number of parameters per MLflow request."""
 
 
-class Recorder:
-    """Logs one run.
+class MLflow:
+    """Logs a run to MLflow: its spec, losses, scores, samples, checkpoints and outcome.
 
-    The id of the MLflow run is stored in `mlflow.json` in the run folder, so that a resumed run is
-    logged to the same MLflow run. Steps that are repeated after resuming from a checkpoint are not logged again.
+    The id of the MLflow run is stored in `mlflow.json` in the run folder, so that a resumed run is logged to the same
+    MLflow run. Steps that are repeated after resuming from a checkpoint are not logged again.
 
     Args:
-        run: the run to log; if it is a resumed run, its checkpoint must already be loaded.
-
-    Raises:
-        MlflowException: the MLflow store cannot be reached or written.
+        store: address of the MLflow store; by default that in MLFLOW_TRACKING_URI, or a database in the run folder.
+        experiment: name of the MLflow experiment; by default that in MLFLOW_EXPERIMENT_NAME, or cgkit.
     """
 
-    def __init__(self, run: RunView) -> None:
+    def __init__(self, folder: Path, *, store: str | None = None, experiment: str | None = None) -> None:
         # MLflow logs the creation of tables as info, which would garble the progress bar.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
+        self._folder = folder.resolve()
+        self._shared = store or os.environ.get("MLFLOW_TRACKING_URI")
+        self._experiment = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME", "cgkit")
+
+    def start(self, run: RunView) -> None:
+        """Start an MLflow run, or continue the one to which this run was logged before, and log the spec."""
         self._run = run
-        folder = run.folder.path.resolve()
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder / 'mlflow.db'}"
-        self._client = MlflowClient(tracking_uri=uri)
-        self._id = self._open(uri, folder)
+        self._client = MlflowClient(tracking_uri=self._shared or f"sqlite:///{self._folder / 'mlflow.db'}")
+        self._id = self._open()
         self._logged = self._last_logged()
         self._log_spec()
 
-    def losses(self, step: int, losses: Mapping[str, Tensor]) -> None:
-        """Log the losses of a step, unless that step or a later one has already been logged."""
+    def record(self, step: int, values: Mapping[str, float]) -> None:
+        """Log the values of a step, unless that step had been logged before the run resumed."""
         if step > self._logged:
-            self._log_metrics(step, {name: float(loss) for name, loss in losses.items()})
-            self._logged = step
+            self._log_metrics(step, values)
+
+    def samples(self, step: int, file: Path) -> None:
+        """Log a sample sheet."""
+        self._client.log_artifact(self._id, str(file), "samples")
 
     def checkpoint(self, step: int, folder: Path) -> None:
         """Log the step and the folder of a checkpoint."""
@@ -61,24 +65,22 @@ class Recorder:
         self._client.set_tag(self._id, "cgkit.checkpoint", str(folder))
 
     def finish(self, error: BaseException | None) -> None:
-        """Log the scores, the sample sheets, and whether the run finished, was stopped or failed."""
-        run = self._run
+        """Log whether the run finished, was stopped or failed."""
         if error is not None:
             self._client.set_tag(self._id, "cgkit.error", f"{type(error).__name__}: {error}"[:5000])
-        finished = error is None and run.folder.status().get("state") == "finished"
-        if finished:
-            scores = run.folder.status().get("scores", ())
-            self._log_metrics(run.step, {f"{score['name']}_{score['direction']}": score["value"] for score in scores})
-        if (samples := run.folder.path / "samples").is_dir():
-            self._client.log_artifacts(self._id, str(samples), "samples")
-        status = "FAILED" if error is not None else "FINISHED" if finished else "KILLED"
-        self._client.set_terminated(self._id, status)
+        finished = self._run.folder.status().get("state") == "finished"
+        self._client.set_terminated(self._id, "FAILED" if error is not None else "FINISHED" if finished else "KILLED")
 
-    def _open(self, uri: str, folder: Path) -> str:
+    def rewind(self, step: int) -> None:
+        """Do nothing: MLflow keeps what it has, so repeated steps are not logged again."""
+
+    def close(self) -> None:
+        """Do nothing: everything has been sent."""
+
+    def _open(self) -> str:
         """Return the id of the MLflow run that the run folder names, or of a new MLflow run."""
-        file = folder / "mlflow.json"
-        own = "MLFLOW_TRACKING_URI" not in os.environ
-        store = "mlflow.db" if own else uri  # a relative path, because a run folder may be moved
+        file = self._folder / "mlflow.json"
+        store = self._shared or "mlflow.db"  # a relative path, because a run folder may be moved
         stored = _read(file)
         if stored.get("store") == store:
             try:
@@ -87,11 +89,12 @@ class Recorder:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "cgkit")
-        experiment = self._client.get_experiment_by_name(name)
-        artifacts = (folder / "mlflow-artifacts").as_uri() if own else None
-        experiment_id = experiment.experiment_id if experiment else self._client.create_experiment(name, artifacts)
-        tags = {"cgkit.version": cgkit.__version__, "cgkit.folder": str(folder)}
+        experiment = self._client.get_experiment_by_name(self._experiment)
+        artifacts = None if self._shared else (self._folder / "mlflow-artifacts").as_uri()
+        experiment_id = (
+            experiment.experiment_id if experiment else self._client.create_experiment(self._experiment, artifacts)
+        )
+        tags = {"cgkit.version": cgkit.__version__, "cgkit.folder": str(self._folder)}
         run_id: str = self._client.create_run(experiment_id, run_name=self._run.spec.name, tags=tags).info.run_id
         replace_text(file, json.dumps({"store": store, "run_id": run_id}, indent=2) + "\n")
         return run_id
