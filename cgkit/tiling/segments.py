@@ -18,6 +18,7 @@ from torch import Tensor, fx, nn
 
 from cgkit.abilities import stride_of
 from cgkit.contracts import Size
+from cgkit.tiling.built_in_sizes import refuse_built_in_sizes
 from cgkit.tiling.graph import UntileableError, first_line, norm_of, run_node, trace
 
 _TRACED_STRIDES = 4096
@@ -73,8 +74,9 @@ def plan_segments(generator: nn.Module, channels: int) -> Plan:
 
     Raises:
         UntileableError: the forward pass cannot be traced or normalises the image itself, the size of a feature map is
-            not proportional to that of the image, or a step other than a norm depends on the whole image.
+            not proportional to that of the image, or a step other than a norm depends on the whole image or its size.
     """
+    refuse_built_in_sizes(generator, channels)
     side = _TRACED_STRIDES * stride_of(generator)
     graph = trace(generator, channels, side)
     image = next(node for node in graph.nodes if node.op == "placeholder")
