@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -44,12 +44,14 @@ class Kind:
         table: the name in a spec, singular: `adversarial_loss`.
         given: the names of the positional arguments with which the engine builds a component.
         summary: one sentence on the purpose of components of this kind.
+        in_spec: whether a spec names components of this kind; otherwise, a command does.
     """
 
     name: str
     table: str
     given: tuple[str, ...]
     summary: str
+    in_spec: bool = True
 
 
 KINDS: tuple[Kind, ...] = (
@@ -62,6 +64,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("schedules", "schedule", (), "Factors of the learning rate over the steps of a run."),
     Kind("metrics", "metric", (), "Measures of the quality of translations."),
     Kind("trackers", "tracker", ("folder",), "Recorders of losses and scores."),
+    Kind("exporters", "exporter", (), "Writers of a generator in a format that other programs read.", in_spec=False),
 )
 
 
@@ -304,6 +307,38 @@ class Tracker(Protocol):
         """Write everything that is still buffered, and release all resources."""
 
 
+class Exporter(Protocol):
+    """Built as `(*, options)`: writes a generator to a file for other programs, as `cgkit export --format NAME` does.
+
+    `suffix` is the suffix of its files, such as `".onnx"`. A `ValueError` from any method says why the generator cannot
+    be written. Raise `ImportError` if a package is missing, or `cgkit.errors.UsageError` with a hint.
+
+    Optional attribute:
+        any_size: false if a file only translates images of the shape of `example`. By default, it translates any number
+            of images, whose height and width are multiples of the network's stride and at least two strides.
+
+    Optional methods:
+        load(file): returns a function that translates images as the file does. It is called after `export`, on the same
+            object. cgkit compares the function with the network, and keeps the file only if they agree. Without this
+            method, the file is kept unchecked, and the user is told so.
+        annotate(file, notes): stores facts about the model in the file, which has been compared: texts by name, such as
+            `direction`, `step`, `spec` and `largest_difference`.
+    """
+
+    suffix: str
+
+    def export(self, network: nn.Module, example: Tensor, file: Path, /) -> None:
+        """Write a network to `file`, which does not exist yet and has the suffix; write nothing else.
+
+        Args:
+            network: in evaluation mode and float32 on the CPU, which must not be changed. Its inputs and
+                outputs are images in [0, 1]. `network.generator` is the generator, whose images are in [-1, 1], and
+                `network.stride` the number that height and width must be multiples of.
+            example: an image of the size of training images, `(1, C, H, W)` in [0, 1].
+            file: the path to write to.
+        """
+
+
 def kind_named(name: str) -> Kind:
     """Return the kind whose registry or table in a spec has that name.
 
@@ -329,6 +364,7 @@ __all__ = [
     "Cycle",
     "Discriminator",
     "Domain",
+    "Exporter",
     "Generator",
     "ImageRecord",
     "Kind",

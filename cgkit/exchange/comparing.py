@@ -18,19 +18,6 @@ _SHAPES_IN_STRIDES = ((1, 2, 3), (3, 3, 2), (2, 5, 4))
 """Small input shapes: the number of images, and their height and width in multiples of the stride."""
 
 
-class OnUnitRange(nn.Module):
-    """A float32 network that wraps a generator; its inputs and outputs are images in [0, 1]."""
-
-    def __init__(self, generator: nn.Module) -> None:
-        super().__init__()
-        self.generator = generator.float().eval()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Translate images, `(N, C, H, W)` in [0, 1]."""
-        translations: Tensor = self.generator(images * 2 - 1)
-        return ((translations + 1) / 2).clamp(0, 1)
-
-
 @dataclass(frozen=True)
 class Comparison:
     """The result of comparing the outputs of two networks.
