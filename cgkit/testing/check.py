@@ -29,6 +29,7 @@ MODULES = (
     "sources",
     "metrics",
     "observation",
+    "exporting",
 )
 """The modules of `cgkit.testing.checks`, in the order in which their checks run."""
 

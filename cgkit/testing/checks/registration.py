@@ -11,7 +11,8 @@ from cgkit.options import REQUIRED, check_options, options_of
 from cgkit.testing.check import EVERYTHING, NotApplicableError, check
 from cgkit.testing.subject import Subject
 
-PICKLED = tuple(kind for kind in EVERYTHING if kind != "trackers")  # trackers stay in the process that built them
+PICKLED = tuple(kind for kind in EVERYTHING if kind not in ("trackers", "exporters"))
+"""The kinds whose components may be sent to another process; the others stay in the one that built them."""
 
 
 @check(*EVERYTHING)
