@@ -82,7 +82,7 @@ def _render(name: str, kind: Kind) -> Iterator[tuple[str, str]]:
     component = _fill(f"{kind.table}/component.py", values)
     values["summary"] = _summary(component, values["component"])
     values["dependencies"] = "\n".join(f'  "{requirement}",' for requirement in _requirements(component))
-    values["spec"] = _fill(f"{kind.table}/spec.toml", values).rstrip()
+    values["use"] = _show_use(kind, values)
     yield "pyproject.toml", _fill("package/pyproject.toml", values)
     yield "README.md", _fill("package/README.md", values)
     yield ".gitignore", _fill("package/gitignore", values)
@@ -90,6 +90,13 @@ def _render(name: str, kind: Kind) -> Iterator[tuple[str, str]]:
     yield f"{package}/{kind.table}.py", component
     yield f"{package}/py.typed", ""
     yield f"tests/test_{name.replace('-', '_')}.py", _fill(f"{kind.table}/test.py", values)
+
+
+def _show_use(kind: Kind, values: dict[str, str]) -> str:
+    """Return the part of the README that uses the component in a spec or, if no spec can, in a command."""
+    if not kind.in_spec:
+        return f"```sh\n{_fill(f'{kind.table}/command.sh', values)}```"
+    return f'```toml\nrequires = ["{values["distribution"]}"]\n\n{_fill(f"{kind.table}/spec.toml", values)}```'
 
 
 def _fill(template: str, values: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,8 @@ def _export(subject: Subject, network: OnUnitRange) -> tuple[Any, Path]:
     """Export a network into an empty folder; return the exporter and the file."""
     exporter = subject.build()
     file = _empty_folder(subject, "exported") / f"exported{exporter.suffix}"
-    with seeded(0), torch.no_grad():
+    with seeded(0), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as cgkit does: tracers warn of themselves
         try:
             exporter.export(network, torch.rand(EXAMPLE), file)
         except ImportError as error:
