@@ -52,6 +52,7 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit.files.image_files": ("SUFFIXES", "list_images"),
     "cgkit.components.adversarial_losses.least_squares": ("LeastSquaresLoss",),
     "cgkit.components.augmentations.draws": None,
+    "cgkit.components.exporters.unit_range": ("OnUnitRange",),
     "cgkit.components.discriminators.patch": ("PatchDiscriminator",),
     "cgkit.components.generators.resnet": ("ResnetGenerator",),
     "cgkit.components.generators.unet": ("UnetGenerator",),

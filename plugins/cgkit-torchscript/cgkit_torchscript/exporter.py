@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -36,14 +37,19 @@ class TorchScript:
 
     def export(self, network: nn.Module, example: Tensor, file: Path) -> None:
         """Convert the network and save it."""
-        module = torch.jit.script(network) if self.method == "script" else torch.jit.trace(network, example)
+        convert: Any = torch.jit.script if self.method == "script" else partial(torch.jit.trace, example_inputs=example)
+        module = convert(network)
         torch.jit.save(torch.jit.freeze(module) if self.freeze else module, str(file))
 
     def load(self, file: Path) -> Callable[[Tensor], Tensor]:
         """Return the network in the file."""
-        network: Callable[[Tensor], Tensor] = torch.jit.load(str(file), map_location="cpu")
-        return network
+        return _load(file)
 
     def annotate(self, file: Path, notes: Mapping[str, str]) -> None:
         """Add the notes as the extra file `cgkit.json`."""
-        torch.jit.save(torch.jit.load(str(file)), str(file), _extra_files={NOTES: json.dumps(dict(notes))})
+        torch.jit.save(_load(file), str(file), _extra_files={NOTES: json.dumps(dict(notes))})
+
+
+def _load(file: Path) -> torch.jit.ScriptModule:
+    module: torch.jit.ScriptModule = torch.jit.load(str(file), map_location="cpu")  # type: ignore[no-untyped-call]
+    return module
