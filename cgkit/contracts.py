@@ -18,15 +18,17 @@ Optional static methods of any component:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from cgkit.export_contract import Exporter
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -307,38 +309,6 @@ class Tracker(Protocol):
         """Write everything that is still buffered, and release all resources."""
 
 
-class Exporter(Protocol):
-    """Built as `(*, options)`: writes a generator to a file for other programs, as `cgkit export --format NAME` does.
-
-    `suffix` is the suffix of its files, such as `".onnx"`. A `ValueError` from any method says why the generator cannot
-    be written. Raise `ImportError` if a package is missing, or `cgkit.errors.UsageError` with a hint.
-
-    Optional attribute:
-        any_size: false if a file only translates images of the shape of `example`. By default, it translates any number
-            of images, whose height and width are multiples of the network's stride and at least two strides.
-
-    Optional methods:
-        load(file): returns a function that translates images as the file does. It is called after `export`, on the same
-            object. cgkit compares the function with the network, and keeps the file only if they agree. Without this
-            method, the file is kept unchecked, and the user is told so.
-        annotate(file, notes): stores facts about the model in the file, which has been compared: texts by name, such as
-            `direction`, `step`, `spec` and `largest_difference`.
-    """
-
-    suffix: str
-
-    def export(self, network: nn.Module, example: Tensor, file: Path, /) -> None:
-        """Write a network to `file`, which does not exist yet and has the suffix; write nothing else.
-
-        Args:
-            network: in evaluation mode and float32 on the CPU, which must not be changed. Its inputs and
-                outputs are images in [0, 1]. `network.generator` is the generator, whose images are in [-1, 1], and
-                `network.stride` the number that height and width must be multiples of.
-            example: an image of the size of training images, `(1, C, H, W)` in [0, 1].
-            file: the path to write to.
-        """
-
-
 def kind_named(name: str) -> Kind:
     """Return the kind whose registry or table in a spec has that name.
 
@@ -349,11 +319,6 @@ def kind_named(name: str) -> Kind:
         if name in (kind.name, kind.table):
             return kind
     raise KeyError(name)
-
-
-def kind_names() -> Sequence[str]:
-    """Return the names of all registries in order."""
-    return tuple(kind.name for kind in KINDS)
 
 
 __all__ = [
@@ -378,5 +343,4 @@ __all__ = [
     "Source",
     "Tracker",
     "kind_named",
-    "kind_names",
 ]

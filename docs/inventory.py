@@ -14,6 +14,7 @@ from pathlib import Path
 PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit": ("Translator", "hookimpl", "load_plugins", "load_spec", "run"),
     "cgkit.contracts": None,
+    "cgkit.export_contract": ("Exporter",),
     "cgkit.abilities": None,
     "cgkit.errors": (
         "CgkitError",
