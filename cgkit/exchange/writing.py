@@ -16,7 +16,7 @@ from cgkit.abilities import annotator_of, loader_of, writes_any_size
 from cgkit.components.exporters.unit_range import OnUnitRange
 from cgkit.contracts import Exporter
 from cgkit.errors import CgkitError, CheckpointError, PluginError, UsageError
-from cgkit.exchange.comparing import Comparison, compare, shapes_to_compare
+from cgkit.exchange.comparing import Comparison, compare, references, shapes_to_compare
 from cgkit.registry import Component
 
 
@@ -44,7 +44,9 @@ def write(
         UsageError: a package is missing.
     """
     shapes = shapes_to_compare(shape[0], network.stride, (shape[1], shape[2]))
-    example = torch.rand(shapes[-1])
+    # Before the export, in case that the exporter changes the network, which it must not.
+    expected = references(network, shapes if writes_any_size(exporter) else shapes[-1:])
+    example = expected[-1].images
     with _failures_reported(component):
         exporter.export(network, example, file)
     if not file.is_file():
@@ -54,7 +56,7 @@ def write(
     if load is not None:
         with _failures_reported(component):
             exported = load(file)
-        comparison = compare(network, exported, shapes if writes_any_size(exporter) else shapes[-1:])
+        comparison = compare(expected, exported)
     if annotate is not None:
         with _failures_reported(component):
             annotate(file, {**notes, **_describe(comparison)})

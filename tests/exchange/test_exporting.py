@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from cgkit.components.exporters.unit_range import OnUnitRange
 from cgkit.errors import CheckpointError, PluginError, SpecError, UsageError
-from cgkit.exchange.comparing import LIMIT, compare, shapes_to_compare
+from cgkit.exchange.comparing import LIMIT, compare, references, shapes_to_compare
 from cgkit.exchange.exporting import export_model
 from cgkit.exchange.importing import import_weights
 from cgkit.models.folder import write_model
@@ -151,6 +152,24 @@ class Halved(Copies):
         return lambda images: images / 2
 
 
+class ChangesTheNetwork(Copies):
+    """Changes the network that it should only write.
+
+    Args:
+        text: the text to write in front.
+        fails: whether to fail after writing.
+    """
+
+    def export(self, network: nn.Module, example: Tensor, file: Path) -> None:
+        super().export(network, example, file)
+        for parameter in network.parameters():
+            parameter.zero_()
+        self.network = network
+
+    def load(self, file: Path) -> nn.Module:
+        return self.network
+
+
 class WritesNothing:
     """Writes nothing."""
 
@@ -169,15 +188,13 @@ class NeedsAPackage(WritesNothing):
 
 @pytest.fixture
 def extended() -> Plugins:
-    """The built-in components, and four exporters."""
+    """The built-in components, and exporters that keep or break their contract."""
     plugins = load_plugins(installed=False)
-    for name, exporter in (
-        ("copies", Copies),
-        ("halved", Halved),
-        ("nothing", WritesNothing),
-        ("needy", NeedsAPackage),
-    ):
-        plugins.registries.exporters.add(name, exporter)
+    plugins.registries.exporters.add("copies", Copies)
+    plugins.registries.exporters.add("halved", Halved)
+    plugins.registries.exporters.add("changing", ChangesTheNetwork)
+    plugins.registries.exporters.add("nothing", WritesNothing)
+    plugins.registries.exporters.add("needy", NeedsAPackage)
     return plugins
 
 
@@ -198,6 +215,7 @@ def test_an_exporter_of_a_plugin_gets_a_network_an_example_and_its_options(tmp_p
             CheckpointError,
             r"differs from the generator by .* on images of shape \(1, 3, 48, 48\)",
         ),
+        ({"format": "changing"}, CheckpointError, "differs from the generator"),
         ({"format": "nothing"}, PluginError, "wrote no file"),
         ({"format": "needy"}, UsageError, "pip install a_package_that_nobody_has"),
         ({"format": "copied"}, UsageError, 'did you mean "copies"'),
@@ -212,6 +230,16 @@ def test_a_failed_export_says_why_and_leaves_no_file(
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+def test_a_missing_package_is_named_with_what_to_install(
+    tmp_path: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    folder = model(tmp_path / "model", plugins, "resnet", SMALL["resnet"])
+    with pytest.raises(UsageError, match=r'onnxruntime is not installed; pip install "cgkit\[onnx\]"'):
+        export_model(folder, tmp_path / "model.onnx", format="onnx", plugins=plugins)
+    assert not (tmp_path / "model.onnx").exists()
+
+
 def test_an_existing_file_is_not_overwritten(tmp_path: Path, plugins: Plugins) -> None:
     (tmp_path / "m.onnx").write_text("mine")
     with pytest.raises(UsageError, match="already exists"):
@@ -224,8 +252,8 @@ def test_an_export_that_computes_something_else_is_refused(off: float) -> None:
     network = OnUnitRange(nn.Sequential(nn.Conv2d(3, 3, 1)))
     shapes = shapes_to_compare(3, 4, (30, 33))
     assert shapes[-1] == (1, 3, 32, 36)
-    assert compare(network, lambda images: network(images) + LIMIT / 2, shapes).difference == pytest.approx(
-        LIMIT / 2, rel=1e-2
-    )
+    expected = references(network, shapes)
+    half_off = compare(expected, lambda images: network(images) + LIMIT / 2)
+    assert half_off.difference == pytest.approx(LIMIT / 2, rel=1e-2)
     with pytest.raises(CheckpointError, match=r"differs from the generator by .* on images of"):
-        compare(network, lambda images: network(images) + off * (images.shape[0] == 3), shapes)
+        compare(expected, lambda images: network(images) + off * (images.shape[0] == 3))
