@@ -192,7 +192,7 @@ def _find_reach(segment: Segment, generator: nn.Module) -> int:
     To measure it, the inputs are set to zeros with a stripe of NaN: every output that depends on the stripe is NaN.
     """
     alignment = segment.alignment
-    # The trial of a tiled generator uses an image of two alignments too, so every generator works on so few.
+    # Two alignments are enough: the trial of a tiled generator uses an image of that size.
     long, short = max(64, 16 * alignment), max(16, min(8 * alignment, max(64, 2 * alignment)))
     for attempt in range(_DOUBLINGS):
         if attempt and long * short * segment.bytes > _MEASURING_BYTES:
