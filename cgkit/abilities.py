@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
@@ -161,3 +162,18 @@ def recogniser_of(component: object) -> Callable[[Mapping[str, Tensor]], Recogni
 def publisher_of(generator: object) -> Callable[[], Mapping[str, Tensor]] | None:
     """Return a generator's method that returns its tensors by published name; None if the generator has none."""
     return cast("Callable[[], Mapping[str, Tensor]] | None", getattr(generator, "published_tensors", None))
+
+
+def writes_any_size(exporter: object) -> bool:
+    """Return whether an exporter's files translate images of any number and size, not only of the example's shape."""
+    return bool(getattr(exporter, "any_size", True))
+
+
+def loader_of(exporter: object) -> Callable[[Path], Callable[[Tensor], Tensor]] | None:
+    """Return the method by which an exporter loads its files; None if the exporter has none."""
+    return cast("Callable[[Path], Callable[[Tensor], Tensor]] | None", getattr(exporter, "load", None))
+
+
+def annotator_of(exporter: object) -> Callable[[Path, Mapping[str, str]], None] | None:
+    """Return the method by which an exporter stores notes in its files; None if the exporter has none."""
+    return cast("Callable[[Path, Mapping[str, str]], None] | None", getattr(exporter, "annotate", None))

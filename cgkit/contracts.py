@@ -36,10 +36,12 @@ Optional static methods of any component:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from cgkit.export_contract import Exporter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +65,7 @@ class Kind:
         given: the names of the positional arguments with which the engine builds a component.
         summary: one sentence on the purpose of components of this kind.
         keys: the keys of the table that are not options; no option may have such a name.
+        in_spec: whether a spec names components of this kind; otherwise, a command does.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Kind:
     given: tuple[str, ...]
     summary: str
     keys: tuple[str, ...] = ("name",)
+    in_spec: bool = True
 
 
 KINDS: tuple[Kind, ...] = (
@@ -114,6 +118,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("metrics", "metric", (), "Measures of the quality of translations."),
     Kind("trackers", "tracker", ("folder",), "Recorders of losses and scores."),
+    Kind("exporters", "exporter", (), "Writers of a generator in a format that other programs read.", in_spec=False),
 )
 
 
@@ -472,11 +477,6 @@ def kind_named(name: str) -> Kind:
     raise KeyError(name)
 
 
-def kind_names() -> Sequence[str]:
-    """Return the names of all registries in order."""
-    return tuple(kind.name for kind in KINDS)
-
-
 __all__ = [
     "CONTRACTS",
     "KINDS",
@@ -486,6 +486,7 @@ __all__ = [
     "Cycle",
     "Discriminator",
     "Domain",
+    "Exporter",
     "Generator",
     "Given",
     "ImageRecord",
@@ -503,5 +504,4 @@ __all__ = [
     "Term",
     "Tracker",
     "kind_named",
-    "kind_names",
 ]

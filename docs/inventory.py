@@ -14,6 +14,7 @@ from pathlib import Path
 PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit": ("Translator", "hookimpl", "load_plugins", "load_spec", "run"),
     "cgkit.contracts": None,
+    "cgkit.export_contract": ("Exporter",),
     "cgkit.abilities": None,
     "cgkit.errors": (
         "CgkitError",
@@ -54,6 +55,7 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit.files.image_files": ("SUFFIXES", "list_images"),
     "cgkit.components.adversarial_losses.least_squares": ("LeastSquaresLoss",),
     "cgkit.components.augmentations.draws": None,
+    "cgkit.components.exporters.unit_range": ("OnUnitRange",),
     "cgkit.components.discriminators.patch": ("PatchDiscriminator",),
     "cgkit.components.generators.resnet": ("ResnetGenerator",),
     "cgkit.components.generators.unet": ("UnetGenerator",),

@@ -154,8 +154,8 @@ FAULTS = {
         "PluginError: 'bad' cannot be a default: the meaning of a spec must not depend on the installed plugins",
     ),
     "uses an unknown registry": (
-        REGISTER + "registries.exporters.add('bad', dict)",
-        "AttributeError: 'Registries' object has no attribute 'exporters'",
+        REGISTER + "registries.samplers.add('bad', dict)",
+        "AttributeError: 'Registries' object has no attribute 'samplers'",
     ),
 }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cgkit.cli import console, options
+from cgkit.contracts import kind_named
 
 if TYPE_CHECKING:
     from cgkit.describe.component import Description, NetworkFacts, OptionDescription
@@ -41,7 +42,7 @@ def _print(description: Description) -> None:
     click.echo("\noptions:" if description.options else "\nno options")
     for option in description.options:
         click.echo(console.clean(_format_option(option)))
-    click.echo("\nin a spec:\n")
+    click.echo("\nin a spec:\n" if kind_named(description.kind).in_spec else "\nin a command:\n")
     click.echo(console.clean(description.snippet), nl=False)
 
 

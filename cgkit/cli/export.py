@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from cgkit.cli import console, options
+
+
+def _parse_options(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
+    """Return options by name; a value that is not valid JSON is taken as a string."""
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{text!r}: write it as NAME=VALUE")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return values
 
 
 @click.command()
@@ -16,8 +31,16 @@ from cgkit.cli import console, options
     "--format",
     "file_format",
     required=True,
-    type=click.Choice(["onnx", "torch-export", "published"]),
-    help="ONNX, a torch.export program, or a state dict with the tensor names of the published code.",
+    metavar="NAME",
+    help="Exporter to use: onnx, torch-export, published, or one of a plugin.",
+)
+@click.option(
+    "--option",
+    "exporter_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_parse_options,
+    help="Option of the exporter. Can be given several times.",
 )
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="File to write.")
 @options.direction
@@ -28,6 +51,7 @@ def command(
     context: click.Context,
     run: Path,
     file_format: str,
+    exporter_options: dict[str, Any],
     output: Path,
     direction: str,
     weights: Literal["ema", "raw"] | None,
@@ -36,19 +60,22 @@ def command(
     """Export one generator of RUN, a run or model folder, for use in other programs.
 
     The exported network is compared with the generator on images of several sizes; the file is kept only if the two
-    agree.
+    agree. `cgkit list-components --kind exporter` lists all exporters.
     """
     plugins = console.plugins(context)
     from cgkit.exchange.exporting import export_model
 
-    comparison = export_model(run, output, format=file_format, direction=direction, weights=weights, plugins=plugins)
+    choice: dict[str, Any] = {"format": file_format, "options": exporter_options}
+    comparison = export_model(run, output, direction=direction, weights=weights, plugins=plugins, **choice)
     if as_json:
-        shapes = [list(shape) for shape in comparison.shapes]
-        difference = comparison.difference
+        shapes = [list(shape) for shape in comparison.shapes] if comparison else []
+        difference = comparison.difference if comparison else None
         console.print_json({"schema": 1, "file": str(output), "largest_difference": difference, "compared_on": shapes})
-        return
-    sizes = ", ".join(f"{number}x{width}x{height}" for number, _, height, width in comparison.shapes)
-    console.message(
-        f"{output}: differs from the generator by at most {comparison.difference:.1e} (range 0 to 1) "
-        f"on images of {sizes} pixels"
-    )
+    elif comparison is None:
+        console.warning(f"{output}: not compared with the generator, because {file_format} cannot load its files")
+    else:
+        sizes = ", ".join(f"{number}x{width}x{height}" for number, _, height, width in comparison.shapes)
+        console.message(
+            f"{output}: differs from the generator by at most {comparison.difference:.1e} (range 0 to 1) "
+            f"on images of {sizes} pixels"
+        )

@@ -1,4 +1,4 @@
-"""`cgkit list-components`: list the components that a spec can name."""
+"""`cgkit list-components`: list the components that a spec or a command can name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cgkit.registry import Component
 @options.as_json
 @click.pass_context
 def command(context: click.Context, kind: str | None, as_json: bool) -> None:
-    """List the components that a spec can name: generators, discriminators, losses and more, including plugins'."""
+    """List all components: generators, discriminators, losses and more, including plugins'."""
     plugins = console.plugins(context)
     components = [component for registry in plugins.registries for component in registry]
     if kind is not None:

@@ -26,6 +26,7 @@ def cgkit_register(registries: Registries) -> None:
     _register_data(registries)
     _register_training(registries)
     _register_metrics(registries)
+    _register_exporters(registries)
 
 
 def _register_networks(registries: Registries) -> None:
@@ -92,3 +93,10 @@ def _register_metrics(registries: Registries) -> None:
     add("cycle-after-jpeg", f"{package}.cycles:CycleAfterJpeg")
     add("cycle-after-blur", f"{package}.cycles:CycleAfterBlur")
     add("cycle-after-noise", f"{package}.cycles:CycleAfterNoise")
+
+
+def _register_exporters(registries: Registries) -> None:
+    add, package = registries.exporters.add, "cgkit.components.exporters"
+    add("onnx", f"{package}.onnx:Onnx")
+    add("torch-export", f"{package}.torch_program:TorchProgram")
+    add("published", f"{package}.published:Published")

@@ -72,7 +72,7 @@ class Description:
         documentation: the component's docstring without the section on options.
         source: the location of the component's code: `module:attribute`, and the file.
         options: the component's options, which are its keyword-only parameters.
-        snippet: an example table to paste into a spec.
+        snippet: an example of its use: a table to paste into a spec, or a command for an exporter.
         network: measurements of a generator or discriminator; None if an option has no default.
     """
 
@@ -95,6 +95,7 @@ def describe(component: Component, plugins: Plugins) -> Description:
         PluginError: the component cannot be imported or built, or its signature does not follow the contract.
     """
     options = options_of(component)
+    write_use = _write_snippet if component.kind.in_spec else _write_command
     descriptions = tuple(_describe_option(option) for option in options.values())
     return Description(
         kind=component.kind.name,
@@ -105,7 +106,7 @@ def describe(component: Component, plugins: Plugins) -> Description:
         documentation=_read_documentation(component),
         source=_locate_source(component),
         options=descriptions,
-        snippet=_write_snippet(component, descriptions, plugins),
+        snippet=write_use(component, descriptions, plugins),
         network=_measure_network(component, options),
     )
 
@@ -152,6 +153,18 @@ def _write_snippet(component: Component, options: Iterable[OptionDescription], p
         else:
             lines.append(f"{option.name} = {_to_toml(option.default)}")
     return "\n".join(lines) + "\n"
+
+
+def _write_command(component: Component, options: Iterable[OptionDescription], plugins: Plugins) -> str:
+    """Return a command that uses an exporter with every option at its default."""
+    name = plugins.registries[component.kind.name].reference(component)
+    suffix = getattr(component.load(), "suffix", "")
+    command = f"cgkit export RUN --format {name} --output FILE{suffix}"
+    return " ".join([command, *(f"--option {option.name}={_to_value(option)}" for option in options)]) + "\n"
+
+
+def _to_value(option: OptionDescription) -> str:
+    return json.dumps(_choose_placeholder(option) if option.required else option.default)
 
 
 def _format_heading(kind: Kind) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,19 +18,6 @@ _SHAPES_IN_STRIDES = ((1, 2, 3), (3, 3, 2), (2, 5, 4))
 """Small input shapes: the number of images, and their height and width in multiples of the stride."""
 
 
-class OnUnitRange(nn.Module):
-    """A float32 network that wraps a generator; its inputs and outputs are images in [0, 1]."""
-
-    def __init__(self, generator: nn.Module) -> None:
-        super().__init__()
-        self.generator = generator.float().eval()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Translate images, `(N, C, H, W)` in [0, 1]."""
-        translations: Tensor = self.generator(images * 2 - 1)
-        return ((translations + 1) / 2).clamp(0, 1)
-
-
 @dataclass(frozen=True)
 class Comparison:
     """The result of comparing the outputs of two networks.
@@ -44,35 +31,43 @@ class Comparison:
     shapes: tuple[tuple[int, ...], ...]
 
 
-@torch.inference_mode()
-def compare(network: nn.Module, other: Callable[[Tensor], Tensor], shapes: tuple[tuple[int, ...], ...]) -> Comparison:
-    """Compare the outputs of a generator and an exported network on random images.
+@dataclass(frozen=True)
+class Reference:
+    """Images, `(N, C, H, W)` in [0, 1], and a network's translations of them."""
 
-    Args:
-        network: the generator.
-        other: the exported network.
-        shapes: the shapes of the images, `(N, C, H, W)`.
+    images: Tensor
+    translations: Tensor
+
+
+@torch.inference_mode()
+def references(network: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> list[Reference]:
+    """Translate random images of the given shapes, `(N, C, H, W)`, with a network whose images are in [0, 1]."""
+    return [Reference(images, network(images)) for images in _draw_images(shapes)]
+
+
+@torch.inference_mode()
+def compare(expected: Iterable[Reference], exported: Callable[[Tensor], Tensor]) -> Comparison:
+    """Compare the outputs of an exported network with those of the generator.
 
     Raises:
-        CheckpointError: the outputs differ by more than `LIMIT`, or `other` fails on images of one of the shapes.
+        CheckpointError: the outputs differ by more than `LIMIT`, or `exported` fails on images of one of the shapes.
     """
     largest = 0.0
-    for images in _draw_images(shapes):
+    shapes = []
+    for reference in expected:
+        shape = tuple(reference.images.shape)
         try:
-            translations = other(images)
+            difference = float((reference.translations - exported(reference.images)).abs().max())
         except Exception as error:  # the runtime of an exported network may raise anything
-            raise CheckpointError(
-                f"the exported network fails on images of shape {tuple(images.shape)}: {error}"
-            ) from error
-        difference = float((network(images) - translations).abs().max())
+            raise CheckpointError(f"the exported network fails on images of shape {shape}: {error}") from error
         if not difference <= LIMIT:  # unlike `>`, this also refuses NaN
             raise CheckpointError(
                 f"the exported network differs from the generator by {difference:.1e} "
-                f"on images of shape {tuple(images.shape)}; "
-                f"the limit is {LIMIT:.0e}"
+                f"on images of shape {shape}; the limit is {LIMIT:.0e}"
             )
         largest = max(largest, difference)
-    return Comparison(largest, shapes)
+        shapes.append(shape)
+    return Comparison(largest, tuple(shapes))
 
 
 def shapes_to_compare(channels: int, stride: int, size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:

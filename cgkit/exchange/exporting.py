@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from cgkit.abilities import stride_of
-from cgkit.errors import ResourceError, UsageError
-from cgkit.exchange.comparing import Comparison, OnUnitRange, shapes_to_compare
+from cgkit.components.exporters.unit_range import OnUnitRange
+from cgkit.contracts import Exporter
+from cgkit.errors import ResourceError, SpecError, UsageError
+from cgkit.exchange.comparing import Comparison
+from cgkit.exchange.writing import write
 from cgkit.files.atomic import replacing
 from cgkit.models.folder import find_model, load_generator, read_model
-from cgkit.models.info import Weights
+from cgkit.models.info import ModelInfo, Weights
+from cgkit.options import build, check_options
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.spec import Use
-
-FORMATS = {"onnx": "onnx_file", "torch-export": "torch_program", "published": "published_file"}
-"""The formats, each with the name of the module that writes it."""
-
-
-@dataclass(frozen=True)
-class Export:
-    """A generator to be exported.
-
-    Attributes:
-        network: the generator, wrapped so that its inputs and outputs are images in [0, 1].
-        name: the name of the generator component.
-        shapes: the shapes of the images on which the exported network is compared with the generator.
-        stride: the number that the height and width of images must be multiples of.
-        metadata: information about the model to store in the file.
-        plugins: the loaded plugins.
-    """
-
-    network: OnUnitRange
-    name: str
-    shapes: tuple[tuple[int, ...], ...]
-    stride: int
-    metadata: dict[str, str]
-    plugins: Plugins
-
-    def metadata_with(self, comparison: Comparison) -> dict[str, str]:
-        """Return the metadata with the result of a comparison added."""
-        shapes = json.dumps(comparison.shapes)
-        return {**self.metadata, "largest_difference": f"{comparison.difference:.3g}", "compared_on": shapes}
+from cgkit.registry import Component
 
 
 def export_model(
@@ -54,41 +28,66 @@ def export_model(
     file: Path,
     *,
     format: str,
+    options: Mapping[str, Any] | None = None,
     direction: str = "a2b",
     weights: Weights | None = None,
     plugins: Plugins | None = None,
-) -> Comparison:
+) -> Comparison | None:
     """Write the generator of one direction to a file for other programs, and compare the file with the generator.
 
     Args:
         run_or_model: a run folder or a model folder.
         file: the file to write; it must not exist.
-        format: one of `FORMATS`. An `onnx` or `torch-export` file maps images in [0, 1] to images in [0, 1], for any
-            batch size and any height and width that are multiples of the generator's stride; a `published` file is a
-            state dict with the tensor names of the published code.
+        format: the name of an exporter, such as `onnx`.
+        options: the options of the exporter, as JSON values.
         direction: the direction of the generator, `a2b` or `b2a`.
         weights: `ema` for the moving average of the weights, or `raw` for the weights themselves; by default the
             moving average if there is one.
         plugins: the loaded plugins; by default all installed plugins are loaded.
 
+    Returns:
+        The result of the comparison; None if the exporter cannot load its files.
+
     Raises:
         CheckpointError: there is no usable model, the generator cannot be written in this format, or the outputs of
-            the exported network differ from the generator's.
+            the file differ from the generator's.
         UsageError: the file exists, the format is unknown, or a package that the format needs is not installed.
+        SpecError: an option is unknown or invalid.
+        PluginError: the exporter violates its contract.
         ResourceError: the file cannot be written.
     """
-    if format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}", hint=f"choose one of: {', '.join(FORMATS)}")
     if file.exists():
         raise UsageError(f"{file} already exists", hint="choose another --output, or remove it")
     plugins = plugins or load_plugins()
+    component = plugins.registries.exporters[format]
+    exporter = _build_exporter(component, options or {})
     folder = find_model(run_or_model)
     info = read_model(folder, plugins)
-    generator = load_generator(folder, info, direction, plugins, weights)
-    use = (info.spec.generator.a2b if direction == "a2b" else info.spec.generator.b2a) or Use()
-    channels = info.spec.data.channels[0 if direction == "a2b" else 1]
-    stride = stride_of(generator)
-    metadata = {
+    network = OnUnitRange(load_generator(folder, info, direction, plugins, weights))
+    channels = info.spec.data.channels["ab".index(direction[0])]
+    notes = _notes(info, direction, weights, channels, network.stride)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file, exporter.suffix) as temporary:
+            return write(network, exporter, component, temporary, (channels, *info.spec.data.size), notes)
+    except OSError as error:
+        raise ResourceError(f"{file} cannot be written: {error.strerror or error}") from error
+
+
+def _build_exporter(component: Component, options: Mapping[str, Any]) -> Exporter:
+    valid, problems = check_options(component, options)
+    if problems:
+        raise SpecError(replace(problem, path=f"{component.name}.{problem.path}") for problem in problems)
+    try:
+        exporter: Exporter = build(component, options=valid)
+    except ValueError as error:
+        raise UsageError(f"{component.name}: {error}") from error
+    return exporter
+
+
+def _notes(info: ModelInfo, direction: str, weights: Weights | None, channels: int, stride: int) -> dict[str, str]:
+    """Return what a file should say about its network."""
+    return {
         "cgkit": version("cgkit"),
         "direction": direction,
         "weights": weights or ("ema" if info.averaged else "raw"),
@@ -97,12 +96,3 @@ def export_model(
         "translations": "float32, of the same N, H and W, in [0, 1] for data.range",
         "spec": json.dumps(info.spec.to_json()),
     }
-    shapes = shapes_to_compare(channels, stride, info.spec.data.size)
-    export = Export(OnUnitRange(generator), str(use.name), shapes, stride, metadata, plugins)
-    write: Callable[[Export, Path], Comparison] = importlib.import_module(f"cgkit.exchange.{FORMATS[format]}").write
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as temporary:
-            return write(export, temporary)
-    except OSError as error:
-        raise ResourceError(f"{file} cannot be written: {error.strerror or error}") from error

@@ -10,13 +10,17 @@ from zlib import crc32
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, suffix: str = "") -> Iterator[Path]:
     """Yield a temporary path next to `path`; after the `with` block, the file written there replaces `path`.
 
     If the block raises an exception, the temporary file is removed and `path` is unchanged.
+
+    Args:
+        path: the file to write.
+        suffix: the suffix of the temporary path.
     """
     # Use a checksum of the name, since the name itself may already be as long as the file system allows.
-    temporary = path.with_name(f".tmp-{os.getpid()}-{crc32(os.fsencode(path.name)):08x}")
+    temporary = path.with_name(f".tmp-{os.getpid()}-{crc32(os.fsencode(path.name)):08x}{suffix}")
     try:
         yield temporary
         temporary.replace(path)

@@ -53,10 +53,9 @@ def _render(component: NewComponent) -> Iterator[tuple[str, str]]:
     """Yield the path and the text of every file of the package."""
     fill, package = component.fill, component.package
     dependencies = "\n".join(f'  "{requirement}",' for requirement in component.requirements())
-    spec = fill(f"{component.kind.table}/spec.toml").rstrip()
     registration = textwrap.indent(component.registration("registries"), "    ")
     yield "pyproject.toml", fill("package/pyproject.toml", dependencies=dependencies)
-    yield "README.md", fill("package/README.md", summary=component.summary, spec=spec)
+    yield "README.md", fill("package/README.md", summary=component.summary, use=_show_use(component))
     yield "LICENSE", fill("package/LICENSE", year=str(datetime.date.today().year))
     yield ".gitignore", fill("package/gitignore")
     yield ".github/workflows/test.yml", fill("package/workflow.yml")
@@ -65,3 +64,11 @@ def _render(component: NewComponent) -> Iterator[tuple[str, str]]:
     yield f"{package}/py.typed", ""
     yield "tests/test_contract.py", fill("package/test_contract.py")
     yield f"tests/test_{component.module}.py", component.test
+
+
+def _show_use(component: NewComponent) -> str:
+    """Return the part of the README that uses the component in a spec or, if no spec can, in a command."""
+    if not component.kind.in_spec:
+        return f"```sh\n{component.fill(f'{component.kind.table}/command.sh')}```"
+    spec = component.fill(f"{component.kind.table}/spec.toml")
+    return f'```toml\nrequires = ["{component.distribution}"]\n\n{spec}```'

@@ -72,6 +72,8 @@ def spec_schema(plugins: Plugins) -> Schema:
         "type": "object",
         "additionalProperties": False,
         "properties": tables,
+        # Not part of a spec: the exporters that `cgkit export --format` names, with their options.
+        "definitions": {"exporter": _component_table(plugins.registries.exporters, {})},
     }
 
 

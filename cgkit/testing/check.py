@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cgkit.contracts import kind_names
+from cgkit.contracts import KINDS
 
 if TYPE_CHECKING:
     from cgkit.registry import Component
@@ -33,6 +33,7 @@ MODULES = (
     "sources",
     "metrics",
     "observation",
+    "exporting",
 )
 """The modules of `cgkit.testing.checks`, in the order in which their checks run."""
 
@@ -70,7 +71,7 @@ _CHECKS: dict[str, Check] = {}
 
 NETWORKS = ("generators", "discriminators")
 LOSSES = ("adversarial_losses", "reconstruction_losses")
-EVERYTHING = tuple(kind_names())
+EVERYTHING = tuple(kind.name for kind in KINDS)
 
 
 def check(*kinds: str) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:

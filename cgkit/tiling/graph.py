@@ -64,6 +64,18 @@ def run_node(node: fx.Node, generator: nn.Module, values: dict[fx.Node, Any]) ->
     raise AssertionError(f"unknown kind of step: {node.op}")
 
 
+def run_on_meta(node: fx.Node, generator: nn.Module, values: dict[fx.Node, Any]) -> Any:
+    """Compute the shape of one step's result: like `run_node`, with all tensors on the meta device."""
+    if node.op == "get_attr":
+        return _to_meta(run_node(node, generator, {}))
+    if node.op != "call_module":
+        return run_node(node, generator, values)
+    module = generator.get_submodule(str(node.target))
+    arguments, keywords = fx.node.map_arg((node.args, dict(node.kwargs)), lambda other: values[other])
+    state = {name: _to_meta(tensor) for name, tensor in module.state_dict(keep_vars=True).items()}
+    return functional_call(module, state, arguments, keywords)
+
+
 def norm_of(node: fx.Node) -> NormCall | None:
     """Return the norm that a step computes with the statistics of the whole image; None for any other step."""
     return norm_call(node.target, node.args, node.kwargs) if node.op == "call_function" else None
@@ -148,14 +160,7 @@ class _Tracer(fx.Tracer):
             return self._image
         if node.op == "output":
             return fx.node.map_arg(node.args[0], self.example)
-        if node.op == "get_attr":
-            return _to_meta(run_node(node, self.root, {}))
-        if node.op != "call_module":
-            return run_node(node, self.root, {other: self.example(other) for other in node.all_input_nodes})
-        module = self.root.get_submodule(str(node.target))
-        arguments, keywords = fx.node.map_arg((node.args, dict(node.kwargs)), self.example)
-        state = {name: _to_meta(tensor) for name, tensor in module.state_dict(keep_vars=True).items()}
-        return functional_call(module, state, arguments, keywords)
+        return run_on_meta(node, self.root, {other: self.example(other) for other in node.all_input_nodes})
 
 
 def _to_meta(value: Any) -> Any:
@@ -193,4 +198,4 @@ def _is_in_place(node: fx.Node, generator: nn.Module) -> bool:
     return node.op == "call_function" and in_place
 
 
-__all__ = ["UntileableError", "first_line", "norm_of", "run_node", "trace"]
+__all__ = ["UntileableError", "first_line", "norm_of", "run_node", "run_on_meta", "trace"]

@@ -18,13 +18,17 @@ from torch import Tensor, fx, nn
 
 from cgkit.abilities import stride_of
 from cgkit.contracts import Size
+from cgkit.tiling.built_in_sizes import refuse_built_in_sizes
 from cgkit.tiling.graph import UntileableError, first_line, norm_of, run_node, trace
 
 _TRACED_STRIDES = 4096
 """Side of the traced image as a multiple of the stride, so large that padding hardly affects the scale of a map."""
 
-_DOUBLINGS = 7
+_DOUBLINGS = 8
 """Number of attempts to measure the reach of a segment, each on an image twice as long as the previous one."""
+
+_MEASURING_BYTES = 1_000_000_000
+"""After the first attempt, no attempt may take more memory for features than this."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,9 @@ def plan_segments(generator: nn.Module, channels: int) -> Plan:
 
     Raises:
         UntileableError: the forward pass cannot be traced or normalises the image itself, the size of a feature map is
-            not proportional to that of the image, or a step other than a norm depends on the whole image.
+            not proportional to that of the image, or a step other than a norm depends on the whole image or its size.
     """
+    refuse_built_in_sizes(generator, channels)
     side = _TRACED_STRIDES * stride_of(generator)
     graph = trace(generator, channels, side)
     image = next(node for node in graph.nodes if node.op == "placeholder")
@@ -186,8 +191,12 @@ def _find_reach(segment: Segment, generator: nn.Module) -> int:
 
     To measure it, the inputs are set to zeros with a stripe of NaN: every output that depends on the stripe is NaN.
     """
-    long, short = max(64, 32 * segment.alignment), max(16, 8 * segment.alignment)
-    for _ in range(_DOUBLINGS):
+    alignment = segment.alignment
+    # Two alignments are enough: the trial of a tiled generator uses an image of that size.
+    long, short = max(64, 16 * alignment), max(16, min(8 * alignment, max(64, 2 * alignment)))
+    for attempt in range(_DOUBLINGS):
+        if attempt and long * short * segment.bytes > _MEASURING_BYTES:
+            break
         reaches = [_measure_reach(segment, generator, size) for size in ((long, short), (short, long))]
         if None not in reaches:
             return max(reach for reach in reaches if reach is not None)
@@ -208,7 +217,7 @@ def _measure_reach(segment: Segment, generator: nn.Module, size: Size) -> int | 
         features = torch.zeros(1, channels_of(node), int(size[0] * scale), int(size[1] * scale))
         features.narrow(axis, int(start * scale), max(1, int(alignment * scale))).fill_(torch.nan)
         values[node] = features.to(parameter.device, parameter.dtype)
-    results = _run_steps(segment.steps, values, generator)
+    results = _run_steps(segment, values, generator)
     furthest = 0
     for node in segment.outputs:
         affected = results[node].isnan().any(1)[0].any(2 - (axis - 1)).nonzero().flatten().tolist()
@@ -223,10 +232,11 @@ def _measure_reach(segment: Segment, generator: nn.Module, size: Size) -> int | 
 
 
 @torch.inference_mode()
-def _run_steps(steps: tuple[fx.Node, ...], values: dict[fx.Node, Any], generator: nn.Module) -> dict[fx.Node, Any]:
-    """Compute the steps of a segment; norms only copy their input, because they would spread NaN everywhere."""
+def _run_steps(segment: Segment, values: dict[fx.Node, Any], generator: nn.Module) -> dict[fx.Node, Any]:
+    """Return the outputs of a segment; norms only copy their input, because they would spread NaN everywhere."""
+    unused = unused_after(segment.steps)
     with _plain_convolutions():
-        for node in steps:
+        for node in segment.steps:
             try:
                 for constant in node.all_input_nodes:
                     if constant.op == "get_attr":
@@ -235,6 +245,8 @@ def _run_steps(steps: tuple[fx.Node, ...], values: dict[fx.Node, Any], generator
                 values[node] = values[norm.features].clone() if norm else run_node(node, generator, values)
             except Exception as error:  # third-party code may raise any exception
                 raise UntileableError(f"{node.name} does not work on part of an image: {first_line(error)}") from error
+            for other in set(unused.get(node, ())) - set(segment.outputs):
+                del values[other]
     return values
 
 

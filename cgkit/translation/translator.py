@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, overload
 
 import torch
@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from cgkit.abilities import mixes_samples
 from cgkit.data.pixel_formats import pixel_formats
 from cgkit.engine.precision import Precision, choose_device, choose_precision
+from cgkit.errors import UsageError
 from cgkit.images.limits import at_most
 from cgkit.images.reading import Values
 from cgkit.models.folder import find_model, load_generator, read_model
 from cgkit.models.inference import translation_by
 from cgkit.models.info import ModelInfo, Weights
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.spec import Spec
 from cgkit.tiling.large_images import LargeImages, Method, Tiling
 from cgkit.translation.forms import Form, load, to_batch, to_picture
 
@@ -35,8 +37,12 @@ class Translator:
         direction: str,
         precision: Precision,
         tiling: Tiling = Tiling(),  # noqa: B008  # it is frozen
+        load_network: Callable[[str], nn.Module] | None = None,
     ) -> None:
         self.info = info
+        self._precision = precision
+        self._load_network = load_network
+        """Loads the generator of the other direction."""
         self.direction = direction
         self.max_pixels: int | None = None
         """The largest number of pixels that an image file may have; None for the limit of training images."""
@@ -49,6 +55,7 @@ class Translator:
         # On a CPU, channels_last makes a ResNet 1.15 times as fast on 256 x 256 images, in fp32 and in bf16.
         layout = torch.channels_last if precision.device.type == "cpu" else torch.contiguous_format
         self._generator = generator.to(precision.device, precision.dtype).to(memory_format=layout)
+        self._networks = {direction: self._generator}
         self._translate = translation_by(self._generator, precision, layout)
         self.large = LargeImages(self._generator, self.in_channels, precision, tiling)
         """Decides which images to translate in tiles, and translates them."""
@@ -95,7 +102,11 @@ class Translator:
         # Between 1/2 and 1, bf16 has 128 levels, which is enough for 8 bits per value but not for more.
         wanted = precision or ("fp32" if trained == "fp64" or target.depth != "uint8" else trained)
         device_and_precision = choose_precision(wanted, choose_device(device))
-        translator = cls(generator, info, direction, device_and_precision, Tiling(tile, tiling))
+
+        def load_network(direction: str) -> nn.Module:
+            return load_generator(model, info, direction, plugins, weights)
+
+        translator = cls(generator, info, direction, device_and_precision, Tiling(tile, tiling), load_network)
         translator.max_pixels = max_pixels
         return translator
 
@@ -143,6 +154,32 @@ class Translator:
         """Translate a batch like `translate`, but never in tiles."""
         parts = torch.split(batch, len(batch) if self.takes_batches else 1)
         return torch.cat([self._translate(part) for part in parts])
+
+    @property
+    def spec(self) -> Spec:
+        """The resolved spec with which the model was trained."""
+        return self.info.spec
+
+    def network(self, direction: str | None = None) -> nn.Module:
+        """Return a generator in evaluation mode, on the translator's device and in its number format.
+
+        It maps `(N, C, H, W)` in [-1, 1] to the same range; H and W must be multiples of its stride. The generator of
+        the translator's own direction is the one that translates: change a copy of it.
+
+        Args:
+            direction: `a2b` or `b2a`; by default, the translator's own.
+
+        Raises:
+            UsageError: the direction is unknown, or the translator was not created with `load` and has only its own.
+            CheckpointError: the model has no generator of this direction.
+        """
+        direction = direction or self.direction
+        if direction not in self._networks:
+            if self._load_network is None:
+                raise UsageError(f"this translator only has the network {self.direction}")
+            network = self._load_network(direction)
+            self._networks[direction] = network.to(self._precision.device, self._precision.dtype).eval()
+        return self._networks[direction]
 
     def identity(self) -> str:
         """Return a string that identifies the direction, the pixel formats and the generator's weights."""

@@ -39,3 +39,61 @@ def test_a_folder_without_a_model_is_rejected(cgkit: Cli, tmp_path: Path) -> Non
     result = cgkit("export", tmp_path, "--format", "onnx", "--output", tmp_path / "model.onnx")
     assert result.code == 5
     assert "holds no model" in result.err
+
+
+ANY_WEIGHTS = """
+import cgkit
+import torch
+
+class Weights:
+    '''The weights alone.
+
+    Args:
+        half: whether to write half precision.
+    '''
+
+    suffix = ".pt"
+
+    def __init__(self, *, half: bool = False) -> None:
+        self.half = half
+
+    def export(self, network, example, file):
+        weights = network.state_dict().items()
+        torch.save({name: tensor.half() if self.half else tensor for name, tensor in weights}, file)
+
+@cgkit.hookimpl
+def cgkit_register(registries):
+    registries.exporters.add("weights", Weights)
+"""
+
+
+def test_an_exporter_of_a_plugin_is_listed_described_and_used(cgkit: Cli, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "weights.py").write_text(ANY_WEIGHTS)
+    plugin = ("--plugin", tmp_path / "weights.py")
+    listed = cgkit("list-components", "--kind", "exporter", *plugin).out
+    assert all(name in listed for name in ("onnx", "published", "torch-export", "weights"))
+    described = cgkit("describe", "exporter", "weights", *plugin).out
+    assert "half: bool, default false" in described
+    assert "cgkit export RUN --format weights --output FILE.pt --option half=false" in described
+    file = tmp_path / "w.pt"
+    result = cgkit("export", trained, "--format", "weights", "--option", "half=true", "--output", file, *plugin)
+    assert result.code == 0
+    assert "not compared" in result.err
+    assert {tensor.dtype for tensor in torch.load(file, weights_only=True).values()} == {torch.float16}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--format", "onyx"), 'did you mean "onnx"'),
+        (("--format", "published", "--option", "half"), "write it as NAME=VALUE"),
+        (("--format", "published", "--option", "half=1"), "published.half: unknown key"),
+    ],
+)
+def test_a_wrong_format_or_option_is_explained(
+    cgkit: Cli, trained: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    result = cgkit("export", trained, *arguments, "--output", tmp_path / "file")
+    assert result.code == 2
+    assert message in result.err
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cgkit.errors import CheckpointError, UsageError
-from cgkit.exchange.comparing import LIMIT, OnUnitRange, compare, shapes_to_compare
+from cgkit.components.exporters.unit_range import OnUnitRange
+from cgkit.errors import CheckpointError, PluginError, SpecError, UsageError
+from cgkit.exchange.comparing import LIMIT, compare, references, shapes_to_compare
 from cgkit.exchange.exporting import export_model
 from cgkit.exchange.importing import import_weights
 from cgkit.models.folder import write_model
@@ -104,7 +106,7 @@ class Untraceable(nn.Module):
 
 @pytest.mark.parametrize(
     ("file_format", "reason"),
-    [("torch-export", "cannot be written as a torch.export"), ("published", "does not define")],
+    [("torch-export", "cannot be written as torch-export"), ("published", "does not define")],
 )
 def test_a_generator_that_cannot_be_written_leaves_no_file(tmp_path: Path, file_format: str, reason: str) -> None:
     plugins = load_plugins(installed=False)
@@ -113,6 +115,129 @@ def test_a_generator_that_cannot_be_written_leaves_no_file(tmp_path: Path, file_
     with pytest.raises(CheckpointError, match=reason):
         export_model(folder, tmp_path / "out" / "m.bin", format=file_format, plugins=plugins)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+class Copies:
+    """Copies the network's weights into a file that it cannot load.
+
+    Args:
+        text: the text to write in front.
+        fails: whether to fail after writing.
+    """
+
+    suffix = ".txt"
+
+    def __init__(self, *, text: str = "", fails: bool = False) -> None:
+        self.text, self.fails = text, fails
+
+    def export(self, network: nn.Module, example: Tensor, file: Path) -> None:
+        assert file.suffix == ".txt"
+        assert not any(module.training for module in network.modules())
+        file.write_text(f"{self.text} {tuple(example.shape)} {len(network.state_dict())}")
+        if self.fails:
+            raise RuntimeError("out of ink")
+
+
+class Halved(Copies):
+    """Loads something else than it wrote.
+
+    Args:
+        text: the text to write in front.
+        fails: whether to fail after writing.
+    """
+
+    any_size = False
+
+    def load(self, file: Path) -> Any:
+        return lambda images: images / 2
+
+
+class ChangesTheNetwork(Copies):
+    """Changes the network that it should only write.
+
+    Args:
+        text: the text to write in front.
+        fails: whether to fail after writing.
+    """
+
+    def export(self, network: nn.Module, example: Tensor, file: Path) -> None:
+        super().export(network, example, file)
+        for parameter in network.parameters():
+            parameter.zero_()
+        self.network = network
+
+    def load(self, file: Path) -> nn.Module:
+        return self.network
+
+
+class WritesNothing:
+    """Writes nothing."""
+
+    suffix = ".txt"
+
+    def export(self, network: nn.Module, example: Tensor, file: Path) -> None:
+        pass
+
+
+class NeedsAPackage(WritesNothing):
+    """Needs a package."""
+
+    def export(self, network: nn.Module, example: Tensor, file: Path) -> None:
+        import a_package_that_nobody_has  # type: ignore[import-not-found]  # noqa: F401
+
+
+@pytest.fixture
+def extended() -> Plugins:
+    """The built-in components, and exporters that keep or break their contract."""
+    plugins = load_plugins(installed=False)
+    plugins.registries.exporters.add("copies", Copies)
+    plugins.registries.exporters.add("halved", Halved)
+    plugins.registries.exporters.add("changing", ChangesTheNetwork)
+    plugins.registries.exporters.add("nothing", WritesNothing)
+    plugins.registries.exporters.add("needy", NeedsAPackage)
+    return plugins
+
+
+def test_an_exporter_of_a_plugin_gets_a_network_an_example_and_its_options(tmp_path: Path, extended: Plugins) -> None:
+    folder = model(tmp_path / "model", extended, "resnet", SMALL["resnet"])
+    file = tmp_path / "copied"
+    assert export_model(folder, file, format="copies", options={"text": "weights"}, plugins=extended) is None
+    assert file.read_text().startswith("weights (1, 3, 48, 48)")
+
+
+@pytest.mark.parametrize(
+    ("choice", "error", "reason"),
+    [
+        ({"format": "copies", "options": {"fails": True}}, CheckpointError, "as copies: RuntimeError: out of ink"),
+        ({"format": "copies", "options": {"tex": "x"}}, SpecError, 'copies.tex: unknown key.*"text"'),
+        (
+            {"format": "halved"},
+            CheckpointError,
+            r"differs from the generator by .* on images of shape \(1, 3, 48, 48\)",
+        ),
+        ({"format": "changing"}, CheckpointError, "differs from the generator"),
+        ({"format": "nothing"}, PluginError, "wrote no file"),
+        ({"format": "needy"}, UsageError, "pip install a_package_that_nobody_has"),
+        ({"format": "copied"}, UsageError, 'did you mean "copies"'),
+    ],
+)
+def test_a_failed_export_says_why_and_leaves_no_file(
+    tmp_path: Path, extended: Plugins, choice: dict[str, Any], error: type[Exception], reason: str
+) -> None:
+    folder = model(tmp_path / "model", extended, "resnet", SMALL["resnet"])
+    with pytest.raises(error, match=reason):
+        export_model(folder, tmp_path / "file", plugins=extended, **choice)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_missing_package_is_named_with_what_to_install(
+    tmp_path: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    folder = model(tmp_path / "model", plugins, "resnet", SMALL["resnet"])
+    with pytest.raises(UsageError, match=r'onnxruntime is not installed; pip install "cgkit\[onnx\]"'):
+        export_model(folder, tmp_path / "model.onnx", format="onnx", plugins=plugins)
+    assert not (tmp_path / "model.onnx").exists()
 
 
 def test_an_existing_file_is_not_overwritten(tmp_path: Path, plugins: Plugins) -> None:
@@ -124,11 +249,11 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path, plugins: Plugins) -
 
 @pytest.mark.parametrize("off", [2 * LIMIT, float("nan")])
 def test_an_export_that_computes_something_else_is_refused(off: float) -> None:
-    network = OnUnitRange(nn.Conv2d(3, 3, 1))
+    network = OnUnitRange(nn.Sequential(nn.Conv2d(3, 3, 1)))
     shapes = shapes_to_compare(3, 4, (30, 33))
     assert shapes[-1] == (1, 3, 32, 36)
-    assert compare(network, lambda images: network(images) + LIMIT / 2, shapes).difference == pytest.approx(
-        LIMIT / 2, rel=1e-2
-    )
+    expected = references(network, shapes)
+    half_off = compare(expected, lambda images: network(images) + LIMIT / 2)
+    assert half_off.difference == pytest.approx(LIMIT / 2, rel=1e-2)
     with pytest.raises(CheckpointError, match=r"differs from the generator by .* on images of"):
-        compare(network, lambda images: network(images) + off * (images.shape[0] == 3), shapes)
+        compare(expected, lambda images: network(images) + off * (images.shape[0] == 3))

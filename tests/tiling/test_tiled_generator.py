@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,64 @@ def test_a_generator_that_cannot_be_tiled_exactly_is_refused(network: type[nn.Mo
     torch.manual_seed(0)
     with pytest.raises(UntileableError):
         TiledGenerator(network().eval(), 3, FP32)
+
+
+UPSAMPLED_TO_THE_SIZE_OF_A_SKIP = """
+import resource
+import torch
+from torch import nn
+from torch.nn.functional import interpolate
+from tests.translation.untrained import make_translator
+from cgkit.errors import UsageError
+from cgkit.tiling.large_images import Tiling
+
+class Decoder(nn.Module):
+    stride = 4
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.ModuleList([nn.Conv2d(3, 16, 3, 2, 1), nn.Conv2d(16, 32, 3, 2, 1)])
+        self.up = nn.ModuleList([nn.Conv2d(32, 16, 3, 1, 1), nn.Conv2d(16, 3, 3, 1, 1)])
+
+    def forward(self, images):
+        skip = self.down[0](images).relu()
+        features = self.up[0](interpolate(self.down[1](skip), size=skip.shape[-2:])) + skip
+        return self.up[1](interpolate(features, size=images.shape[-2:])).tanh()
+
+translator = make_translator(Decoder(), tiling=Tiling(64))
+in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (in_use + 1_000_000_000, resource.RLIM_INFINITY))
+try:
+    translator(torch.rand(3, 120, 96))
+except UsageError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_built_in_sizes_are_found_within_a_gigabyte() -> None:
+    command = [sys.executable, "-c", UPSAMPLED_TO_THE_SIZE_OF_A_SKIP]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+    assert done.returncode == 0, done.stderr
+    assert "cannot be tiled exactly" in done.stdout
+    assert "F.interpolate(scale_factor=...)" in done.stdout
+    assert "translate images whole" in done.stdout
+
+
+class Coordinates(nn.Module):
+    """Makes maps of coordinates, which would take 17 GB for the image that is traced to measure scales."""
+
+    stride = 16
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows, columns = (torch.linspace(0, 1, side) for side in images.shape[-2:])
+        return images * (rows[:, None] * columns)
+
+
+def test_constants_of_the_images_size_are_found_on_small_images() -> None:
+    with pytest.raises(UntileableError, match="height and width of the whole image"):
+        TiledGenerator(Coordinates().eval(), 3, FP32)
 
 
 def test_too_little_disk_space_is_reported_before_anything_is_read() -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cgkit.errors import DataError, UsageError
+from cgkit.runs.start import run
 from cgkit.translation.translator import Translator
 from tests.translation.untrained import make_translator
 
@@ -209,3 +210,27 @@ def test_models_with_different_weights_have_different_identities() -> None:
     first, second = (make_translator(nn.Sequential(nn.Conv2d(3, 3, 1))) for _ in range(2))
     assert first.identity() == first.identity()
     assert first.identity() != second.identity()
+
+
+def test_a_loaded_translator_gives_the_networks_of_both_directions_and_the_spec(
+    tiny_spec: Path, tmp_path: Path
+) -> None:
+    folder = run(tiny_spec, overrides=["train.steps=1"], output=tmp_path / "run").folder
+    images = torch.rand(1, 3, 16, 16)
+    translators = {way: Translator.load(folder, direction=way, device="cpu") for way in ("a2b", "b2a")}
+    for way, translator in translators.items():
+        for network in (translator.network(), translators["a2b"].network(way)):
+            assert not any(module.training for module in network.modules())
+            with torch.no_grad():
+                translation = ((network(images * 2 - 1) + 1) / 2).clamp(0, 1)
+            assert torch.allclose(translation, translator(images), atol=1e-5)
+    assert translators["a2b"].spec.generator.a2b.name == "resnet"
+    with pytest.raises(UsageError, match="a2c"):
+        translators["a2b"].network("a2c")
+
+
+def test_a_translator_of_a_single_generator_has_no_other_network(negative: Translator) -> None:
+    assert isinstance(negative.network(), Negative)
+    assert negative.network("a2b") is negative.network()
+    with pytest.raises(UsageError, match="only has the network a2b"):
+        negative.network("b2a")

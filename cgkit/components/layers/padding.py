@@ -27,7 +27,8 @@ class ReflectionPadding(nn.Module):
         """Return `(N, C, H + 2 * width, W + 2 * width)` for `(N, C, H, W)`."""
         # Every export format supports F.pad. Without the second condition, torch 2.11, where compiling counts as
         # exporting, would compile it for training as well.
-        if torch.compiler.is_exporting() and not torch.is_grad_enabled():
+        traced = torch.compiler.is_exporting() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if traced and not torch.is_grad_enabled():
             return F.pad(images, (self.width,) * 4, mode="reflect")
         if images.device.type == "cpu" and not torch.compiler.is_compiling():
             padded: Tensor = _ReflectionOnCpu.apply(images, self.width)

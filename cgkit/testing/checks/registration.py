@@ -11,7 +11,7 @@ from cgkit.options import REQUIRED, check_options, options_of
 from cgkit.testing.check import EVERYTHING, NotApplicableError, check
 from cgkit.testing.subject import Subject
 
-PICKLED = tuple(kind for kind in EVERYTHING if kind not in ("trackers", "terms", "optimizers"))
+PICKLED = tuple(kind for kind in EVERYTHING if kind not in ("trackers", "terms", "optimizers", "exporters"))
 """Kinds whose components are sent to other processes; the others stay in the process that built them."""
 
 

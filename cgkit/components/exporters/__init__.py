@@ -1,0 +1,1 @@
+"""Writers of a generator in a format that other programs read."""

@@ -1,0 +1,134 @@
+"""Checks of exporters."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cgkit.abilities import annotator_of, loader_of, writes_any_size
+from cgkit.components.exporters.unit_range import OnUnitRange
+from cgkit.components.generators.resnet import ResnetGenerator
+from cgkit.data.randomness import seeded
+from cgkit.exchange.comparing import LIMIT
+from cgkit.testing.check import NotApplicableError, UnavailableError, check
+from cgkit.testing.subject import Subject
+
+EXAMPLE = (1, 3, 32, 48)
+OTHER_SHAPES = ((2, 3, 40, 32), (1, 3, 64, 36))
+"""Shapes that a file for any size must translate besides that of the example, in multiples of the stride."""
+
+
+class Failing(nn.Module):
+    """A generator that cannot be run, and so cannot be traced."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Raise."""
+        raise RuntimeError("this generator always fails")
+
+
+@check("exporters")
+def exporters_write_the_file(subject: Subject) -> None:
+    """An exporter's suffix starts with a dot, and it writes the file that it is given, and no other."""
+    suffix = subject.build().suffix
+    assert suffix[:1] == ".", f"its suffix is {suffix!r}: start it with a dot"
+    _, file = _export(subject, _network())
+    written = sorted(path.name for path in file.parent.iterdir())
+    assert written == [file.name], f"wrote {', '.join(written) or 'nothing'} instead of {file.name}"
+
+
+@check("exporters")
+def files_compute_the_translations(subject: Subject) -> None:
+    """A loaded file gives the network's translations; unless `any_size` is false, of any number and size of images."""
+    network = _network()
+    exporter, file = _export(subject, network)
+    load = loader_of(exporter)
+    if load is None:
+        raise NotApplicableError
+    shapes = (EXAMPLE, *OTHER_SHAPES) if writes_any_size(exporter) else (EXAMPLE,)
+    _assert_equal(load(file), network, shapes)
+
+
+@check("exporters")
+def exporting_changes_nothing(subject: Subject) -> None:
+    """The exported network keeps its mode, types, weights and translations."""
+    network, untouched = _network(), _network()
+    _export(subject, network)
+    assert not any(module.training for module in network.modules()), "leaves the network in training mode"
+    for name, tensor in untouched.state_dict().items():
+        after = network.state_dict().get(name)
+        kept = after is not None and after.dtype == tensor.dtype and torch.equal(after, tensor)
+        assert kept, f"changes {name} of the network: change a copy of it"
+    _assert_equal(network, untouched, (EXAMPLE,))
+
+
+@check("exporters")
+def failures_are_raised(subject: Subject) -> None:
+    """An exporter that cannot write a network raises an exception, and leaves the other files of the folder alone."""
+    folder = _empty_folder(subject, "failing")
+    (folder / "other").write_text("kept")
+    exporter = subject.build()
+    file = folder / f"exported{exporter.suffix}"
+    try:
+        exporter.export(OnUnitRange(Failing()), torch.rand(EXAMPLE), file)
+    except Exception:  # noqa: BLE001 - what an exporter should do
+        file.unlink(missing_ok=True)
+    else:
+        assert file.is_file(), "neither writes a file nor raises an exception for a generator that fails"
+        file.unlink()
+    left = {path.name: path.read_text() for path in folder.iterdir()}
+    assert left == {"other": "kept"}, f"leaves {', '.join(left) or 'nothing'} next to the file"
+
+
+@check("exporters")
+def annotated_files_are_the_same_network(subject: Subject) -> None:
+    """A file with notes can still be loaded, and gives the same translations."""
+    network = _network()
+    exporter, file = _export(subject, network)
+    load, annotate = loader_of(exporter), annotator_of(exporter)
+    if load is None or annotate is None:
+        raise NotApplicableError
+    annotate(file, {"direction": "a2b", "spec": '{"name": "größer"}'})
+    _assert_equal(load(file), network, (EXAMPLE,))
+
+
+def _network() -> OnUnitRange:
+    with seeded(0):
+        return OnUnitRange(ResnetGenerator(3, 3, width=4, blocks=1))
+
+
+def _export(subject: Subject, network: OnUnitRange) -> tuple[Any, Path]:
+    """Export a network into an empty folder; return the exporter and the file."""
+    exporter = subject.build()
+    file = _empty_folder(subject, "exported") / f"exported{exporter.suffix}"
+    with seeded(0), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as cgkit does: tracers warn of themselves
+        try:
+            exporter.export(network, torch.rand(EXAMPLE), file)
+        except ImportError as error:
+            raise UnavailableError(f"{error.name} is not installed") from error
+    return exporter, file
+
+
+def _empty_folder(subject: Subject, name: str) -> Path:
+    folder = subject.folder / name
+    folder.mkdir(exist_ok=True)
+    for file in folder.iterdir():
+        file.unlink()
+    return folder
+
+
+def _assert_equal(
+    exported: Callable[[Tensor], Tensor], network: OnUnitRange, shapes: tuple[tuple[int, ...], ...]
+) -> None:
+    for shape in shapes:
+        with seeded(0), torch.inference_mode():
+            images = torch.rand(shape)
+            expected, actual = network(images), exported(images)
+        assert actual.shape == expected.shape, f"maps {shape} to {tuple(actual.shape)}"
+        difference = float((actual - expected).abs().max())
+        assert difference <= LIMIT, f"differs from the network by {difference:.2g} on images of shape {shape}"
