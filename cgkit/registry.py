@@ -214,6 +214,7 @@ class Registries:
         self.schedules = self._registries["schedules"]
         self.metrics = self._registries["metrics"]
         self.trackers = self._registries["trackers"]
+        self.formats = self._registries["formats"]
 
     def __getitem__(self, kind: str) -> Registry:
         return self._registries[kind]

@@ -26,7 +26,7 @@ SIZE = 256
 """Number of channels of the test images for measuring networks, and their minimum height and width in pixels."""
 
 _TABLES = {"source": "[data]", "reconstruction_loss": "[cycle_loss]"}
-_ARRAYS = ("augmentation", "metric", "tracker")
+_ARRAYS = ("augmentation", "metric", "tracker", "format")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, get_args
 
 import torch
@@ -13,12 +14,15 @@ from torch.nn.utils import parametrize
 
 from cgkit.abilities import initialises_itself, role_of
 from cgkit.contracts import Compared, Schedule, Size, Source
+from cgkit.data.file_formats import load_formats
 from cgkit.data.loading import Preparation
 from cgkit.data.randomness import derive_seed, seeded
 from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.objective import Objective
 from cgkit.errors import CgkitError, PluginError, Problem, SpecError
 from cgkit.evaluation.scoring import Measured
+from cgkit.files.image_files import listing
+from cgkit.images.formats import Formats
 from cgkit.options import build, check_options, paths_among, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import Component
@@ -64,7 +68,7 @@ def assemble(spec: Spec, plugins: Plugins) -> Assembly:
         objective=objective,
         schedule=builder.component("schedules", "schedule", spec.schedule),
         source=source,
-        preparation=Preparation(spec.data.size, framing, data),
+        preparation=Preparation(spec.data.size, framing, data, builder.formats),
         metrics=builder.metrics(aligned=bool(source.aligned)),
         components=builder.components,
     )
@@ -95,7 +99,7 @@ def assemble_for_evaluation(spec: Spec, plugins: Plugins, *, fallbacks: bool = T
     builder = _Builder(spec, plugins)
     source = builder.source()
     metrics = builder.metrics(aligned=bool(source.aligned), fallbacks=fallbacks)
-    return EvaluationAssembly(source, Preparation(spec.data.size), metrics, builder.components)
+    return EvaluationAssembly(source, Preparation(spec.data.size, formats=builder.formats), metrics, builder.components)
 
 
 def build_generator(spec: Spec, plugins: Plugins, direction: str) -> nn.Module:
@@ -127,6 +131,11 @@ class _Builder:
         self._spec = spec
         self._registries = plugins.registries
         self.components: dict[str, Component] = {}
+        self._plugins = plugins
+
+    @cached_property
+    def formats(self) -> Formats:
+        return load_formats(self._plugins, self._spec.format or ())
 
     def model(self) -> CycleGAN:
         return CycleGAN(
@@ -148,7 +157,8 @@ class _Builder:
 
     def source(self) -> Source:
         data = self._spec.data
-        source: Source = self.component("sources", "data", Use(name=data.source, **data.options), data.size)
+        with listing(self.formats.suffixes):
+            source: Source = self.component("sources", "data", Use(name=data.source, **data.options), data.size)
         return source
 
     def metrics(self, *, aligned: bool, fallbacks: bool = True) -> tuple[Measured, ...]:

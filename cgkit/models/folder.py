@@ -187,6 +187,6 @@ def _keep_for_translating(values: Any) -> Any:
     """Return a spec without components that only training needs, so that translating does not require their plugins."""
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return values
-    dropped = {"requires", *COMPONENT_TABLES, *ARRAYS} - {"generator"}
+    dropped = {"requires", *COMPONENT_TABLES, *ARRAYS} - {"generator", "format"}
     data = {key: value for key, value in values["data"].items() if key in Data.model_fields and key != "source"}
     return {**{key: value for key, value in values.items() if key not in dropped}, "data": data}

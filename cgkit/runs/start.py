@@ -153,11 +153,12 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         Two mappings by domain: the inspections of the training images, and the number types of the image files.
     """
     smallest = smallest_image(assembly.preparation.framing, spec.data.size)
+    formats = assembly.preparation.formats
     train, test = {}, {}
     domains = zip("ab", assembly.source.train(), assembly.source.test(), pixel_formats(spec.data), strict=True)
     for side, train_images, test_images, pixels in domains:
-        train[side] = check_images(_records(train_images), pixels, at_least=smallest)
-        test[side] = check_images(_records(test_images), pixels)
+        train[side] = check_images(_records(train_images), pixels, at_least=smallest, formats=formats)
+        test[side] = check_images(_records(test_images), pixels, formats=formats)
     inspections = [*train.values(), *test.values()]
     problems = list(dict.fromkeys(str(problem) for inspection in inspections for problem in inspection.problems))
     if problems:

@@ -27,7 +27,7 @@ COMPONENT_TABLES = {
 }
 """The registry for each table that names one component."""
 
-ARRAYS = {"augmentation": "augmentations", "metric": "metrics", "tracker": "trackers"}
+ARRAYS = {"augmentation": "augmentations", "metric": "metrics", "tracker": "trackers", "format": "formats"}
 """The registry for each array of tables that name components."""
 
 SIDES = {"generator": ("a2b", "b2a"), "discriminator": ("a", "b")}
@@ -253,6 +253,10 @@ class Spec(Table):
     metric: Uses | None = Field(default=None, description="Metrics that score translations; [] for none.")
     tracker: Uses | None = Field(
         default=None, description="Where losses and scores are recorded, in addition to metrics.jsonl."
+    )
+    format: Uses | None = Field(
+        default=None,
+        description="Options of image formats. A format that is named here is preferred to others for the same files.",
     )
 
     def to_json(self) -> dict[str, Any]:

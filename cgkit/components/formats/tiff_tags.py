@@ -1,0 +1,43 @@
+"""What a TIFF file says besides its pixels and that is still true of a translation: resolution and georeference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_SHORT, _ASCII, _DOUBLE = 3, 2, 12
+
+KEPT = {
+    33550: _DOUBLE,  # ModelPixelScale
+    33922: _DOUBLE,  # ModelTiepoint
+    34264: _DOUBLE,  # ModelTransformation
+    34735: _SHORT,  # GeoKeyDirectory
+    34736: _DOUBLE,  # GeoDoubleParams
+    34737: _ASCII,  # GeoAsciiParams
+}
+"""The tags of GeoTIFF that are carried over (OGC 19-008r4), each with its type in the file."""
+
+RESOLUTION, UNIT = (282, 283), 296
+"""The tags of the horizontal and the vertical resolution, and that of their unit."""
+
+_ORIENTATION = 274
+
+
+def carried_tags(tags: Mapping[int, Any]) -> dict[int, Any]:
+    """Return the tags to carry over to a translation, by their number.
+
+    There are none if the image was turned upright, since its georeference would be wrong.
+    """
+    if tags.get(_ORIENTATION, 1) != 1:
+        return {}
+    kept = {code: tags[code] for code in KEPT if code in tags}
+    resolution = {code: _to_number(tags[code]) for code in RESOLUTION if code in tags}
+    if len(resolution) == 2 and all(dots > 0 for dots in resolution.values()):
+        kept |= {**resolution, UNIT: int(tags.get(UNIT, 2))}
+    return kept
+
+
+def _to_number(value: Any) -> float:
+    """Convert a rational number, which tifffile returns as a pair, to a float."""
+    numerator, denominator = value if isinstance(value, tuple) else (value, 1)
+    return float(numerator) / float(denominator) if denominator else 0.0
