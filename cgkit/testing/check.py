@@ -29,6 +29,8 @@ MODULES = (
     "sources",
     "metrics",
     "observation",
+    "formats",
+    "damaged_files",
 )
 """The modules of `cgkit.testing.checks`, in the order in which their checks run."""
 

@@ -5,6 +5,7 @@ from tests.testing.broken import (  # noqa: F401 - importing a module registers 
     augmentations,
     discriminators,
     exchangeable_generators,
+    formats,
     generators,
     metrics,
     reconstruction_losses,
