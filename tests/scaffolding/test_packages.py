@@ -125,6 +125,7 @@ OTHERS = (
     ("schedule", "own-schedule"),
     ("[metric]", "own-metric"),
     ("[tracker]", "own-tracker"),
+    ("[format]", "own-format"),
 )
 
 
