@@ -30,7 +30,6 @@ MODULES = (
     "metrics",
     "observation",
     "formats",
-    "damaged_files",
 )
 """The modules of `cgkit.testing.checks`, in the order in which their checks run."""
 

@@ -1,18 +1,22 @@
-"""Checks of image formats: what they write can be read again."""
+"""Checks of image formats: what they write can be read again, and damaged files do no harm."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import random
 import re
-from collections.abc import Sequence
+import resource
+import signal
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cgkit.abilities import is_lossy
-from cgkit.contracts import START_BYTES, Format
+from cgkit.contracts import Format, Reading
+from cgkit.format_contract import START_BYTES
 from cgkit.images.formats import built_in
 from cgkit.testing.check import UnavailableError, check
 from cgkit.testing.child_process import run_in_child
@@ -21,6 +25,12 @@ from cgkit.testing.subject import Subject
 
 OTHERS = (b"", bytes(START_BYTES), b"not an image\n", b"%PDF-1.7\n", b"GIF89a" + bytes(100))
 """The starts of files that are in none of the formats that cgkit reads."""
+
+SECONDS = 60
+"""Time limit for reading all damaged files, of which there are about a hundred."""
+
+MEMORY = 1 << 29
+"""Bytes that reading these files may take."""
 
 
 @check("formats")
@@ -97,6 +107,29 @@ def reads_the_same_in_another_process(subject: Subject) -> None:
     assert here == there, f"another process reads other pixels, or fails: {there[:1]}"
 
 
+@check("formats")
+def truncated_files_are_refused(subject: Subject) -> None:
+    """A file that ends too early raises an exception; missing pixels are not made up."""
+    file_format = subject.build()
+    for sample in samples_of(file_format):
+        content = written(file_format, sample)
+        for length in (1, len(content) // 4, len(content) // 2):
+            assert _is_refused(file_format, content[:length], sample.reading), (
+                f"{sample}: reads an image from the first {length} of {len(content)} bytes"
+            )
+
+
+@check("formats")
+def damaged_files_do_no_harm(subject: Subject) -> None:
+    """Files with wrong bytes are read or refused with an exception: no crash, no hang, no large allocation."""
+    if not hasattr(os, "fork"):
+        raise UnavailableError("this system has no fork")
+    file_format = subject.build()
+    files = list(_damaged_files(file_format))
+    problems = run_in_child(lambda: _read_within_limits(file_format, files), subject.folder)
+    assert not problems, f"a damaged file {problems[0]}; it must raise an exception within {SECONDS} seconds"
+
+
 def _starts_of_others(file_format: Format) -> list[bytes]:
     """Return the starts of files of the built-in formats, except those that share a suffix with the format."""
     others = [entry.format for entry in built_in().entries]
@@ -115,3 +148,44 @@ def _as_colour(sample: Sample, channels: int) -> NDArray[Any]:
 def _digests(file_format: Format, files: Sequence[tuple[Sample, bytes]]) -> list[str]:
     contents = [opened(file_format, content, sample.reading).decode() for sample, content in files]
     return [hashlib.sha256(values.tobytes()).hexdigest() for values in contents]
+
+
+def _is_refused(file_format: Format, content: bytes, reading: Reading) -> bool:
+    try:
+        opened(file_format, content, reading).decode()
+    except Exception:  # noqa: BLE001 - any exception means a damaged file
+        return True
+    return False
+
+
+def _damaged_files(file_format: Format) -> Iterator[tuple[bytes, Reading]]:
+    """Yield files in which a few bytes, most of them near the start, have random values."""
+    draws = random.Random(0)
+    for sample in samples_of(file_format)[:8]:
+        content = written(file_format, sample)
+        for end in (32, 32, 32, 32, 200, 200, 200, 200, len(content), len(content), len(content), len(content)):
+            damaged = bytearray(content)
+            for _ in range(3):
+                damaged[draws.randrange(4, min(end, len(content)))] = draws.randrange(256)
+            yield bytes(damaged), sample.reading
+
+
+def _read_within_limits(file_format: Format, files: list[tuple[bytes, Reading]]) -> list[str]:
+    """Read files in this process, which ends if that takes too long; return what went wrong."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(SECONDS)
+    resource.setrlimit(resource.RLIMIT_AS, (_address_space() + MEMORY,) * 2)
+    for content, reading in files:
+        try:
+            opened(file_format, content, reading).decode()
+        except MemoryError:
+            return [f"of {len(content)} bytes needs more than {MEMORY >> 20} MB"]
+        except Exception:  # noqa: BLE001 - any exception means a damaged file
+            continue
+    return []
+
+
+def _address_space() -> int:
+    """Return the size of this process's address space in bytes."""
+    with open("/proc/self/statm", "rb") as statistics:  # noqa: PTH123 - a file of the system
+        return int(statistics.read().split()[0]) * resource.getpagesize()
