@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cgkit.errors import DataError, ResourceError, UsageError
+from cgkit.errors import CgkitError, DataError, ResourceError, UsageError
 from cgkit.files.atomic import replacing
 from cgkit.images.formats import Carry, Formats, NamedFormat, built_in
 from cgkit.images.pixels import PixelFormat, to_values, with_alpha
@@ -107,8 +107,10 @@ def write_values(
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full" if full else error.strerror or str(error)
         raise ResourceError(f"{path}: cannot be written: {reason}") from error
-    except ValueError as error:
-        raise DataError(f"{path}: cannot be written as {named.title}: {error}") from error
+    except (CgkitError, MemoryError):
+        raise
+    except Exception as error:  # formats do not document what they raise for values that they cannot write
+        raise DataError(f"{path}: cannot be written as {named.title}: {type(error).__name__}: {error}") from error
 
 
 def _holds(named: NamedFormat, pixels: PixelFormat) -> bool:

@@ -24,20 +24,31 @@ _ORIENTATION = 274
 
 
 def carried_tags(tags: Mapping[int, Any]) -> dict[int, Any]:
-    """Return the tags to carry over to a translation, by their number.
+    """Return the tags to carry over to a translation, by their number; malformed tags are left out.
 
     There are none if the image was turned upright, since its georeference would be wrong.
     """
     if tags.get(_ORIENTATION, 1) != 1:
         return {}
-    kept = {code: tags[code] for code in KEPT if code in tags}
-    resolution = {code: _to_number(tags[code]) for code in RESOLUTION if code in tags}
-    if len(resolution) == 2 and all(dots > 0 for dots in resolution.values()):
-        kept |= {**resolution, UNIT: int(tags.get(UNIT, 2))}
+    kept = {code: tags[code] for code, kind in KEPT.items() if _is_of(kind, tags.get(code))}
+    resolution = {code: _to_number(tags.get(code)) for code in RESOLUTION}
+    if all(dots > 0 for dots in resolution.values()):
+        kept |= {**resolution, UNIT: 3 if tags.get(UNIT) == 3 else 2}
     return kept
 
 
+def _is_of(kind: int, value: Any) -> bool:
+    """Return whether the value of a tag has the type that the tag must have."""
+    if kind == _ASCII:
+        return isinstance(value, str) and value.isascii()
+    numbers = int if kind == _SHORT else (int, float)
+    return isinstance(value, tuple) and all(isinstance(number, numbers) for number in value)
+
+
 def _to_number(value: Any) -> float:
-    """Convert a rational number, which tifffile returns as a pair, to a float."""
-    numerator, denominator = value if isinstance(value, tuple) else (value, 1)
-    return float(numerator) / float(denominator) if denominator else 0.0
+    """Convert a resolution to a float, or to 0 if it is none; tifffile returns fractions as pairs."""
+    try:
+        numerator, denominator = value if isinstance(value, tuple) else (value, 1)
+        return float(numerator) / float(denominator)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0
