@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-from cgkit.components.formats import BUILT_IN as FORMATS
+from cgkit.components.formats import FORMATS
 from cgkit.hookspecs import hookimpl
 from cgkit.registry import Registries
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cgkit.errors import CgkitError
+from cgkit.errors import CgkitError, PluginError, Problem, SpecError
 from cgkit.images.formats import Formats, NamedFormat
 from cgkit.options import build, check_options
 from cgkit.plugins import Plugins
@@ -22,23 +22,30 @@ def load_formats(plugins: Plugins, uses: Iterable[Use] = ()) -> Formats:
         uses: the formats that the resolved spec names.
 
     Raises:
-        CgkitError: a format that the spec names cannot be built.
-        ValueError: a format that the spec names rejects its options.
+        SpecError: a format that the spec names rejects its options.
+        PluginError: a format that the spec names cannot be built.
     """
     registry = plugins.registries.formats
-    entries = {registry[use.name or ""]: use for use in uses}
+    places = {registry[use.name or ""]: (f"format.{index}", use) for index, use in enumerate(uses)}
     built = []
     missing = []
     for component in dict.fromkeys((*registry.defaults(), *registry)):
+        place, use = places.get(component, ("", None))
         try:
-            built.append(_build(component, entries.get(component)))
+            built.append(_build(component, use))
         except (CgkitError, ValueError) as error:
-            if component in entries:
+            if use is None:
+                missing.append(f"{component} is not available: {error}")
+            elif isinstance(error, CgkitError):
                 raise
-            missing.append(f"{component} is not available: {error}")
+            else:
+                raise SpecError([Problem(place, str(error))]) from error
     return Formats(tuple(built), tuple(missing))
 
 
 def _build(component: Component, use: Use | None) -> NamedFormat:
     options = use.options if use is not None else check_options(component, {})[0]
-    return NamedFormat(component.name, component.provider, build(component, options=options), chosen=use is not None)
+    built = build(component, options=options)
+    if not isinstance(getattr(built, "suffixes", None), tuple):
+        raise PluginError(f"{component} does not say in a tuple which suffixes it has")
+    return NamedFormat(component.name, component.provider, built, chosen=use is not None)

@@ -1,4 +1,4 @@
-"""Build the objects that a resolved spec names. Nothing else turns names into components."""
+"""Build the objects that a resolved spec names. Nothing else turns names into components, except for formats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.objective import Objective
 from cgkit.errors import CgkitError, PluginError, Problem, SpecError
 from cgkit.evaluation.scoring import Measured
-from cgkit.files.image_files import listing
 from cgkit.images.formats import Formats
 from cgkit.options import build, check_options, paths_among, recommended_options
 from cgkit.plugins import Plugins
@@ -157,7 +156,7 @@ class _Builder:
 
     def source(self) -> Source:
         data = self._spec.data
-        with listing(self.formats.suffixes):
+        with self.formats.listed():
             source: Source = self.component("sources", "data", Use(name=data.source, **data.options), data.size)
         return source
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from cgkit.components.formats import BUILT_IN
+from cgkit.components.formats import FORMATS
 from cgkit.contracts import Format
-from cgkit.errors import DataError
+from cgkit.errors import DataError, PluginError
+from cgkit.files.image_files import listing
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,20 @@ class NamedFormat:
     def title(self) -> str:
         """The name in messages: `PNG`."""
         return self.name.upper()
+
+    def recognises(self, start: bytes) -> bool:
+        """Return whether the format recognises a file that starts with the given bytes.
+
+        Raises:
+            PluginError: the format failed, which it must not, whatever the bytes are.
+        """
+        try:
+            return bool(self.format.recognises(start))
+        except Exception as error:  # a plugin's format may raise anything
+            raise PluginError(
+                f"format {self.name!r} of {self.provider} cannot tell whether a file is its own:"
+                f" {type(error).__name__}: {error}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -60,13 +76,24 @@ class Formats:
         """The suffixes of all formats, each once."""
         return tuple(dict.fromkeys(suffix for entry in self.entries for suffix in entry.format.suffixes))
 
+    @contextmanager
+    def listed(self) -> Iterator[None]:
+        """Let `list_images` find the files of all formats during a `with` block."""
+        with listing(self.suffixes):
+            try:
+                yield
+            except DataError as error:
+                if not self.missing:
+                    raise
+                raise DataError(error.message, hint=self._explain(error.hint)) from error
+
     def of_content(self, start: bytes, suffix: str) -> NamedFormat:
         """Return the format of a file that starts with the given bytes; if several recognise it, the suffix decides.
 
         Raises:
             DataError: no format recognises the file, or several do; the message does not name the file.
         """
-        matches = [entry for entry in self.entries if entry.format.recognises(start)]
+        matches = [entry for entry in self.entries if entry.recognises(start)]
         if not matches:
             titles = ", ".join(entry.title for entry in self.entries)
             raise DataError(f"not an image in a supported format ({titles})", hint=self._explain("remove it"))
@@ -81,15 +108,15 @@ class Formats:
         matches = _claiming(suffix, self.entries)
         return _only(matches, f"can be written as {suffix}") if matches else None
 
-    def _explain(self, remedy: str) -> str:
-        return "; ".join((remedy, *self.missing))
+    def _explain(self, hint: str | None) -> str:
+        return "; ".join((*([hint] if hint else []), *self.missing))
 
 
 @cache
 def built_in() -> Formats:
     """Return the formats that ship with cgkit, with their default options."""
     entries = []
-    for name, target in BUILT_IN.items():
+    for name, target in FORMATS.items():
         module, _, attribute = target.partition(":")
         entries.append(NamedFormat(name, "cgkit", getattr(importlib.import_module(module), attribute)()))
     return Formats(tuple(entries))

@@ -10,7 +10,7 @@ from statistics import median, multimode
 
 from cgkit.contracts import ImageHeader
 from cgkit.errors import DataError
-from cgkit.files.image_files import list_images, listing
+from cgkit.files.image_files import list_images
 from cgkit.images.admission import inspect_image
 from cgkit.images.formats import Formats
 from cgkit.images.pixels import Range
@@ -56,7 +56,7 @@ def survey_folder(folder: Path, formats: Formats) -> tuple[FolderSurvey, list[Da
     """
     headers: dict[Path, ImageHeader] = {}
     errors: list[DataError] = []
-    with listing(formats.suffixes):
+    with formats.listed():
         paths = list_images(folder)
     for path in paths:
         try:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cgkit.errors import DataError, UsageError
-from cgkit.files.image_files import listing
 from cgkit.files.limits import at_most
 from cgkit.images.formats import Carry
 from cgkit.images.pixels import PixelFormat, to_unit
@@ -128,7 +127,7 @@ def translate_files(
     def choose_suffix(own: str) -> str:
         return own if own.lower() in CONTAINERS else suffix or suffix_for(own, translator.target, translator.formats)
 
-    with listing(translator.formats.suffixes):
+    with translator.formats.listed():
         planned = plan(inputs, output, choose_suffix)
     record = begin(output, translator.identity(), (target for _, target in planned), overwrite=overwrite)
     jobs = (_Job(source, target, skipped=record.holds(target, source)) for source, target in planned)

@@ -135,10 +135,67 @@ class TestTwoFormatsForTheSameFiles:
         assert cgkit("check", "spec.toml", "--plugin", "strip.py", "--plugin", "ribbon.py").code == 0
 
 
-def test_a_format_that_cannot_be_loaded_is_named_when_a_file_is_not_recognised(cgkit: Cli, folder: Path) -> None:
-    (folder / "strip.py").write_text(PLUGIN.replace('add("strip", Strip)', 'add("strip", "missing_module:Strip")'))
-    for file in (folder / "a").iterdir():
-        file.rename(file.with_suffix(".png"))
-    result = cgkit("check", "spec.toml", "--set", "data.b=a/..", "--plugin", "strip.py")
+class TestAFormatThatCannotBeLoaded:
+    @pytest.fixture(autouse=True)
+    def _broken(self, folder: Path) -> None:
+        (folder / "strip.py").write_text(PLUGIN.replace('"strip", Strip', '"strip", "missing_module:Strip"'))
+
+    def test_is_named_if_a_file_is_not_recognised(self, cgkit: Cli, folder: Path) -> None:
+        for file in folder.glob("[ab]/*"):
+            file.rename(file.with_suffix(".png"))
+        result = cgkit("check", "spec.toml", "--plugin", "strip.py")
+        assert result.code == 3
+        assert "0.png: not an image in a supported format" in result.err
+        assert 'format "strip" of strip.py is not available' in result.err
+
+    def test_is_named_if_a_folder_has_no_other_files(self, cgkit: Cli) -> None:
+        for command in (("check", "spec.toml"), ("init", "a", "b", "--output", "new.toml")):
+            result = cgkit(*command, "--plugin", "strip.py")
+            assert result.code == 3
+            assert "a contains no images" in result.err
+            assert 'format "strip" of strip.py is not available' in result.err
+
+    def test_does_not_matter_to_other_files(self, cgkit: Cli, tiny_text: str) -> None:
+        Path("spec.toml").write_text(tiny_text)
+        assert cgkit("check", "spec.toml", "--plugin", "strip.py").code == 0
+
+    def test_is_an_error_if_the_spec_names_it(self, cgkit: Cli, folder: Path) -> None:
+        with (folder / "spec.toml").open("a") as spec:
+            spec.write('\n[[format]]\nname = "strip"\n')
+        result = cgkit("check", "spec.toml", "--plugin", "strip.py")
+        assert result.code == 4
+        assert 'format "strip" of strip.py cannot be loaded' in result.err
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code", "message"),
+    [
+        ("        self.note = note", '        raise ValueError("a note is a word")', 2, "format.0: a note is a word"),
+        ('        return start.startswith(b"strip ")', "        return start[0] // 0", 4, "'strip' of strip.py"),
+        ('    suffixes = (".strip",)', '    suffixes = ".strip"', 4, "in a tuple which suffixes"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_a_broken_format_is_an_error_without_a_traceback(
+    cgkit: Cli, before: str, after: str, code: int, message: str
+) -> None:
+    assert before in PLUGIN
+    Path("strip.py").write_text(PLUGIN.replace(before, after))
+    with Path("spec.toml").open("a") as spec:
+        spec.write('\n[[format]]\nname = "strip"\n')
+    result = cgkit("check", "spec.toml", "--plugin", "strip.py")
+    assert result.code == code
+    assert message in result.err
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_file_that_cannot_be_written_is_reported_and_the_old_one_stays(cgkit: Cli) -> None:
+    plugin = ("--plugin", "strip.py")
+    assert cgkit("run", "spec.toml", "--output", "run", *plugin).code == 0
+    assert cgkit("translate", "run", "a/0.strip", "--output", "out", *plugin).code == 0
+    before = Path("out/0.strip").read_bytes()
+    Path("strip.py").write_text(PLUGIN.replace("        note = b", "        raise KeyError('ink')\n        note = b"))
+    result = cgkit("translate", "run", "a/0.strip", "--output", "out", "--overwrite", *plugin)
     assert result.code == 3
-    assert 'format "strip" of strip.py is not available' in result.err.replace("\n", " ")
+    assert "0.strip: cannot be written as STRIP: KeyError: 'ink'" in result.err
+    assert Path("out/0.strip").read_bytes() == before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-BUILT_IN = {
+FORMATS = {
     "png": "cgkit.components.formats.png:Png",
     "jpeg": "cgkit.components.formats.pillow:Jpeg",
     "webp": "cgkit.components.formats.pillow:WebP",

@@ -11,6 +11,7 @@ from PIL import Image
 from cgkit.components.formats.pictures import ORIENTATION
 
 _MAX_DPI = 65_535  # the largest resolution that a JPEG file can store
+_MAX_EXIF = 65_000  # bytes; a JPEG file cannot store more
 
 
 def metadata_of(picture: Image.Image) -> dict[str, Any]:
@@ -22,12 +23,13 @@ def metadata_of(picture: Image.Image) -> dict[str, Any]:
 
 
 def _exif_of(picture: Image.Image) -> dict[str, Any]:
-    """Return the EXIF data, or nothing if there are none or Pillow cannot write them again."""
+    """Return the EXIF data, or nothing if there are none, or if they cannot be written again."""
     try:
         exif = Image.Exif()
         exif.load(picture.getexif().tobytes())
         exif.pop(ORIENTATION, None)
-        return {"exif": exif.tobytes()} if exif else {}
+        encoded = exif.tobytes() if exif else b""
+        return {"exif": encoded} if 0 < len(encoded) <= _MAX_EXIF else {}
     except (ValueError, TypeError, KeyError, SyntaxError, OSError, struct.error):  # damaged metadata harm no pixel
         return {}
 
