@@ -62,7 +62,7 @@ class AdmittedImage:
         """Return what else the file says."""
         with damage_explained():
             content = None if self._opened.carry is None else self._opened.carry()
-        return Carry(self._format.name, content) if content else None
+        return None if content is None else Carry(self._format.key, content)
 
 
 @contextmanager

@@ -32,6 +32,11 @@ class NamedFormat:
     chosen: bool = False
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What identifies the format: its provider and its name."""
+        return self.provider, self.name
+
+    @property
     def title(self) -> str:
         """The name in messages: `PNG`."""
         return self.name.upper()
@@ -55,7 +60,7 @@ class NamedFormat:
 class Carry:
     """What a file says besides its pixels; only the format that read the file understands it."""
 
-    format: str
+    format: tuple[str, str]
     content: Any
 
 

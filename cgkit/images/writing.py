@@ -98,7 +98,7 @@ def write_values(
     """
     try:
         named = check_format(path.suffix, pixels, formats)
-        content = carry.content if carry is not None and carry.format == named.name else None
+        content = carry.content if carry is not None and carry.format == named.key else None
         with replacing(path) as temporary, temporary.open("w+b") as stream:
             named.format.write(stream, values, alpha=pixels.has_alpha, carry=content)
     except UsageError as error:

@@ -71,10 +71,11 @@ def test_tiffs_keep_their_georeference(tmp_path: Path, depth: str, channels: int
         assert {code: tags[code].value for code in PLACE} == PLACE
 
 
-def test_a_georeference_is_dropped_if_the_image_is_turned(tmp_path: Path) -> None:
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+def test_a_georeference_is_dropped_if_the_image_is_turned(tmp_path: Path, depth: str) -> None:
     extra = [(SCALE, "d", 3, PLACE[SCALE], True), (274, "H", 1, 6, True)]
-    tifffile.imwrite(tmp_path / "x.tif", noise(6, 9), metadata=None, extratags=extra)
-    translate(tmp_path / "x.tif", tmp_path / "y.tif", PixelFormat(1, depth="uint16"))
+    tifffile.imwrite(tmp_path / "x.tif", noise(6, 9, depth=depth), metadata=None, extratags=extra)
+    translate(tmp_path / "x.tif", tmp_path / "y.tif", PixelFormat(1, depth=depth))
     with tifffile.TiffFile(tmp_path / "y.tif") as file:
         assert file.pages[0].shape == (9, 6)
         assert SCALE not in file.pages[0].tags

@@ -51,7 +51,10 @@ class Tiff:
         stream.seek(0)
         if picture is not None:
             opened = open_picture(picture)
-            return OpenImage(opened.header, opened.decode, partial(carried_tags, dict(picture.tag_v2)))  # type: ignore[attr-defined]
+            tags = picture.tag_v2  # type: ignore[attr-defined]
+            # Read now: once the pixels are decoded, Pillow has removed the orientation.
+            carried = carried_tags(tags.get)
+            return OpenImage(opened.header, opened.decode, lambda: carried)
         return _open_with_tifffile(stream, pages=reading.pages)
 
     def holds(self, channels: int, depth: str, alpha: bool) -> bool:
@@ -97,8 +100,7 @@ def _open_with_tifffile(stream: BinaryIO, *, pages: bool) -> OpenImage:
     every_page = tifffile.TiffFile(stream).pages
     bands = [page for page in islice(every_page, MAX_PAGES + 1) if not _is_auxiliary(page)]
     _check_pages(bands, pages=pages, length=length)
-    tags = {tag.code: tag.value for tag in bands[0].tags}
-    return OpenImage(_make_header(bands), partial(_decode, bands), partial(carried_tags, tags))
+    return OpenImage(_make_header(bands), partial(_decode, bands), partial(carried_tags, bands[0].tags.valueof))
 
 
 def _is_auxiliary(page: Any) -> bool:

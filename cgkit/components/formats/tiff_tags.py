@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 _SHORT, _ASCII, _DOUBLE = 3, 2, 12
@@ -23,17 +23,27 @@ RESOLUTION, UNIT = (282, 283), 296
 _ORIENTATION = 274
 
 
-def carried_tags(tags: Mapping[int, Any]) -> dict[int, Any]:
+def carried_tags(read: Callable[[int], Any]) -> dict[int, Any]:
     """Return the tags to carry over to a translation, by their number; malformed tags are left out.
 
     There are none if the image was turned upright, since its georeference would be wrong.
+
+    Args:
+        read: returns the value of the tag with a number, or None if there is none.
     """
-    if tags.get(_ORIENTATION, 1) != 1:
+
+    def value_of(code: int) -> Any:
+        try:
+            return read(code)
+        except Exception:  # noqa: BLE001 - libraries do not document what they raise for malformed tags
+            return None
+
+    if value_of(_ORIENTATION) not in (None, 1):
         return {}
-    kept = {code: tags[code] for code, kind in KEPT.items() if _is_of(kind, tags.get(code))}
-    resolution = {code: _to_number(tags.get(code)) for code in RESOLUTION}
+    kept = {code: value for code, kind in KEPT.items() if _is_of(kind, value := value_of(code))}
+    resolution = {code: _to_number(value_of(code)) for code in RESOLUTION}
     if all(dots > 0 for dots in resolution.values()):
-        kept |= {**resolution, UNIT: 3 if tags.get(UNIT) == 3 else 2}
+        kept |= {**resolution, UNIT: 3 if value_of(UNIT) == 3 else 2}
     return kept
 
 
