@@ -148,6 +148,11 @@ def enough_images(metric: object) -> int:
     return int(getattr(metric, "enough", 0))
 
 
+def is_lossy(file_format: object) -> bool:
+    """Return whether a format changes the pixels that it writes."""
+    return bool(getattr(file_format, "lossy", False))
+
+
 def recommended_options(component: object, size: Size) -> dict[str, Any]:
     """Return the options that a component recommends for images of `size`, or an empty dictionary."""
     recommended = getattr(component, "recommended", None)

@@ -42,6 +42,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from cgkit.export_contract import Exporter
+from cgkit.format_contract import Format, ImageHeader, Layout, OpenImage, Reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,6 +120,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("metrics", "metric", (), "Measures of the quality of translations."),
     Kind("trackers", "tracker", ("folder",), "Recorders of losses and scores."),
     Kind("exporters", "exporter", (), "Writers of a generator in a format that other programs read.", in_spec=False),
+    Kind("formats", "format", (), "Readers and writers of image files."),
 )
 
 
@@ -466,11 +468,7 @@ CONTRACTS: Mapping[Any, str] = {
 
 
 def kind_named(name: str) -> Kind:
-    """Return the kind whose registry or table in a spec has that name.
-
-    Raises:
-        KeyError: no kind has that name.
-    """
+    """Return the kind whose registry or table in a spec has that name; raise `KeyError` if no kind has it."""
     for kind in KINDS:
         if name in (kind.name, kind.table):
             return kind
@@ -487,14 +485,19 @@ __all__ = [
     "Discriminator",
     "Domain",
     "Exporter",
+    "Format",
     "Generator",
     "Given",
+    "ImageHeader",
     "ImageRecord",
     "Kind",
+    "Layout",
     "Metric",
     "Need",
+    "OpenImage",
     "Optimizer",
     "Options",
+    "Reading",
     "Recognised",
     "ReconstructionLoss",
     "Role",

@@ -252,6 +252,7 @@ class Registries:
         self.metrics = self._registries["metrics"]
         self.trackers = self._registries["trackers"]
         self.exporters = self._registries["exporters"]
+        self.formats = self._registries["formats"]
 
     def __getitem__(self, kind: str) -> Registry:
         return self._registries[kind]

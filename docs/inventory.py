@@ -86,11 +86,12 @@ def page() -> Iterator[str]:
 
 
 def public_names(module: str, names: tuple[str, ...] | None) -> list[str]:
-    """Return the public names of a module, in the order in which `PUBLIC` lists or the module defines them."""
+    """Return the public names of a module, in the order of `PUBLIC` or, without names there, of the module."""
     if names is not None:
         return list(names)
     defined = [name for node in _parse(module).body for name in _defined_by(node)]
-    return [name for name in dict.fromkeys(defined) if not name.startswith("_")]
+    exported = getattr(importlib.import_module(module), "__all__", ())
+    return [name for name in dict.fromkeys((*defined, *exported)) if not name.startswith("_")]
 
 
 def _defined_by(node: ast.stmt) -> list[str]:

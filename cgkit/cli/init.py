@@ -16,16 +16,19 @@ from cgkit.errors import UsageError
     "--output", type=click.Path(path_type=Path), default=Path("spec.toml"), show_default=True, help="Spec to write."
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
-def command(folders: tuple[Path, ...], output: Path, force: bool) -> None:
+@click.pass_context
+def command(context: click.Context, folders: tuple[Path, ...], output: Path, force: bool) -> None:
     """Write a commented spec. Given two FOLDERS of images, fill in their paths, sizes and channels."""
     if len(folders) not in (0, 2):
         raise UsageError("give two folders, one per domain, or none")
     if output.exists() and not force:
         raise UsageError(f"{output} already exists", hint="choose another --output, or overwrite it with --force")
+    plugins = console.plugins(context)
+    from cgkit.data.file_formats import load_formats
     from cgkit.files.atomic import replace_text
     from cgkit.scaffolding.starter_spec import starter_spec
 
-    text, remarks = starter_spec(folders, relative_to=output.parent)
+    text, remarks = starter_spec(folders, output.parent, load_formats(plugins))
     output.parent.mkdir(parents=True, exist_ok=True)
     replace_text(output, text)
     for remark in remarks:

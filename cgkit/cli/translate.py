@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from cgkit.translation.files import Skipped
 
-FORMATS = ("png", "jpg", "webp", "tiff", "bmp", "npy", "npz")
-
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -39,8 +37,9 @@ FORMATS = ("png", "jpg", "webp", "tiff", "bmp", "npy", "npz")
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice(FORMATS),
-    help="Image format to write. [default: that of each image, or png or tiff if it cannot hold the translation]",
+    metavar="SUFFIX",
+    help="Image format to write: png, jpg, webp, tiff, bmp, npy, npz, or a suffix of an installed plugin's. "
+    "[default: that of each image, or png or tiff if it cannot hold the translation]",
 )
 @click.option(
     "--tile",
@@ -117,7 +116,7 @@ def command(
         files,
         output,
         batch=batch,
-        suffix=f".{file_format}" if file_format else None,
+        suffix=f".{file_format.lstrip('.').lower()}" if file_format else None,
         overwrite=overwrite,
         samples=statistics_from,
         progress=file_progress(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
+from cgkit.components.formats import FORMATS
 from cgkit.hookspecs import hookimpl
 from cgkit.registry import Registries
 
@@ -18,8 +19,9 @@ def plugin() -> ModuleType:
 def cgkit_register(registries: Registries) -> None:
     """Register the components that ship with cgkit.
 
-    `default` marks the components that a spec uses if it names none of their kind: those of the published recipe, and
-    the metrics that need a ground truth. `fallback` marks the metrics that are used if there is no ground truth.
+    `default` marks the components that a spec uses if it names none of their kind: those of the published recipe, the
+    metrics that need a ground truth, and every format. `fallback` marks the metrics that are used if there is no ground
+    truth.
     """
     _register_networks(registries)
     _register_losses(registries)
@@ -27,6 +29,8 @@ def cgkit_register(registries: Registries) -> None:
     _register_training(registries)
     _register_metrics(registries)
     _register_exporters(registries)
+    for name, target in FORMATS.items():
+        registries.formats.add(name, target, default=True)
 
 
 def _register_networks(registries: Registries) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from cgkit.contracts import ImageRecord, Size
 from cgkit.errors import DataError
 from cgkit.images.admission import inspect_image
+from cgkit.images.formats import Formats
 from cgkit.images.pixels import PixelFormat
 
 CLASSES = 255
@@ -63,13 +64,16 @@ def check_size(name: str, extra: ImageRecord, values: Tensor, size: Sequence[int
         raise _refuse_size(name, extra, tuple(values.shape[-2:]), record, tuple(size))
 
 
-def check_extras(records: Iterable[ImageRecord], needed: Sequence[str], partner: PixelFormat) -> list[DataError]:
+def check_extras(
+    records: Iterable[ImageRecord], needed: Sequence[str], partner: PixelFormat, formats: Formats
+) -> list[DataError]:
     """Return the problems of the extras that training needs, as their files' headers show; missing ones are allowed.
 
     Args:
         records: The images of one domain.
         needed: The names of the extras.
         partner: The pixel format of the other domain.
+        formats: The formats in which image files may be.
     """
     problems: list[DataError] = []
     for record in records:
@@ -77,21 +81,21 @@ def check_extras(records: Iterable[ImageRecord], needed: Sequence[str], partner:
             extra = record.extras.get(name)
             if extra is not None and extra.path is not None:
                 pixels = partner if name == "partner" else PixelFormat(channels=1)
-                problems += _check_file(name, extra, extra.path, record, pixels)
+                problems += _check_file(name, extra, extra.path, record, pixels, formats)
     return problems
 
 
 def _check_file(
-    name: str, extra: ImageRecord, path: Path, record: ImageRecord, pixels: PixelFormat
+    name: str, extra: ImageRecord, path: Path, record: ImageRecord, pixels: PixelFormat, formats: Formats
 ) -> Iterable[DataError]:
     try:
-        header = inspect_image(path, pixels)
+        header = inspect_image(path, pixels, formats)
         size = (header.height, header.width)
         if name == "label" and (header.channels, header.depth) != (1, "uint8"):
             hint = "save the class numbers as 8-bit grey, not as colours or a palette"
             yield DataError(f"{path}: a label map has one channel of class numbers", hint=hint)
         if record.path is not None:
-            whole = inspect_image(record.path, PixelFormat())
+            whole = inspect_image(record.path, PixelFormat(), formats)
             if size != (whole.height, whole.width):
                 yield _refuse_size(name, extra, size, record, (whole.height, whole.width))
     except DataError as error:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgkit.contracts import ImageRecord, Size
+from cgkit.contracts import ImageHeader, ImageRecord, Size
 from cgkit.errors import DataError
 from cgkit.images.admission import inspect_image
-from cgkit.images.header import ImageHeader
+from cgkit.images.formats import Formats
 from cgkit.images.pixels import WRITTEN_AS, PixelFormat, misfit
 from cgkit.images.reading import extremes_of
 
@@ -48,7 +48,11 @@ class Inspection:
 
 
 def check_images(
-    records: Iterable[ImageRecord], pixels: PixelFormat | None = None, *, at_least: Size = (1, 1)
+    records: Iterable[ImageRecord],
+    pixels: PixelFormat | None = None,
+    *,
+    at_least: Size = (1, 1),
+    formats: Formats | None = None,
 ) -> Inspection:
     """Read the header of every image file; images that a source renders or fetches as bytes are skipped.
 
@@ -56,6 +60,7 @@ def check_images(
         records: The images of one domain.
         pixels: The pixel format of the domain; by default 8-bit colour.
         at_least: The minimum height and width, in pixels.
+        formats: The available formats; by default those that ship with cgkit.
     """
     pixels = pixels or PixelFormat()
     problems: list[DataError] = []
@@ -67,7 +72,7 @@ def check_images(
         if record.path is None:
             continue
         try:
-            header = inspect_image(record.path, pixels)
+            header = inspect_image(record.path, pixels, formats)
             if not pixels.has_range_of(header.depth):  # reported below, only for the first such file
                 undeclared = undeclared or record.path
                 continue
@@ -82,7 +87,7 @@ def check_images(
         depths.setdefault(header.depth, record.path)
         channels.add(header.channels)
     if undeclared is not None:
-        problems.insert(0, _describe_missing_range(undeclared, pixels))
+        problems.insert(0, _describe_missing_range(undeclared, pixels, formats))
     return Inspection(tuple(problems), tuple(sizes), tuple(depths.items()), tuple(sorted(channels)))
 
 
@@ -118,9 +123,9 @@ def _describe_too_small(path: Path, header: ImageHeader, at_least: Size) -> Data
     )
 
 
-def _describe_missing_range(path: Path, pixels: PixelFormat) -> DataError:
-    low, high = extremes_of(path, pixels)
-    depth = inspect_image(path, pixels).depth
+def _describe_missing_range(path: Path, pixels: PixelFormat, formats: Formats | None) -> DataError:
+    low, high = extremes_of(path, pixels, formats)
+    depth = inspect_image(path, pixels, formats).depth
     return DataError(
         f"{path}: contains {depth} values, here from {low:g} to {high:g}, but no range is declared for them",
         hint="declare it under [data]: range = [LOWEST, HIGHEST], or range = { b = [LOWEST, HIGHEST] } for one domain",

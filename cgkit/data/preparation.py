@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cgkit.abilities import is_geometric
-from cgkit.contracts import ImageRecord, Size
+from cgkit.contracts import ImageHeader, ImageRecord, Layout, Size
 from cgkit.data import extras as extra_images
 from cgkit.data.framing import cover
 from cgkit.data.randomness import seeded
 from cgkit.errors import CgkitError, DataError, PluginError
-from cgkit.images.header import EncodedImage, ImageHeader, Layout
+from cgkit.images.encoded import EncodedImage
+from cgkit.images.formats import Formats, built_in
 from cgkit.images.pixels import PixelFormat, to_unit
 from cgkit.images.reading import read_image
 
@@ -31,12 +32,14 @@ class Preparation:
         framing: The augmentation that scales and crops images to `size`, or None to use `cover` instead.
         augmentations: The augmentations with the role `"data"`, in the order in which they are applied.
         extras: The names of the extras that training needs: `mask`, `label` or `partner`.
+        formats: The formats in which image files may be; by default those that ship with cgkit.
     """
 
     size: Size
     framing: nn.Module | None = None
     augmentations: tuple[nn.Module, ...] = ()
     extras: tuple[str, ...] = ()
+    formats: Formats = field(default_factory=built_in)
 
     def load(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
         """Load an image of a domain as float32 `(C, H, W)` in [0, 1], at its original size."""
@@ -46,10 +49,10 @@ class Preparation:
         if record.encoded is not None:
             with _failures_explained(f"fetching {record.name} from the source"):
                 file = EncodedImage(record.name, record.encoded())
-            return read_image(file, pixels)
+            return read_image(file, pixels, self.formats)
         if record.path is None:
             raise PluginError(f"the image {record.name!r} from the source has no path, no bytes and no render function")
-        return read_image(record.path, pixels)
+        return read_image(record.path, pixels, self.formats)
 
     def for_testing(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
         """Return an image scaled and cropped to the training size, without randomness."""

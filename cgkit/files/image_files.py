@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from cgkit.errors import DataError
@@ -13,6 +15,21 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 ARRAYS = (".npy", ".npz")
 """Suffixes of NumPy arrays, which count as images too."""
+
+_suffixes: ContextVar[tuple[str, ...]] = ContextVar("suffixes", default=(*SUFFIXES, *ARRAYS))
+
+
+@contextmanager
+def listing(suffixes: Sequence[str]) -> Iterator[None]:
+    """Let `list_images` find files with these suffixes during a `with` block.
+
+    A source lists its files while it is built. It is built with its options alone, so the suffixes reach it this way.
+    """
+    token = _suffixes.set(tuple(suffixes))
+    try:
+        yield
+    finally:
+        _suffixes.reset(token)
 
 
 def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
@@ -32,10 +49,10 @@ def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
         reason = "is not a folder" if folder.exists() else "does not exist"
         raise DataError(f"{folder} {reason}")
     files = [file for file in _files(folder, recursive, set()) if not file.name.startswith(".")]
-    images = [file for file in files if file.suffix.lower() in (*SUFFIXES, *ARRAYS)]
+    suffixes = _suffixes.get()
+    images = [file for file in files if file.suffix.lower() in suffixes]
     if not images:
-        suffixes = " ".join((*SUFFIXES, *ARRAYS))
-        reason = f"none of its {len(files)} files ends in {suffixes}" if files else "it has no visible files"
+        reason = f"none of its {len(files)} files ends in {' '.join(suffixes)}" if files else "it has no visible files"
         raise DataError(f"{folder} contains no images: {reason}")
     return sorted(images, key=lambda file: file.relative_to(folder).as_posix())
 

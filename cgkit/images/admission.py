@@ -1,49 +1,72 @@
 """Check image files before their pixels are decoded; every image file is opened through this module.
 
-An image is opened only if it is in a supported format, is not animated, and is within the limits on bytes, pixels and
-values. If it is on disk, it must also be a regular file.
+An image is opened only if one of the formats recognises it, and if it is within the limits on bytes, pixels and values.
+If it is on disk, it must also be a regular file.
 """
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
+from numpy.typing import NDArray
 from PIL import Image
 
+from cgkit.contracts import ImageHeader, OpenImage, Reading
 from cgkit.errors import DataError
-from cgkit.images.arrays import NPY_MAGIC, NPZ_MAGIC, open_npy, open_npz
-from cgkit.images.header import EncodedImage, ImageHeader, OpenImage, open_stream
-from cgkit.images.limits import check_length, check_size, most_pixels
-from cgkit.images.optional_libraries import damage_explained
-from cgkit.images.pictures import FORMATS as PICTURES
-from cgkit.images.pictures import open_picture
+from cgkit.files.limits import check_length, check_size, most_pixels
+from cgkit.format_contract import START_BYTES
+from cgkit.images.encoded import EncodedImage, open_stream
+from cgkit.images.formats import Carry, Formats, NamedFormat, built_in
 from cgkit.images.pixels import PixelFormat
-from cgkit.images.tiffs import MAGIC as TIFF_MAGIC
-from cgkit.images.tiffs import open_tiff
-
-FORMATS = (*PICTURES, "NPY", "NPZ")
 
 
-def inspect_image(path: Path, pixels: PixelFormat | None = None) -> ImageHeader:
+def inspect_image(path: Path, pixels: PixelFormat | None = None, formats: Formats | None = None) -> ImageHeader:
     """Read the header of an image without decoding its pixels.
 
     Args:
         path: The image file.
         pixels: The pixel format of the domain, which determines how TIFF pages and NumPy arrays are interpreted; by
             default 8-bit colour.
+        formats: The available formats; by default those that ship with cgkit.
 
     Raises:
         DataError: The file fails one of the checks; the message says which.
     """
-    with admitted(path, pixels or PixelFormat()) as image:
+    with admitted(path, pixels or PixelFormat(), formats) as image:
         return image.header
 
 
+@dataclass(frozen=True)
+class AdmittedImage:
+    """An image that passed every check, and whose pixels may be decoded while it is open."""
+
+    header: ImageHeader
+    _format: NamedFormat
+    _opened: OpenImage
+
+    def decode(self) -> NDArray[Any]:
+        """Decode the pixels to an upright `(H, W, channels)` array of type `header.depth`."""
+        header = self.header
+        with damage_explained():
+            values = self._opened.decode()
+        if (values.shape, values.dtype.name) != ((header.height, header.width, header.channels), header.depth):
+            raise ValueError(f"its pixels are {values.dtype} {values.shape}, which its header does not say")
+        return values
+
+    def carry(self) -> Carry | None:
+        """Return what else the file says."""
+        with damage_explained():
+            content = None if self._opened.carry is None else self._opened.carry()
+        return None if content is None else Carry(self._format.key, content)
+
+
 @contextmanager
-def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenImage]:
+def admitted(path: Path | EncodedImage, pixels: PixelFormat, formats: Formats | None = None) -> Iterator[AdmittedImage]:
     """Check and open an image, without decoding its pixels.
 
     `OSError`, `ValueError` and `MemoryError` become `DataError`, even if they are raised inside the `with` block.
@@ -57,11 +80,10 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
             check_length(len(path.content))
         else:
             _check_file(path)
-        with ExitStack() as stack:
-            with damage_explained():
-                image = stack.enter_context(_open_by_content(path, pixels))
+        with open_stream(path) as stream:
+            image = _open(stream, path.suffix, pixels.reading, formats or built_in())
             check_size(image.header.width, image.header.height, image.header.channels)
-            yield OpenImage(image.header, damage_explained()(image.decode))
+            yield image
     except Image.DecompressionBombError as error:
         raise DataError(f"{name}: has more than {most_pixels() // 1_000_000} million pixels") from error
     except DataError as error:
@@ -71,17 +93,28 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenIma
         raise DataError(f"{name}: damaged or truncated: {reason}", hint="repair or remove it") from error
 
 
-def _open_by_content(path: Path | EncodedImage, pixels: PixelFormat) -> AbstractContextManager[OpenImage]:
+@contextmanager
+def damage_explained() -> Iterator[None]:
+    """Turn an undocumented exception of an image library into a `ValueError`.
+
+    Libraries do not document what they raise for damaged files. `DataError`, `OSError`, `MemoryError` and Pillow's
+    `DecompressionBombError` pass through.
+    """
+    try:
+        yield
+    except (DataError, OSError, MemoryError, Image.DecompressionBombError):
+        raise
+    except Exception as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _open(stream: BinaryIO, suffix: str, reading: Reading, formats: Formats) -> AdmittedImage:
     """Open a file in the format that its first bytes indicate, since its suffix may be wrong."""
-    with open_stream(path) as stream:
-        start = stream.read(8)
-    if start.startswith(NPY_MAGIC):
-        return open_npy(path, pixels)
-    if start.startswith(NPZ_MAGIC):
-        return open_npz(path, pixels)
-    if start.startswith(TIFF_MAGIC):
-        return open_tiff(path, pages=pixels.pages)
-    return open_picture(path)
+    named = formats.of_content(stream.read(START_BYTES), suffix)
+    stream.seek(0)
+    with damage_explained():
+        opened = named.format.open(stream, reading)
+    return AdmittedImage(opened.header, named, opened)
 
 
 def _check_file(path: Path) -> None:

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cgkit.contracts import ImageHeader, Reading
 from cgkit.errors import DataError
-from cgkit.images.header import ImageHeader
 
 Colour = tuple[int, int, int]
 Range = tuple[float, float]
@@ -65,6 +65,11 @@ class PixelFormat:
     def colours(self) -> int:
         """Number of channels, not counting an alpha channel."""
         return self.channels - self.has_alpha
+
+    @property
+    def reading(self) -> Reading:
+        """What formats need to know to read the images of the domain."""
+        return Reading(self.pages, self.array, self.channels if self.has_alpha else None)
 
     def has_range_of(self, depth: str) -> bool:
         """Return whether the range of values is known for files with a given depth."""

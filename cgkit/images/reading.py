@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from cgkit.components.formats.pictures import picture_header, picture_values
+from cgkit.contracts import ImageHeader
 from cgkit.errors import DataError
 from cgkit.images.admission import admitted
-from cgkit.images.header import EncodedImage, ImageHeader
-from cgkit.images.pictures import picture_header, picture_values
+from cgkit.images.encoded import EncodedImage
+from cgkit.images.formats import Carry, Formats
 from cgkit.images.pixels import PixelFormat, misfit, to_unit
 
 COLOUR = PixelFormat()
 """The default pixel format: three colour channels with 8 bits each."""
 
 
-def read_image(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> Tensor:
+def read_image(path: Path | EncodedImage, pixels: PixelFormat = COLOUR, formats: Formats | None = None) -> Tensor:
     """Read an image of a domain.
 
     The EXIF orientation and any colour profile are applied. Values outside a declared range are clipped.
@@ -29,6 +31,7 @@ def read_image(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> Tenso
     Args:
         path: An image file in a supported format, or its bytes.
         pixels: The pixel format of the domain.
+        formats: The available formats; by default those that ship with cgkit.
 
     Returns:
         The image, float32 `(channels, H, W)` in [0, 1].
@@ -36,12 +39,14 @@ def read_image(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> Tenso
     Raises:
         DataError: The file fails a check of `cgkit.images.admission`, cannot be decoded, or does not fit the domain.
     """
-    return read_with_alpha(path, pixels)[0]
+    return read_with_alpha(path, pixels, formats)[0]
 
 
-def read_with_alpha(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> tuple[Tensor, Tensor | None]:
+def read_with_alpha(
+    path: Path | EncodedImage, pixels: PixelFormat = COLOUR, formats: Formats | None = None
+) -> tuple[Tensor, Tensor | None]:
     """Read an image as `read_image` does, and return the image and its alpha channel (see `to_unit`)."""
-    with admitted(path, pixels) as image:
+    with admitted(path, pixels, formats) as image:
         return to_unit(image.decode(), image.header, pixels)
 
 
@@ -52,22 +57,24 @@ class Values:
     Attributes:
         content: The values, `(H, W, channels)`.
         header: The header of the image.
+        carry: What else the file says.
     """
 
     content: NDArray[Any]
     header: ImageHeader
+    carry: Carry | None = None
 
 
-def read_values(path: Path | EncodedImage, pixels: PixelFormat = COLOUR) -> Values:
+def read_values(path: Path | EncodedImage, pixels: PixelFormat = COLOUR, formats: Formats | None = None) -> Values:
     """Read an image and turn it upright, but keep its values as stored, which saves memory for large images.
 
     Raises:
         DataError: See `read_image`.
     """
-    with admitted(path, pixels) as image:
+    with admitted(path, pixels, formats) as image:
         if (problem := misfit(image.header, pixels)) is not None:
             raise problem
-        return Values(image.decode(), image.header)
+        return Values(image.decode(), image.header, image.carry())
 
 
 def values_of_picture(picture: Image.Image, pixels: PixelFormat = COLOUR) -> Values:
@@ -84,13 +91,13 @@ def values_of_picture(picture: Image.Image, pixels: PixelFormat = COLOUR) -> Val
     return Values(picture_values(picture), header)
 
 
-def extremes_of(path: Path, pixels: PixelFormat = COLOUR) -> tuple[float, float]:
+def extremes_of(path: Path, pixels: PixelFormat = COLOUR, formats: Formats | None = None) -> tuple[float, float]:
     """Return the lowest and the highest finite value stored in a file, regardless of any declared range.
 
     Raises:
         DataError: The file fails a check, cannot be decoded, or contains no finite number.
     """
-    with admitted(path, pixels) as image:
+    with admitted(path, pixels, formats) as image:
         values = image.decode()
         finite = values[np.isfinite(values)]
         if not finite.size:

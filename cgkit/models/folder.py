@@ -200,7 +200,7 @@ def _keep_for_translating(values: Any, plugins: Plugins) -> Any:
     """Return a spec without what only training needs, so that translating does not require its plugins."""
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return values
-    dropped = {"requires", "plugins", *COMPONENT_TABLES, *ARRAYS} - {"generator"}
+    dropped = {"requires", "plugins", *COMPONENT_TABLES, *ARRAYS} - {"generator", "format"}
     data = {key: value for key, value in values["data"].items() if key in Data.model_fields and key != "source"}
     kept = {**{key: value for key, value in values.items() if key not in dropped}, "data": data}
     return {**kept, "generator": _drop_paths(kept.get("generator"), plugins)}

@@ -158,16 +158,16 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
     """
     train, test = {}, {}
     found: list[DataError] = []
-    formats = pixel_formats(spec.data)
+    pixel = pixel_formats(spec.data)
     domains = zip("ab", assembly.source.train(), assembly.source.test(), assembly.preparations, strict=True)
     for (side, train_images, test_images, preparation), pixels, partner in zip(
-        domains, formats, formats[::-1], strict=True
+        domains, pixel, pixel[::-1], strict=True
     ):
         smallest = smallest_image(preparation.framing, spec.data.size)
-        train[side] = check_images(_records(train_images), pixels, at_least=smallest)
-        test[side] = check_images(_records(test_images), pixels)
+        train[side] = check_images(_records(train_images), pixels, at_least=smallest, formats=preparation.formats)
+        test[side] = check_images(_records(test_images), pixels, formats=preparation.formats)
         found += [*train[side].problems, *test[side].problems]
-        found += check_extras(_records(train_images), preparation.extras, partner)
+        found += check_extras(_records(train_images), preparation.extras, partner, preparation.formats)
     _check_for_extras(spec, assembly)
     problems = list(dict.fromkeys(map(str, found)))
     if problems:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, multimode
 
+from cgkit.contracts import ImageHeader
 from cgkit.errors import DataError
 from cgkit.files.image_files import list_images
 from cgkit.images.admission import inspect_image
-from cgkit.images.header import ImageHeader
+from cgkit.images.formats import Formats
 from cgkit.images.pixels import Range
 from cgkit.images.reading import extremes_of
 
@@ -47,7 +48,7 @@ class FolderSurvey:
         return kind + depth + (" from {:g} to {:g}".format(*self.value_range) if self.value_range else "")
 
 
-def survey_folder(folder: Path) -> tuple[FolderSurvey, list[DataError]]:
+def survey_folder(folder: Path, formats: Formats) -> tuple[FolderSurvey, list[DataError]]:
     """Read the headers of all images and the values of some; return a survey, and an error for each unreadable image.
 
     Raises:
@@ -55,9 +56,11 @@ def survey_folder(folder: Path) -> tuple[FolderSurvey, list[DataError]]:
     """
     headers: dict[Path, ImageHeader] = {}
     errors: list[DataError] = []
-    for path in list_images(folder):
+    with formats.listed():
+        paths = list_images(folder)
+    for path in paths:
         try:
-            headers[path] = inspect_image(path)
+            headers[path] = inspect_image(path, formats=formats)
         except DataError as error:
             errors.append(error)
     if not headers:
@@ -66,7 +69,7 @@ def survey_folder(folder: Path) -> tuple[FolderSurvey, list[DataError]]:
     depth = multimode(header.depth for header in headers.values())[0]
     files = [path for path, header in headers.items() if header.depth == depth]
     channels = _common_channels(list(headers.values()))
-    return FolderSurvey(len(headers), side, channels, depth, _value_range(files, depth)), errors
+    return FolderSurvey(len(headers), side, channels, depth, _value_range(files, depth, formats)), errors
 
 
 def _common_channels(headers: Sequence[ImageHeader]) -> int:
@@ -75,11 +78,12 @@ def _common_channels(headers: Sequence[ImageHeader]) -> int:
     return 1 if all(header.layout == "grey" for header in headers) else 3
 
 
-def _value_range(files: Sequence[Path], depth: str) -> Range | None:
+def _value_range(files: Sequence[Path], depth: str, formats: Formats) -> Range | None:
     """Return the range of the values (for uint16, that of the bits in use); None if the type implies the range."""
     if depth in ("bool", "uint8"):
         return None
-    lows, highs = zip(*(extremes_of(path) for path in files[:: -(-len(files) // SAMPLE_SIZE)]), strict=True)
+    samples = files[:: -(-len(files) // SAMPLE_SIZE)]
+    lows, highs = zip(*(extremes_of(path, formats=formats) for path in samples), strict=True)
     low, high = min(lows), max(highs)
     if depth == "uint16":
         bits = max(8, int(high).bit_length())

@@ -8,18 +8,20 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from cgkit.images.formats import Formats
 from cgkit.scaffolding.folder_survey import SAMPLE_SIZE, FolderSurvey, survey_folder
 
 SIZES = (32, 64, 128, 256)
 """Image sizes to propose: powers of two, which suit the stride of every built-in generator."""
 
 
-def starter_spec(folders: Sequence[Path], relative_to: Path) -> tuple[str, list[str]]:
+def starter_spec(folders: Sequence[Path], relative_to: Path, formats: Formats) -> tuple[str, list[str]]:
     """Return the text of a spec, and remarks on the images for the user.
 
     Args:
         folders: two folders of images, or none for the built-in data.
         relative_to: the folder of the spec, to which its paths are relative.
+        formats: the available image formats.
 
     Raises:
         DataError: a folder contains no readable image.
@@ -30,7 +32,7 @@ def starter_spec(folders: Sequence[Path], relative_to: Path) -> tuple[str, list[
     surveys = []
     remarks = []
     for domain, folder in zip("ab", folders, strict=True):
-        survey, errors = survey_folder(folder)
+        survey, errors = survey_folder(folder, formats)
         surveys.append(survey)
         remarks.append(f"{domain}: {survey.count} images, shorter side {survey.side:.0f} pixels, {survey.describe()}")
         remarks += [f"  unreadable; fix or remove it: {error}" for error in errors]

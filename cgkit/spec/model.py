@@ -28,7 +28,13 @@ COMPONENT_TABLES = {
 }
 """The registry for each table that names one component."""
 
-ARRAYS = {"term": "terms", "augmentation": "augmentations", "metric": "metrics", "tracker": "trackers"}
+ARRAYS = {
+    "term": "terms",
+    "augmentation": "augmentations",
+    "metric": "metrics",
+    "tracker": "trackers",
+    "format": "formats",
+}
 """The registry for each array of tables that name components."""
 
 NETWORKS = ("generators", "discriminators")
@@ -306,6 +312,10 @@ class Spec(Table):
     metric: Uses | None = Field(default=None, description="Metrics that score translations; [] for none.")
     tracker: Uses | None = Field(
         default=None, description="Where losses and scores are recorded, in addition to metrics.jsonl."
+    )
+    format: Uses | None = Field(
+        default=None,
+        description="Options of image formats. A format that is named here is preferred to others for the same files.",
     )
     plugins: Annotated[dict[str, dict[str, Any]], Field(max_length=100)] | None = Field(
         default=None, description="Settings of plugins' hooks, in one table for each package: `[plugins.cgkit-halo]`."

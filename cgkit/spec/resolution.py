@@ -38,6 +38,8 @@ def resolve(spec: Spec, plugins: Plugins, made_with: Mapping[str, str] | None = 
     values["augmentation"] = resolver.resolve_array(spec.augmentation, "augmentations", "augmentation")
     values["metric"] = resolver.resolve_array(spec.metric, "metrics", "metric", unique=True)
     values["tracker"] = resolver.resolve_array(spec.tracker, "trackers", "tracker", unique=True, always=True)
+    if spec.format:  # a spec need not name formats: all are available
+        values["format"] = resolver.resolve_array(spec.format, "formats", "format", unique=True)
     settings, unsettled = resolve_settings(spec.plugins or {}, plugins)
     # Remove duplicates, since both networks of a pair report the problems of their shared table.
     problems = list(dict.fromkeys([*unmet, *resolver.problems, *unsettled]))

@@ -34,6 +34,7 @@ MODULES = (
     "metrics",
     "observation",
     "exporting",
+    "formats",
 )
 """The modules of `cgkit.testing.checks`, in the order in which their checks run."""
 

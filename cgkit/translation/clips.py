@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cgkit.contracts import Size
 from cgkit.errors import DataError
-from cgkit.images.limits import check_size
+from cgkit.files.limits import check_size
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 """FFmpeg's names of the supported container formats, by suffix."""

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cgkit.errors import DataError, UsageError
-from cgkit.images.limits import at_most
+from cgkit.files.limits import at_most
+from cgkit.images.formats import Carry
 from cgkit.images.pixels import PixelFormat, to_unit
 from cgkit.images.reading import Values, read_values
 from cgkit.images.writing import check_format, suffix_for, write_image, write_values
@@ -44,6 +45,7 @@ class _Job:
         target: the file to write.
         image: the source image, later its translation, as `(C, H, W)` in [0, 1].
         alpha: the alpha channel to carry over to the translation, `(1, H, W)`.
+        carry: what else the source file says, for a translation in the same format.
         values: the source image as stored in its file, as long as it might be translated in tiles.
         written: the translation of an image that was translated in tiles, as stored in a file, and its pixel format.
         error: the reason why the file cannot be translated.
@@ -55,6 +57,7 @@ class _Job:
     target: Path
     image: Tensor | None = None
     alpha: Tensor | None = None
+    carry: Carry | None = None
     values: Values | None = None
     written: tuple[NDArray[Any], PixelFormat] | None = None
     error: DataError | None = None
@@ -119,12 +122,13 @@ def translate_files(
         ResourceError: the disk is full, or the output folder is not writable.
     """
     if suffix is not None:
-        check_format(suffix, translator.target)
+        check_format(suffix, translator.target, translator.formats)
 
     def choose_suffix(own: str) -> str:
-        return own if own.lower() in CONTAINERS else suffix or suffix_for(own, translator.target)
+        return own if own.lower() in CONTAINERS else suffix or suffix_for(own, translator.target, translator.formats)
 
-    planned = plan(inputs, output, choose_suffix)
+    with translator.formats.listed():
+        planned = plan(inputs, output, choose_suffix)
     record = begin(output, translator.identity(), (target for _, target in planned), overwrite=overwrite)
     jobs = (_Job(source, target, skipped=record.holds(target, source)) for source, target in planned)
     batch = batch if translator.takes_batches else 1
@@ -146,9 +150,10 @@ def _load(translator: Translator, job: _Job) -> _Job:
     if job.skipped or is_clip(job.source):
         return job
     try:
-        values = read_values(job.source, translator.source)
+        values = read_values(job.source, translator.source, translator.formats)
     except DataError as error:
         return job.fail(error)
+    job = replace(job, carry=values.carry)
     if translator.large.might_tile(*values.content.shape[:2]):
         return replace(job, values=values)
     return _convert(translator, job, values)
@@ -228,9 +233,11 @@ def _write(translator: Translator, job: _Job) -> Path | Skipped | DataError:
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
         if job.image is not None:
-            write_image(job.image, job.target, translator.target, alpha=job.alpha)
+            write_image(
+                job.image, job.target, translator.target, alpha=job.alpha, carry=job.carry, formats=translator.formats
+            )
         elif job.written is not None:
-            write_values(job.written[0], job.target, job.written[1])
+            write_values(job.written[0], job.target, job.written[1], carry=job.carry, formats=translator.formats)
     except DataError as error:
         return error
     except UsageError as error:  # an unknown suffix, or a format without transparency

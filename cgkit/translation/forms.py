@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from cgkit.contracts import ImageHeader, Layout
 from cgkit.errors import DataError, UsageError
-from cgkit.images.header import ImageHeader, Layout
+from cgkit.images.formats import Formats
 from cgkit.images.pixels import PixelFormat, to_unit, to_values, with_alpha
 from cgkit.images.reading import Values, read_values, values_of_picture
 
@@ -60,7 +61,7 @@ def to_batch(image: Tensor | NDArray[Any] | Values, source: PixelFormat, target:
     return pixels[None], back
 
 
-def load(image: Form, source: PixelFormat) -> Tensor | NDArray[Any] | Values:
+def load(image: Form, source: PixelFormat, formats: Formats) -> Tensor | NDArray[Any] | Values:
     """Load the values of a Pillow image or a file without converting them; tensors and arrays are returned as is.
 
     Raises:
@@ -72,7 +73,7 @@ def load(image: Form, source: PixelFormat) -> Tensor | NDArray[Any] | Values:
     if isinstance(image, Image.Image):
         return values_of_picture(image, source)
     if isinstance(image, (str, os.PathLike)):
-        return read_values(Path(image), source)
+        return read_values(Path(image), source, formats)
     raise UsageError(f"an image must be a tensor, an array, a Pillow image or a path, not {type(image).__name__}")
 
 

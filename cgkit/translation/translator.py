@@ -13,10 +13,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cgkit.abilities import mixes_samples
+from cgkit.data.file_formats import load_formats
 from cgkit.data.pixel_formats import pixel_formats
 from cgkit.engine.precision import Precision, choose_device, choose_precision
 from cgkit.errors import UsageError
-from cgkit.images.limits import at_most
+from cgkit.files.limits import at_most
+from cgkit.images.formats import Formats, built_in
 from cgkit.images.reading import Values
 from cgkit.models.folder import find_model, load_generator, read_model
 from cgkit.models.inference import translation_by
@@ -46,8 +48,10 @@ class Translator:
         self.direction = direction
         self.max_pixels: int | None = None
         """The largest number of pixels that an image file may have; None for the limit of training images."""
-        formats = pixel_formats(info.spec.data)
-        self.source, self.target = formats if direction == "a2b" else formats[::-1]
+        self.formats: Formats = built_in()
+        """The formats in which image files are read and written."""
+        domains = pixel_formats(info.spec.data)
+        self.source, self.target = domains if direction == "a2b" else domains[::-1]
         """The pixel formats of the images to translate and of their translations."""
         self.in_channels, self.out_channels = self.source.channels, self.target.channels
         self.takes_batches = not mixes_samples(generator.eval())
@@ -108,6 +112,7 @@ class Translator:
 
         translator = cls(generator, info, direction, device_and_precision, Tiling(tile, tiling), load_network)
         translator.max_pixels = max_pixels
+        translator.formats = load_formats(plugins, info.spec.format or ())
         return translator
 
     @overload
@@ -138,7 +143,7 @@ class Translator:
         if isinstance(images, Sequence) and not isinstance(images, str):
             return [self(image) for image in images]
         with at_most(self.max_pixels):
-            image = load(images, self.source)
+            image = load(images, self.source, self.formats)
         if isinstance(image, Values) and self.large.should_tile(*image.content.shape[:2]):
             return to_picture(*self.large.translate_values(image, self.source, self.target))
         batch, back = to_batch(image, self.source, self.target)

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from cgkit.contracts import ImageHeader, Layout
 from cgkit.errors import DataError
 from cgkit.files.atomic import replacing
-from cgkit.images.header import ImageHeader, Layout
 from cgkit.images.pixels import to_unit, to_values
 from cgkit.tiling.norm_statistics import Statistics
 from cgkit.tiling.windows import Progress

@@ -21,8 +21,8 @@ import pytest
 from cgkit import contracts, hookspecs
 from cgkit import errors as errors_of_cgkit
 from cgkit.cli.run import STOPPED
-from cgkit.images.admission import FORMATS
-from cgkit.images.limits import MAX_BYTES, MAX_PIXELS
+from cgkit.components.formats import FORMATS
+from cgkit.files.limits import MAX_BYTES, MAX_PIXELS
 from cgkit.plugins import HOOKS, load_plugins
 from cgkit.runs.resume import MAY_CHANGE, MAY_CHANGE_IN_DATA
 from cgkit.spec import load_spec

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cgkit.errors import DataError
+from cgkit.files.limits import MAX_PIXELS
 from cgkit.images.admission import inspect_image
-from cgkit.images.header import EncodedImage
-from cgkit.images.limits import MAX_PIXELS
+from cgkit.images.encoded import EncodedImage
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image
 from tests.images.files import noise, png, tiff

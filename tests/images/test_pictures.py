@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from cgkit.components.formats import pictures
 from cgkit.errors import DataError
-from cgkit.images import pictures
 from cgkit.images.admission import inspect_image
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image, read_with_alpha

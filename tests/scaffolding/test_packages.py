@@ -134,6 +134,7 @@ OTHERS = (
     ("schedule", "own-schedule"),
     ("[metric]", "own-metric"),
     ("[tracker]", "own-tracker"),
+    ("[format]", "own-format"),
 )
 
 

@@ -75,7 +75,7 @@ def test_tiles_give_the_same_result_for_pictures_and_files(tmp_path: Path) -> No
 
 def test_max_pixels_allows_larger_images_than_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (100, 90)).save(tmp_path / "photo.png")
-    monkeypatch.setattr("cgkit.images.limits._pixel_limits", [5_000])
+    monkeypatch.setattr("cgkit.files.limits._pixel_limits", [5_000])
     translator = make_translator(nn.Identity(), tiling=Tiling())
     (refused,) = translate_files(translator, [tmp_path / "photo.png"], tmp_path / "out")
     assert "100x90 exceeds" in str(refused)

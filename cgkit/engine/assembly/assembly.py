@@ -1,4 +1,6 @@
-"""The objects that a resolved spec names, put together. Nothing else turns names into components."""
+"""The objects that a resolved spec names, put together. Nothing else turns names into components, except for
+formats.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ class Assembly:
     @property
     def preparation(self) -> Preparation:
         """How test images are prepared."""
-        return Preparation(self.preparations[0].size)
+        return Preparation(self.preparations[0].size, formats=self.preparations[0].formats)
 
 
 def assemble(spec: Spec, plugins: Plugins, *, fresh: bool = True) -> Assembly:
@@ -73,7 +75,13 @@ def assemble(spec: Spec, plugins: Plugins, *, fresh: bool = True) -> Assembly:
         terms=terms,
     )
     preparation_a, preparation_b = (
-        Preparation(spec.data.size, augmentations[side].framing, tuple(augmentations[side].data), _extras(terms, side))
+        Preparation(
+            spec.data.size,
+            augmentations[side].framing,
+            tuple(augmentations[side].data),
+            _extras(terms, side),
+            builder.formats,
+        )
         for side in "ab"
     )
     return Assembly(
@@ -113,7 +121,7 @@ def assemble_for_evaluation(spec: Spec, plugins: Plugins, *, fallbacks: bool = T
     builder = Builder(spec, plugins)
     source = builder.source()
     metrics = builder.metrics(aligned=bool(source.aligned), fallbacks=fallbacks)
-    return EvaluationAssembly(source, Preparation(spec.data.size), metrics, builder.components)
+    return EvaluationAssembly(source, Preparation(spec.data.size, formats=builder.formats), metrics, builder.components)
 
 
 def build_generator(spec: Spec, plugins: Plugins, direction: str) -> nn.Module:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, get_args
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from cgkit.abilities import initialiser_of, needs_of, preparer_of, role_of
 from cgkit.contracts import AdversarialLoss, Compared, Need, Role, Schedule, Size, Source
+from cgkit.data.file_formats import load_formats
 from cgkit.data.randomness import derive_seed, seeded
 from cgkit.engine.assembly.initialisation import initialise
 from cgkit.engine.cyclegan import CycleGAN
@@ -21,6 +23,7 @@ from cgkit.engine.objective.terms import GENERATED
 from cgkit.engine.optimizers import Build
 from cgkit.errors import CgkitError, PluginError, Problem, SpecError
 from cgkit.evaluation.scoring import Measured
+from cgkit.images.formats import Formats
 from cgkit.options import (
     build,
     check_options,
@@ -42,7 +45,13 @@ class Builder:
         self._spec = spec
         self._fresh = fresh
         self._registries = plugins.registries
+        self._plugins = plugins
         self.components: dict[str, Component] = {}
+
+    @cached_property
+    def formats(self) -> Formats:
+        """The formats in which image files may be."""
+        return load_formats(self._plugins, self._spec.format or ())
 
     def model(self) -> CycleGAN:
         """Return the four networks with their initial weights."""
@@ -67,7 +76,8 @@ class Builder:
     def source(self) -> Source:
         """Return the source of images."""
         data = self._spec.data
-        source: Source = self.component("sources", "data", Use(name=data.source, **data.options), data.size)
+        with self.formats.listed():
+            source: Source = self.component("sources", "data", Use(name=data.source, **data.options), data.size)
         return source
 
     def metrics(self, *, aligned: bool, fallbacks: bool = True) -> tuple[Measured, ...]:

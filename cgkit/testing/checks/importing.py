@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import os
 import random
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +17,7 @@ import numpy as np
 import torch
 
 from cgkit.testing.check import EVERYTHING, NotApplicableError, UnavailableError, check
+from cgkit.testing.child_process import run_in_child
 from cgkit.testing.subject import Subject
 
 
@@ -30,7 +29,7 @@ def importing_does_no_work(subject: Subject) -> None:
     module = sys.modules[subject.component.definition.__module__]
     if getattr(module, "__file__", None) is None or module.__name__ == "__main__":
         raise NotApplicableError
-    side_effects = _run_in_child(lambda: _import_and_watch(module), subject.folder)
+    side_effects = run_in_child(lambda: _import_and_watch(module), subject.folder)
     assert not side_effects, f"importing {module.__name__} {', and '.join(side_effects)}"
 
 
@@ -86,28 +85,3 @@ def _read_settings() -> dict[str, str]:
         "the environment": str(sorted(os.environ.items())),
         "the arguments": str(sys.argv),
     }
-
-
-def _run_in_child(action: Callable[[], list[str]], folder: Path) -> list[str]:
-    """Call an action in a fork of this process, so that the action cannot affect this process; return its result."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            working_folder = folder / "importing"
-            working_folder.mkdir()
-            os.chdir(working_folder)
-            output = os.open("printed.txt", os.O_WRONLY | os.O_CREAT)
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115 - open until the child exits
-            result = action()
-        except BaseException as error:  # noqa: BLE001 - the child must not return to the parent's code
-            result = [f"raised {type(error).__name__}: {error}"]
-        os.write(writing, json.dumps(result).encode()[:60_000])
-        os._exit(0)
-    os.close(writing)
-    with open(reading, "rb") as stream:  # noqa: PTH123 - `reading` is a descriptor, not a path
-        answer = stream.read()
-    os.waitpid(child, 0)
-    return list(json.loads(answer)) if answer else ["ended the process"]

@@ -6,6 +6,7 @@ from tests.testing.broken import (  # noqa: F401 - importing a module registers 
     discriminators,
     exchangeable_generators,
     exporters,
+    formats,
     generators,
     metrics,
     optimizers,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import Image
-
 from cgkit.errors import DataError
 
 MAX_BYTES = 1_000_000_000
@@ -33,6 +31,8 @@ def at_most(pixels: int | None) -> Iterator[None]:
     if pixels is None:
         yield
         return
+    from PIL import Image
+
     pillow_limit = Image.MAX_IMAGE_PIXELS
     _pixel_limits.append(pixels)
     Image.MAX_IMAGE_PIXELS = max(pixels, pillow_limit or 0)

@@ -1,55 +1,71 @@
-"""Read images saved as NumPy arrays: `.npy` files, or one array of an `.npz` file."""
+"""Images saved as NumPy arrays: `.npy` files, or one array of an `.npz` file."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from cgkit.contracts import ImageHeader, Layout, OpenImage, Reading
 from cgkit.errors import DataError
-from cgkit.images.header import EncodedImage, ImageHeader, Layout, OpenImage, open_stream
-from cgkit.images.pixels import PixelFormat
 
-NPY_MAGIC = npy.MAGIC_PREFIX
-NPZ_MAGIC = b"PK\x03\x04"
 _MAX_HEADER = 10_000  # bytes; NumPy parses the header as a Python literal, which is unsafe for very long texts
 
 
-@contextmanager
-def open_npy(file: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenImage]:
-    """Open an `.npy` file without reading its values.
+class Npy:
+    """NumPy arrays in `.npy` files, with values of any real type and any number of channels."""
 
-    Raises:
-        DataError: The array is not an image: its values are not real numbers, or it has the wrong number of axes.
-        ValueError: The file is damaged.
-    """
-    with open_stream(file) as stream:
+    suffixes = (".npy",)
+
+    def recognises(self, start: bytes) -> bool:
+        """Return whether a file starts like an `.npy` file."""
+        return start.startswith(npy.MAGIC_PREFIX)
+
+    def open(self, stream: BinaryIO, reading: Reading) -> OpenImage:
+        """Read the header of an array."""
         length = stream.seek(0, 2)
         stream.seek(0)
-        yield _read_header(stream, length, "NPY", pixels)
+        return _read_header(stream, length, "NPY", reading)
+
+    def holds(self, channels: int, depth: str, alpha: bool) -> bool:
+        """Return true: an array can store every image."""
+        return True
+
+    def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
+        """Write an array of shape `(H, W, C)`, or `(H, W)` for one channel."""
+        np.save(stream, _flat(values))
 
 
-@contextmanager
-def open_npz(file: Path | EncodedImage, pixels: PixelFormat) -> Iterator[OpenImage]:
-    """Open the only array of an `.npz` file, or the array named `pixels.array`, without reading its values.
+class Npz:
+    """One NumPy array in an `.npz` file, which is compressed when written."""
 
-    Raises:
-        DataError: The file does not contain the requested array, contains several although none is requested, or the
-            array is not an image.
-        ValueError: The array is damaged.
-        zipfile.BadZipFile: The `.npz` file is damaged.
-    """
-    with open_stream(file) as stream, zipfile.ZipFile(stream) as archive:
-        member = _find_member(archive, pixels.array)
-        with archive.open(member) as content:
-            yield _read_header(content, member.file_size, "NPZ", pixels)
+    suffixes = (".npz",)
+
+    def recognises(self, start: bytes) -> bool:
+        """Return whether a file starts like a zip archive."""
+        return start.startswith(b"PK\x03\x04")
+
+    def open(self, stream: BinaryIO, reading: Reading) -> OpenImage:
+        """Read the header of the only array, or of the one that `reading` names."""
+        archive = zipfile.ZipFile(stream)
+        member = _find_member(archive, reading.array)
+        return _read_header(archive.open(member), member.file_size, "NPZ", reading)
+
+    def holds(self, channels: int, depth: str, alpha: bool) -> bool:
+        """Return true: an array can store every image."""
+        return True
+
+    def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
+        """Write an array named `image` of shape `(H, W, C)`, or `(H, W)` for one channel."""
+        np.savez_compressed(stream, image=_flat(values))
+
+
+def _flat(values: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(values[..., 0] if values.shape[-1] == 1 else values)
 
 
 def _find_member(archive: zipfile.ZipFile, wanted: str | None) -> zipfile.ZipInfo:
@@ -66,7 +82,7 @@ def _find_member(archive: zipfile.ZipFile, wanted: str | None) -> zipfile.ZipInf
     return member
 
 
-def _read_header(stream: IO[bytes], length: int, file_format: str, pixels: PixelFormat) -> OpenImage:
+def _read_header(stream: IO[bytes], length: int, file_format: str, reading: Reading) -> OpenImage:
     version = npy.read_magic(stream)
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     if version not in readers:
@@ -80,7 +96,7 @@ def _read_header(stream: IO[bytes], length: int, file_format: str, pixels: Pixel
     size = height * width * channels * dtype.itemsize
     if length - stream.tell() < size:
         raise ValueError("some of its data is missing")
-    alpha = pixels.has_alpha and channels == pixels.channels
+    alpha = channels == reading.alpha_of
     layout: Layout = "grey" if channels - alpha == 1 else "colour" if alpha else "bands"
     header = ImageHeader(width, height, channels, file_format, dtype.name, layout, alpha)
     return OpenImage(header, partial(_read_values, stream, size, dtype, (height, width, channels), fortran))

@@ -1,28 +1,27 @@
-"""Read TIFF files with any number of bands: with Pillow if Pillow loses nothing, otherwise with tifffile."""
+"""TIFF with any number of bands: with Pillow if Pillow loses nothing, otherwise with tifffile."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cgkit.components.formats.optional_libraries import library
+from cgkit.components.formats.pictures import upright
+from cgkit.components.formats.pillow import identify, open_picture
+from cgkit.components.formats.tiff_tags import carried_tags
+from cgkit.components.formats.tiff_writing import write_tiff
+from cgkit.contracts import ImageHeader, Layout, OpenImage, Reading
 from cgkit.errors import DataError
-from cgkit.images.header import EncodedImage, ImageHeader, Layout, OpenImage, open_stream
-from cgkit.images.optional_libraries import damage_explained, library
-from cgkit.images.pictures import identify, open_picture, upright
-
-MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""The first bytes of TIFF and BigTIFF files."""
 
 MAX_PAGES = 1024
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF
 _SIGNED_OR_FLOAT = (2, 3)
 _WHITE_IS_ZERO, _RGB, _PALETTE, _GREY = 0, 2, 3, (0, 1)
 _ALPHAS = (1, 2)
@@ -32,44 +31,53 @@ _COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # keep tifffile's messages off stderr
 
 
-@contextmanager
-def open_tiff(file: Path | EncodedImage, *, pages: bool) -> Iterator[OpenImage]:
-    """Open a TIFF file without decoding its pixels.
+class Tiff:
+    """TIFF with values of any type and any number of bands; translations keep the georeference of their sources."""
 
-    Args:
-        file: The TIFF file.
-        pages: Whether the pages of the file are the bands of one image.
+    suffixes = (".tif", ".tiff")
 
-    Raises:
-        DataError: The file has several pages although `pages` is false, is of an unsupported kind, or needs a library
-            (tifffile or imagecodecs) that is not installed.
-        ValueError: The file is damaged.
-    """
-    if not pages and _suits_pillow(file):
-        with open_picture(file) as opened:
-            yield opened
-        return
-    tifffile = library("tifffile", "this kind of TIFF")
-    library("imagecodecs", "this kind of TIFF")
-    with open_stream(file) as stream:
-        length = stream.seek(0, 2)
+    def recognises(self, start: bytes) -> bool:
+        """Return whether a file starts like a TIFF file."""
+        return start.startswith(_MAGIC)
+
+    def open(self, stream: BinaryIO, reading: Reading) -> OpenImage:
+        """Read the header of a file, whose pages are the bands of one image if `reading` says so.
+
+        Raises:
+            DataError: The file has several pages although `reading.pages` is false, is of an unsupported kind, or needs
+                a library (tifffile or imagecodecs) that is not installed.
+        """
+        picture = None if reading.pages else _open_with_pillow(stream)
         stream.seek(0)
-        every_page = tifffile.TiffFile(stream).pages
-        bands = [page for page in islice(every_page, MAX_PAGES + 1) if not _is_auxiliary(page)]
-        _check_pages(bands, pages=pages, length=length)
-        yield OpenImage(_make_header(bands), partial(_decode, bands))
+        if picture is not None:
+            opened = open_picture(picture)
+            tags = picture.tag_v2  # type: ignore[attr-defined]
+            # Read now: once the pixels are decoded, Pillow has removed the orientation.
+            carried = carried_tags(tags.get)
+            return OpenImage(opened.header, opened.decode, lambda: carried)
+        return _open_with_tifffile(stream, pages=reading.pages)
+
+    def holds(self, channels: int, depth: str, alpha: bool) -> bool:
+        """Return true: TIFF can store every image."""
+        return True
+
+    def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
+        """Write an image, compressed without loss."""
+        write_tiff(stream, values, alpha=alpha, tags=carry or {})
 
 
-def _suits_pillow(file: Path | EncodedImage) -> bool:
-    """Return whether Pillow reads a file without loss.
+def _open_with_pillow(stream: BinaryIO) -> Image.Image | None:
+    """Open a file with Pillow if it reads the file without loss; otherwise return None.
 
     Pillow misreads signed values as unsigned, and may omit bands.
     """
     try:
-        with damage_explained(), open_stream(file) as stream, identify(stream) as picture:
-            return _keeps_everything(picture)
-    except (DataError, OSError, ValueError):
-        return False
+        picture = identify(stream, "TIFF")
+        return picture if _keeps_everything(picture) else None
+    except (DataError, MemoryError, Image.DecompressionBombError):
+        raise
+    except Exception:  # noqa: BLE001 - Pillow does not document what it raises for files that it cannot read
+        return None
 
 
 def _keeps_everything(picture: Image.Image) -> bool:
@@ -82,6 +90,17 @@ def _keeps_everything(picture: Image.Image) -> bool:
         and int(tags.get(277, 1)) == bands
         and getattr(picture, "n_frames", 1) == 1
     )
+
+
+def _open_with_tifffile(stream: BinaryIO, *, pages: bool) -> OpenImage:
+    tifffile = library("tifffile", "this kind of TIFF")
+    library("imagecodecs", "this kind of TIFF")
+    length = stream.seek(0, 2)
+    stream.seek(0)
+    every_page = tifffile.TiffFile(stream).pages
+    bands = [page for page in islice(every_page, MAX_PAGES + 1) if not _is_auxiliary(page)]
+    _check_pages(bands, pages=pages, length=length)
+    return OpenImage(_make_header(bands), partial(_decode, bands), partial(carried_tags, bands[0].tags.valueof))
 
 
 def _is_auxiliary(page: Any) -> bool:

@@ -1,0 +1,132 @@
+"""Formats of 8 bits per channel, which Pillow reads and writes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, BinaryIO, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from cgkit.components.formats.metadata import metadata_of
+from cgkit.components.formats.pictures import picture_header, picture_values
+from cgkit.contracts import OpenImage, Reading
+from cgkit.errors import DataError
+from cgkit.files.limits import check_size
+
+_WARNINGS = threading.Lock()
+"""A lock that is held while warnings are silenced, because all threads share the warning filters."""
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # keep Pillow's messages about files off stderr
+
+
+class PillowFormat:
+    """A format of grey and colour images with 8 bits per channel."""
+
+    name: ClassVar[str]
+    """The name of the format in Pillow."""
+
+    suffixes: tuple[str, ...]
+    transparent: ClassVar[bool] = False
+    """Whether the format can store an alpha channel."""
+
+    options: ClassVar[Mapping[str, Any]] = {}
+    """Arguments for Pillow's `save`."""
+
+    def open(self, stream: BinaryIO, reading: Reading) -> OpenImage:
+        """Read the header of a file."""
+        return open_picture(identify(stream, self.name))
+
+    def holds(self, channels: int, depth: str, alpha: bool) -> bool:
+        """Return whether an image is grey or colour with 8 bits, and has no alpha channel that would be lost."""
+        return depth == "uint8" and channels - alpha in (1, 3) and (self.transparent or not alpha)
+
+    def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
+        """Write an image with Pillow."""
+        save_picture(values, stream, self.name, **self.options, **(carry or {}))
+
+
+class Jpeg(PillowFormat):
+    """JPEG, which is lossy; translations are written with quality 95."""
+
+    name = "JPEG"
+    lossy = True
+    suffixes = (".jpg", ".jpeg")
+    options: ClassVar[Mapping[str, Any]] = {"quality": 95, "subsampling": 0}
+
+    def recognises(self, start: bytes) -> bool:
+        """Return whether a file starts like a JPEG file."""
+        return start.startswith(b"\xff\xd8\xff")
+
+
+class WebP(PillowFormat):
+    """WebP; translations are written without loss."""
+
+    name = "WEBP"
+    suffixes = (".webp",)
+    transparent = True
+    options: ClassVar[Mapping[str, Any]] = {"lossless": True}
+
+    def recognises(self, start: bytes) -> bool:
+        """Return whether a file starts like a WebP file."""
+        return start.startswith(b"RIFF") and start[8:12] == b"WEBP"
+
+
+class Bmp(PillowFormat):
+    """Windows bitmaps, without transparency."""
+
+    name = "BMP"
+    suffixes = (".bmp",)
+
+    def recognises(self, start: bytes) -> bool:
+        """Return whether a file starts like a bitmap."""
+        return start.startswith(b"BM")
+
+
+def identify(stream: BinaryIO, name: str) -> Image.Image:
+    """Open a stream with Pillow, as a file of the format that Pillow calls `name`; no pixel is decoded.
+
+    Only the named format is tried: for others, Pillow may run external programs or use rarely reviewed decoders.
+
+    Raises:
+        DataError: The image has too many pixels.
+        ValueError: Pillow cannot read the header.
+    """
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `check_size` checks the number of pixels; other warnings do not matter
+        try:
+            picture = Image.open(stream, formats=(name,))
+        except UnidentifiedImageError:
+            raise ValueError("its header cannot be read") from None
+    check_size(*picture.size)  # check this first, since Pillow decodes a whole PNG to find its EXIF data
+    return picture
+
+
+def open_picture(picture: Image.Image) -> OpenImage:
+    """Return the header of a picture, and the function that decodes it.
+
+    Raises:
+        DataError: The picture is animated, or its pixel mode is not supported.
+    """
+    check_single(picture)
+    header = picture_header(picture)
+    if header is None:
+        raise DataError(f"has the pixel mode {picture.mode}, which is not supported")
+    return OpenImage(header, partial(picture_values, picture), partial(metadata_of, picture))
+
+
+def check_single(picture: Image.Image) -> None:
+    """Raise a `DataError` if a picture is animated."""
+    if (frames := getattr(picture, "n_frames", 1)) > 1:
+        raise DataError(f"has {frames} frames", hint="save each frame as a separate image")
+
+
+def save_picture(values: NDArray[Any], stream: BinaryIO, name: str, **options: Any) -> None:
+    """Write `(H, W, C)` values in the format that Pillow calls `name`."""
+    flat = np.ascontiguousarray(values[..., 0] if values.shape[-1] == 1 else values)
+    Image.fromarray(flat).save(stream, format=name, **options)

@@ -1,0 +1,64 @@
+"""Write TIFF files: 8-bit grey and colour with Pillow, which needs no optional library; the rest with tifffile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from cgkit.components.formats.optional_libraries import library
+from cgkit.components.formats.pillow import save_picture
+from cgkit.components.formats.tiff_tags import KEPT, RESOLUTION, UNIT
+
+
+def write_tiff(stream: BinaryIO, values: NDArray[Any], *, alpha: bool, tags: Mapping[int, Any]) -> None:
+    """Write `(H, W, C)` values with the given tags, compressed without loss.
+
+    Raises:
+        DataError: tifffile is needed, but not installed.
+    """
+    channels = values.shape[-1]
+    if values.dtype == np.uint8 and (channels in (1, 3) or (alpha and channels in (2, 4))):
+        save_picture(values, stream, "TIFF", compression="tiff_deflate", tiffinfo=_to_directory(tags))
+    else:
+        flat = np.ascontiguousarray(values[..., 0] if channels == 1 else values)
+        options = {**_layout_of(flat, alpha=alpha), **_to_options(tags)}
+        library("tifffile", "this kind of TIFF").imwrite(stream, flat, compression="zlib", metadata=None, **options)
+
+
+def _layout_of(values: NDArray[Any], *, alpha: bool) -> dict[str, Any]:
+    channels = 1 if values.ndim == 2 else values.shape[-1]
+    options: dict[str, Any] = {"photometric": "rgb" if channels - alpha == 3 else "minisblack"}
+    if channels > 1:
+        options["planarconfig"] = "contig"
+    if alpha:
+        options["extrasamples"] = ["unassalpha"]
+    if np.issubdtype(values.dtype, np.integer):
+        options["predictor"] = True  # makes files smaller; some programs cannot read it for floats
+    return options
+
+
+def _to_directory(tags: Mapping[int, Any]) -> ImageFileDirectory_v2:
+    """Return tags as Pillow writes them."""
+    directory = ImageFileDirectory_v2()
+    for code, value in tags.items():
+        if code in KEPT:
+            directory.tagtype[code] = KEPT[code]
+        directory[code] = value
+    return directory
+
+
+def _to_options(tags: Mapping[int, Any]) -> dict[str, Any]:
+    """Return tags as arguments of tifffile's `imwrite`."""
+    extra = [(code, KEPT[code], _count(tags[code]), tags[code], True) for code in KEPT if code in tags]
+    options: dict[str, Any] = {"extratags": extra}
+    if UNIT in tags:
+        options |= {"resolution": tuple(tags[code] for code in RESOLUTION), "resolutionunit": tags[UNIT]}
+    return options
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, tuple) else 1

@@ -1,0 +1,97 @@
+"""A translation in the format of its source keeps what is still true of it: resolution, EXIF data, georeference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+
+from cgkit.images.pixels import PixelFormat
+from cgkit.images.reading import read_image, read_values
+from cgkit.images.writing import write_image
+from tests.conftest import load_image
+from tests.images.files import noise
+
+ORIENTATION, ARTIST = 0x0112, 0x013B
+SCALE, TIEPOINT, KEYS, NAMES = 33550, 33922, 34735, 34737
+PLACE = {
+    SCALE: (10.0, 10.0, 0.0),
+    TIEPOINT: (0.0, 0.0, 0.0, 399_960.0, 5_900_040.0, 0.0),
+    KEYS: (1, 1, 0, 1, 3072, 0, 1, 32633),
+    NAMES: "WGS 84 / UTM zone 33N|",
+}
+
+
+def translate(source: Path, target: Path, pixels: PixelFormat) -> Path:
+    """Write an inverted image, as a model would."""
+    values = read_values(source, pixels)
+    write_image(1 - read_image(source, pixels), target, pixels, carry=values.carry)
+    return target
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_pictures_keep_their_exif_data_except_for_the_orientation(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[ARTIST] = 6, "Someone"
+    Image.fromarray(noise(6, 9, 3, depth="uint8")).save(tmp_path / f"x{suffix}", exif=exif)
+    written = load_image(translate(tmp_path / f"x{suffix}", tmp_path / f"y{suffix}", PixelFormat()))
+    assert written.size == (6, 9), "it is upright"
+    assert written.getexif().get(ARTIST) == "Someone"
+    assert ORIENTATION not in written.getexif()
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif"])
+def test_pictures_keep_their_resolution(tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(noise(6, 9, 3, depth="uint8")).save(tmp_path / f"x{suffix}", dpi=(300, 200))
+    written = load_image(translate(tmp_path / f"x{suffix}", tmp_path / f"y{suffix}", PixelFormat()))
+    assert [round(float(dots)) for dots in written.info["dpi"]] == [300, 200]
+
+
+def test_the_colour_profile_is_dropped_since_values_are_in_srgb(tmp_path: Path) -> None:
+    Image.fromarray(noise(6, 9, 3, depth="uint8")).save(tmp_path / "x.png", icc_profile=b"a profile that is not one")
+    assert "icc_profile" not in load_image(translate(tmp_path / "x.png", tmp_path / "y.png", PixelFormat())).info
+
+
+@pytest.mark.parametrize(("depth", "channels"), [("uint8", 3), ("uint8", 1), ("uint16", 1), ("float32", 5)])
+def test_tiffs_keep_their_georeference(tmp_path: Path, depth: str, channels: int) -> None:
+    kinds = {SCALE: "d", TIEPOINT: "d", KEYS: "H", NAMES: "s"}
+    extra = [(code, kinds[code], 0 if code == NAMES else len(value), value, True) for code, value in PLACE.items()]
+    values = noise(6, 9, channels, depth=depth) if channels > 1 else noise(6, 9, depth=depth)
+    photometric = "rgb" if channels == 3 else "minisblack"
+    planar = {"planarconfig": "contig"} if channels > 1 else {}
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric=photometric, metadata=None, extratags=extra, **planar)
+    span = (-1000.0, 3000.0) if depth == "float32" else None
+    translate(tmp_path / "x.tif", tmp_path / "y.tif", PixelFormat(channels, depth=depth, range=span))
+    with tifffile.TiffFile(tmp_path / "y.tif") as file:
+        tags = file.pages[0].tags
+        assert {code: tags[code].value for code in PLACE} == PLACE
+
+
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+def test_a_georeference_is_dropped_if_the_image_is_turned(tmp_path: Path, depth: str) -> None:
+    extra = [(SCALE, "d", 3, PLACE[SCALE], True), (274, "H", 1, 6, True)]
+    tifffile.imwrite(tmp_path / "x.tif", noise(6, 9, depth=depth), metadata=None, extratags=extra)
+    translate(tmp_path / "x.tif", tmp_path / "y.tif", PixelFormat(1, depth=depth))
+    with tifffile.TiffFile(tmp_path / "y.tif") as file:
+        assert file.pages[0].shape == (9, 6)
+        assert SCALE not in file.pages[0].tags
+
+
+def test_damaged_metadata_harm_no_translation(tmp_path: Path) -> None:
+    Image.fromarray(noise(6, 9, 3, depth="uint8")).save(
+        tmp_path / "x.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff nonsense"
+    )
+    assert load_image(translate(tmp_path / "x.jpg", tmp_path / "y.jpg", PixelFormat())).size == (9, 6)
+    extra = [(SCALE, "s", 0, "ten metres", True), (282, "H", 1, 0, True)]
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((6, 9), np.uint16), metadata=None, extratags=extra)
+    written = translate(tmp_path / "x.tif", tmp_path / "y.tif", PixelFormat(1, depth="uint16"))
+    assert torch.equal(read_image(written, PixelFormat(1)), torch.ones(1, 6, 9))
+
+
+def test_other_formats_get_nothing(tmp_path: Path) -> None:
+    Image.fromarray(noise(6, 9, 3, depth="uint8")).save(tmp_path / "x.jpg", dpi=(300, 300))
+    assert "dpi" not in load_image(translate(tmp_path / "x.jpg", tmp_path / "y.png", PixelFormat())).info
