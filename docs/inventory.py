@@ -11,10 +11,11 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
+from cgkit import contracts
+
 PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit": ("Translator", "hookimpl", "load_plugins", "load_spec", "run"),
-    "cgkit.contracts": None,
-    "cgkit.export_contract": ("Exporter",),
+    "cgkit.contracts": tuple(contracts.__all__),
     "cgkit.abilities": None,
     "cgkit.errors": (
         "CgkitError",

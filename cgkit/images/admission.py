@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cgkit.contracts import ImageHeader, OpenImage, Reading
+from cgkit.contracts.formats import START_BYTES
 from cgkit.errors import DataError
 from cgkit.files.limits import check_length, check_size, most_pixels
-from cgkit.format_contract import START_BYTES
 from cgkit.images.encoded import EncodedImage, open_stream
 from cgkit.images.formats import Carry, Formats, NamedFormat, built_in
 from cgkit.images.pixels import PixelFormat

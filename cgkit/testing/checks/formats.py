@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cgkit.abilities import is_lossy
 from cgkit.contracts import Format, Reading
-from cgkit.format_contract import START_BYTES
+from cgkit.contracts.formats import START_BYTES
 from cgkit.images.formats import built_in
 from cgkit.testing.check import UnavailableError, check
 from cgkit.testing.child_process import CAN_LIMIT, run_in_child

@@ -1,4 +1,4 @@
-"""The contract of exporters, which is part of `cgkit.contracts`."""
+"""The contract of exporters."""
 
 from __future__ import annotations
 

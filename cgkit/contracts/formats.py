@@ -1,7 +1,4 @@
-"""The contract of image formats: what they read of a file, and what they write.
-
-`cgkit.contracts` exports these names along with the contracts of the other kinds of components.
-"""
+"""The contract of image formats: what they read of a file, and what they write."""
 
 from __future__ import annotations
 
