@@ -100,7 +100,7 @@ class CgkitWarning(UserWarning):
 
 def warn_deprecated(message: str) -> None:
     """Warn of something that a later version will not accept."""
-    warnings.warn(f"{message}; the old name will stop working in a later version", CgkitWarning, stacklevel=2)
+    warnings.warn(f"{message} (the former name will stop working)", CgkitWarning, stacklevel=2)
 
 
 @dataclass(frozen=True)

@@ -184,13 +184,21 @@ def wrong_paths_explained(component: Component, options: Mapping[str, Any]) -> I
     except (CgkitError, MemoryError):
         raise
     except Exception as error:
-        for name in paths_among(component) & options.keys():
+        for name in sorted(paths_among(component) & options.keys()):
             for path in options[name] if isinstance(options[name], list) else [options[name]]:
-                if isinstance(path, str) and not os.path.lexists(path):
-                    raise DataError(f"{component}: there is no file {path}", hint=f"correct {name}") from error
-                if isinstance(error, OSError) and str(error.filename or "").startswith(str(path)):
-                    raise DataError(f"{component}: {error.filename}: {error.strerror}", hint=f"see {name}") from error
+                if isinstance(path, str) and (problem := _find_fault(Path(path), error)) is not None:
+                    raise DataError(f"{component}: {problem}", hint=f"it is the option {name}") from error
         raise
+
+
+def _find_fault(path: Path, error: Exception) -> str | None:
+    """Return why a path among the options may have caused an exception; None if it did not."""
+    if not os.path.lexists(path):
+        return f"there is no file {path}"
+    if not isinstance(error, OSError):
+        return None
+    is_named = error.filename is not None and Path(str(error.filename)).is_relative_to(path)
+    return f"{path} cannot be read: {error.strerror or error}" if is_named or path.is_dir() else None
 
 
 def nested_uses(component: Component, options: Mapping[str, Any]) -> Iterator[tuple[str, Component, dict[str, Any]]]:

@@ -49,6 +49,8 @@ class PluginStatus:
         version: the version of the package; empty for a plugin in a single file.
         state: `ok`, `failed`, or `blocked` if `CGKIT_PLUGINS` does not allow the package.
         reason: why the state is not `ok`.
+        reads_since: the oldest version of the package whose runs and models this one reads, as it declares; empty if
+            these are only those of its own series.
         traceback: the traceback of the exception because of which the plugin failed to load.
     """
 
@@ -57,6 +59,7 @@ class PluginStatus:
     version: str
     state: Literal["ok", "failed", "blocked"] = "ok"
     reason: str = ""
+    reads_since: str = ""
     traceback: str = field(default="", repr=False)
 
     @property
@@ -97,6 +100,10 @@ class Plugins:
     def settings_of(self, package: str) -> Component | None:
         """Return what a package declares as the settings of its hooks; None if it declares none or is not loaded."""
         return next((component for component in self.settings() if component.provider == package), None)
+
+    def reads_since(self, provider: str) -> str:
+        """Return the oldest version of a package whose runs and models the installed one reads, as it declares."""
+        return next((status.reads_since for status in self.statuses if status.distribution == provider), "")
 
     def implementations(self, hook: str) -> Iterator[tuple[str, Callable[..., Any]]]:
         """Yield, for each plugin that implements a hook, its name and a function that calls only this plugin's hook.
@@ -239,6 +246,7 @@ def _load(plugins: Plugins, load: Callable[[], Any], status: PluginStatus) -> Pl
             if plugins.manager.is_registered(plugin):
                 return replace(status, state="failed", reason="another entry point loads the same plugin")
             staged = _register(plugins.manager, plugin, status)
+            status = replace(status, reads_since=str(getattr(plugin, "cgkit_reads_since", "")))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - one plugin must not affect the others

@@ -39,6 +39,7 @@ class Component:
         given_summary: the summary with which the component was registered, if any.
         default: whether the component is used if a spec names no component of its kind.
         fallback: whether the component is used if none of the components that a spec names applies.
+        deprecated: what to use instead of the component; None if it is not deprecated.
         registries: the registries in which the component's own options find other components.
     """
 
@@ -49,6 +50,7 @@ class Component:
     given_summary: str | None = None
     default: bool = False
     fallback: bool = False
+    deprecated: str | None = None
     registries: Registries | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -121,6 +123,7 @@ class Registry:
         summary: str | None = None,
         default: bool = False,
         fallback: bool = False,
+        deprecated: str | None = None,
     ) -> None:
         """Register a component.
 
@@ -132,6 +135,8 @@ class Registry:
                 components: the meaning of a spec must not depend on the installed plugins.
             fallback: whether to use the component if none of the components that a spec names applies. Only for
                 built-in components.
+            deprecated: what to use instead, such as `use "hinge"`; a spec that names the component still works, with a
+                warning.
 
         Raises:
             PluginError: the name or target is malformed, this plugin has already registered the name, or a plugin other
@@ -150,7 +155,9 @@ class Registry:
             )
         if name in self._components:
             raise PluginError(f"{_noun(self.kind)} {name!r} is registered twice by {self._provider}")
-        component = Component(self.kind, name, self._provider, target, summary, default, fallback, self._registries)
+        component = Component(
+            self.kind, name, self._provider, target, summary, default, fallback, deprecated, self._registries
+        )
         self._components[name] = [component]
 
     def _check_option_names(self, name: str, target: Callable[..., Any] | str) -> None:

@@ -57,6 +57,7 @@ def _print(components: list[Component], plugins: Plugins) -> None:
         for component in of_kind:
             name = f"{component.name}*" if component.default else component.name
             provider = f"{component.provider} {plugins.version_of(component.provider)}"
-            table.add_row(*(Text(console.clean(cell)) for cell in (name, provider, component.summary)))
+            notice = f"(deprecated: {component.deprecated}) " if component.deprecated else ""
+            table.add_row(*(Text(console.clean(cell)) for cell in (name, provider, notice + component.summary)))
         out.print(table)
     out.print("* used by default if a spec names no component of the kind")

@@ -11,7 +11,7 @@ from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN
 from cgkit.spec import Spec
 from cgkit.spec.providers import providers_used
-from cgkit.spec.requirements import compatible, is_same_series
+from cgkit.spec.requirements import compatible, is_between, is_same_series
 
 OBSERVERS = ("metric", "tracker")
 """The tables whose components have no effect on training."""
@@ -37,7 +37,8 @@ def refuse_other_plugins(made_with: Mapping[str, str] | None, spec: Spec, plugin
         folder: the run or model folder, for the message.
 
     Returns:
-        A one-line warning if versions differ but belong to the same release series; None if no version differs.
+        A one-line warning if versions differ but belong to the same release series, or the installed package declares
+        that it reads what the other one made; None if no version differs.
 
     Raises:
         PluginError: a package is installed in another release series, or the folder was made without a package whose
@@ -49,7 +50,7 @@ def refuse_other_plugins(made_with: Mapping[str, str] | None, spec: Spec, plugin
     refused, changed = [], []
     for name, version in providers_used(spec, plugins).items():
         before = made_with.get(name, version)
-        if not is_same_series(before, version):
+        if not is_same_series(before, version) and not is_between(before, plugins.reads_since(name), version):
             remedy = f'pip install "{compatible(name, before)}"'
             refused.append(f"{folder} was made with {name} {before}, but {version} is installed; {remedy}")
         elif before != version:

@@ -61,7 +61,8 @@ def _bring_up_to_date(remembered: Mapping[str, Any], plugins: Plugins) -> Mappin
     """Return the spec of an earlier version, with its former names replaced and defaults for everything new."""
     try:
         with warnings.catch_warnings(action="ignore", category=CgkitWarning):
-            return resolve_spec(remembered, plugins).to_json()
+            # The versions that the run was made with may not be installed any more; they are checked elsewhere.
+            return resolve_spec({**remembered, "requires": []}, plugins).to_json()
     except CgkitError:  # a component or an option no longer exists; the comparison shows what has changed
         return upgrade(remembered)
 

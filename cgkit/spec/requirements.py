@@ -104,6 +104,14 @@ def is_same_series(first: str, second: str) -> bool:
     return None in series or series[0] == series[1]
 
 
+def is_between(version: str, oldest: str, newest: str) -> bool:
+    """Return whether a version is at least `oldest` and at most `newest`; false if one of them is invalid."""
+    try:
+        return Version(oldest) <= Version(version) <= Version(newest)
+    except InvalidVersion:
+        return False
+
+
 def complete_requirements(requirements: Iterable[str], providers: Mapping[str, str]) -> list[str]:
     """Return the requirements, plus one for each installed provider that none of them names."""
     written = list(requirements)

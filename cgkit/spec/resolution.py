@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cgkit.contracts import Size
-from cgkit.errors import CgkitError, PluginError, Problem, UnknownComponentError, traceback_of
+from cgkit.errors import CgkitError, CgkitWarning, PluginError, Problem, UnknownComponentError, traceback_of
 from cgkit.options import check_options, options_of, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN, Component
@@ -160,7 +161,10 @@ class _Resolver:
 
     def _find(self, name: str | None, kind: str, path: str) -> Component | None:
         try:
-            return self._plugins.registries[kind].choose(name)
+            component = self._plugins.registries[kind].choose(name)
+            if component.deprecated is not None:
+                warnings.warn(f"{path}: {component} is deprecated: {component.deprecated}", CgkitWarning, stacklevel=2)
+            return component
         except UnknownComponentError as error:
             if self._report_unknown:  # otherwise, the missing packages are reported, one of which may have it
                 self._add_unknown(name or "", path, error)

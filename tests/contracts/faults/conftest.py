@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from textwrap import dedent
 import pytest
 
 from cgkit.cli import main
+from cgkit.errors import CgkitWarning
 from cgkit.plugins import Plugins
 from tests.conftest import TINY, Result
 
@@ -134,6 +136,9 @@ def _run_in_child(site: Site, arguments: list[str], out: Path, err: Path, enviro
         os.environ.pop("CGKIT_PLUGINS", None)
         os.environ.update({"COLUMNS": "1000", **environment})  # so that no message is wrapped
         sys.path.insert(0, str(site.folder))
+        # As in a process of its own, a warning is no error.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("default", CgkitWarning)
         # Two versions installed within the same second would share cached bytecode.
         sys.dont_write_bytecode = True
         main(arguments)
