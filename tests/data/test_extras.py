@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch import nn
 
 from cgkit.components.augmentations.colour_jitter import ColourJitter
 from cgkit.components.augmentations.flip import Flip
@@ -55,6 +56,23 @@ def test_extras_move_with_their_image(height: int, width: int, seed: int) -> Non
     torch.testing.assert_close(extras["mask"], image[:1])
     assert torch.equal(extras["label"], (image[1:2] * 255).round().long())
     torch.testing.assert_close(extras["partner"], image * 2 - 1)
+
+
+class Sideways(nn.Module):
+    """An augmentation of a plugin that shifts images around the border."""
+
+    role = "data"
+    geometric = True
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image.roll(int(torch.randint(image.shape[-1], ())), -1)
+
+
+def test_augmentations_of_plugins_move_extras_if_they_say_so() -> None:
+    preparation = Preparation((16, 16), None, (Sideways(),), EVERYTHING)
+    image, extras = preparation.for_training(record(16, 16), PixelFormat(), 5)
+    assert image[0, 0, 0] > 0
+    torch.testing.assert_close(extras["mask"], image[:1])
 
 
 @given(st.integers(20, 60), st.integers(20, 60), st.integers(0, 2**32))
