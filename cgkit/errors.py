@@ -230,6 +230,8 @@ def _describe(detail: Mapping[str, Any], known: Iterable[str]) -> tuple[str, str
         known = list(known)
         hint = did_you_mean(str(detail["loc"][-1]), known)
         return "unknown key", hint or (f"known keys: {', '.join(known)}" if known else "no key is allowed here")
+    if detail["type"] == "unexpected_keyword_argument":  # of a dataclass
+        return "unknown key", None
     if detail["type"] == "missing":
         return "is required", None
     message = re.sub(r"^(Input|String|Tuple|List|Dictionary|Value|Set) should", "should", str(detail["msg"]))

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.json_schema import PydanticJsonSchemaWarning
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from cgkit.contracts import CONTRACTS, Size
@@ -224,7 +226,8 @@ def json_schemas_of(component: Component) -> tuple[dict[str, Any], dict[str, Any
     """
     model = _create_options_model(options_of(component), component)
     try:
-        schema = model.model_json_schema(by_alias=True)
+        with warnings.catch_warnings(action="error", category=PydanticJsonSchemaWarning):
+            schema = model.model_json_schema(by_alias=True)
     except Exception as error:  # pydantic raises various exceptions for types that JSON cannot express
         raise PluginError(f"{component}: an option has no JSON Schema: {describe_exception(error)}") from error
     return schema.get("properties", {}), schema.get("$defs", {})

@@ -41,6 +41,13 @@ def test_an_ability_is_what_is_declared_or_its_default(ask: Any, declared: dict[
     assert ask(NOTHING) == default
 
 
+def test_the_stride_of_a_convolution_is_no_stride_of_a_generator() -> None:
+    class Mixer(nn.Conv2d):
+        """A generator that inherits from a layer."""
+
+    assert abilities.stride_of(Mixer(3, 3, 1)) == 1
+
+
 def test_a_framing_and_a_component_may_depend_on_the_size() -> None:
     assert abilities.smallest_image(NOTHING, (64, 48)) == (1, 1)
     assert abilities.smallest_image(SimpleNamespace(smallest=lambda size: size), (64, 48)) == (64, 48)

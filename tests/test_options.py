@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import sys
+import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Optional
 
 import pytest
 import torch
 from annotated_types import Ge, Le, MinLen
 
-from cgkit.contracts import kind_named
-from cgkit.errors import DataError, PluginError
-from cgkit.options import REQUIRED, build, check_options, options_of, paths_among
-from cgkit.registry import Component
+from cgkit.contracts import Generator, Schedule, kind_named
+from cgkit.describe.component import describe
+from cgkit.errors import DataError, PluginError, SpecError
+from cgkit.options import REQUIRED, build, check_options, json_schemas_of, options_of, paths_among
+from cgkit.plugins import Plugins, PluginStatus, load_plugins
+from cgkit.registry import Component, Registries
+from cgkit.spec import load_spec, resolve_spec
+from cgkit.spec.schema import spec_schema
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -383,3 +389,147 @@ def test_a_module_without_an_init_has_no_options() -> None:
         options_of(component(Plain, "generator"))
     torch.compile(Plain(), backend="eager")  # replaces nn.Module.__init__
     assert options_of(component(Plain, "augmentation")) == {}
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Mode(enum.StrEnum):
+    FAST = "fast"
+    SLOW = "slow"
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    width: int = 3
+
+
+class Pair(NamedTuple):
+    low: float = 0.0
+    high: float = 1.0
+
+
+STRUCTURED = {
+    "an enum": (Colour, Colour.RED, "blue", Colour.BLUE, '"red" | "blue"'),
+    "a string enum": (Mode, Mode.FAST, "slow", Mode.SLOW, '"fast" | "slow"'),
+    "a dataclass": (Box, Box(), {"width": 5}, Box(5), "Box"),
+    "a named tuple": (Pair, Pair(), [0.5, 0.75], Pair(0.5, 0.75), "Pair"),
+}
+
+
+@pytest.mark.parametrize("name", STRUCTURED)
+def test_structured_types_work_everywhere(name: str):
+    kind, default, written, expected, described = STRUCTURED[name]
+
+    def schedule(*, option=default):
+        return option
+
+    schedule.__annotations__["option"] = kind
+    registries = Registries()
+    registries.schedules.add("odd", schedule)
+    odd = registries.schedules["odd"]
+    complete, problems = check_options(odd, {})
+    assert problems == []
+    assert build(odd, options=complete) == default
+    assert build(odd, options=check_options(odd, {"option": written})[0]) == expected
+    (problem,) = check_options(odd, {"option": 7.5})[1]
+    assert problem.path.startswith("option")
+    schemas, _ = json_schemas_of(odd)
+    assert "option" in schemas
+    plugins = Plugins(registries=registries)
+    description = describe(odd, plugins)
+    assert description.options[0].type == described
+    snippet = tomllib.loads(description.snippet)["schedule"]
+    assert build(odd, options={"option": snippet["option"]}) == default
+
+
+def test_an_unknown_key_of_a_dataclass_is_reported():
+    def metric(*, box: Box = Box()) -> None:
+        pass
+
+    metric.__annotations__["box"] = Box
+    (problem,) = refused(metric, box={"widht": 1})
+    assert problem.startswith("box.widht: unknown key")
+
+
+def test_one_faulty_component_does_not_break_the_schema():
+    def schedule(*, option: object = object()) -> None:
+        pass
+
+    plugins = load_plugins(installed=False)
+    plugins.registries.schedules.add("faulty", schedule)
+    with pytest.raises(PluginError, match="an option has no JSON Schema"):
+        json_schemas_of(plugins.registries.schedules["faulty"])
+    names = spec_schema(plugins)["properties"]["schedule"]["properties"]["name"]["enum"]
+    assert {"faulty", "cosine"} <= set(names)
+
+
+def test_an_option_called_like_a_key_of_its_table_is_refused_at_registration():
+    def augmentation(*, domain: str = "a") -> None:
+        pass
+
+    with pytest.raises(PluginError, match="'odd' cannot be called 'domain', because its table in a spec has that key"):
+        Registries("cgkit-x").augmentations.add("odd", augmentation)
+
+
+class Slowed:
+    """Another schedule, slower.
+
+    Args:
+        by: the factor.
+        then: the other schedule.
+        network: a network for each direction.
+    """
+
+    def __init__(self, *, then: Schedule, by: float = 0.5, network: Generator | None = None) -> None:
+        self.then, self.by, self.network = then, by, network
+
+    def __call__(self, step: int, steps: int, epoch_steps: int) -> float:
+        return self.by * self.then(step, steps, epoch_steps)
+
+
+class TestAnOptionThatNamesAComponent:
+    @pytest.fixture
+    def plugins(self):
+        plugins = load_plugins(installed=False)
+        other = Registries("cgkit-x")
+        other.schedules.add("slowed", Slowed)
+        plugins.registries.merge(other)
+        return plugins
+
+    def resolve(self, plugins, **schedule):
+        return resolve_spec({"schedule": {"name": "slowed", **schedule}}, plugins).schedule.generators
+
+    def test_is_resolved_with_all_of_its_options_and_built(self, plugins):
+        inner = {"name": "slowed", "then": {"name": "constant"}, "by": 0.25}
+        use = self.resolve(plugins, then=inner, network={"name": "unet", "width": 2})
+        assert use.options["then"]["then"] == {"name": "constant"}
+        assert use.options["network"]["depth"] == 8
+        schedule = build(plugins.registries.schedules["slowed"], options=use.options)
+        assert schedule(0, 10, 1) == 0.5 * 0.25
+        # A kind that is built with arguments arrives as a function of these.
+        assert isinstance(schedule.network(3, 1), torch.nn.Module)
+
+    def test_has_problems_at_its_own_place(self, plugins):
+        with pytest.raises(SpecError) as caught:
+            self.resolve(plugins, then={"name": "cosine", "fnial": 1.0}, network={"name": "unte"})
+        assert {problem.path for problem in caught.value.problems} == {
+            "schedule.then.fnial",
+            "schedule.network.name",
+        }
+
+    def test_belongs_to_the_packages_that_a_spec_requires(self, plugins):
+        plugins.statuses.append(PluginStatus("x", "cgkit-x", "1.2"))
+        spec = resolve_spec({"schedule": {"name": "warm-up", "then": {"name": "slowed", "then": {}}}}, plugins)
+        assert spec.requires == ("cgkit-x>=1.2,<2",)
+
+    def test_may_contain_paths_relative_to_the_spec(self, plugins, tmp_path):
+        def weighted(*, file: Path) -> None:
+            pass
+
+        plugins.registries.schedules.add("weighted", weighted)
+        (tmp_path / "spec.toml").write_text('[schedule]\nname = "slowed"\nthen = { name = "weighted", file = "x.bin" }')
+        spec = load_spec(tmp_path / "spec.toml", plugins)
+        assert spec.schedule.generators.options["then"]["file"] == str(tmp_path / "x.bin")

@@ -52,12 +52,12 @@ def equal_images_are_nearest(subject: Subject) -> None:
     """The distance between equal images is zero, and the distance between different images is greater."""
     distance = subject.build()
     for name, first, second in pairs():
-        value = float(distance(first, second).sum())
+        value = float(distance(first, second).sum().detach())
         if name.startswith("equal"):
             # Some tolerance: a smoothed absolute difference is slightly above zero even for equal images.
             assert abs(value) < 2e-3, f"the distance of {name} is {value:.3g}; expected 0"
         elif name == "noise":
-            equal = float(distance(first, first).sum())
+            equal = float(distance(first, first).sum().detach())
             assert value > equal + 1e-3, f"the distance of {name} is {value:.3g}, not greater than that of equal images"
 
 
