@@ -111,8 +111,7 @@ def largest_folder(modules: dict[Path, str]) -> tuple[str, int]:
     folders = Counter(
         path.parent.relative_to(PACKAGE)
         for path in modules
-        if path.name != "__init__.py"
-        and not any(path.relative_to(PACKAGE).parts[: len(family)] == family for family in FAMILIES)
+        if path.name != "__init__.py" and not any(path.is_relative_to(PACKAGE / family) for family in FAMILIES)
     )
     folder, size = folders.most_common(1)[0]
     return folder.as_posix(), size

@@ -52,6 +52,8 @@ def unfit_components(spec: Spec, assembly: Assembly) -> list[Problem]:
             _check_scalar(components[place], _try_term(term, model, image_a, image_b))
     for name, networks in (("generators", model.generators), ("discriminators", model.discriminators)):
         place = f"optimizer.{name}"
+        if problems:  # a network that does not work may have no parameters
+            break
         with _collect_problems(place, components, problems):
             assembly.optimizers[name](list(networks.parameters()), spec.train.learning_rate)
     return problems

@@ -17,7 +17,7 @@ from cgkit.checkpoints import list_checkpoints
 from cgkit.errors import SpecError
 from cgkit.evaluation.numbers import Number
 from cgkit.plugins import Plugins
-from cgkit.runs.best_model import BestModel
+from cgkit.runs.best_model import DIRECTIONS, BestModel
 from cgkit.runs.start import run
 from cgkit.spec.model import Evaluation
 from cgkit.translation.translator import Translator
@@ -156,12 +156,12 @@ def number(value: float, direction: str = "a2b") -> Number:
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=20), st.integers(0, 20))
 def test_the_standing_survives_a_checkpoint_at_any_step(values: list[float], cut: int) -> None:
     settings = Evaluation(best="any", direction="a2b", better="higher", patience=3, every=1)
-    whole, first = BestModel(settings, ()), BestModel(settings, ())
+    whole, first = BestModel(settings, (), DIRECTIONS["both"]), BestModel(settings, (), DIRECTIONS["both"])
     for step, value in enumerate(values, 1):
         whole.judge(step, [number(value)])
     for step, value in enumerate(values[:cut], 1):
         first.judge(step, [number(value)])
-    second = BestModel(settings, ())
+    second = BestModel(settings, (), DIRECTIONS["both"])
     second.load(json.loads(json.dumps(first.state())))
     for step, value in enumerate(values, 1):
         second.judge(step, [number(value)])  # those of before are not judged twice
@@ -173,10 +173,10 @@ def test_the_standing_survives_a_checkpoint_at_any_step(values: list[float], cut
 
 def test_another_metric_starts_from_scratch_and_a_missing_score_decides_nothing() -> None:
     settings = Evaluation(best="any", better="lower")
-    best = BestModel(settings, ())
+    best = BestModel(settings, (), DIRECTIONS["both"])
     assert not best.judge(1, [number(1.0)])  # of one direction alone
     assert best.judge(2, [number(1.0), number(3.0, "b2a")])
     assert best.standing.value == 2
-    other = BestModel(settings.model_copy(update={"direction": "b2a"}), ())
+    other = BestModel(settings.model_copy(update={"direction": "b2a"}), (), DIRECTIONS["both"])
     other.load(best.state())
     assert other.standing.step is None

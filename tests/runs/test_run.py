@@ -27,7 +27,7 @@ def test_a_run_folder_documents_the_whole_run(tiny_spec: Path, tmp_path: Path, p
     assert (folder / "spec.toml").read_text() == tiny_spec.read_text()
     resolved = json.loads((folder / "spec.resolved.json").read_text())
     assert resolved["generator"]["a2b"]["name"] == "resnet"
-    assert resolved["schedule"]["name"] == "constant-then-linear"
+    assert resolved["schedule"]["generators"]["name"] == "constant-then-linear"
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     status = json.loads((folder / "status.json").read_text())

@@ -130,7 +130,9 @@ def test_a_spec_with_a_component_of_each_kind_trains(installed: Plugins, tmp_pat
 OTHERS = (
     ("adversarial_loss", "own-adversarial-loss"),
     ("cycle_loss", "own-reconstruction-loss"),
+    ("[term]", "own-term"),
     ("[augmentation]", "own-augmentation"),
+    ("optimizer", "own-optimizer"),
     ("schedule", "own-schedule"),
     ("[metric]", "own-metric"),
     ("[tracker]", "own-tracker"),
