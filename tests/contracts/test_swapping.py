@@ -78,6 +78,11 @@ def test_every_schedule_trains(spec: Path, plugins: Plugins, name: str) -> None:
     assert run(spec, overrides=[f"schedule.name={name}"], output=spec.parent / "run", plugins=plugins).step == 2
 
 
+@pytest.mark.parametrize("name", [component.name for component in REGISTRIES.optimizers])
+def test_every_optimizer_trains(spec: Path, plugins: Plugins, name: str) -> None:
+    assert run(spec, overrides=[f"optimizer.name={name}"], output=spec.parent / "run", plugins=plugins).step == 2
+
+
 def test_directions_can_have_different_generators(spec: Path, plugins: Plugins) -> None:
     with spec.open("a") as stream:
         stream.write('\n[generator.b2a]\nname = "unet"\ndepth = 2\nwidth = 3\n')

@@ -55,7 +55,7 @@ norm = "group"
         'spec.toml:11: train.learning_rate: should be a valid number, got "fast"',
         'spec.toml:13: objective.cycle.forwrd: unknown key; did you mean "forward"?',
         "spec.toml:18: augmentation.1.p: should be less than or equal to 1, got 1.5",
-        "spec.toml:19: augmentation.1.q: unknown key; known keys: name, p",
+        "spec.toml:19: augmentation.1.q: unknown key; known keys: name, domain, p",
         "spec.toml:21: generator.b2a.norm: should be 'instance' or 'batch', got \"group\"",
     ]
 

@@ -16,18 +16,14 @@ class WarmUp:
 
     Args:
         steps: the number of steps of the warm-up; the factor of step n, from 0, is multiplied by (n + 1) / steps.
-        then: the other schedule.
+        then: the other schedule; by default, the learning rate stays constant after the warm-up.
     """
 
-    def __init__(self, *, then: Schedule, steps: Annotated[int, Ge(1)] = 500) -> None:
+    def __init__(self, *, then: Schedule | None = None, steps: Annotated[int, Ge(1)] = 500) -> None:
         self._then = then
         self._steps = steps
 
-    @staticmethod
-    def example(folder: object) -> dict[str, object]:
-        """Return options with another schedule."""
-        return {"then": {"name": "cosine"}, "steps": 5}
-
     def __call__(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return the factor at `step`."""
-        return min(1.0, (step + 1) / self._steps) * self._then(step, steps, epoch_steps)
+        factor = 1.0 if self._then is None else self._then(step, steps, epoch_steps)
+        return min(1.0, (step + 1) / self._steps) * factor

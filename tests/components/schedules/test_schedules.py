@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cgkit.components.schedules.constant import Constant
 from cgkit.components.schedules.constant_then_linear import ConstantThenLinear
 from cgkit.components.schedules.cosine import Cosine
+from cgkit.components.schedules.warm_up import WarmUp
 
 
 @pytest.mark.parametrize(
@@ -82,3 +83,11 @@ def test_factors_are_between_zero_and_one_and_positive_until_the_end(schedule, s
 def test_after_a_warm_up_the_rate_never_rises(schedule, steps, epoch_steps):
     factors = [schedule(step, steps, epoch_steps) for step in range(getattr(schedule, "warmup", 0), steps)]
     assert all(later <= earlier for earlier, later in pairwise(factors))
+
+
+def test_a_warm_up_multiplies_another_schedule_without_delaying_it():
+    schedule, other = WarmUp(steps=4, then=Cosine()), Cosine()
+    factors = [schedule(step, 20, 1) for step in range(20)]
+    assert factors[:4] == pytest.approx([other(step, 20, 1) * (step + 1) / 4 for step in range(4)])
+    assert factors[4:] == [other(step, 20, 1) for step in range(4, 20)]
+    assert [WarmUp(steps=2)(step, 9, 1) for step in range(4)] == [0.5, 1, 1, 1]
