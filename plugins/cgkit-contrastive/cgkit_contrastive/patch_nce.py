@@ -114,8 +114,8 @@ def _project(head: nn.Module, features: Tensor, positions: Tensor) -> Tensor:
 
 def _projection(channels: int, width: int) -> nn.Sequential:
     """Return a projection with two layers, initialised as in the authors' code."""
-    layers = nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Linear(width, width))
-    for linear in (layers[0], layers[2]):
+    first, second = nn.Linear(channels, width), nn.Linear(width, width)
+    for linear in (first, second):
         nn.init.xavier_normal_(linear.weight, gain=0.02)
         nn.init.zeros_(linear.bias)
-    return layers
+    return nn.Sequential(first, nn.ReLU(), second)

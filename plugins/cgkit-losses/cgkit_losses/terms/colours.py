@@ -37,4 +37,4 @@ class ColourPreservation(nn.Module):
             raise ValueError("colour-preservation needs equal channels in both domains")
         if min(given.source.shape[-2:]) < self._area:
             raise ValueError(f"the images are smaller than area = {self._area}")
-        return F.l1_loss(*(F.avg_pool2d(images, self._area) for images in (given.translation, given.source)))
+        return F.l1_loss(F.avg_pool2d(given.translation, self._area), F.avg_pool2d(given.source, self._area))

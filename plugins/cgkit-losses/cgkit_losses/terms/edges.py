@@ -17,6 +17,7 @@ class Edges(nn.Module):
     """
 
     needs: tuple[Need, ...] = ("translation",)
+    kernels: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,6 +32,6 @@ class Edges(nn.Module):
 
     def _find_edges(self, images: Tensor) -> Tensor:
         grey = F.pad(images.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
-        slopes = F.conv2d(grey, self.kernels.to(grey.dtype))  # type: ignore[operator]
+        slopes = F.conv2d(grey, self.kernels.to(grey.dtype))
         lengths = (slopes.square().sum(1, keepdim=True) + 1e-8).sqrt()
         return lengths / (lengths.mean((-2, -1), keepdim=True) + 1e-3)

@@ -37,7 +37,6 @@ class Perceptual(nn.Module):
         super().__init__()
         self.network: nn.Module = Vgg(weights) if weights is not None else EfficientNet()
         self.network.requires_grad_(False).eval()
-        self.network.saved = False
 
     def forward(self, given: Given) -> Tensor:
         """Return the distance, a scalar.
@@ -56,6 +55,8 @@ class Perceptual(nn.Module):
 
 class Vgg(nn.Module):
     """The features of VGG-16 (Simonyan and Zisserman, 2015) at four depths."""
+
+    saved = False
 
     def __init__(self, weights: Path) -> None:
         super().__init__()
@@ -87,6 +88,8 @@ class Vgg(nn.Module):
 
 class EfficientNet(nn.Module):
     """The features of EfficientNet-Lite0 (Tan and Le, 2019) at five depths."""
+
+    saved = False
 
     def __init__(self) -> None:
         super().__init__()
