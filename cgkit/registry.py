@@ -23,6 +23,8 @@ from cgkit.packages import install_hint
 BUILT_IN = "cgkit"
 """The provider of the built-in components."""
 
+NONE_LOADED = "no plugin that is loaded has any; install a package with one, or use --plugin FILE.py"
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _REFERENCE = re.compile(r"[\w.]+:\w+")
 
@@ -196,7 +198,7 @@ class Registry:
             known = sorted({component.qualified_name if provider else component.name for component in self})
             raise UnknownComponentError(
                 f'no {_noun(self.kind)} is called "{name}"',
-                hint=did_you_mean(name, known) or f"available: {', '.join(known)}",
+                hint=did_you_mean(name, known) or (f"available: {', '.join(known)}" if known else NONE_LOADED),
             )
         if len(matches) > 1:
             choices = " or ".join(f'"{component.qualified_name}"' for component in matches)

@@ -21,7 +21,8 @@ class ImageHeader:
         height: height in pixels, after applying the EXIF orientation.
         channels: number of channels, including any alpha channel.
         format: name of the file format, for messages, such as `PNG` or `NPY`.
-        depth: type of the values, by its NumPy name, such as `uint16`.
+        depth: type of the values, by its NumPy name: `bool`, `uint8` to `uint64`, `int8` to `int64`, or `float16` to
+            `float64`.
         layout: meaning of the channels besides alpha: grey, colour (red, green, blue), or bands of unknown meaning.
         alpha: whether the last channel is an alpha channel.
     """

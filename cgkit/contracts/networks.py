@@ -23,12 +23,13 @@ class Generator(Protocol):
         mixes_samples: true if the translation of an image depends on the other images in the batch. Batch norm is
             detected automatically.
         initialises_itself: true, in any of its modules, to keep the initial weights of that module and its submodules.
-            Otherwise the weights of convolutions and linear layers are drawn from N(0, 0.02), as published.
+            Otherwise the weights of convolutions and linear layers are drawn from N(0, 0.02), as published, except
+            frozen ones and those of modules that are not saved.
         channels_last: true, in any of its modules, if the network works in channels_last on a GPU; its weights are then
             in that memory format, and `train.compile = "auto"` leaves it alone.
 
     Optional method for terms of the objective:
-        features(images): returns feature maps `(N, C, h, w)` of the images, from shallow to deep.
+        features(images): returns a list of feature maps `(N, C, h, w)` of images in [-1, 1], from shallow to deep.
 
     Optional methods to exchange weights with other programs:
         recognise(tensors): static. Given the tensors of a file by name, returns a `Recognised`, or None if they belong

@@ -51,17 +51,18 @@ class Term(Protocol):
     drawn on the device of the images do not keep a step from running as a CUDA graph.
 
     Attributes:
-        needs: what the term is computed from, by the names in `Given`. At least one must be a generated image:
-            `translation`, `reconstruction` or `identity`. `source` and `target` are always given.
+        needs: what the term is computed from, by the names in `Given`; set in the class or in `__init__`. At least one
+            must be a generated image: `translation`, `reconstruction` or `identity`. `source` and `target` are always
+            given.
 
     Optional attribute:
         trained: true if the optimiser of the generators also trains the term's own parameters, such as those of a
             projection head. Otherwise they stay as they are.
 
     Optional method:
-        prepare(generator, example): called once, before the optimisers exist, with the direction's generator and one
-            image of its source domain, `(1, C, H, W)` in [-1, 1]. It may create the layers whose sizes depend on them.
-            Raises `ValueError` if the term cannot be used with this generator.
+        prepare(generator, example): called once, before the optimisers exist, with a copy of the direction's generator
+            in evaluation mode and a grey image of its source domain, zeros `(1, C, H, W)`. It may create the layers
+            whose sizes depend on them. Raises `ValueError` if the term cannot be used with this generator.
     """
 
     needs: tuple[Need, ...]

@@ -145,6 +145,8 @@ def _write_snippet(component: Component, options: Iterable[OptionDescription], p
     lines.append(_format_heading(component.kind))
     key = "source" if component.kind.table == "source" else "name"
     lines.append(f"{key} = {_to_toml(plugins.registries[component.kind.name].reference(component))}")
+    if component.kind.name == "terms":
+        lines.append("weight = { a2b = 1.0, b2a = 1.0 }")
     for option in options:
         if option.required:
             lines.append(f"{option.name} = {_to_toml(_choose_placeholder(option))}  # required")

@@ -68,10 +68,18 @@ def _try_term(term: DirectedTerm, model: CycleGAN, image_a: Tensor, image_b: Ten
     generator = model.generators[term.direction]
     was_training = generator.training
     generator.eval()
+    trial = replace(term, module=_copy(term.module))
     try:
-        return replace(term, module=_copy(term.module)).compute(model, CyclePass(**images), extras)
+        value = trial.compute(model, CyclePass(**images), extras)
     finally:
         generator.train(was_training)
+    created = trial.module.state_dict().keys() - term.module.state_dict().keys()
+    if created:
+        raise PluginError(
+            f"the term {term.name} creates {min(created)} when it is called, which is neither trained nor restored",
+            hint="create its layers in `prepare(generator, example)`",
+        )
+    return value
 
 
 def _run(network: nn.Module, image: Tensor) -> Any:

@@ -18,11 +18,14 @@ from PIL import Image
 
 from cgkit.contracts import ImageHeader, OpenImage, Reading
 from cgkit.contracts.formats import START_BYTES
-from cgkit.errors import DataError
+from cgkit.errors import DataError, PluginError
 from cgkit.files.limits import check_length, check_size, most_pixels
 from cgkit.images.encoded import EncodedImage, open_stream
 from cgkit.images.formats import Carry, Formats, NamedFormat, built_in
-from cgkit.images.pixels import PixelFormat
+from cgkit.images.pixels import WHOLE_RANGES, WRITTEN_AS, PixelFormat
+
+DEPTHS = (*WHOLE_RANGES, *WRITTEN_AS, "uint32", "int16", "int32", "float32")
+"""The types of values that a header may state."""
 
 
 def inspect_image(path: Path, pixels: PixelFormat | None = None, formats: Formats | None = None) -> ImageHeader:
@@ -86,8 +89,8 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat, formats: Formats | 
             yield image
     except Image.DecompressionBombError as error:
         raise DataError(f"{name}: has more than {most_pixels() // 1_000_000} million pixels") from error
-    except DataError as error:
-        raise DataError(f"{name}: {error.message}", hint=error.hint) from error
+    except (DataError, PluginError) as error:
+        raise type(error)(f"{name}: {error.message}", hint=error.hint) from error
     except (OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{name}: damaged or truncated: {reason}", hint="repair or remove it") from error
@@ -104,6 +107,8 @@ def damage_explained() -> Iterator[None]:
         yield
     except (DataError, OSError, MemoryError, Image.DecompressionBombError):
         raise
+    except (ImportError, NameError, AttributeError) as error:  # no file can cause these
+        raise PluginError(f"its format failed: {type(error).__name__}: {error}") from error
     except Exception as error:
         raise ValueError(str(error) or type(error).__name__) from error
 
@@ -114,6 +119,11 @@ def _open(stream: BinaryIO, suffix: str, reading: Reading, formats: Formats) -> 
     stream.seek(0)
     with damage_explained():
         opened = named.format.open(stream, reading)
+    if opened.header.depth not in DEPTHS:
+        known = ", ".join(DEPTHS)
+        raise PluginError(
+            f"the format {named.name} of {named.provider}: depth {opened.header.depth!r} is none of {known}"
+        )
     return AdmittedImage(opened.header, named, opened)
 
 

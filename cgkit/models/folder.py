@@ -21,7 +21,7 @@ from cgkit.files.atomic import replace_text, replacing
 from cgkit.models.card import model_card
 from cgkit.models.info import DIRECTIONS, FORMAT, MODEL, RAW, ModelInfo, Weights
 from cgkit.models.provenance import made_with, refuse_other_plugins
-from cgkit.options import REQUIRED, options_of
+from cgkit.options import options_of
 from cgkit.plugins import Plugins
 from cgkit.spec import resolve_spec
 from cgkit.spec.images import Data
@@ -207,10 +207,7 @@ def _keep_for_translating(values: Any, plugins: Plugins) -> Any:
 
 
 def _drop_paths(generators: Any, plugins: Plugins) -> Any:
-    """Return the tables of generators without paths, because a model has all of its weights itself.
-
-    An option without a default keeps the name of the file.
-    """
+    """Return the tables of generators without paths, because a model has all of its weights itself."""
     if not isinstance(generators, dict):
         return generators
     kept = {}
@@ -220,6 +217,4 @@ def _drop_paths(generators: Any, plugins: Plugins) -> Any:
             options = options_of(plugins.registries.generators[table["name"]])
             paths = {name for name, option in options.items() if option.is_path and name in table}
             kept[direction] = {name: value for name, value in table.items() if name not in paths}
-            required = [name for name in paths if options[name].default is REQUIRED]
-            kept[direction] |= {name: Path(str(table[name])).name for name in required}
     return kept

@@ -45,7 +45,7 @@ class Checked:
 
     Attributes:
         images: descriptions of the images by domain, `a` and `b`.
-        parameters: the number of parameters of each network.
+        parameters: the number of parameters of each network and term that is trained.
         steps: the number of steps that the spec asks for.
         precision: the number format that the step used: `fp64`, `fp32` or `bf16`.
         device: the name of the device that the step ran on.
@@ -84,8 +84,10 @@ def check_spec(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), d
         run.trainer.settle()
         seconds = _time_step(run, batches)
     model = run.trainer.model
-    networks = {f"generator {name}": network for name, network in model.generators.items()}
-    networks |= {f"discriminator {name}": network for name, network in model.discriminators.items()}
+    objective = run.trainer.objective
+    networks = {f"generator {name}": model.generators[name] for name in objective.directions}
+    networks |= {f"discriminator {name}": model.discriminators[name] for name in objective.judged}
+    networks |= {f"term {name}": head for name, head in objective.heads.items()}
     domains = zip("ab", assembly.source.train(), assembly.source.test(), pixel_formats(spec.data), strict=True)
     return Checked(
         images={side: _describe(prepared.images[side], train, test, pixels) for side, train, test, pixels in domains},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,11 +48,22 @@ def refuse_other_spec(
     Raises:
         SpecError: settings that must stay the same differ; the error lists one problem for each such setting.
     """
-    problems = [
-        Problem(path, f"was {_format(old)} when {folder} was started, now {_format(new)}", "choose another --output")
+    changes = [
+        (path, old, new)
         for path, old, new in difference(_bring_up_to_date(remembered, plugins), spec.to_json())
         if not path.startswith((*MAY_CHANGE, *MAY_CHANGE_IN_DATA))
         and not _is_equivalent(old, new, path.rpartition(".")[2])
+    ]
+    # If a component is another one, its options are too; only the name is worth a message.
+    others = tuple(path.removesuffix("name") for path, _, _ in changes if path.endswith(".name"))
+    problems = [
+        Problem(
+            path,
+            f"was {_format(old)} when {folder} was started, now {_format(new)}",
+            "change it back, or choose another --output",
+        )
+        for path, old, new in changes
+        if not path.startswith(others) or path.endswith(".name")
     ]
     if problems:
         raise SpecError(located(problems, layers))
@@ -91,6 +103,8 @@ def _is_equivalent(old: Any, new: Any, key: str) -> bool:
         return old.keys() == new.keys() and all(_is_equivalent(old[inner], new[inner], inner) for inner in old)
     if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(_is_equivalent(*pair, key) for pair in zip(old, new, strict=True))
+    if isinstance(old, str) and isinstance(new, str) and Path(old).is_absolute() and Path(new).is_absolute():
+        return Path(old).name == Path(new).name  # a moved project; what the files contain is compared elsewhere
     if key in ("name", "source") and isinstance(old, str) and isinstance(new, str):
         shorter, longer = sorted((old, new), key=len)
         return f"/{longer}".endswith(f"/{shorter}")
@@ -98,4 +112,5 @@ def _is_equivalent(old: Any, new: Any, key: str) -> bool:
 
 
 def _format(value: Any) -> str:
-    return "absent" if value is None else repr(value)
+    text = json.dumps(value, ensure_ascii=False)
+    return "absent" if value is None else text if len(text) <= 100 else f"{text[:97]}..."

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -183,7 +183,19 @@ def _remove(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any
 
 def _list_keys(place: Place) -> Iterable[str]:
     """Return the keys allowed in the table that contains a place."""
-    model: Any = Spec
+    model: type[BaseModel] = Spec
     for part in place[:-1]:
-        model = model.model_fields[str(part)].annotation
-    return model.model_fields if issubclass(model, BaseModel) else ()
+        if isinstance(part, str):  # the number of a table in an array leads to the same model
+            model = _find_model(model.model_fields[part].annotation)
+    return model.model_fields
+
+
+def _find_model(annotation: Any) -> type[BaseModel]:
+    """Return the model of a table, given the annotation of the table or of an array of such tables."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _find_model(part)) is not _Keyless), _Keyless)
+
+
+class _Keyless(BaseModel):
+    """Stands for a value that is no table."""

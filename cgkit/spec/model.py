@@ -5,6 +5,7 @@ The same model serves specs as users write them and resolved specs, in which eve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -86,8 +87,11 @@ class TermUse(Use):
     @field_validator("weight", mode="before")
     @classmethod
     def _expand_number(cls, value: Any) -> Any:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return {"a2b": value, "b2a": value} if is_number else value
+        if isinstance(value, Mapping | TermWeights):
+            return value
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise ValueError("should be a number, or a table like { a2b = 1.0, b2a = 0.0 }")
+        return {"a2b": value, "b2a": value}
 
 
 class AugmentationUse(Use):

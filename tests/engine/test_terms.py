@@ -20,8 +20,9 @@ from cgkit.contracts import Given, Need
 from cgkit.engine.assembly import assemble
 from cgkit.engine.precision import Precision
 from cgkit.engine.trainer import Trainer
-from cgkit.errors import SpecError
+from cgkit.errors import CgkitError, SpecError
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.start import run
 from cgkit.spec import resolve_spec
 from tests.conftest import Result
 from tests.engine.test_trainer import batch, halves
@@ -191,9 +192,18 @@ def test_two_processes_train_a_term_like_one(tiny_spec: Path, plugin: Path, tmp_
     overrides = [part for text in settings for part in ("--set", text)]
     for count in (1, 2):
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-        run = ["-m", "cgkit", "run", str(tiny_spec), "--plugin", str(plugin), "--output", str(tmp_path / str(count))]
+        training = [
+            "-m",
+            "cgkit",
+            "run",
+            str(tiny_spec),
+            "--plugin",
+            str(plugin),
+            "--output",
+            str(tmp_path / str(count)),
+        ]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        command = [sys.executable, *launcher, *run, *overrides]
+        command = [sys.executable, *launcher, *training, *overrides]
         done = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=240, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
     one, two = ({k: v for k, v in final(tmp_path / c).items() if k.startswith("components/")} for c in ("1", "2"))
@@ -234,6 +244,56 @@ class Paired(Change):
     """Needs an image of the other domain with equal channels."""
 
     needs = ("translation", "identity")
+
+
+class Unprepared(Change):
+    """Fails to look at the generator."""
+
+    def prepare(self, generator: nn.Module, example: Tensor) -> None:
+        raise AttributeError("no features")
+
+
+class Late(Change):
+    """Creates a layer when it is called."""
+
+    trained = True
+
+    def forward(self, given: Given) -> Tensor:
+        if not hasattr(self, "head"):
+            self.head = nn.Conv2d(3, 1, 1)
+        assert given.translation is not None
+        return self.head(given.translation).square().mean()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        (Unprepared, 'term "own" of .* cannot be prepared: AttributeError: no features'),
+        (Late, r"the term own_a2b creates head\.\w+ when it is called, .*; create its layers in `prepare"),
+    ],
+)
+def test_a_faulty_term_is_an_error_of_its_plugin(term: Any, expected: str, tiny_spec: Path) -> None:
+    plugins = load_plugins(installed=False)
+    plugins.registries.terms.add("own", term)
+    with pytest.raises(CgkitError, match=expected) as caught:
+        run(tiny_spec, overrides=["term=[{name='own'}]"], output=tiny_spec.parent / "run", plugins=plugins)
+    assert caught.value.exit_code == 4
+    assert not (tiny_spec.parent / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [
+        ("{ a2b = 1.0, b2 = 0 }", 'term.0.weight.b2: unknown key; did you mean "b2a"?'),
+        ("'big'", "term.0.weight: should be a number, or a table like { a2b = 1.0, b2a = 0.0 }"),
+        ("-1.0", "term.0.weight: should be greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_weight_is_located(weight: str, expected: str, tiny_spec: Path, cgkit: Callable[..., Result]) -> None:
+    tiny_spec.write_text(tiny_spec.read_text() + f'[[term]]\nname = "contrast"\nweight = {weight}\n')
+    refused = cgkit("check", tiny_spec)
+    assert refused.code == 2
+    assert expected in refused.err
 
 
 @pytest.mark.parametrize(

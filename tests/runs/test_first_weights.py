@@ -34,7 +34,6 @@ class Pretrained(nn.Module):
     def __init__(self, in_channels, out_channels, *, encoder: Path | None = None, first: Path | None = None) -> None:
         super().__init__()
         self.encoder = nn.Conv2d(in_channels, 4, 3, padding=1)
-        self.encoder.initialises_itself = True
         self.encoder.saved = False
         if encoder is not None:
             self.encoder.load_state_dict(load_file(encoder))
@@ -129,6 +128,34 @@ def test_a_model_stands_alone(train: Callable[..., Result], spec: Path, tmp_path
 
     translator = Translator.load(folder, plugins=load_plugins(installed=False, files=[tmp_path / "plugin.py"]))
     assert torch.equal(translator.network().encoder.weight, encoder["weight"])  # type: ignore[operator, union-attr]
+
+
+def test_frozen_weights_that_a_component_reads_are_not_drawn_again(
+    train: Callable[..., Result], spec: Path, tmp_path: Path
+) -> None:
+    assert train("train.steps=1").code == 0
+    encoder = load_file(spec.parent / "encoder.safetensors")
+    saved = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    assert torch.equal(saved["a2b.encoder.weight"], encoder["weight"])
+
+
+def test_a_generator_whose_models_could_not_be_built_is_refused(train: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "plugin.py").write_text(PLUGIN.replace("encoder: Path | None = None", "encoder: Path"))
+    refused = train()
+    assert refused.code == 4
+    assert "the path encoder has no default, so its models could not be used; give it the default None" in refused.err
+
+
+def test_a_project_may_move(
+    train: Callable[..., Result], spec: Path, tmp_path: Path, cgkit: Callable[..., Result]
+) -> None:
+    assert train("train.steps=2").code == 0
+    moved = spec.parent.rename(tmp_path / "elsewhere")
+    command = ("run", moved / "spec.toml", "--plugin", tmp_path / "plugin.py", "--output", tmp_path / "run")
+    resumed = cgkit(*command, "--set", "train.steps=3")
+    assert resumed.code == 0, resumed.err
+    other = cgkit(*command, "--set", "train.steps=4", "--set", f"generator.encoder={moved / 'first.safetensors'}")
+    assert other.code in (2, 4)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,9 +25,11 @@ from cgkit.errors import CgkitError, PluginError, Problem, SpecError
 from cgkit.evaluation.scoring import Measured
 from cgkit.images.formats import Formats
 from cgkit.options import (
+    REQUIRED,
     build,
     check_options,
     nested_uses,
+    options_of,
     paths_among,
     recommended_options,
     wrong_paths_explained,
@@ -64,7 +66,9 @@ class Builder:
         channels = self._spec.data.channels
         given = channels if direction == "a2b" else channels[::-1]
         use = self._spec.generator.a2b if direction == "a2b" else self._spec.generator.b2a
-        return self._network("generators", f"generator.{direction}", use or Use(), *given)
+        place = f"generator.{direction}"
+        self._refuse_required_paths(place, use or Use())
+        return self._network("generators", place, use or Use(), *given)
 
     def _discriminator(self, domain: str) -> nn.Module:
         table = self._spec.discriminator
@@ -159,8 +163,9 @@ class Builder:
         prepare = preparer_of(term)
         if prepare is not None:
             channels = self._spec.data.channels[direction == "b2a"]
-            with _locate_option_errors(place), self._seed_weights(f"{place}.{direction}.prepare"), torch.no_grad():
-                prepare(_copy(model.generators[direction]), torch.zeros(1, channels, *self._spec.data.size))
+            example = torch.zeros(1, channels, *self._spec.data.size)
+            with self._seed_weights(f"{place}.{direction}.prepare"), torch.no_grad():
+                self._call(place, use, "prepared", lambda: prepare(_copy(model.generators[direction]), example))
         return term
 
     def augmentations(self) -> dict[str, Augmentations]:
@@ -198,18 +203,32 @@ class Builder:
         with _locate_option_errors(place):
             return build(component, *given, options=use.options)
 
+    def _refuse_required_paths(self, place: str, use: Use) -> None:
+        """Refuse a generator that cannot be built without a file, because a model does not keep paths."""
+        component = self._remember("generators", place, use)
+        for option in options_of(component).values():
+            if option.is_path and option.default is REQUIRED:
+                raise PluginError(
+                    f"{component}: the path {option.name} has no default, so its models could not be used",
+                    hint="give it the default None; a model for translating has all weights itself",
+                )
+
     def _initialise(self, place: str, use: Use, module: nn.Module) -> None:
         """Let a component of a new run read its first weights."""
         initialise_itself = initialiser_of(module)
         if self._fresh and initialise_itself is not None:
-            component = self.components[place]
-            try:
-                with _locate_option_errors(place), wrong_paths_explained(component, use.options):
-                    initialise_itself()
-            except (CgkitError, MemoryError):
-                raise
-            except Exception as error:  # a plugin's component may raise any exception
-                raise PluginError(f"{component} cannot be initialised: {describe_exception(error)}") from error
+            self._call(place, use, "initialised", initialise_itself)
+
+    def _call(self, place: str, use: Use, done: str, method: Callable[[], object]) -> None:
+        """Call a method of a component; name the component if it fails."""
+        component = self.components[place]
+        try:
+            with _locate_option_errors(place), wrong_paths_explained(component, use.options):
+                method()
+        except (CgkitError, MemoryError):
+            raise
+        except Exception as error:  # a plugin's component may raise any exception
+            raise PluginError(f"{component} cannot be {done}: {describe_exception(error)}") from error
 
     def _remember(self, kind: str, place: str, use: Use) -> Component:
         component = self._registries[kind][use.name or ""]

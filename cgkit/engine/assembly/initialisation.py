@@ -8,19 +8,25 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from cgkit.abilities import initialises_itself
+from cgkit.abilities import initialises_itself, is_saved
 
 
 def initialise(network: nn.Module, standard_deviation: float) -> None:
     """Initialise the weights of convolutions, linear layers, batch norms and group norms; set their biases to zero.
 
     Weights are drawn from a normal distribution with mean 0, the scales of norms from one with mean 1. The paper's
-    standard deviation is 0.02 (section 4). Modules that declare `initialises_itself = True` are left alone.
+    standard deviation is 0.02 (section 4). Left alone are frozen weights, and modules that declare
+    `initialises_itself = True` or `saved = False`, because both have read their weights.
     """
     for module in _list_drawn(network, set()):
         if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
-            nn.init.normal_(_unparametrised_weight(module), 0.0, standard_deviation)
+            weight = _unparametrised_weight(module)
+            if not weight.requires_grad:
+                continue
+            nn.init.normal_(weight, 0.0, standard_deviation)
         elif isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.GroupNorm)) and module.weight is not None:
+            if not module.weight.requires_grad:
+                continue
             nn.init.normal_(module.weight, 1.0, standard_deviation)
         else:
             continue
@@ -29,8 +35,8 @@ def initialise(network: nn.Module, standard_deviation: float) -> None:
 
 
 def _list_drawn(module: nn.Module, seen: set[nn.Module]) -> Iterator[nn.Module]:
-    """Yield a module and its submodules, once each, without those that initialise themselves."""
-    if module in seen or initialises_itself(module):
+    """Yield a module and its submodules, once each, without those that have weights of their own."""
+    if module in seen or initialises_itself(module) or not is_saved(module):
         return
     seen.add(module)
     yield module

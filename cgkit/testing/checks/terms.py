@@ -48,6 +48,7 @@ def terms_are_finite_scalars(subject: Subject) -> None:
 def terms_teach_the_generator(subject: Subject) -> None:
     """The gradient reaches a generated image or the generator and, if the term is trained, all of its parameters."""
     term = prepared_term(subject).requires_grad_(False)
+    before = set(term.state_dict())
     if is_trained(term):
         term.requires_grad_(True)
     given = given_images(term)
@@ -56,6 +57,8 @@ def terms_teach_the_generator(subject: Subject) -> None:
     own = dict(term.named_parameters()) if is_trained(term) else {}
     with seeded(0):
         value = term(given)
+    created = set(term.state_dict()) - before
+    assert not created, f"creates {min(created, default='')} when it is called: create its layers in `prepare`"
     assert value.requires_grad, "no gradient of the term reaches the generator"
     gradients = torch.autograd.grad(value.sum(), [*learners, *own.values()], allow_unused=True)
     assert any(g is not None and bool(g.any()) for g in gradients[: len(learners)]), (
