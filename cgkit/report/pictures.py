@@ -67,7 +67,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A test image with its translation, ground truth if known, and reconstruction."""
+    """A test image with its translation, and with its ground truth and its reconstruction if there are any."""
 
     name: str
     cells: tuple[Cell, ...]
@@ -90,7 +90,15 @@ class Gallery:
     @property
     def aligned(self) -> bool:
         """Whether the ground truth is shown."""
-        return any(cell.role == "truth" for rows in self.directions.values() for row in rows for cell in row.cells)
+        return self._shows("truth")
+
+    @property
+    def reconstructed(self) -> bool:
+        """Whether reconstructions are shown."""
+        return self._shows("back")
+
+    def _shows(self, role: str) -> bool:
+        return any(cell.role == role for rows in self.directions.values() for row in rows for cell in row.cells)
 
 
 def gallery(sheets: Mapping[int, Path]) -> Gallery | None:

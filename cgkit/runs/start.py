@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,9 @@ from cgkit.engine.assembly import Assembly, assemble
 from cgkit.engine.component_checks import unfit_components
 from cgkit.engine.distributed import join
 from cgkit.engine.memory import memory_errors_explained
+from cgkit.engine.objective import Objective
 from cgkit.engine.precision import choose_device
-from cgkit.errors import DataError, Problem, SpecError
+from cgkit.errors import CgkitWarning, DataError, Problem, SpecError
 from cgkit.models.provenance import refuse_other_plugins
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.best_model import check_best_metric
@@ -117,6 +119,7 @@ def prepare(
         spec = with_depths(spec, depths)
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
+    _warn_of_terms_alone(assembly.objective)
     return Prepared(spec, assembly, chosen, images)
 
 
@@ -138,6 +141,20 @@ def _check_components(spec: Spec, assembly: Assembly) -> None:
     )
     if problems:
         raise SpecError(problems)
+
+
+def _warn_of_terms_alone(objective: Objective) -> None:
+    """Warn of a direction that only terms train, which may have been forgotten in a one-sided spec."""
+    cycles = objective.weights.cycle.forward or objective.weights.cycle.backward
+    for direction in objective.directions:
+        terms = [term.name for term in objective.terms if term.direction == direction]
+        if terms and not cycles and not getattr(objective.weights.adversarial, direction):
+            warnings.warn(
+                f"{direction} has no adversarial loss, so only {', '.join(terms)} would train it; "
+                f"set weight = {{ {direction} = 0.0 }} if that direction is not wanted",
+                CgkitWarning,
+                stacklevel=2,
+            )
 
 
 def _check_strides(spec: Spec, assembly: Assembly) -> list[Problem]:

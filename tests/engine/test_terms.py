@@ -20,10 +20,11 @@ from cgkit.contracts import Given, Need
 from cgkit.engine.assembly import assemble
 from cgkit.engine.precision import Precision
 from cgkit.engine.trainer import Trainer
-from cgkit.errors import CgkitError, SpecError
+from cgkit.errors import CgkitError, CgkitWarning, SpecError
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.runs.start import run
+from cgkit.runs.start import prepare, run
 from cgkit.spec import resolve_spec
+from cgkit.spec.loading import read_layers
 from tests.conftest import Result
 from tests.engine.test_trainer import batch, halves
 
@@ -279,6 +280,14 @@ def test_a_faulty_term_is_an_error_of_its_plugin(term: Any, expected: str, tiny_
         run(tiny_spec, overrides=["term=[{name='own'}]"], output=tiny_spec.parent / "run", plugins=plugins)
     assert caught.value.exit_code == 4
     assert not (tiny_spec.parent / "run").exists()
+
+
+def test_a_direction_that_only_terms_train_is_reported(plugins_with_terms: Plugins, tiny_spec: Path) -> None:
+    one_sided = ["objective.adversarial={a2b=1, b2a=0}", "objective.cycle=0", "objective.identity=0", "train.steps=1"]
+    with pytest.warns(
+        CgkitWarning, match=r"b2a has no adversarial loss, so only change_b2a would train it; set weight"
+    ):
+        prepare(read_layers(tiny_spec, [*one_sided, "term=[{name='change'}]"]), plugins_with_terms)
 
 
 @pytest.mark.parametrize(
