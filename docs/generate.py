@@ -22,7 +22,7 @@ from cgkit.describe.type_names import bounds, type_name
 from cgkit.options import REQUIRED, Option, options_of
 from cgkit.plugins import load_plugins
 from cgkit.registry import Component, Registry
-from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec
+from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES, Spec
 from cgkit.spec.tables import Use
 from cgkit.testing import Check
 from cgkit.testing.check import all_checks
@@ -58,7 +58,7 @@ def _describe_spec() -> Iterator[str]:
     for name, field in Spec.model_fields.items():
         model = _find_model(field)
         if model is not None:
-            yield from _describe_table(name, model, several=model is Use and not inspect.isclass(field.annotation))
+            yield from _describe_table(name, model, several=name in ARRAYS)
 
 
 def _describe_table(name: str, model: type[BaseModel], *, several: bool) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _describe_table(name: str, model: type[BaseModel], *, several: bool) -> Iter
             yield _format_fields(nested.model_fields)
     if name in SIDES:
         tables = " and ".join(f"`[{name}.{side}]`" for side in SIDES[name])
-        yield f"{tables} have the same keys, and each applies to one of the two networks."
+        yield f"{tables} have the same keys, and each applies to one of the two."
 
 
 def _format_fields(fields: Mapping[str, FieldInfo], kind: Kind | None = None) -> str:

@@ -97,7 +97,7 @@ class TermUse(Use):
 class AugmentationUse(Use):
     """An augmentation with its options; with a `domain`, it applies only to images of that domain."""
 
-    domain: Literal["a", "b"] | None = None
+    domain: Literal["a", "b"] | None = Field(default=None, description="The domain to augment; by default both.")
 
 
 class AdversarialWeights(Table):
