@@ -65,41 +65,56 @@ def check_size(name: str, extra: ImageRecord, values: Tensor, size: Sequence[int
 
 
 def check_extras(
-    records: Iterable[ImageRecord], needed: Sequence[str], partner: PixelFormat, formats: Formats
+    records: Iterable[ImageRecord],
+    needed: Sequence[str],
+    pixels: PixelFormat,
+    partner: PixelFormat,
+    formats: Formats,
 ) -> list[DataError]:
     """Return the problems of the extras that training needs, as their files' headers show; missing ones are allowed.
 
     Args:
         records: The images of one domain.
         needed: The names of the extras.
+        pixels: The pixel format of that domain.
         partner: The pixel format of the other domain.
         formats: The formats in which image files may be.
     """
     problems: list[DataError] = []
     for record in records:
-        for name in needed:
-            extra = record.extras.get(name)
-            if extra is not None and extra.path is not None:
-                pixels = partner if name == "partner" else PixelFormat(channels=1)
-                problems += _check_file(name, extra, extra.path, record, pixels, formats)
+        paths = {name: record.extras[name].path for name in needed if name in record.extras}
+        files = {name: path for name, path in paths.items() if path is not None}
+        try:
+            expected = _read_size(record.path, pixels, formats) if files and record.path is not None else None
+        except DataError as error:
+            problems.append(error)
+            expected = None
+        for name, path in files.items():
+            own = partner if name == "partner" else PixelFormat(channels=1)
+            problems += _check_file(name, path, record, expected, own, formats)
     return problems
 
 
+def _read_size(path: Path, pixels: PixelFormat, formats: Formats) -> Size:
+    header = inspect_image(path, pixels, formats)
+    return header.height, header.width
+
+
 def _check_file(
-    name: str, extra: ImageRecord, path: Path, record: ImageRecord, pixels: PixelFormat, formats: Formats
+    name: str, path: Path, record: ImageRecord, expected: Size | None, pixels: PixelFormat, formats: Formats
 ) -> Iterable[DataError]:
+    """Yield the problems of the file of one extra; `expected` is the size of its image, if that is a file."""
     try:
         header = inspect_image(path, pixels, formats)
-        size = (header.height, header.width)
-        if name == "label" and (header.channels, header.depth) != (1, "uint8"):
-            hint = "save the class numbers as 8-bit grey, not as colours or a palette"
-            yield DataError(f"{path}: a label map has one channel of class numbers", hint=hint)
-        if record.path is not None:
-            whole = inspect_image(record.path, PixelFormat(), formats)
-            if size != (whole.height, whole.width):
-                yield _refuse_size(name, extra, size, record, (whole.height, whole.width))
     except DataError as error:
         yield error
+        return
+    if name == "label" and (header.channels, header.depth) != (1, "uint8"):
+        hint = "save the class numbers as 8-bit grey, not as colours or a palette"
+        yield DataError(f"{path}: a label map has one channel of class numbers", hint=hint)
+    size = (header.height, header.width)
+    if expected is not None and size != expected:
+        yield _refuse_size(name, record.extras[name], size, record, expected)
 
 
 def _refuse_size(

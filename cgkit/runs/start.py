@@ -184,7 +184,7 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         train[side] = check_images(_records(train_images), pixels, at_least=smallest, formats=preparation.formats)
         test[side] = check_images(_records(test_images), pixels, formats=preparation.formats)
         found += [*train[side].problems, *test[side].problems]
-        found += check_extras(_records(train_images), preparation.extras, partner, preparation.formats)
+        found += check_extras(_records(train_images), preparation.extras, pixels, partner, preparation.formats)
     _check_for_extras(spec, assembly)
     problems = list(dict.fromkeys(map(str, found)))
     if problems:

@@ -205,3 +205,39 @@ every = 1
     assert "image-1.png: the" in refused.err
     assert "is 12x10, but the image is 24x20" in refused.err
     assert ("a label map has one channel of class numbers" in refused.err) is (extra == "label")
+
+
+def test_an_image_that_is_one_of_several_arrays_in_a_file_can_have_a_mask(
+    folders: dict[str, Path], tmp_path: Path, cgkit: Callable[..., Result]
+) -> None:
+    (tmp_path / "term.py").write_text(TERM)
+    values = np.random.default_rng(0).integers(0, 255, (4, 20, 24, 3), dtype=np.uint8)
+    for domain in "ab":
+        (tmp_path / f"{domain}-arrays").mkdir()
+        for number, image in enumerate(values):
+            np.savez(tmp_path / f"{domain}-arrays" / f"image-{number}.npz", image=image, dark=image // 2)
+    spec = tmp_path / "spec.toml"
+    spec.write_text("""
+[data]
+source = "folder"
+a = "a-arrays"
+b = "b-arrays"
+array = "image"
+size = 16
+held_out = 0
+workers = 0
+extras_a = { mask = "masks" }
+[generator]
+width = 4
+blocks = 1
+[discriminator]
+width = 4
+layers = 1
+[[term]]
+name = "outside"
+weight = { a2b = 1.0, b2a = 0.0 }
+[train]
+steps = 1
+""")
+    finished = cgkit("run", spec, "--plugin", tmp_path / "term.py", "--output", tmp_path / "run")
+    assert finished.code == 0, finished.err
