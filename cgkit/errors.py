@@ -125,6 +125,11 @@ class Problem:
     exit_code: int = 2
     traceback: str = field(default="", repr=False, compare=False)
 
+    @classmethod
+    def of(cls, path: str, error: CgkitError) -> Problem:
+        """Return the problem that an error is, at a place in a spec."""
+        return cls(path, error.message, error.hint, exit_code=error.exit_code, traceback=traceback_of(error))
+
     def __str__(self) -> str:
         location = ":".join(str(part) for part in (self.file, self.line) if part is not None)
         parts = [part for part in (location, self.path, self.message) if part]

@@ -129,8 +129,7 @@ def _collect_problems(place: str, components: Mapping[str, Component], problems:
     try:
         yield
     except CgkitError as error:
-        cause = traceback_of(error)
-        problems.append(Problem(place, error.message, error.hint, exit_code=error.exit_code, traceback=cause))
+        problems.append(Problem.of(place, error))
     except ValueError as error:  # raised by components that cannot process images of this size
         problems.append(Problem(place, str(error), "change data.size, or the component's options"))
     except Exception as error:  # a plugin's component may raise anything

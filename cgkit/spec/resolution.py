@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cgkit.contracts import Size
-from cgkit.errors import CgkitError, CgkitWarning, PluginError, Problem, UnknownComponentError, traceback_of
+from cgkit.errors import CgkitError, CgkitWarning, PluginError, Problem, UnknownComponentError
 from cgkit.options import check_options, options_of, recommended_options
 from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN, Component
@@ -172,7 +172,7 @@ class _Resolver:
             earlier = self._find_earlier(name, kind)
             if earlier is not None:
                 return earlier
-            self.problems.append(_to_problem(path, error))
+            self.problems.append(Problem.of(path, error))
         return None
 
     def _add_unknown(self, name: str, path: str, error: UnknownComponentError) -> None:
@@ -219,7 +219,7 @@ class _Resolver:
             values, problems = check_options(component, options, suggested=suggested)
             values |= self._resolve_nested(component, values, default_path)
         except CgkitError as error:
-            self.problems.append(_to_problem(default_path, error))
+            self.problems.append(Problem.of(default_path, error))
             return dict(options)
         for problem in problems:
             path = next((paths[option] for option in paths if _is_within(problem.path, option)), default_path)
@@ -242,7 +242,3 @@ class _Resolver:
 
 def _is_within(path: str, option: str) -> bool:
     return path == option or path.startswith(f"{option}.")
-
-
-def _to_problem(path: str, error: CgkitError) -> Problem:
-    return Problem(path, error.message, error.hint, exit_code=error.exit_code, traceback=traceback_of(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cgkit.errors import CgkitError, PluginError, Problem, did_you_mean, dotted, traceback_of
+from cgkit.errors import CgkitError, PluginError, Problem, did_you_mean, dotted
 from cgkit.options import build, check_options
 from cgkit.plugins import Plugins
 from cgkit.spec.model import Spec
@@ -29,8 +29,7 @@ def resolve_settings(
             if not wrong:
                 build(declared, options=resolved[package])
         except CgkitError as error:
-            cause = traceback_of(error)
-            problems.append(Problem(path, error.message, error.hint, exit_code=error.exit_code, traceback=cause))
+            problems.append(Problem.of(path, error))
         except ValueError as error:  # settings that exclude each other
             problems.append(Problem(path, str(error)))
         else:
