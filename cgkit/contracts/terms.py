@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-Need = Literal["source", "target", "translation", "reconstruction", "identity", "mask", "label", "partner"]
+Generated = Literal["translation", "reconstruction", "identity"]
+"""The generated images that a term may need; see `Given`."""
+
+Extra = Literal["mask", "label", "partner"]
+"""What a data set may know about an image; see `Given.extras`."""
+
+Need = Literal["source", "target", Generated, Extra]
 """What a term may ask for; see `Given`."""
 
 

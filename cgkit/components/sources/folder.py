@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge, Lt
 from PIL import Image
 
 from cgkit.contracts import ImageRecord, Size
+from cgkit.contracts.terms import Extra
 from cgkit.errors import DataError
 from cgkit.files.image_files import list_images
 
@@ -18,8 +19,7 @@ SHOWN = 3
 """Maximum number of unmatched names that an error message lists."""
 
 
-ExtraName = Literal["mask", "label", "partner"]
-Extras = dict[ExtraName, Path]
+Extras = dict[Extra, Path]
 
 
 class Folder:
@@ -128,7 +128,7 @@ class ImageFiles:
                 digest.update(f"{extra}\0{name}\0{file.stat().st_size}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
-    def with_extras(self, folders: Mapping[ExtraName, Path], recursive: bool) -> ImageFiles:
+    def with_extras(self, folders: Mapping[Extra, Path], recursive: bool) -> ImageFiles:
         """Return these images with the files of the same names in other folders.
 
         Raises:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from torch import Tensor, nn
 
 from cgkit.abilities import needs_of
 from cgkit.contracts import Given
+from cgkit.contracts.terms import Extra, Generated
 from cgkit.engine.cyclegan import CycleGAN, CyclePass
 from cgkit.engine.objective.losses import to_float32
 
@@ -30,8 +32,8 @@ IMAGES = {
 }
 """For each direction, the field of `CyclePass` behind each image that a term may need."""
 
-GENERATED = ("translation", "reconstruction", "identity")
-EXTRAS = ("mask", "label", "partner")
+GENERATED = get_args(Generated)
+EXTRAS = get_args(Extra)
 
 Extras = Mapping[str, Tensor]
 """Extras of a batch by domain and name, such as `a.mask`; `a.mask.present` says which images have one."""

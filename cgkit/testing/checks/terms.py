@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from cgkit.abilities import is_trained, needs_of
-from cgkit.contracts import Need
+from cgkit.contracts import Given, Need
+from cgkit.contracts.terms import Extra, Generated
 from cgkit.data.randomness import seeded
 from cgkit.testing.check import NotApplicableError, check
 from cgkit.testing.subject import Subject
 from cgkit.testing.usage import SmallGenerator, given_images, prepared_term
 
-GENERATED = ("translation", "reconstruction", "identity")
+GENERATED = get_args(Generated)
 
 
 @check("terms")
@@ -38,8 +39,7 @@ def terms_are_finite_scalars(subject: Subject) -> None:
         assert isinstance(value, Tensor), f"for {name}, returns a {type(value).__name__}; expected a tensor"
         assert value.numel() == 1, f"for {name}, returns shape {tuple(value.shape)}; expected a scalar"
         assert torch.isfinite(value).all(), f"for {name}, returns {float(value.detach())}"
-        images = [image for image in (getattr(given, need, None) for need in GENERATED) if image is not None]
-        gradients = torch.autograd.grad(value.sum(), images, allow_unused=True, materialize_grads=True)
+        gradients = torch.autograd.grad(value.sum(), _list_generated(given), allow_unused=True, materialize_grads=True)
         finite = all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
         assert finite, f"for {name}, its gradient is not finite"
 
@@ -52,8 +52,7 @@ def terms_teach_the_generator(subject: Subject) -> None:
     if is_trained(term):
         term.requires_grad_(True)
     given = given_images(term)
-    images = [image for image in (getattr(given, need, None) for need in GENERATED) if image is not None]
-    learners = [*images, *given.generator.parameters()]
+    learners = [*_list_generated(given), *given.generator.parameters()]
     own = dict(term.named_parameters()) if is_trained(term) else {}
     with seeded(0):
         value = term(given)
@@ -72,7 +71,7 @@ def terms_teach_the_generator(subject: Subject) -> None:
 def terms_ignore_images_without_extras(subject: Subject) -> None:
     """If no image has a mask, label or partner, a term that needs one does not depend on the images."""
     term = prepared_term(subject)
-    extras = [need for need in needs_of(term) if need in ("mask", "label", "partner")]
+    extras = [need for need in needs_of(term) if need in get_args(Extra)]
     if not extras:
         raise NotApplicableError
     values = []
@@ -109,3 +108,8 @@ def terms_leave_the_generator_alone(subject: Subject) -> None:
     assert not inside, f"keeps the generator as {inside[0]}: checkpoints would contain it twice"
     after = list(generator.parameters())
     assert all(torch.equal(*pair) for pair in zip(before, after, strict=True)), "changes the generator's parameters"
+
+
+def _list_generated(given: Given) -> list[Tensor]:
+    """Return the generated images that a term is given."""
+    return [image for image in (getattr(given, need) for need in GENERATED) if image is not None]
