@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from cgkit.components.formats.axes import as_stored
 from cgkit.contracts import ImageHeader, Layout, OpenImage, Reading
 from cgkit.errors import DataError
 
@@ -37,7 +38,7 @@ class Npy:
 
     def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
         """Write an array of shape `(H, W, C)`, or `(H, W)` for one channel."""
-        np.save(stream, _flat(values))
+        np.save(stream, as_stored(values))
 
 
 class Npz:
@@ -61,11 +62,7 @@ class Npz:
 
     def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
         """Write an array named `image` of shape `(H, W, C)`, or `(H, W)` for one channel."""
-        np.savez_compressed(stream, image=_flat(values))
-
-
-def _flat(values: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(values[..., 0] if values.shape[-1] == 1 else values)
+        np.savez_compressed(stream, image=as_stored(values))
 
 
 def _find_member(archive: zipfile.ZipFile, wanted: str | None) -> zipfile.ZipInfo:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, BinaryIO, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from cgkit.components.formats.axes import as_stored
 from cgkit.components.formats.metadata import metadata_of
 from cgkit.components.formats.pictures import picture_header, picture_values
 from cgkit.contracts import OpenImage, Reading
@@ -128,5 +128,4 @@ def check_single(picture: Image.Image) -> None:
 
 def save_picture(values: NDArray[Any], stream: BinaryIO, name: str, **options: Any) -> None:
     """Write `(H, W, C)` values in the format that Pillow calls `name`."""
-    flat = np.ascontiguousarray(values[..., 0] if values.shape[-1] == 1 else values)
-    Image.fromarray(flat).save(stream, format=name, **options)
+    Image.fromarray(as_stored(values)).save(stream, format=name, **options)

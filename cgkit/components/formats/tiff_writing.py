@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from cgkit.components.formats.axes import as_stored
 from cgkit.components.formats.optional_libraries import library
 from cgkit.components.formats.pillow import save_picture
 from cgkit.components.formats.tiff_tags import KEPT, RESOLUTION, UNIT
@@ -24,7 +25,7 @@ def write_tiff(stream: BinaryIO, values: NDArray[Any], *, alpha: bool, tags: Map
     if values.dtype == np.uint8 and (channels in (1, 3) or (alpha and channels in (2, 4))):
         save_picture(values, stream, "TIFF", compression="tiff_deflate", tiffinfo=_to_directory(tags))
     else:
-        flat = np.ascontiguousarray(values[..., 0] if channels == 1 else values)
+        flat = as_stored(values)
         options = {**_layout_of(flat, alpha=alpha), **_to_options(tags)}
         library("tifffile", "this kind of TIFF").imwrite(stream, flat, compression="zlib", metadata=None, **options)
 
