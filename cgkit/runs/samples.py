@@ -42,8 +42,11 @@ class Samples:
         """Translate the test images in each trained direction; if both are trained, translate them back."""
         translate = translations_by(self._trainer.best_generators, self._trainer.precision)
         tests = dict(zip("ab", self._tests, strict=True))
-        translations = {way: call(tests[way[0]]) for way, call in translate.items()}
-        back = {way: translate[way[::-1]](images) for way, images in translations.items() if way[::-1] in translate}
+        translations = {direction: call(tests[direction[0]]) for direction, call in translate.items()}
+        back = {}
+        for direction, opposite in (("a2b", "b2a"), ("b2a", "a2b")):
+            if direction in translate and opposite in translate:
+                back[direction] = translate[opposite](translations[direction])
         return SampleImages(self._tests, translations, back)
 
     def sheet(self, images: SampleImages) -> Sheet:
