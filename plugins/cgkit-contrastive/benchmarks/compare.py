@@ -53,23 +53,22 @@ name = "ssim"
 name = "kid"
 """
 
-METHODS = {
-    "CycleGAN": "",
-    "CUT": """
+ONE_SIDED = """
 [objective]
 adversarial = { a2b = 1.0, b2a = 0.0 }
 cycle = 0.0
 identity = 0.0
-[[term]]
+"""
+
+METHODS = {
+    "CycleGAN": "",
+    "CUT": ONE_SIDED
+    + """[[term]]
 name = "patch-nce"
 weight = { a2b = 1.0, b2a = 0.0 }
 """,
-    "FastCUT": """
-[objective]
-adversarial = { a2b = 1.0, b2a = 0.0 }
-cycle = 0.0
-identity = 0.0
-[[term]]
+    "FastCUT": ONE_SIDED
+    + """[[term]]
 name = "patch-nce"
 weight = { a2b = 10.0, b2a = 0.0 }
 identity = false
