@@ -47,7 +47,7 @@ from cgkit.contracts.kinds import KINDS, Kind, kind_named
 from cgkit.contracts.losses import AdversarialLoss, ReconstructionLoss
 from cgkit.contracts.networks import Discriminator, Generator, Recognised
 from cgkit.contracts.options import Options, Size
-from cgkit.contracts.terms import Given, Need, Term
+from cgkit.contracts.terms import Extra, Generated, Given, Need, Term
 from cgkit.contracts.training import Optimizer, Schedule
 
 CONTRACTS: Mapping[Any, str] = {
@@ -77,7 +77,9 @@ __all__ = [
     "Discriminator",
     "Domain",
     "Exporter",
+    "Extra",
     "Format",
+    "Generated",
     "Generator",
     "Given",
     "ImageHeader",

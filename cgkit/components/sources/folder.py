@@ -10,8 +10,7 @@ from typing import Annotated
 from annotated_types import Ge, Lt
 from PIL import Image
 
-from cgkit.contracts import ImageRecord, Size
-from cgkit.contracts.terms import Extra
+from cgkit.contracts import Extra, ImageRecord, Size
 from cgkit.errors import DataError
 from cgkit.files.image_files import list_images
 

@@ -9,8 +9,7 @@ from typing import get_args
 from torch import Tensor, nn
 
 from cgkit.abilities import needs_of
-from cgkit.contracts import Given
-from cgkit.contracts.terms import Extra, Generated
+from cgkit.contracts import Extra, Generated, Given
 from cgkit.engine.cyclegan import CycleGAN, CyclePass
 from cgkit.engine.objective.losses import to_float32
 

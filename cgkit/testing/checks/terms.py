@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cgkit.abilities import is_trained, needs_of
-from cgkit.contracts import Given, Need
-from cgkit.contracts.terms import Extra, Generated
+from cgkit.contracts import Extra, Generated, Given, Need
 from cgkit.data.randomness import seeded
 from cgkit.testing.check import NotApplicableError, check
 from cgkit.testing.subject import Subject
