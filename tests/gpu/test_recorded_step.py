@@ -8,18 +8,22 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
+from cgkit.abilities import features_of
+from cgkit.contracts import Given, Need
 from cgkit.data.loading import Batch
 from cgkit.engine.assembly import assemble
 from cgkit.engine.gpu.arithmetic import arithmetic
 from cgkit.engine.precision import Precision
 from cgkit.engine.trainer import Trainer
 from cgkit.errors import DivergedError
-from cgkit.plugins import Plugins
+from cgkit.plugins import Plugins, load_plugins
 from cgkit.spec import resolve_spec
 
 pytestmark = pytest.mark.gpu
 
+GPU = torch.device("cuda")
 Tables = dict[str, Any]
 
 SPECS: dict[str, Tables] = {
@@ -40,7 +44,45 @@ SPECS: dict[str, Tables] = {
     "accumulated": {"train": {"accumulate": 2}},
     "averaged, clipped": {"train": {"ema": 0.9, "clip_gradients": 0.5}},
     "one cycle at a time": {"train": {"memory": "balanced"}},
+    "own optimisers, warm-up": {
+        "optimizer": {"name": "adamw", "weight_decay": 0.1, "discriminators": {"name": "adam", "betas": [0.0, 0.9]}},
+        "schedule": {"name": "warm-up", "steps": 4},
+    },
+    "a term with drawn places, a trained head and masks": {
+        "term": [{"name": "sampled", "weight": {"a2b": 2, "b2a": 1}}],
+        "train": {"accumulate": 2},
+    },
+    "a term, one cycle at a time": {"term": [{"name": "sampled"}], "train": {"memory": "balanced"}},
 }
+
+
+class Sampled(nn.Module):
+    """Compares features of source and translation outside a mask, through a trained head, at places drawn at random."""
+
+    needs: tuple[Need, ...] = ("translation", "mask")
+    trained = True
+
+    def prepare(self, generator: nn.Module, example: Tensor) -> None:
+        features = features_of(generator)
+        assert features is not None
+        self.head = nn.Linear(features(example)[1].shape[1], 4)
+
+    def forward(self, given: Given) -> Tensor:
+        assert given.translation is not None
+        features = features_of(given.generator)
+        assert features is not None
+        of_source, of_translation = (features(image)[1].flatten(2) for image in (given.source, given.translation))
+        places = torch.rand(of_source.shape[-1], device=of_source.device).topk(16).indices
+        first, second = (self.head(all_[..., places].transpose(1, 2)) for all_ in (of_source.detach(), of_translation))
+        changed = (given.translation - given.source).abs() * (1 - given.extras["mask"])
+        return (first - second).abs().mean() + (changed.mean((1, 2, 3)) * given.present["mask"]).sum()
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Plugins:
+    plugins = load_plugins(installed=False)
+    plugins.registries.terms.add("sampled", Sampled)
+    return plugins
 
 
 @contextmanager
@@ -55,7 +97,7 @@ def trainer_on_gpu(tables: Tables, precision: str, plugins: Plugins) -> Iterator
     }
     spec = resolve_spec(values, plugins)
     built = assemble(spec, plugins)
-    place = Precision(precision, torch.device("cuda"))
+    place = Precision(precision, GPU)
     with arithmetic(place, deterministic=True):
         yield Trainer(
             built,
@@ -70,7 +112,11 @@ def batches(step: int, tables: Tables) -> list[Batch]:
     draws = torch.Generator().manual_seed(step)
     count = tables.get("train", {}).get("accumulate", 1)
     images = [torch.rand(2, 2, 3, 64, 64, generator=draws) * 2 - 1 for _ in range(count)]
-    return [Batch(a, b, ("a", "a"), ("b", "b")) for a, b in images]
+    extras = {}
+    if "term" in tables:
+        extras = {f"{domain}.mask": torch.rand(2, 1, 64, 64, generator=draws).round() for domain in "ab"}
+        extras |= {f"{domain}.mask.present": torch.tensor([1.0, step % 2]) for domain in "ab"}
+    return [Batch(a, b, ("a", "a"), ("b", "b"), extras) for a, b in images]
 
 
 def train(trainer: Trainer, tables: Tables, first: int = 0, last: int = 6) -> list[dict[str, float]]:
@@ -147,6 +193,7 @@ def test_a_step_that_is_not_finite_is_undone(plugins: Plugins) -> None:
     [
         ({"adversarial_loss": {"name": "wasserstein"}}, "differentiated twice"),
         ({"train": {"memory": "low"}}, "memory"),
+        ({"train": {"discriminator_steps": 2}}, "do not learn in every step"),
     ],
 )
 def test_a_step_that_cannot_be_recorded_says_why_and_trains(tables: Tables, reason: str, plugins: Plugins) -> None:

@@ -47,12 +47,12 @@ Train = Callable[..., Path]
 
 @pytest.fixture
 def train(tmp_path: Path) -> Train:
-    def train(spec: str, folder: str, *settings: str) -> Path:
+    def train(spec: str, folder: str, *settings: str, device: str = "cpu") -> Path:
         file = tmp_path / f"{spec}.toml"
         file.write_text(SPECS[spec].replace("[train]", "[train]\nbatch = 2") + TINY)
         overrides = [part for setting in settings for part in ("--set", setting)]
         with pytest.raises(SystemExit) as stop:
-            main(["run", str(file), "--output", str(tmp_path / folder), "--device", "cpu", *overrides])
+            main(["run", str(file), "--output", str(tmp_path / folder), "--device", device, *overrides])
         assert not stop.value.code
         return tmp_path / folder
 
@@ -86,3 +86,14 @@ def test_a_run_continues_bit_for_bit(settings: tuple[str, ...], train: Train) ->
     resumed = final(train("cut", "halted", "train.steps=4", *constant))
     assert "components/patch-nce_a2b.heads.0.0.weight" in straight
     assert [name for name in straight if not torch.equal(straight[name], resumed[name])] == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_cuda_graph_changes_no_bit(precision: str, train: Train) -> None:
+    settings = ("train.steps=4", f"train.precision={precision}")
+    eager = train("cut", "eager", *settings, "train.cuda_graph=false", device="cuda")
+    recorded = train("cut", "recorded", *settings, device="cuda")
+    assert json.loads((recorded / "environment.json").read_text())["arithmetic"]["cuda_graph"] is True
+    expected, found = final(eager), final(recorded)
+    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
