@@ -274,7 +274,7 @@ class Benchmark:
 
     def scores(self) -> None:
         """Train the built-in example with several seeds in bf16 and fp32, all at the same time."""
-        steps = 2 if self.options.dry_run else 600
+        steps = 2 if self.options.dry_run else 200
         seeds = (0,) if self.options.dry_run else (0, 1, 2)
         folder = self.options.output.with_suffix(".scores")
         shutil.rmtree(folder, ignore_errors=True)
