@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Score the model of RUN on its test images and save the scores in RUN/evaluation.json."""
     plugins = console.plugins(context)
-    from cgkit.runs.evaluate import evaluate
+    from cgkit.runs.scores.evaluate import evaluate
 
     names = [name.strip() for name in metrics.split(",")] if metrics is not None else []
     evaluation = evaluate(

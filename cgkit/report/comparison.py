@@ -10,7 +10,7 @@ from typing import Any
 from cgkit.errors import CheckpointError, UsageError
 from cgkit.evaluation.numbers import Number, differing
 from cgkit.report.record import Record, read_record
-from cgkit.runs.sample_sheet import Sheet, read_sheet
+from cgkit.runs.samples.sheet import Sheet, read_sheet
 
 
 @dataclass(frozen=True)

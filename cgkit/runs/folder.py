@@ -20,7 +20,7 @@ from cgkit.errors import CheckpointError, ResourceError, RunFolderInUseError
 from cgkit.files.atomic import replace_text, replacing
 from cgkit.models.provenance import made_with
 from cgkit.plugins import Plugins
-from cgkit.runs.sample_sheet import Sheet
+from cgkit.runs.samples.sheet import Sheet
 from cgkit.spec import Spec
 from cgkit.spec.reading import Layer
 

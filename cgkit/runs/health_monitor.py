@@ -20,7 +20,7 @@ from cgkit.health.notes import Note, keep, rewind
 from cgkit.health.observation import Circumstances, Observation
 from cgkit.health.watch import Watch
 from cgkit.runs.context import RunContext
-from cgkit.runs.samples import SampleImages
+from cgkit.runs.samples.images import SampleImages
 from cgkit.spec import Spec
 
 COUNT = 16

@@ -17,7 +17,7 @@ from cgkit.errors import traceback_of
 from cgkit.hookspecs import RunView
 from cgkit.plugins import Plugins
 from cgkit.registry import describe_exception
-from cgkit.runs.samples import SampleImages
+from cgkit.runs.samples.images import SampleImages
 
 JOIN_TIMEOUT = 10.0
 """The maximum time to wait for an observer's thread to end, in seconds."""

@@ -33,9 +33,9 @@ from cgkit.runs.health_monitor import HealthMonitor
 from cgkit.runs.observers import Observers
 from cgkit.runs.reporter import Stopwatch
 from cgkit.runs.resume import refuse_other_data, refuse_other_spec
-from cgkit.runs.samples import Samples
+from cgkit.runs.samples.images import Samples
+from cgkit.runs.scores.validation import Validation
 from cgkit.runs.signals import StopRequest
-from cgkit.runs.validation import Validation
 from cgkit.spec.settings import build_settings
 
 

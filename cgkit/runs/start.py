@@ -25,12 +25,12 @@ from cgkit.engine.precision import choose_device
 from cgkit.errors import CgkitWarning, DataError, Problem, SpecError
 from cgkit.models.provenance import refuse_other_plugins
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.runs.best_model import check_best_metric
 from cgkit.runs.context import RunContext
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.reporter import Reporter, Silence
 from cgkit.runs.resume import refuse_other_spec
 from cgkit.runs.run import Outcome, Run
+from cgkit.runs.scores.best_model import check_best_metric
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.loading import located, read_layers
 from cgkit.spec.merging import combine

@@ -13,7 +13,7 @@ from cgkit.errors import CheckpointError, UsageError
 from cgkit.plugins import Plugins
 from cgkit.report.comparison import compare
 from cgkit.report.comparison_page import write_comparison
-from cgkit.runs.sample_sheet import Sheet, read_sheet
+from cgkit.runs.samples.sheet import Sheet, read_sheet
 from tests.report.conftest import change
 
 

@@ -12,7 +12,7 @@ import pytest
 from cgkit.report.comparison import compare
 from cgkit.report.comparison_page import write_comparison
 from cgkit.report.report import write_report
-from cgkit.runs.sample_sheet import Sheet, read_sheet
+from cgkit.runs.samples.sheet import Sheet, read_sheet
 from tests.report.conftest import change
 
 Visit = Callable[[Path], Any]

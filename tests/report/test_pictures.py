@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cgkit.report.pictures import CHOICES, MAX_BYTES, MAX_ROWS, Picture, gallery, picture
-from cgkit.runs.sample_sheet import Column, Sheet
+from cgkit.runs.samples.sheet import Column, Sheet
 
 
 def noise(side: int, seed: int) -> Image.Image:

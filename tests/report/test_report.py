@@ -10,7 +10,7 @@ from PIL import Image
 
 from cgkit.plugins import Plugins
 from cgkit.report.report import write_report
-from cgkit.runs.sample_sheet import Sheet, read_sheet
+from cgkit.runs.samples.sheet import Sheet, read_sheet
 from tests.report.conftest import change
 
 

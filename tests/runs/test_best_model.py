@@ -17,7 +17,7 @@ from cgkit.checkpoints import list_checkpoints
 from cgkit.errors import SpecError
 from cgkit.evaluation.numbers import Number
 from cgkit.plugins import Plugins
-from cgkit.runs.best_model import DIRECTIONS, BestModel
+from cgkit.runs.scores.best_model import DIRECTIONS, BestModel
 from cgkit.runs.start import run
 from cgkit.spec.model import Evaluation
 from cgkit.translation.translator import Translator

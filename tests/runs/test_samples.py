@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cgkit.runs.sample_sheet import GAP, HEADER
-from cgkit.runs.samples import SampleImages, sample_sheet
+from cgkit.runs.samples.images import SampleImages, sample_sheet
+from cgkit.runs.samples.sheet import GAP, HEADER
 
 NAMES = {"a": ("one", "two"), "b": ("three", "four")}
 

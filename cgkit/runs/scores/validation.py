@@ -16,8 +16,8 @@ from cgkit.evaluation.scoring import Scoring
 from cgkit.models.folder import write_model
 from cgkit.models.inference import translations_by
 from cgkit.models.info import ModelInfo
-from cgkit.runs.best_model import BestModel
 from cgkit.runs.context import RunContext
+from cgkit.runs.scores.best_model import BestModel
 
 
 class Validation:

@@ -13,7 +13,7 @@ from cgkit.data.loading import batch_of_tests
 from cgkit.engine.trainer import Trainer
 from cgkit.models.inference import translations_by
 from cgkit.runs.context import RunContext
-from cgkit.runs.sample_sheet import Column, Sheet
+from cgkit.runs.samples.sheet import Column, Sheet
 
 
 @dataclass(frozen=True)

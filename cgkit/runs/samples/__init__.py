@@ -1,0 +1,1 @@
+"""The sample sheets of a run."""
