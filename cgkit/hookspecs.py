@@ -4,8 +4,9 @@ A plugin is a module named by an entry point of the group `cgkit`, or a file giv
 these functions, marked with `@cgkit.hookimpl`, with only the arguments that it needs. Later versions may add arguments
 to a hook, but never remove any.
 
-The `cgkit_run_*`, step and checkpoint hooks are called from a separate thread for each plugin while the run waits. If a
-hook raises, or takes longer than `log.patience` in the spec, its plugin is not called again, and the run continues.
+The `cgkit_run_*`, step, sample and checkpoint hooks are called from a separate thread for each plugin while the run
+waits. If a hook raises, or takes longer than `log.patience` in the spec, its plugin is not called again, and the run
+continues.
 """
 
 from __future__ import annotations
@@ -88,6 +89,11 @@ def cgkit_step_finished(run: RunView, step: int, losses: Mapping[str, Tensor]) -
 
     During the next step, cgkit checks whether these losses are finite. If not, their step is undone and the run ends.
     """
+
+
+@hookspec
+def cgkit_samples_written(run: RunView, step: int, file: Path) -> None:
+    """Observe a sheet of sample translations that has been written to `file`."""
 
 
 @hookspec

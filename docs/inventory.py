@@ -37,6 +37,7 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
         "cgkit_commands",
         "cgkit_run_started",
         "cgkit_step_finished",
+        "cgkit_samples_written",
         "cgkit_checkpoint_saved",
         "cgkit_run_finished",
     ),

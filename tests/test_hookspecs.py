@@ -15,6 +15,7 @@ CONTRACT = {
     "cgkit_commands": ["cli"],
     "cgkit_run_started": ["run"],
     "cgkit_step_finished": ["run", "step", "losses"],
+    "cgkit_samples_written": ["run", "step", "file"],
     "cgkit_checkpoint_saved": ["run", "step", "folder"],
     "cgkit_run_finished": ["run", "error"],
 }

@@ -19,6 +19,7 @@ from cgkit.errors import CgkitError, CgkitWarning, DataError, PluginError, SpecE
 
 COMMANDS = (
     "run",
+    "watch",
     "check",
     "init",
     "translate",

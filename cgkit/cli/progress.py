@@ -1,33 +1,48 @@
-"""Progress of a run on stderr: a progress bar in a terminal, otherwise a line every 20 seconds."""
+"""A run on stderr: in a terminal a header and a progress bar, otherwise a line every 20 seconds."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
+from rich.table import Column
 
 from cgkit.cli import console
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from cgkit.runs.reporter import Progress
 
 LINE_INTERVAL = 20.0
 """Seconds between two lines if stderr is not a terminal: long enough for a log to stay readable."""
 
-_SHORT_NAMES = {"adversarial": "adv", "cycle": "cycle", "identity": "idt", "discriminator": "disc", "penalty": "pen"}
+ESTIMATE_AFTER = 10.0
+"""Seconds of training after which its duration is estimated."""
+
+BAR_FROM = 80
+"""The width of a terminal, in characters, from which there is room for a bar."""
+
+_SHORT_NAMES = {"adversarial": "adv", "identity": "idt", "discriminator": "disc", "penalty": "pen"}
 
 
 class RichReporter:
-    """Reports the progress and messages of a run on stderr."""
+    """Reports the progress and messages of a run on stderr, on rank 0 only."""
 
     def __init__(self) -> None:
         self._console = console.stderr()
+        self._shows = console.rank() == 0
+        self._stage: Status | None = None
         self._bar: Bar | None = None
         self._task = TaskID(0)
         self._last_line = 0.0
+        self._first_call = 0.0
+        self._has_estimated = False
 
     def __enter__(self) -> Self:
         return self
@@ -35,49 +50,124 @@ class RichReporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end_stage()
         if self._bar is not None:
             self._bar.stop()
 
+    def begin(self, title: str, facts: Mapping[str, str]) -> None:
+        """Print a title, and facts in two columns."""
+        self.message(title)
+        width = max(map(len, facts), default=0)
+        for label, fact in facts.items():
+            self.message(f"  {label:{width}}  {fact}")
+
+    def stage(self, text: str) -> None:
+        """Show a spinner with a text; without a terminal, print a line."""
+        self._end_stage()
+        if self._shows and self._console.is_terminal:
+            self._stage = self._console.status(f"{console.clean(text)} ...")
+            self._stage.start()
+        else:
+            self.message(f"{text} ...")
+
     def progress(self, progress: Progress) -> None:
-        """Update the progress bar, or print a line if the last line is old enough or the run is finished."""
-        if console.rank():
+        """Update the progress bar, or print a line if the last line is old enough or the run is at its end."""
+        if not self._shows:
             return
+        self._end_stage()
+        self._estimate(progress)
         if self._console.is_terminal:
             self._move_bar(progress)
         elif time.monotonic() - self._last_line > LINE_INTERVAL or progress.step == progress.steps:
             self._last_line = time.monotonic()
-            console.message(f"step {progress.step}/{progress.steps}  {describe(progress)}")
+            console.message("step " + "  ".join(filter(None, describe(progress))))
 
     def message(self, text: str) -> None:
         """Print a message."""
-        if console.rank() == 0:
+        if self._shows:
+            self._end_stage()
             self._console.print(console.clean(text))
 
     def warning(self, text: str, traceback: str = "") -> None:
         """Print a warning; the traceback of its cause only if the user asks for tracebacks."""
-        if console.rank() == 0:
+        if self._shows:
+            self._end_stage()
             if traceback and console.shows_tracebacks():
                 self._console.print(console.clean(traceback), end="")
             self._console.print(f"warning: {console.clean(text)}", style="yellow")
 
+    def _estimate(self, progress: Progress) -> None:
+        """Print once how long training takes, as soon as some seconds of steps have been measured."""
+        now = time.monotonic()
+        self._first_call = self._first_call or now
+        left = progress.seconds_left
+        if not self._has_estimated and left is not None and now - self._first_call >= ESTIMATE_AFTER and left > 60:
+            self._has_estimated = True
+            end = datetime.now() + timedelta(seconds=left)
+            self.message(f"training takes about {format_duration(left)} more, until {end:%a %H:%M}")
+
+    def _end_stage(self) -> None:
+        if self._stage is not None:
+            self._stage.stop()
+            self._stage = None
+
     def _move_bar(self, progress: Progress) -> None:
+        done, losses = describe(progress)
         if self._bar is None:
-            columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
-            self._bar = Bar(*columns, console=self._console)
-            self._task = self._bar.add_task("", total=progress.steps)
+            self._bar = Bar(*_columns(self._console.width), console=self._console, expand=True)
+            self._task = self._bar.add_task(done, total=progress.steps, losses="")
             self._bar.start()
-        self._bar.update(self._task, completed=progress.step, description=describe(progress))
+        self._bar.update(self._task, completed=progress.step, description=done, losses=losses)
 
 
-def describe(progress: Progress) -> str:
-    """Return one line: losses (summed over directions), speed, time left, and fraction of time waiting for data."""
+def _columns(width: int) -> list[SpinnerColumn | BarColumn | TextColumn]:
+    """Return the columns of a bar: what is done, and as much of the losses as fits."""
+    done = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
+    rest = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+    losses = TextColumn("{task.fields[losses]}", markup=False, table_column=rest)
+    bar = [BarColumn(bar_width=width // 10)] if width >= BAR_FROM else []
+    return [SpinnerColumn("line"), *bar, done, losses]
+
+
+def describe(progress: Progress) -> tuple[str, str]:
+    """Return step, percentage, epoch, speed and time left; and the losses, summed over directions."""
     sums: dict[str, float] = {}
     for name, value in progress.losses.items():
         term = name.rpartition("_")[0] or name  # remove the direction or domain
         short = _SHORT_NAMES.get(term, term)
         sums[short] = sums.get(short, 0.0) + value
-    losses = " ".join(f"{name} {value:.3f}" for name, value in sums.items())
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    done = [
+        f"{progress.step}/{progress.steps}",
+        f"{progress.step / progress.steps:.0%}",
+        f"epoch {_format_epoch(progress.epoch)}/{_format_epoch(progress.epochs)}",
+    ]
+    if progress.seconds_left is not None:
+        done += [_format_speed(progress.steps_per_second), f"{format_clock(progress.seconds_left)} left"]
+    losses = [f"{name} {value:.3f}" for name, value in sums.items()]
+    losses += [f"{progress.waiting:.0%} waiting for data"] if progress.waiting >= 0.1 else []
+    return "  ".join(done), "  ".join(losses)
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration in words: `40 seconds`, `25 minutes`, `6.5 hours`, `4.1 days`."""
+    for limit, length, name in ((120, 1, "seconds"), (7200, 60, "minutes")):
+        if seconds < limit:
+            return f"{seconds / length:.0f} {name}"
+    return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def format_clock(seconds: float) -> str:
+    """Return a duration as `2:05`, `1:02:05`, or `3 d 4 h`."""
+    minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    left = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-    return f"{losses}  {progress.images_per_second:.1f} images/s  {left} left  {progress.waiting:.0%} waiting for data"
+    if hours >= 100:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def _format_epoch(epoch: float) -> str:
+    return f"{epoch:.0f}" if epoch >= 10 or epoch == round(epoch) else f"{epoch:.1f}"
+
+
+def _format_speed(steps_per_second: float) -> str:
+    return f"{steps_per_second:.1f} it/s" if steps_per_second >= 1 else f"{1 / steps_per_second:.1f} s/it"

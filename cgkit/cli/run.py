@@ -36,7 +36,7 @@ def command(
 
     plugins = console.plugins(context)
     with RichReporter() as reporter:
-        reporter.message("loading torch ...")
+        reporter.stage("loading torch")
         from cgkit.runs.start import run
 
         outcome = run(spec, overrides=overrides, output=output, device=device, plugins=plugins, reporter=reporter)

@@ -11,6 +11,7 @@ STATES = {
     "running": ("Training", "Training is in progress, unless its process was killed."),
     "finished": ("Finished", ""),
     "stopped": ("Stopped", "Training was stopped, and its state was saved; run the same command to resume it."),
+    "interrupted": ("Interrupted", "Training was ended at once; run the same command to resume from its checkpoint."),
     "diverged": ("Diverged", "A loss or a gradient became infinite or NaN."),
     "failed": ("Failed", "Training failed with an error."),
 }
@@ -37,6 +38,9 @@ def facts_of(record: Record) -> dict[str, str]:
         facts["Steps"] = f"{step} of {steps}" if steps is not None else str(step)
     if seconds := _measure_training_time(record):
         facts["Training time"] = _format_duration(seconds)
+    left = number_or_none(record.status.get("seconds_left"))
+    if left is not None and record.status.get("state") == "running":
+        facts["Time left"] = _format_duration(left)
     for name, value in (("Device", record.environment.get("device")), ("Last update", record.status.get("at"))):
         if value:
             facts[name] = str(value).replace("T", " ").replace("+00:00", " UTC")

@@ -1,4 +1,4 @@
-"""The plugin that writes the report of a run, periodically during training and once at the end."""
+"""The plugin that writes the report of a run, with its sample sheets during training and once at the end."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from weakref import WeakKeyDictionary
 
 from cgkit.hookspecs import RunView, hookimpl
 
-FIRST_AFTER = 60.0
-"""Seconds of training before the first report."""
 SHARE = 0.02
 """The maximum fraction of the training time that intermediate reports may take."""
 
@@ -22,11 +20,11 @@ class ReportWriter:
 
     @hookimpl
     def cgkit_run_started(self, run: RunView) -> None:
-        """Schedule the first report."""
-        self._next[run] = time.monotonic() + FIRST_AFTER
+        """Let the first sheet have a report."""
+        self._next[run] = time.monotonic()
 
     @hookimpl
-    def cgkit_checkpoint_saved(self, run: RunView, step: int, folder: Path) -> None:
+    def cgkit_samples_written(self, run: RunView, step: int, file: Path) -> None:
         """Write an intermediate report, unless reports would take up too much training time (see `SHARE`)."""
         started = time.monotonic()
         if started >= self._next.get(run, started):

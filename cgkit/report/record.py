@@ -17,6 +17,8 @@ from cgkit.models.folder import no_run_folder
 from cgkit.runs.folder import RunFolder
 
 HISTORY = "metrics.jsonl"
+MOMENT = ("epoch", "time")
+"""Recorded values that say when something was recorded; they are no part of the history."""
 LARGEST = 1e30
 """Values with a larger magnitude are treated as not finite, so that the axes of charts need not cover them."""
 LAST = 10**12
@@ -121,6 +123,8 @@ def _read_history(file: Path) -> dict[str, dict[int, float | None]]:
     for values in _read_lines(file):
         step = values.pop("step")
         for name, value in values.items():
+            if name in MOMENT:
+                continue
             # If a step was recorded twice, the run repeated it after a resume, so the last record counts.
             history.setdefault(name, {})[step] = number_or_none(value)
     return {name: dict(sorted(values.items())) for name, values in history.items()}

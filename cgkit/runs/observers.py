@@ -112,9 +112,10 @@ class Observers:
         """Pass the images of a sample sheet to the watchers."""
         self._call_watchers("samples_drawn", lambda watcher: watcher.samples_drawn(images))
 
-    def samples_written(self, step: int, file: Path) -> None:
-        """Pass a sample sheet to every tracker that wants it."""
+    def samples_written(self, run: RunView, step: int, file: Path) -> None:
+        """Pass a sample sheet to every tracker and every hook that wants it."""
         self._call_optional("samples", step, file)
+        self.notify("cgkit_samples_written", run=run, step=step, file=file)
 
     def checkpoint_saved(self, run: RunView, step: int, folder: Path) -> None:
         """Pass a checkpoint to every tracker and every hook that wants it."""

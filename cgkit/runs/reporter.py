@@ -15,25 +15,37 @@ class Progress:
     Attributes:
         step: the number of completed steps.
         steps: the number of steps of the whole run.
-        losses: the mean loss terms since the last report.
-        images_per_second: training images of both domains per second of training in this process.
-        seconds_left: the estimated remaining training time at the current speed, in seconds.
+        epoch: the number of completed epochs, with a fraction.
+        epochs: the number of epochs of the whole run, with a fraction.
+        steps_per_second: the speed of training; 0 if unknown.
+        images_per_second: training images of both domains per second of training in this process; 0 if unknown.
+        seconds_left: the estimated remaining training time at the current speed; None if unknown.
         waiting: the fraction of the time spent waiting for images, from 0 to 1.
+        losses: the last recorded loss terms; empty before the first record.
     """
 
     step: int
     steps: int
-    losses: Mapping[str, float]
-    images_per_second: float
-    seconds_left: float
-    waiting: float
+    epoch: float
+    epochs: float
+    steps_per_second: float = 0.0
+    images_per_second: float = 0.0
+    seconds_left: float | None = None
+    waiting: float = 0.0
+    losses: Mapping[str, float] = field(default_factory=dict)
 
 
 class Reporter(Protocol):
     """Shows a run to its user."""
 
+    def begin(self, title: str, facts: Mapping[str, str]) -> None:
+        """Show what will be trained: a title, and facts by label."""
+
+    def stage(self, text: str) -> None:
+        """Show that something begins that may take seconds; it has ended when any other method is called."""
+
     def progress(self, progress: Progress) -> None:
-        """Show the progress."""
+        """Show the progress; called before the first step and after each step."""
 
     def message(self, text: str) -> None:
         """Print a message."""
@@ -44,6 +56,12 @@ class Reporter(Protocol):
 
 class Silence:
     """A reporter that shows nothing."""
+
+    def begin(self, title: str, facts: Mapping[str, str]) -> None:
+        """Show nothing."""
+
+    def stage(self, text: str) -> None:
+        """Show nothing."""
 
     def progress(self, progress: Progress) -> None:
         """Show nothing."""
@@ -57,15 +75,22 @@ class Silence:
 
 @dataclass
 class Stopwatch:
-    """Measures the time that a training loop spends waiting for images and the time that it spends training."""
+    """Measures the time that a training loop spends waiting for images and the time that it spends training.
+
+    As soon as there is a second step, the first one does not count, because libraries prepare themselves in it.
+    """
 
     waited: float = 0.0
     trained: float = 0.0
     steps: int = 0
     _mark: float = field(default_factory=time.monotonic)
+    _first_counts: bool = True
 
     def images_arrived(self) -> None:
         """Count the time since the last mark as waiting."""
+        if self.steps == 1 and self._first_counts:
+            self.waited = self.trained = 0.0
+            self.steps, self._first_counts = 0, False
         self.waited += self._lap()
 
     def step_finished(self) -> None:
@@ -77,12 +102,15 @@ class Stopwatch:
         """Ignore the time since the last mark, because it was spent on samples, scores or checkpoints."""
         self._lap()
 
-    def progress(self, step: int, steps: int, images: int, losses: Mapping[str, float]) -> Progress:
-        """Return the progress; `images` is the number of images in a step, both domains together."""
-        total = max(self.waited + self.trained, 1e-9)
-        rate = self.steps / total
-        left = (steps - step) / rate if rate else 0.0
-        return Progress(step, steps, losses, rate * images, left, self.waited / total)
+    @property
+    def steps_per_second(self) -> float:
+        """The speed, including the time spent waiting for images; 0 before the first step."""
+        return self.steps / max(self.waited + self.trained, 1e-9)
+
+    @property
+    def waiting(self) -> float:
+        """The fraction of the time spent waiting for images, from 0 to 1."""
+        return self.waited / max(self.waited + self.trained, 1e-9)
 
     def _lap(self) -> float:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -31,11 +32,12 @@ from cgkit.registry import describe_exception
 from cgkit.runs.context import RunContext
 from cgkit.runs.health_monitor import HealthMonitor
 from cgkit.runs.observers import Observers
-from cgkit.runs.reporter import Stopwatch
+from cgkit.runs.reporter import Progress, Stopwatch
 from cgkit.runs.resume import refuse_other_data, refuse_other_spec
 from cgkit.runs.samples.images import Samples
 from cgkit.runs.scores.validation import Validation
 from cgkit.runs.signals import StopRequest
+from cgkit.runs.status import Status
 from cgkit.spec.settings import build_settings
 
 
@@ -76,11 +78,29 @@ class Run:
         """The losses since the last record, by step; part of every checkpoint."""
         self._saved_step = 0
         self._stopwatch = Stopwatch()
+        self._losses: Mapping[str, float] = {}
+        self._status = Status(context.folder, context.reporter, enabled=context.processes.is_first)
 
     @property
     def step(self) -> int:
         """The number of completed steps."""
         return self.trainer.step_number
+
+    @property
+    def progress(self) -> Progress:
+        """The progress of the run."""
+        speed, watch = self._stopwatch.steps_per_second, self._stopwatch
+        return Progress(
+            step=self.step,
+            steps=self.steps,
+            epoch=self.step / self._data.epoch_steps,
+            epochs=self.steps / self._data.epoch_steps,
+            steps_per_second=speed,
+            images_per_second=speed * 2 * self.spec.train.batch * self.spec.train.accumulate,
+            seconds_left=(self.steps - self.step) / speed if speed else None,
+            waiting=watch.waiting,
+            losses=self._losses,
+        )
 
     def settings(self, package: str) -> Any:
         """Return the settings of a package's hooks, as its `cgkit_settings` builds them."""
@@ -93,7 +113,7 @@ class Run:
             CgkitError: the run cannot continue (see the subclasses); if possible, the state is saved first.
         """
         locked = self.folder.locked() if self._processes.is_first else nullcontext()
-        with locked, self.arithmetic(), StopRequest() as stop:
+        with locked, self.arithmetic(), StopRequest(self._answer_stop) as stop:
             self._open_folder()
             self._processes.wait_for_all()  # so that no rank resumes before all have checked the spec
             observers = self._observers()
@@ -135,7 +155,7 @@ class Run:
         try:
             self._resume(observers)
             observers.notify("cgkit_run_started", run=self)
-            self._write_status("running")
+            self._status.trains(self.progress, self._saved_step)
             with self._save_on_error(observers), memory_errors_explained():
                 self.prepare_step()
                 if self._processes.is_first and self.trainer.is_recorded:
@@ -151,6 +171,7 @@ class Run:
     def _loop(self, observers: Observers, stop: StopRequest) -> bool:
         """Train until training ends or a stop is requested; return whether the run was stopped before its end."""
         self._stopwatch.pause()
+        self._context.reporter.progress(self.progress)
         for batches in self.batches() if not self._validation.patience_is_over else ():
             self._stopwatch.images_arrived()
             losses = self.trainer.step(batches, stop=stop.requested)
@@ -180,10 +201,13 @@ class Run:
             self.trainer.settle()  # on all ranks, because all must raise the error if the step diverged
         if "record" in due:
             self._record(observers)
+        self._context.reporter.progress(self.progress)
+        self._status.trains(self.progress, self._saved_step)
         improved = self._evaluate(observers) if "evaluate" in due else False
         last = last or self._validation.patience_is_over
-        if self._processes.is_first and ("sample" in due or last):
-            self._draw_samples(observers)
+        regular = "sample" in due or last
+        if self._processes.is_first and (regular or self._samples.are_overdue(self.step)):
+            self._draw_samples(observers, watched=regular)
         # Save after an improvement, because the best model must not be newer than the checkpoint with its score.
         if "save" in due or last or improved or stopping:
             self._save(observers)
@@ -247,43 +271,49 @@ class Run:
         observers.checkpoint_saved(self, step, folder)
 
     def _record(self, observers: Observers) -> None:
-        """Record the mean losses since the last record, and show the progress."""
+        """Record the mean losses since the last record."""
         steps = list(self._unrecorded.values())
         names = dict.fromkeys(name for step in steps for name in step)
         losses = {name: fmean(float(step[name]) for step in steps if name in step) for name in names}
         self._unrecorded.clear()
-        images = 2 * self.spec.train.batch * self.spec.train.accumulate
-        progress = self._stopwatch.progress(self.step, self.steps, images, losses)
+        self._losses, progress = losses, self.progress
         rate = self.trainer.optimizers.generators.param_groups[0]["lr"]
         speed = {"images_per_second": progress.images_per_second, "waiting": progress.waiting}
-        observers.record(self.step, {**losses, "learning_rate": rate, **speed})
-        self._context.reporter.progress(progress)
+        observers.record(self.step, {**losses, "learning_rate": rate, **speed, **self._moment()})
+
+    def _moment(self) -> dict[str, float]:
+        """Return the epoch, and the time in seconds since 1970, which every record has besides its values."""
+        return {"epoch": self.progress.epoch, "time": time.time()}
 
     def _evaluate(self, observers: Observers) -> bool:
         scores, improved = self._validation.evaluate()
         if scores:
-            observers.record(self.step, scores)
+            observers.record(self.step, {**scores, **self._moment()})
         return improved
 
-    def _draw_samples(self, observers: Observers) -> None:
+    def _draw_samples(self, observers: Observers, *, watched: bool) -> None:
+        """Write a sheet. If it is due at this time and not at this step, it is not `watched`, so that results do not
+        depend on the time.
+        """
         images = self._samples.draw()
-        observers.samples_drawn(images)
+        if watched:
+            observers.samples_drawn(images)
         try:
             file = self.folder.write_sample(self.step, self._samples.sheet(images))
         except OSError as error:
             self._context.reporter.warning(f"the samples of step {self.step} cannot be written: {error}")
         else:
-            observers.samples_written(self.step, file)
+            observers.samples_written(self, self.step, file)
 
     def _end_finished(self) -> Outcome:
         if not self._processes.is_first:
             return Outcome("finished", self.folder.path, self.step)
         scores = self._validation.finish(self.steps)
-        self._write_status("finished", scores=[number.to_json() for number in scores])
+        self._end("finished", scores=[number.to_json() for number in scores])
         return Outcome("finished", self.folder.path, self.step, scores)
 
     def _end_stopped(self) -> Outcome:
-        self._write_status("stopped", exit_code=75)
+        self._end("stopped", exit_code=75)
         return Outcome("stopped", self.folder.path, self.step)
 
     @contextmanager
@@ -303,23 +333,24 @@ class Run:
                     self._save(observers)
             finally:
                 state = "diverged" if isinstance(error, DivergedError) else "failed"
-                self._write_status(state, exit_code=error.exit_code, error=str(error))
+                self._end(state, exit_code=error.exit_code, error=str(error))
             raise
         except Exception as error:
             blamed = plugin_at_fault(error, self._context.assembly.components.values())
             if blamed is not None:
-                self._write_status("failed", exit_code=blamed.exit_code, error=str(blamed))
+                self._end("failed", exit_code=blamed.exit_code, error=str(blamed))
                 raise blamed from error
-            self._write_status("failed", exit_code=1, error=describe_exception(error))
+            self._end("failed", exit_code=1, error=describe_exception(error))
+            raise
+        except KeyboardInterrupt:
+            self._end("interrupted", exit_code=130)
             raise
 
-    def _write_status(self, state: str, exit_code: int = 0, **more: Any) -> None:
-        if not self._processes.is_first:
-            return
-        try:
-            self.folder.write_status(state=state, exit_code=exit_code, step=self.step, steps=self.steps, **more)
-        except OSError as error:
-            self._context.reporter.warning(f"status.json cannot be written: {error}")
+    def _end(self, state: str, exit_code: int = 0, **more: Any) -> None:
+        self._status.ended(self.progress, state, self._saved_step, exit_code, **more)
+
+    def _answer_stop(self) -> None:
+        self._context.reporter.message("stopping after this step; Ctrl-C again stops at once, without saving")
 
     def _observers(self) -> Observers:
         warn, patience = self._context.reporter.warning, self.spec.log.patience

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 
 class StopRequest:
-    """A context in which SIGTERM, SIGHUP and the first Ctrl-C only set `requested`; another Ctrl-C interrupts."""
+    """A context in which SIGTERM, SIGHUP and the first Ctrl-C only set `requested`; another Ctrl-C interrupts.
 
-    def __init__(self) -> None:
+    Args:
+        answer: called once, in another thread, as soon as a stop is requested.
+    """
+
+    def __init__(self, answer: Callable[[], object] = lambda: None) -> None:
         self.requested = False
+        self._answer = answer
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -31,4 +37,7 @@ class StopRequest:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.requested = True
+        if not self.requested:
+            self.requested = True
+            # The interrupted code may hold the lock of the terminal, so this thread cannot print.
+            threading.Thread(target=self._answer, daemon=True).start()

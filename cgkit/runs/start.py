@@ -27,6 +27,7 @@ from cgkit.models.provenance import refuse_other_plugins
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.context import RunContext
 from cgkit.runs.folder import RunFolder
+from cgkit.runs.header import header
 from cgkit.runs.reporter import Reporter, Silence
 from cgkit.runs.resume import refuse_other_spec
 from cgkit.runs.run import Outcome, Run
@@ -75,10 +76,14 @@ def run(
     plugins, reporter = plugins or load_plugins(), reporter or Silence()
     layers = read_layers(Path(spec), overrides)
     folder = RunFolder(Path(output) if output is not None else Path("runs") / _name_of(layers))
+    reporter.stage("reading the spec and the headers of the images")
     prepared = prepare(layers, plugins, device, folder=folder, reporter=reporter)
     with join(prepared.device) as processes:
         surroundings = (folder, plugins, prepared.device, reporter, processes, layers)
-        return Run(RunContext(prepared.spec, prepared.assembly, *surroundings)).train()
+        context = RunContext(prepared.spec, prepared.assembly, *surroundings)
+        run = Run(context)
+        reporter.begin(*header(context, run, prepared.images))
+        return run.train()
 
 
 def prepare(

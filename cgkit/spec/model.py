@@ -225,7 +225,10 @@ class Checkpoint(Table):
 class Samples(Table):
     """When sheets of sample translations are written."""
 
-    every: Steps = Field(default=500, description="Steps between sheets; the last step always has one.")
+    every: Steps = Field(default=500, description="Steps between sheets; the first and the last step always have one.")
+    minutes: float = Field(
+        default=10.0, gt=0, le=1e6, description="The longest time between two sheets, in minutes of training."
+    )
     count: int = Field(default=4, ge=1, le=64, description="Number of test images of each domain on a sheet.")
 
 

@@ -13,7 +13,6 @@ import cgkit
 from cgkit.components.adversarial_losses.least_squares import LeastSquaresLoss
 from cgkit.errors import DivergedError
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.report import plugin
 from tests.conftest import RecordingReporter
 
 
@@ -62,27 +61,15 @@ def test_the_report_holds_what_other_plugins_leave_at_the_end(
     assert "noted at the end" in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_a_long_run_has_an_intermediate_report(
-    tiny_spec: Path, tmp_path: Path, own_plugins: Plugins, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plugin, "FIRST_AFTER", 0.0)
+def test_a_run_has_a_report_as_soon_as_it_has_a_sheet(tiny_spec: Path, tmp_path: Path, own_plugins: Plugins) -> None:
     other = OtherPlugin()
     own_plugins.manager.register(other)
     cgkit.run(tiny_spec, output=tmp_path / "run", plugins=own_plugins)
-    # The checkpoint of step 2 triggers a report, which takes so long that the next one must wait.
-    assert [bool(page) for page in other.pages] == [False, False, True, True]
+    # The sheet of step 1 has a report, which takes so long that the next one must wait.
+    assert [bool(page) for page in other.pages] == [False, True, True, True]
     assert "Training is in progress" in other.pages[-1]
-    assert other.pages[2] == other.pages[3]
+    assert other.pages[1] == other.pages[3]
     assert ">Finished</span>" in (tmp_path / "run" / "report.html").read_text()
-
-
-def test_a_short_run_has_only_a_final_report(tiny_spec: Path, tmp_path: Path, own_plugins: Plugins) -> None:
-    other = OtherPlugin()
-    own_plugins.manager.register(other)
-    for folder in ("one", "two"):
-        cgkit.run(tiny_spec, output=tmp_path / folder, plugins=own_plugins)
-        assert (tmp_path / folder / "report.html").exists()
-    assert set(other.pages) == {""}
 
 
 def test_a_failing_report_warns_and_the_run_goes_on(tiny_spec: Path, tmp_path: Path, own_plugins: Plugins) -> None:

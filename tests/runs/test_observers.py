@@ -153,6 +153,7 @@ def test_a_tracker_sees_the_spec_the_samples_the_checkpoints_and_the_end(tiny_sp
     assert WATCHED.pop() == [
         ("start", "tiny", 0),
         ("rewind", 0),
+        ("samples", 1, "step-000001.png", True),
         ("samples", 2, "step-000002.png", True),
         ("checkpoint", 2, True),
         ("finish", "finished", "NoneType"),

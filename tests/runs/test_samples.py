@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+import cgkit
+from cgkit.hookspecs import RunView
+from cgkit.plugins import load_plugins
+from cgkit.runs.folder import RunFolder
 from cgkit.runs.samples.images import SampleImages, sample_sheet
 from cgkit.runs.samples.sheet import GAP, HEADER
+from cgkit.runs.start import run
 
 NAMES = {"a": ("one", "two"), "b": ("three", "four")}
 
@@ -37,3 +44,25 @@ def test_domains_with_different_channels_fit_on_one_sheet() -> None:
     grey, colour = torch.rand(1, 1, 8, 8), torch.rand(1, 3, 8, 8)
     images = SampleImages((grey, colour), {"a2b": colour, "b2a": grey}, {"a2b": grey, "b2a": colour})
     assert sample_sheet(images, aligned=False, names=NAMES).picture().mode == "RGB"
+
+
+class Seen:
+    """A plugin that remembers the sheets that it was told of."""
+
+    def __init__(self) -> None:
+        self.sheets: dict[int, Path] = {}
+
+    @cgkit.hookimpl
+    def cgkit_samples_written(self, run: RunView, step: int, file: Path) -> None:
+        assert file.exists()
+        self.sheets[step] = file
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(60, [1, 4]), (1e-9, [1, 2, 3, 4])])
+def test_the_first_step_has_a_sheet_and_time_adds_others(
+    minutes: float, expected: list[int], tiny_spec: Path, tmp_path: Path
+) -> None:
+    plugins, seen = load_plugins(installed=False), Seen()
+    plugins.manager.register(seen)
+    run(tiny_spec, output=tmp_path / "run", overrides=[f"samples.minutes={minutes}"], plugins=plugins)
+    assert list(RunFolder(tmp_path / "run").samples()) == list(seen.sheets) == expected

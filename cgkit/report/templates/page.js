@@ -148,6 +148,18 @@ async function copy(button) {
   }
 }
 
+// The page of a run that trains renews itself, unless somebody is looking at an earlier step or an enlarged picture.
+const RENEW_EVERY = 15000;
+
+function isInUse() {
+  const slider = document.getElementById("step");
+  return document.querySelector("dialog[open]") || (slider && slider.value !== slider.max);
+}
+
+if (document.body.dataset.state === "running") {
+  setInterval(() => { if (!document.hidden && !isInUse()) location.reload(); }, RENEW_EVERY);
+}
+
 const moveSlider = setUpSlider();
 document.querySelectorAll("figure.chart").forEach(setUpChart);
 document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", () => copy(button)));

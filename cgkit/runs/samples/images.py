@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,9 +38,15 @@ class Samples:
     def __init__(self, context: RunContext, trainer: Trainer) -> None:
         self._context = context
         self._trainer = trainer
+        self._drawn = time.monotonic()
+
+    def are_overdue(self, step: int) -> bool:
+        """Return whether a sheet is due between those of `samples.every`: after step 1, and after `samples.minutes`."""
+        return step == 1 or time.monotonic() - self._drawn >= 60 * self._context.spec.samples.minutes
 
     def draw(self) -> SampleImages:
         """Translate the test images in each trained direction; if both are trained, translate them back."""
+        self._drawn = time.monotonic()
         translate = translations_by(self._trainer.best_generators, self._trainer.precision)
         tests = dict(zip("ab", self._tests, strict=True))
         translations = {direction: call(tests[direction[0]]) for direction, call in translate.items()}

@@ -1,0 +1,27 @@
+"""`cgkit watch`: follow a run that trains in another process, or on another machine that shares its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cgkit.cli import console
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--interval", type=click.FloatRange(0.1, 3600), default=2.0, show_default=True, help="Seconds between two looks."
+)
+def command(run: Path, interval: float) -> int:
+    """Show the progress of RUN, a run folder, until the run ends; exit with the exit code of the run."""
+    from cgkit.cli.progress import RichReporter
+    from cgkit.runs.watching import follow
+
+    with RichReporter() as reporter:
+        status = follow(run, reporter, interval=interval)
+    console.message(f"{status['state']} at step {status['step']}; the report is at {run / 'report.html'}")
+    if status.get("error"):
+        console.error(str(status["error"]))
+    return int(status["exit_code"])
