@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 
 from cgkit.cli import main
+from cgkit.display.reporter import Silence
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.runs.reporter import Silence
 from cgkit.runs.start import run
 
 TINY = """

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from cgkit.display.console import clean, rank, stderr
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from cgkit.plugins import Plugins
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+__all__ = ["clean", "rank", "stderr"]
+"""What `cgkit.display.console` has for commands, too; the rest is below."""
 
 
 def plugins(context: click.Context) -> Plugins:
@@ -45,26 +46,12 @@ def kind_argument(context: click.Context, parameter: click.Parameter, value: str
         raise click.BadParameter(f"unknown kind {value!r}; choose one of: {known}") from None
 
 
-def rank() -> int:
-    """Return the rank of this process under torchrun, or 0 without torchrun."""
-    return int(os.environ.get("RANK", "0"))
-
-
 def stdout() -> Console:
     """Return the console for data."""
     from rich.console import Console
 
     # so that piped output is not wrapped at 80 columns
     return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
-
-
-def stderr() -> Console:
-    """Return the console for messages and progress."""
-    from rich.console import Console
-
-    # In a log, each message stays on one line, so that grep finds all of it.
-    width = None if sys.stderr.isatty() else 1000
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 def table(*headings: str, right: Collection[str] = ()) -> Table:
@@ -112,8 +99,3 @@ def print_json(values: Any) -> None:
 def as_json(value: Any) -> str:
     """Return a value as text, approximately as it would be written in a spec."""
     return "none" if value is None else json.dumps(value)
-
-
-def clean(text: str) -> str:
-    """Replace control characters, surrogates and marks of text direction, because they could manipulate a terminal."""
-    return _CONTROL.sub("?", text)

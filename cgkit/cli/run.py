@@ -10,7 +10,7 @@ import click
 from cgkit.cli import console, options
 
 if TYPE_CHECKING:
-    from cgkit.runs.run import Outcome
+    from cgkit.runs.outcome import Outcome
 
 STOPPED = 75
 """Exit code that asks a scheduler to run the same command again (`EX_TEMPFAIL` of sysexits.h)."""
@@ -32,10 +32,10 @@ def command(
     as_json: bool,
 ) -> int:
     """Train the model that SPEC describes. If the run folder exists, resume from its last checkpoint."""
-    from cgkit.cli.progress import RichReporter
+    from cgkit.display.terminal import TerminalReporter
 
     plugins = console.plugins(context)
-    with RichReporter() as reporter:
+    with TerminalReporter(tracebacks=console.shows_tracebacks()) as reporter:
         reporter.stage("loading torch")
         from cgkit.runs.start import run
 

@@ -16,10 +16,10 @@ from cgkit.cli import console
 )
 def command(run: Path, interval: float) -> int:
     """Show the progress of RUN, a run folder, until the run ends; exit with the exit code of the run."""
-    from cgkit.cli.progress import RichReporter
+    from cgkit.display.terminal import TerminalReporter
     from cgkit.runs.watching import follow
 
-    with RichReporter() as reporter:
+    with TerminalReporter() as reporter:
         status = follow(run, reporter, interval=interval)
     console.message(f"{status['state']} at step {status['step']}; the report is at {run / 'report.html'}")
     if status.get("error"):

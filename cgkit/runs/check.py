@@ -13,6 +13,7 @@ from cgkit.contracts import Domain
 from cgkit.data.inspection import Inspection
 from cgkit.data.loading import Batch
 from cgkit.data.pixel_formats import pixel_formats
+from cgkit.display.reporter import Silence
 from cgkit.engine.memory import memory_errors_explained, peak_memory
 from cgkit.health.data import duplicates, starved
 from cgkit.health.flatness import flat_images
@@ -22,7 +23,6 @@ from cgkit.plugins import Plugins
 from cgkit.runs.context import RunContext
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.health_monitor import circumstances
-from cgkit.runs.reporter import Silence
 from cgkit.runs.run import Run
 from cgkit.runs.start import Prepared, prepare
 from cgkit.spec.loading import read_layers

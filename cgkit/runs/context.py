@@ -9,13 +9,13 @@ from functools import cached_property
 import torch
 
 from cgkit.data.pixel_formats import pixel_formats
+from cgkit.display.reporter import Reporter
 from cgkit.engine.assembly import Assembly
 from cgkit.engine.distributed import ALONE, Processes
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.images.pixels import PixelFormat
 from cgkit.plugins import Plugins
 from cgkit.runs.folder import RunFolder
-from cgkit.runs.reporter import Reporter
 from cgkit.spec import Spec
 from cgkit.spec.providers import providers_used
 from cgkit.spec.reading import Layer

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
@@ -16,6 +14,7 @@ from cgkit.checkpoints import Checkpoint, read_latest, write_checkpoint
 from cgkit.contracts import Tracker
 from cgkit.data.loading import Batch
 from cgkit.data.training import TrainingData
+from cgkit.display.reporter import Progress
 from cgkit.engine.compilation import compile_networks, record_step, repays
 from cgkit.engine.component_checks import plugin_at_fault
 from cgkit.engine.distributed import refuse_uneven_shares
@@ -24,7 +23,6 @@ from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.precision import choose_precision
 from cgkit.engine.trainer import Trainer
 from cgkit.errors import CgkitError, DivergedError, ResourceError
-from cgkit.evaluation.numbers import Number
 from cgkit.models.provenance import made_with, refuse_other_plugins
 from cgkit.options import build
 from cgkit.plugins import Plugins
@@ -32,23 +30,14 @@ from cgkit.registry import describe_exception
 from cgkit.runs.context import RunContext
 from cgkit.runs.health_monitor import HealthMonitor
 from cgkit.runs.observers import Observers
-from cgkit.runs.reporter import Progress, Stopwatch
+from cgkit.runs.outcome import Outcome
 from cgkit.runs.resume import refuse_other_data, refuse_other_spec
 from cgkit.runs.samples.images import Samples
 from cgkit.runs.scores.validation import Validation
 from cgkit.runs.signals import StopRequest
 from cgkit.runs.status import Status
+from cgkit.runs.stopwatch import Stopwatch
 from cgkit.spec.settings import build_settings
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended: `finished`, with the scores of its model, or `stopped`, so that the run can be resumed."""
-
-    state: Literal["finished", "stopped"]
-    folder: Path
-    step: int
-    scores: tuple[Number, ...] = ()
 
 
 class Run:
@@ -303,6 +292,7 @@ class Run:
         except OSError as error:
             self._context.reporter.warning(f"the samples of step {self.step} cannot be written: {error}")
         else:
+            self._context.reporter.sheet(self.step, file)
             observers.samples_written(self, self.step, file)
 
     def _end_finished(self) -> Outcome:

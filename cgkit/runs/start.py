@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -16,6 +18,8 @@ from cgkit.contracts import Domain, ImageRecord
 from cgkit.data.extras import check_extras
 from cgkit.data.inspection import Inspection, check_images, common_depth
 from cgkit.data.pixel_formats import pixel_formats, with_depths
+from cgkit.display.python import reporter_for_caller
+from cgkit.display.reporter import Reporter
 from cgkit.engine.assembly import Assembly, assemble
 from cgkit.engine.component_checks import unfit_components
 from cgkit.engine.distributed import join
@@ -28,9 +32,9 @@ from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.context import RunContext
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.header import header
-from cgkit.runs.reporter import Reporter, Silence
+from cgkit.runs.outcome import Outcome
 from cgkit.runs.resume import refuse_other_spec
-from cgkit.runs.run import Outcome, Run
+from cgkit.runs.run import Run
 from cgkit.runs.scores.best_model import check_best_metric
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.loading import located, read_layers
@@ -52,7 +56,7 @@ class Prepared:
 
 
 def run(
-    spec: Path | str,
+    spec: Path | str | Mapping[str, Any] | Spec,
     *,
     overrides: Sequence[str] = (),
     output: Path | str | None = None,
@@ -63,19 +67,27 @@ def run(
     """Train the model that a spec describes, or resume its run if the run folder already contains one.
 
     Args:
-        spec: the spec's TOML file.
+        spec: the spec's TOML file; or its tables and keys, whose relative paths count from the working folder.
         overrides: `path=value` texts that take precedence over the file.
         output: the run folder; by default the folder in `runs/` that has the spec's name.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
-        reporter: shows the progress of the run to its user; by default nothing is shown.
+        reporter: shows the run to its user, for example `cgkit.display.reporter.Silence()`. By default, the run is
+            shown in a terminal or in a Jupyter notebook, and its warnings are Python's (`CgkitWarning`).
 
     Raises:
         CgkitError: the run cannot start, or it fails (see the subclasses); existing checkpoints are kept.
     """
-    plugins, reporter = plugins or load_plugins(), reporter or Silence()
-    layers = read_layers(Path(spec), overrides)
+    plugins = plugins or load_plugins()
+    layers = read_layers(spec if isinstance(spec, Mapping | Spec) else Path(spec), overrides)
     folder = RunFolder(Path(output) if output is not None else Path("runs") / _name_of(layers))
+    with nullcontext(reporter) if reporter is not None else reporter_for_caller() as shown:
+        return _run_shown(layers, folder, plugins, device, shown)
+
+
+def _run_shown(
+    layers: Sequence[Layer], folder: RunFolder, plugins: Plugins, device: str | None, reporter: Reporter
+) -> Outcome:
     reporter.stage("reading the spec and the headers of the images")
     prepared = prepare(layers, plugins, device, folder=folder, reporter=reporter)
     with join(prepared.device) as processes:

@@ -6,8 +6,8 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from cgkit.display.reporter import Progress, Reporter
 from cgkit.runs.folder import RunFolder
-from cgkit.runs.reporter import Progress, Reporter
 
 INTERVAL = 2.0
 """Seconds between two writings while the run trains."""

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cgkit.display.reporter import Progress, Reporter
 from cgkit.errors import CheckpointError
 from cgkit.models.folder import no_run_folder
 from cgkit.runs.folder import RunFolder
-from cgkit.runs.reporter import Progress, Reporter
 
 SILENT_AFTER = 120.0
 """Seconds without a new status after which a run may have been killed. Its steps may take long, so nobody knows."""

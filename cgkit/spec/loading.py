@@ -18,7 +18,7 @@ from cgkit.plugins import Plugins
 from cgkit.spec.merging import combine
 from cgkit.spec.model import Spec
 from cgkit.spec.positions import MAX_DEPTH
-from cgkit.spec.reading import Layer, read_layer, read_override
+from cgkit.spec.reading import Layer, read_layer, read_override, read_values
 from cgkit.spec.resolution import contradictions, resolve
 from cgkit.spec.upgrades import upgrade
 
@@ -49,13 +49,22 @@ def load_spec(
     return resolve_spec(combine(layers, plugins.registries), plugins, layers, made_with=made_with)
 
 
-def read_layers(file: Path, overrides: Sequence[str] = ()) -> list[Layer]:
+def read_layers(source: Path | Mapping[str, Any] | Spec, overrides: Sequence[str] = ()) -> list[Layer]:
     """Read a file, the file that it extends, and overrides; later layers override earlier ones.
+
+    Args:
+        source: the file; or tables and keys, or a spec, which are read as if they came from a file in the working
+            folder.
+        overrides: texts of the form `path=value`.
 
     Raises:
         SpecError: a file or an override cannot be read.
     """
-    return [*_read_files(file), *(read_override(text) for text in overrides)]
+    if isinstance(source, Path):
+        files = _read_files(source)
+    else:
+        files = [read_values(source.to_json() if isinstance(source, Spec) else source)]
+    return [*files, *(read_override(text) for text in overrides)]
 
 
 def resolve_spec(

@@ -10,6 +10,8 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from cgkit.errors import Problem, SpecError, dotted
 from cgkit.spec.positions import MAX_DEPTH, find_excess, lines_of, unquote
 
@@ -68,6 +70,20 @@ def read_layer(file: Path) -> Layer:
         raise refuse(label, f"not valid TOML: {error}") from None
     lines: dict[str, int | None] = {dotted(place): line for place, line in lines_of(text).items()}
     return Layer(label, values, file.absolute().parent, lines, text=text)
+
+
+def read_values(values: Mapping[str, Any]) -> Layer:
+    """Read tables and keys as if they came from a TOML file in the working folder. Keys that are None are left out.
+
+    Raises:
+        SpecError: a value cannot be written as TOML.
+    """
+    try:
+        text = tomli_w.dumps(_without_nones(values))
+    except (TypeError, ValueError) as error:
+        raise refuse("the spec", f"cannot be written as TOML: {error}") from None
+    read = tomllib.loads(text)
+    return Layer("the spec", read, Path.cwd(), dict.fromkeys(map(dotted, _find_places(read, ()))), text=text)
 
 
 def read_override(text: str) -> Layer:
@@ -140,6 +156,14 @@ def _parse_value(text: str) -> Any:
     if set(values) != {"value"} or isinstance(values["value"], (date, time)):
         return text
     return values["value"]
+
+
+def _without_nones(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_nones(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [_without_nones(inner) for inner in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _find_places(values: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from cgkit.checkpoints import list_checkpoints
+from cgkit.display.reporter import Silence
 from cgkit.engine.compilation import REPAID_AFTER, repays
-from cgkit.runs.reporter import Silence
 from cgkit.runs.start import run
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -12,12 +13,12 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
-from cgkit.cli import console
+from cgkit.display import console
 
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from cgkit.runs.reporter import Progress
+    from cgkit.display.reporter import Progress
 
 LINE_INTERVAL = 20.0
 """Seconds between two lines if stderr is not a terminal: long enough for a log to stay readable."""
@@ -31,10 +32,15 @@ BAR_FROM = 80
 _SHORT_NAMES = {"adversarial": "adv", "identity": "idt", "discriminator": "disc", "penalty": "pen"}
 
 
-class RichReporter:
-    """Reports the progress and messages of a run on stderr, on rank 0 only."""
+class TerminalReporter:
+    """Reports the progress and messages of a run on stderr, on rank 0 only.
 
-    def __init__(self) -> None:
+    Args:
+        tracebacks: whether warnings come with the traceback of their cause.
+    """
+
+    def __init__(self, *, tracebacks: bool = False) -> None:
+        self._tracebacks = tracebacks
         self._console = console.stderr()
         self._shows = console.rank() == 0
         self._stage: Status | None = None
@@ -42,7 +48,7 @@ class RichReporter:
         self._task = TaskID(0)
         self._last_line = 0.0
         self._first_call = 0.0
-        self._has_estimated = False
+        self._has_estimated = self._has_sheet = False
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +86,13 @@ class RichReporter:
             self._move_bar(progress)
         elif time.monotonic() - self._last_line > LINE_INTERVAL or progress.step == progress.steps:
             self._last_line = time.monotonic()
-            console.message("step " + "  ".join(filter(None, describe(progress))))
+            self.message("step " + "  ".join(filter(None, describe(progress))))
+
+    def sheet(self, step: int, file: Path) -> None:
+        """Print where the first sheet is."""
+        if not self._has_sheet:
+            self._has_sheet = True
+            self.message(f"the first pictures are in {file}")
 
     def message(self, text: str) -> None:
         """Print a message."""
@@ -89,10 +101,10 @@ class RichReporter:
             self._console.print(console.clean(text))
 
     def warning(self, text: str, traceback: str = "") -> None:
-        """Print a warning; the traceback of its cause only if the user asks for tracebacks."""
+        """Print a warning."""
         if self._shows:
             self._end_stage()
-            if traceback and console.shows_tracebacks():
+            if self._tracebacks and traceback:
                 self._console.print(console.clean(traceback), end="")
             self._console.print(f"warning: {console.clean(text)}", style="yellow")
 

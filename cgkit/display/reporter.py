@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 
@@ -47,6 +47,9 @@ class Reporter(Protocol):
     def progress(self, progress: Progress) -> None:
         """Show the progress; called before the first step and after each step."""
 
+    def sheet(self, step: int, file: Path) -> None:
+        """Show a sheet of sample translations, a PNG file."""
+
     def message(self, text: str) -> None:
         """Print a message."""
 
@@ -66,53 +69,11 @@ class Silence:
     def progress(self, progress: Progress) -> None:
         """Show nothing."""
 
+    def sheet(self, step: int, file: Path) -> None:
+        """Show nothing."""
+
     def message(self, text: str) -> None:
         """Print nothing."""
 
     def warning(self, text: str, traceback: str = "") -> None:
         """Print nothing."""
-
-
-@dataclass
-class Stopwatch:
-    """Measures the time that a training loop spends waiting for images and the time that it spends training.
-
-    As soon as there is a second step, the first one does not count, because libraries prepare themselves in it.
-    """
-
-    waited: float = 0.0
-    trained: float = 0.0
-    steps: int = 0
-    _mark: float = field(default_factory=time.monotonic)
-    _first_counts: bool = True
-
-    def images_arrived(self) -> None:
-        """Count the time since the last mark as waiting."""
-        if self.steps == 1 and self._first_counts:
-            self.waited = self.trained = 0.0
-            self.steps, self._first_counts = 0, False
-        self.waited += self._lap()
-
-    def step_finished(self) -> None:
-        """Count the time since the last mark as training."""
-        self.trained += self._lap()
-        self.steps += 1
-
-    def pause(self) -> None:
-        """Ignore the time since the last mark, because it was spent on samples, scores or checkpoints."""
-        self._lap()
-
-    @property
-    def steps_per_second(self) -> float:
-        """The speed, including the time spent waiting for images; 0 before the first step."""
-        return self.steps / max(self.waited + self.trained, 1e-9)
-
-    @property
-    def waiting(self) -> float:
-        """The fraction of the time spent waiting for images, from 0 to 1."""
-        return self.waited / max(self.waited + self.trained, 1e-9)
-
-    def _lap(self) -> float:
-        now = time.monotonic()
-        elapsed, self._mark = now - self._mark, now
-        return elapsed
