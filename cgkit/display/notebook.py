@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +21,11 @@ class NotebookReporter:
     """Shows the header of a run, its progress, its newest sheet and its messages, in one output that it updates."""
 
     def __init__(self) -> None:
-        from IPython.display import HTML, display  # type: ignore[import-not-found,unused-ignore]
+        from IPython.display import HTML, display
 
-        self._html = HTML
+        self._html: Callable[[str], object] = HTML
         self._parts: dict[str, str] = {}
-        self._handle = display(HTML(""), display_id=True)  # type: ignore[no-untyped-call,unused-ignore]
+        self._handle = display(self._html(""), display_id=True)
         self._updated = 0.0
 
     def __enter__(self) -> Self:

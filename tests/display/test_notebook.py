@@ -16,13 +16,9 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> list[nbformat.NotebookNod
     """The code cells of the notebook after it was run, with a smaller network and two steps."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    for value, smaller in (
-        ('"steps": 200', '"steps": 2'),
-        ('"width": 24', '"width": 2'),
-        ('"blocks": 4', '"blocks": 1'),
-    ):
-        assert value in first.source
-        first.source = first.source.replace(value, smaller)
+    for key, value, smaller in (("steps", 200, 2), ("width", 24, 2), ("blocks", 4, 1)):
+        assert f'"{key}": {value}' in first.source
+        first.source = first.source.replace(f'"{key}": {value}', f'"{key}": {smaller}')
     folder = tmp_path_factory.mktemp("notebook")
     nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
     return [cell for cell in notebook.cells if cell.cell_type == "code"]

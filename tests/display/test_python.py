@@ -1,4 +1,4 @@
-"""What Python code is told of a run that it starts."""
+"""What Python code sees of a run that it starts."""
 
 from __future__ import annotations
 

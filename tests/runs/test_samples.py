@@ -47,7 +47,7 @@ def test_domains_with_different_channels_fit_on_one_sheet() -> None:
 
 
 class Seen:
-    """A plugin that remembers the sheets that it was told of."""
+    """A plugin that remembers the sheets."""
 
     def __init__(self) -> None:
         self.sheets: dict[int, Path] = {}
