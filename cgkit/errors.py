@@ -7,7 +7,7 @@ import json
 import re
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -232,9 +232,7 @@ def _find_place(values: Any, location: Iterable[str | int]) -> Place:
 def _describe(detail: Mapping[str, Any], known: Iterable[str]) -> tuple[str, str | None]:
     """Return the message and hint for one error of pydantic, worded in the terms of TOML."""
     if detail["type"] == "extra_forbidden":
-        known = list(known)
-        hint = did_you_mean(str(detail["loc"][-1]), known)
-        return "unknown key", hint or (f"known keys: {', '.join(known)}" if known else "no key is allowed here")
+        return "unknown key", _suggest_key(str(detail["loc"][-1]), list(known))
     if detail["type"] == "unexpected_keyword_argument":  # of a dataclass
         return "unknown key", None
     if detail["type"] == "missing":
@@ -245,7 +243,20 @@ def _describe(detail: Mapping[str, Any], known: Iterable[str]) -> tuple[str, str
     message = re.sub(r"be a valid (list|tuple|set)\b", "be a valid array", message)
     if isinstance(detail["input"], Mapping) and detail["type"] == "value_error":
         return message, None
+    name, key = detail["input"], str(detail["loc"][0])
+    if detail["type"] == "tuple_type" and isinstance(name, str) and key in ("metric", "tracker"):
+        message, hint = "should be an array of tables", f'write {key} = [{{ name = "{name}" }}]'
+        return f"{message}, got {_format_value(name)}", hint
     return f"{message}, got {_format_value(detail['input'])}", None
+
+
+def _suggest_key(key: str, known: Sequence[str]) -> str:
+    """Return a hint for an unknown key. A known key such as `data.size` is one of a table inside."""
+    inside = [f'"{name}"' for name in known if name.rpartition(".")[2] == key]
+    if inside:
+        return f"did you mean {', '.join(inside[:-1])}{' or ' if len(inside) > 1 else ''}{inside[-1]}?"
+    own = [name for name in known if "." not in name]
+    return did_you_mean(key, own) or (f"known keys: {', '.join(own)}" if own else "no key is allowed here")
 
 
 def _join_alternatives(first: str, second: str) -> str:

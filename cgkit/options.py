@@ -120,7 +120,8 @@ def check_options(
     merged = {**(suggested or {}), **values}
     try:
         valid = _create_options_model(options, component).model_validate_json(json.dumps(merged))
-        return valid.model_dump(mode="json", by_alias=True), []
+        empty = [name for name, option in options.items() if option.is_path and merged.get(name) == ""]
+        return valid.model_dump(mode="json", by_alias=True), [Problem(name, "should not be empty") for name in empty]
     except PydanticSerializationError as error:
         raise PluginError(f"{component}: an option has no JSON value: {describe_exception(error)}") from error
     except ValidationError as error:

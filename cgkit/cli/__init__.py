@@ -15,7 +15,16 @@ from cgkit.cli import console
 from cgkit.cli.full_help import FullHelpGroup
 from cgkit.cli.options import EVERYWHERE
 from cgkit.cli.plugin_commands import plugin_commands
-from cgkit.errors import CgkitError, CgkitWarning, DataError, PluginError, SpecError, UsageError, traceback_of
+from cgkit.errors import (
+    CgkitError,
+    CgkitWarning,
+    DataError,
+    PluginError,
+    SpecError,
+    UsageError,
+    did_you_mean,
+    traceback_of,
+)
 
 COMMANDS = (
     "run",
@@ -52,6 +61,16 @@ class Commands(FullHelpGroup):
             module = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
             return _add_options(importlib.import_module(f"cgkit.cli.{module}").command)
         return plugin_commands(context, COMMANDS).get(name)
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first argument names; for an unknown one, suggest the most similar."""
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError:
+            hint = did_you_mean(arguments[0], self.list_commands(context))
+            raise UsageError(f'there is no command "{arguments[0]}"', hint=hint or "cgkit --help lists all") from None
 
 
 def _show_warning(
@@ -114,5 +133,8 @@ def main(arguments: list[str] | None = None) -> None:
     except CgkitError as error:
         if console.rank() == 0 or not isinstance(error, SAME_ON_EVERY_RANK):
             console.error(str(error), traceback_of(error) if state.get("traceback") else "")
+            if state.get("as_json"):
+                problems = str(error).splitlines()
+                console.print_json({"schema": 1, "error": {"exit_code": error.exit_code, "problems": problems}})
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)

@@ -65,8 +65,8 @@ def table(*headings: str, right: Collection[str] = ()) -> Table:
 
 
 def message(text: str) -> None:
-    """Print a line to stderr, on rank 0 only."""
-    if rank() == 0:
+    """Print a line to stderr, on rank 0 only, unless the user wants no messages."""
+    if rank() == 0 and not is_quiet():
         click.echo(clean(text), err=True)
 
 
@@ -80,8 +80,17 @@ def warning(text: str, traceback: str = "") -> None:
 
 def shows_tracebacks() -> bool:
     """Return whether the user gave the option `--traceback`."""
+    return _has_option("traceback")
+
+
+def is_quiet() -> bool:
+    """Return whether the user gave the option `--quiet`."""
+    return _has_option("quiet")
+
+
+def _has_option(name: str) -> bool:
     context = click.get_current_context(silent=True)
-    return context is not None and bool(context.find_root().ensure_object(dict).get("traceback"))
+    return context is not None and bool(context.find_root().ensure_object(dict).get(name))
 
 
 def error(text: str, traceback: str = "") -> None:

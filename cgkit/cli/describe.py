@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cgkit.cli import console, options
+from cgkit.cli import completion, console, options
 from cgkit.contracts import kind_named
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("kind", callback=console.kind_argument)
-@click.argument("name")
+@click.argument("kind", callback=console.kind_argument, shell_complete=completion.complete_kind)
+@click.argument("name", shell_complete=completion.complete_component)
 @options.as_json
 @click.pass_context
 def command(context: click.Context, kind: str, name: str, as_json: bool) -> None:

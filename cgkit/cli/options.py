@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from cgkit.cli import completion
+
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     """Store an option in the root context, because the option may precede or follow the command's name."""
@@ -15,6 +17,11 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
         state[name] = (*state.get(name, ()), *value)
     else:
         state[name] = value or state.get(name, False)
+
+
+def _remember_json(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    _remember(context, parameter, value)
+    return value
 
 
 EVERYWHERE = (
@@ -37,6 +44,14 @@ EVERYWHERE = (
         help="Load no installed plugins, only the built-in components.",
     ),
     click.Option(
+        ["--quiet"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_remember,
+        help="Print only results, warnings and errors.",
+    ),
+    click.Option(
         ["--traceback"],
         is_flag=True,
         is_eager=True,
@@ -52,9 +67,12 @@ overrides = click.option(
     "overrides",
     multiple=True,
     metavar="PATH=VALUE",
+    shell_complete=completion.complete_key,
     help="Override a value of the spec, e.g. train.steps=100. Can be given several times.",
 )
-device = click.option("--device", help="Device to compute on: cpu, cuda or cuda:N. [default: cuda if available]")
+device = click.option(
+    "--device", help="Device to compute on: cpu, cuda, cuda:N or mps. [default: cuda or mps if available]"
+)
 direction = click.option(
     "--direction", type=click.Choice(["a2b", "b2a"]), default="a2b", show_default=True, help="Direction of translation."
 )
@@ -63,4 +81,10 @@ weights = click.option(
     type=click.Choice(["ema", "raw"]),
     help="ema for the moving average of the weights, raw for the weights as trained. [default: ema if available]",
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+as_json = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_remember_json,
+    help="Print the result, or an error, as JSON.",
+)

@@ -35,7 +35,7 @@ def command(
     from cgkit.display.terminal import TerminalReporter
 
     plugins = console.plugins(context)
-    with TerminalReporter(tracebacks=console.shows_tracebacks()) as reporter:
+    with TerminalReporter(tracebacks=console.shows_tracebacks(), quiet=console.is_quiet()) as reporter:
         reporter.stage("loading torch")
         from cgkit.runs.start import run
 

@@ -19,7 +19,7 @@ def command(run: Path, interval: float) -> int:
     from cgkit.display.terminal import TerminalReporter
     from cgkit.runs.watching import follow
 
-    with TerminalReporter() as reporter:
+    with TerminalReporter(quiet=console.is_quiet()) as reporter:
         status = follow(run, reporter, interval=interval)
     console.message(f"{status['state']} at step {status['step']}; the report is at {run / 'report.html'}")
     if status.get("error"):

@@ -37,12 +37,14 @@ class TerminalReporter:
 
     Args:
         tracebacks: whether warnings come with the traceback of their cause.
+        quiet: whether to print only warnings.
     """
 
-    def __init__(self, *, tracebacks: bool = False) -> None:
+    def __init__(self, *, tracebacks: bool = False, quiet: bool = False) -> None:
         self._tracebacks = tracebacks
         self._console = console.stderr()
-        self._shows = console.rank() == 0
+        self._warns = console.rank() == 0
+        self._shows = self._warns and not quiet
         self._stage: Status | None = None
         self._bar: Bar | None = None
         self._task = TaskID(0)
@@ -102,7 +104,7 @@ class TerminalReporter:
 
     def warning(self, text: str, traceback: str = "") -> None:
         """Print a warning."""
-        if self._shows:
+        if self._warns:
             self._end_stage()
             if self._tracebacks and traceback:
                 self._console.print(console.clean(traceback), end="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cgkit.errors import UsageError
+from cgkit.errors import CgkitWarning, UsageError
 
 CHANNELS_LAST_FROM = 128
 """The side in pixels from which channels_last is faster on a CPU: a bf16 step by 3 % at 128 pixels and by 10 % at 256,
@@ -64,7 +65,7 @@ class Precision:
 
 
 def choose_device(name: str | None = None) -> torch.device:
-    """Return the device called `name`; by default CUDA if available, otherwise the CPU.
+    """Return the device called `name`; by default CUDA or MPS if available, otherwise the CPU.
 
     In a process that torchrun started, the default is the GPU whose number is the process's local rank.
 
@@ -73,7 +74,7 @@ def choose_device(name: str | None = None) -> torch.device:
     """
     if name is None:
         if not torch.cuda.is_available():
-            return torch.device("cpu")
+            return _choose_mps() if torch.backends.mps.is_available() else torch.device("cpu")
         if "LOCAL_RANK" not in os.environ:
             return torch.device("cuda")
         local = int(os.environ["LOCAL_RANK"])
@@ -81,6 +82,10 @@ def choose_device(name: str | None = None) -> torch.device:
             raise UsageError(f"there is no GPU for local rank {local}: this machine has {torch.cuda.device_count()}")
         torch.cuda.set_device(local)
         return torch.device("cuda", local)
+    if name.partition(":")[0] == "mps" and not torch.backends.mps.is_available():
+        raise UsageError('there is no device "mps": it needs a Mac with an Apple GPU', hint="use cpu, cuda or cuda:N")
+    if name == "mps":
+        return _choose_mps()
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -88,6 +93,11 @@ def choose_device(name: str | None = None) -> torch.device:
         reason = str(error).splitlines()[0]
         raise UsageError(f'there is no device "{name}": {reason}', hint="use cpu, cuda or cuda:N") from None
     return device
+
+
+def _choose_mps() -> torch.device:
+    warnings.warn("cgkit has not been tested on Apple GPUs; --device cpu avoids them", CgkitWarning, stacklevel=3)
+    return torch.device("mps")
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:

@@ -46,15 +46,23 @@ def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
         DataError: The folder is missing, cannot be read, or contains no image.
     """
     if not folder.is_dir():
-        reason = "is not a folder" if folder.exists() else "does not exist"
-        raise DataError(f"{folder} {reason}")
+        raise DataError(f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}", hint=_advise(folder))
     files = [file for file in _files(folder, recursive, set()) if not file.name.startswith(".")]
     suffixes = _suffixes.get()
     images = [file for file in files if file.suffix.lower() in suffixes]
     if not images:
-        reason = f"none of its {len(files)} files ends in {' '.join(suffixes)}" if files else "it has no visible files"
+        count = f"its {len(files)} files" if len(files) > 1 else "its file"
+        reason = f"none of {count} ends in {' '.join(suffixes)}" if files else "it has no visible files"
         raise DataError(f"{folder} contains no images: {reason}")
     return sorted(images, key=lambda file: file.relative_to(folder).as_posix())
+
+
+def _advise(folder: Path) -> str | None:
+    """Return what is probably wrong with the path of a folder that does not exist; None if nothing stands out."""
+    text = str(folder)
+    if any(not character.isprintable() for character in text) or "\\" in text:
+        return r"in TOML, write paths with / or in single quotes: 'C:\images\trainA'"
+    return None
 
 
 def _files(folder: Path, recursive: bool, visited: set[tuple[int, int]]) -> Iterator[Path]:

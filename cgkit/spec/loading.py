@@ -16,10 +16,11 @@ from pydantic import BaseModel, ValidationError
 from cgkit.errors import MAX_PROBLEMS, Place, Problem, SpecError, dotted, problems_from
 from cgkit.plugins import Plugins
 from cgkit.spec.merging import combine
-from cgkit.spec.model import Spec
+from cgkit.spec.model import ARRAYS, Spec
 from cgkit.spec.positions import MAX_DEPTH
 from cgkit.spec.reading import Layer, read_layer, read_override, read_values
 from cgkit.spec.resolution import contradictions, resolve
+from cgkit.spec.tables import Table
 from cgkit.spec.upgrades import upgrade
 
 MAX_INTEGER = 2**53
@@ -190,8 +191,17 @@ def _remove(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any
     return pruned
 
 
+def list_keys() -> list[str]:
+    """Return the dotted keys of all tables of a spec, such as `train.steps`, but not the options of components."""
+    tables = {name: field.annotation for name, field in Spec.model_fields.items() if name not in ARRAYS}
+    models = {name: table for name, table in tables.items() if isinstance(table, type) and issubclass(table, Table)}
+    return [f"{name}.{key}" for name, table in models.items() for key in table.model_fields]
+
+
 def _list_keys(place: Place) -> Iterable[str]:
-    """Return the keys allowed in the table that contains a place."""
+    """Return the keys allowed in the table that contains a place; for the whole spec, also those of its tables."""
+    if len(place) == 1:
+        return [*Spec.model_fields, *list_keys()]
     model: type[BaseModel] = Spec
     for part in place[:-1]:
         if isinstance(part, str):  # the number of a table in an array leads to the same model

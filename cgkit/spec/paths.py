@@ -84,6 +84,6 @@ def _make_absolute(value: Any, folder: Path) -> Any:
         return [_make_absolute(element, folder) for element in value]
     if isinstance(value, Mapping):
         return {key: _make_absolute(element, folder) for key, element in value.items()}
-    if not isinstance(value, str) or "\0" in value:
+    if not isinstance(value, str) or not value or "\0" in value:
         return value
     return os.path.realpath(folder / os.path.expanduser(value))  # noqa: PTH111 - unlike pathlib, never raises
