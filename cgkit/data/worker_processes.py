@@ -26,7 +26,7 @@ WORKER_TIMEOUT = 600
 POLL = 1
 """Seconds after which a wait looks for a request to stop."""
 
-GRACE = 3
+GRACE = 2
 """Seconds that workers have to end by themselves, before they are killed."""
 
 
@@ -62,17 +62,21 @@ class WorkerProcesses:
         """
         deadline = time.monotonic() + WORKER_TIMEOUT
         while True:
-            self._refuse_dead_workers()
-            try:
-                return next(self._batches, None)
-            except (OSError, EOFError, RuntimeError) as error:
-                # A process that dies closes its connections shortly before it counts as dead.
-                lost_contact = not isinstance(error, RuntimeError) or "DataLoader worker" in str(error)
-                self._refuse_dead_workers(patience=POLL if lost_contact else 0, cause=error)
-                if "DataLoader timed out" not in str(error):
-                    raise _explain(error) from error
+            death = self._find_death()
+            if death is None:
+                try:
+                    return next(self._batches, None)
+                except (OSError, EOFError, RuntimeError) as error:
+                    timed_out = "DataLoader timed out" in str(error)
+                    # A process that dies closes its connections shortly before it counts as dead.
+                    death = self._find_death(patience=0 if timed_out else POLL)
+                    if death is None and not timed_out:
+                        _refuse_too_many_files(error)
+                        raise
             if stopping():
                 return None
+            if death is not None:
+                raise death
             if time.monotonic() > deadline:
                 raise DataError(
                     f"the worker processes delivered no images for {WORKER_TIMEOUT} seconds",
@@ -85,7 +89,7 @@ class WorkerProcesses:
         # In a thread of its own, because torch waits without limit for what a dead worker may have left behind.
         telling = threading.Thread(target=self._batches._shutdown_workers, daemon=True)
         telling.start()
-        wait_for_all([worker.sentinel for worker in self._workers], GRACE)
+        _wait_for_all([worker.sentinel for worker in self._workers], GRACE)
         self._kill()
         telling.join(GRACE)
         atexit.unregister(self._kill)
@@ -96,15 +100,17 @@ class WorkerProcesses:
         for worker in self._workers:
             worker.join(GRACE)
 
-    def _refuse_dead_workers(self, patience: float = 0, cause: BaseException | None = None) -> None:
+    def _find_death(self, patience: float = 0) -> CgkitError | None:
+        """Return the error to raise for a worker that has ended, or that ends within `patience` seconds."""
         dead = wait([worker.sentinel for worker in self._workers], patience)
         for worker in self._workers:
             if worker.sentinel in dead:
                 worker.join(POLL)
-                raise _explain_death(worker.exitcode, len(self._workers)) from cause
+                return _explain_death(worker.exitcode, len(self._workers))
+        return None
 
 
-def wait_for_all(sentinels: Sequence[int], patience: float) -> None:
+def _wait_for_all(sentinels: Sequence[int], patience: float) -> None:
     """Wait until all processes have ended, which their sentinels tell, or until `patience` seconds have passed."""
     remaining, deadline = set(sentinels), time.monotonic() + patience
     while remaining and (left := deadline - time.monotonic()) > 0:
@@ -145,11 +151,10 @@ def _explain_death(exit_code: int | None, workers: int) -> CgkitError:
     return DataError(f"a worker process died ({name})", hint="run again with data.workers = 0 to see the cause")
 
 
-def _explain(error: Exception) -> Exception:
-    """Return the error to raise for one that torch's loader raised although all workers live."""
+def _refuse_too_many_files(error: Exception) -> None:
     if "Too many open files" in str(error):
-        return ResourceError("too many open files", hint="run again with data.workers lower, or raise `ulimit -n`")
-    return error
+        hint = "run again with data.workers lower, or raise `ulimit -n`"
+        raise ResourceError("too many open files", hint=hint) from error
 
 
 @contextmanager

@@ -348,8 +348,11 @@ class Run:
             try:
                 if together and self.trainer.is_whole and self.step > self._saved_step:
                     self._save(observers)
-            except ResourceError as failed:
-                self._context.reporter.warning(f"the state after step {self.step} is not saved: {failed}")
+            except DivergedError:
+                raise
+            except Exception as failed:  # noqa: BLE001 - the first error is the cause
+                text = f"the state after step {self.step} could not be saved: {describe_exception(failed)}"
+                self._context.reporter.warning(text)
             finally:
                 state = "diverged" if isinstance(error, DivergedError) else "failed"
                 self._end(state, exit_code=error.exit_code, error=str(error))

@@ -66,10 +66,10 @@ def test_networks_larger_than_the_memory_are_refused_while_they_are_built(
     kind: str, place: str, plugins: Plugins
 ) -> None:
     values = {"data": {"source": "seasons"}, "generator": {"name": "resnet", "width": 2, "blocks": 0}}
-    other = {"name": "resnet" if kind == "generator" else "patch", "width": 512}
+    other = {"name": "resnet" if kind == "generator" else "patch", "width": 16}
     spec = resolve_spec({**values, "discriminator": {"name": "patch", "width": 2}, kind: other}, plugins)
     with pytest.raises(SpecError, match=f"{place}: the networks and their optimisers take more than") as error:
-        assemble(spec, plugins, memory=1_000_000)
+        assemble(spec, plugins, memory=100_000)
     assert error.value.exit_code == 7
     assert f"lower the options of {kind}" in str(error.value)
     assemble(spec, plugins)

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,45 @@ import torch
 from safetensors.torch import load_file
 
 from cgkit.checkpoints import list_checkpoints
+from cgkit.cli import main
+from cgkit.data import worker_processes
+from tests.conftest import Result
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are listed by Linux")
 
-Process = subprocess.Popen[str]
+SEASONS = 'source = "seasons"\nsize = 16\ntrain = 12\ntest = 4\nworkers = 0'
+
+
+@dataclass(frozen=True)
+class Command:
+    """A process in a session of its own, which a test has started."""
+
+    pid: int
+    messages: Path
+
+    def wait(self) -> int:
+        """Wait for the end of the command and all its workers; return the exit code."""
+        _, status = os.waitpid(self.pid, 0)
+        until(lambda: not living(self.pid))
+        return os.waitstatus_to_exitcode(status)
+
+    def fails(self, code: int) -> str:
+        """Wait for the end with an exit code other than 0; return the messages."""
+        assert self.wait() == code, self.messages.read_text()
+        messages = self.messages.read_text()
+        assert "Traceback" not in messages
+        return messages
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait until a condition holds."""
+        until(lambda: condition() or os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+        assert condition(), self.messages.read_text()
+
+    @property
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(child) for child in children.split()]
+
 
 HANGING = '''
 import multiprocessing
@@ -75,10 +111,6 @@ def cgkit_register(registries):
 '''
 
 
-def workers_of(process: Process) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-
-
 def living(session: int) -> list[str]:
     """The processes of a session that have not ended."""
     found = []
@@ -92,21 +124,11 @@ def living(session: int) -> list[str]:
     return found
 
 
-def until(condition: Callable[[], object], process: Process | None = None) -> None:
+def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
-        assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def ended(process: Process, code: int) -> str:
-    """Wait for the end of a run; return what it printed to stderr."""
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == code, errors
-    assert "Traceback" not in errors
-    until(lambda: not living(process.pid))
-    return errors
 
 
 def status(folder: Path) -> dict[str, Any]:
@@ -123,32 +145,60 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
     return {f"{file.stem}/{name}": tensor for file in files for name, tensor in load_file(file).items()}
 
 
-@pytest.fixture
-def start(cgkit_process: Callable[..., Process]) -> Iterator[Callable[..., Process]]:
-    """Start a command in a session of its own; what is left of it after the test is killed."""
-    started: list[Process] = []
+def recorded(folder: Path) -> int:
+    """The last step in metrics.jsonl."""
+    file = folder / "metrics.jsonl"
+    lines = file.read_text().split("\n") if file.exists() else []
+    return int(json.loads(lines[-2])["step"]) if len(lines) > 1 else 0
 
-    def call(*arguments: object, **options: Any) -> Process:
-        started.append(cgkit_process(*arguments, start_new_session=True, **options))
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    """Start `cgkit` in a process that is forked from this one, or another command in a new process.
+
+    What is left of them after the test is killed.
+    """
+    started: list[Command] = []
+
+    def call(*arguments: object, command: Sequence[str] = ()) -> Command:
+        messages = tmp_path / f"messages-{len(started)}"
+        child = os.fork()
+        if not child:
+            os.setsid()
+            sys.stdout = sys.stderr = messages.open("w", buffering=1)
+            _become(arguments, command, sys.stderr.fileno())
+        started.append(Command(child, messages))
         return started[-1]
 
     yield call
-    for process in started:
-        for left in living(process.pid):
+    for command in started:
+        for left in living(command.pid):
             os.kill(int(left), signal.SIGKILL)
-        process.communicate()
+
+
+def _become(arguments: Sequence[object], command: Sequence[str], messages: int) -> None:
+    code = 1
+    try:
+        if command:
+            os.dup2(messages, 2)
+            os.execvp(command[0], command)
+        main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        os._exit(code)
 
 
 @pytest.fixture
-def files(tmp_path: Path, tiny_text: str, image_folder: Callable[..., Path]) -> Path:
-    """A spec that trains on image files with two workers."""
+def files(tmp_path: Path, tiny_text: str, image_folder: Callable[..., Path]) -> list[object]:
+    """The arguments that train on image files with two workers."""
     image_folder("a", 5)
     image_folder("b", 6)
     spec = tmp_path / "spec.toml"
-    seasons = 'source = "seasons"\nsize = 16\ntrain = 12\ntest = 4\nworkers = 0'
-    assert seasons in tiny_text
-    spec.write_text(tiny_text.replace(seasons, 'source = "folder"\nsize = 16\na = "a"\nb = "b"\nworkers = 2'))
-    return spec
+    folders = 'source = "folder"\nsize = 16\na = "a"\nb = "b"\nworkers = 2'
+    text = tiny_text.replace(SEASONS, folders).replace("every = 2", "every = 1000")
+    spec.write_text(f'{text}\n[log]\nevery = 1\n[schedule]\nname = "constant"')
+    return ["run", spec, "--output", tmp_path / "run", "--set", "train.steps=1000000"]
 
 
 @pytest.fixture
@@ -156,132 +206,109 @@ def hanging(tmp_path: Path, tiny_text: str) -> list[object]:
     """The arguments that start a run whose workers draw four images each and then hang."""
     plugin, spec = tmp_path / "hanging.py", tmp_path / "spec.toml"
     plugin.write_text(HANGING)
-    seasons = 'source = "seasons"\nsize = 16\ntrain = 12\ntest = 4\nworkers = 0'
-    spec.write_text(tiny_text.replace(seasons, 'source = "hanging"\nsize = 16\nworkers = 2').replace("every = 2", ""))
+    text = tiny_text.replace(SEASONS, 'source = "hanging"\nsize = 16\nworkers = 2')
+    spec.write_text(text.replace("every = 2", "every = 1000") + "\n[log]\nevery = 1")
     return ["--plugin", plugin, "run", spec, "--output", tmp_path / "run", "--set", "train.steps=100"]
 
 
-def test_a_killed_worker_costs_no_step(files: Path, tmp_path: Path, start: Callable[..., Process]) -> None:
-    folder, kills = tmp_path / "run", 6
-    settings = ["--set", "checkpoint.every=1000", "--set", "log.every=1"]
-    length = ["--set", "train.steps=1000000"]
-    for number in range(kills):
-        process = start("run", files, "--output", folder, *settings, *length)
-        before = status(folder)["step"] if number else 0
-        until(lambda process=process: len(workers_of(process)) == 2, process)
-        until(lambda before=before: recorded(folder) > before, process)
-        time.sleep(0.07 * number)
-        os.kill(workers_of(process)[number % 2], signal.SIGKILL)
-        errors = ended(process, 7)
-        assert "a worker process was killed, probably because the machine ran out of memory" in errors
-        assert "data.workers = 1 instead of 2" in errors
+def test_a_killed_worker_costs_no_step(
+    files: list[object], tmp_path: Path, start: Callable[..., Command], cgkit: Callable[..., Result]
+) -> None:
+    folder, before = tmp_path / "run", 0
+    for number in range(8):
+        command = start(*files)
+        command.until(lambda before=before: recorded(folder) > before)
+        time.sleep(0.03 * number)
+        os.kill(command.workers[number % 2], signal.SIGKILL)
+        messages = command.fails(7)
+        assert "a worker process was killed, probably because the machine ran out of memory" in messages
+        assert "data.workers = 1 instead of 2" in messages
         assert status(folder)["exit_code"] == 7
         assert newest(folder).name == f"step-{status(folder)['step']:09d}"
         assert status(folder)["step"] > before
+        before = status(folder)["step"]
     # The state is that of a run that nobody disturbed, also if it continues as the message advises.
-    steps = status(folder)["step"] + 1
-    length = ["--set", f"train.steps={steps}"]
-    ended(start("run", files, "--output", folder, *settings, *length, "--set", "data.workers=1"), 0)
-    ended(start("run", files, "--output", tmp_path / "straight", *settings, *length, "--set", "data.workers=0"), 0)
+    length = ["--set", f"train.steps={before + 1}"]
+    assert cgkit(*files, *length, "--set", "data.workers=1").code == 0
+    assert cgkit(*files, *length, "--set", "data.workers=0", "--output", tmp_path / "straight").code == 0
     one, other = tensors(folder), tensors(tmp_path / "straight")
     assert one.keys() == other.keys()
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
-def recorded(folder: Path) -> int:
-    file = folder / "metrics.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
-    return int(json.loads(lines[-1])["step"]) if lines and lines[-1].endswith("}") else 0
-
-
 def test_a_stop_is_honoured_while_the_run_waits_for_images(
-    hanging: list[object], tmp_path: Path, start: Callable[..., Process]
+    hanging: list[object], tmp_path: Path, start: Callable[..., Command]
 ) -> None:
-    process = start(*hanging, "--set", "log.every=1")
-    until(lambda: recorded(tmp_path / "run") == 4, process)
-    os.killpg(process.pid, signal.SIGTERM)
-    assert "stopped and saved at step 4" in ended(process, 75)
+    # A process of its own, because Python must be able to exit.
+    command = start(command=[sys.executable, "-m", "cgkit", *map(str, hanging)])
+    command.until(lambda: recorded(tmp_path / "run") == 4)
+    os.killpg(command.pid, signal.SIGTERM)
+    assert "stopped and saved at step 4" in command.fails(75)
     assert status(tmp_path / "run")["state"] == "stopped"
     assert newest(tmp_path / "run").name == "step-000000004"
 
 
 def test_a_stop_before_the_first_image_leaves_a_run_that_starts_again(
-    hanging: list[object], tmp_path: Path, start: Callable[..., Process]
+    hanging: list[object], tmp_path: Path, start: Callable[..., Command]
 ) -> None:
-    process = start(*hanging, "--set", "data.first=0")
-    until(lambda: len(workers_of(process)) == 2, process)
-    process.send_signal(signal.SIGINT)
-    ended(process, 75)
+    command = start(*hanging, "--set", "data.first=0")
+    command.until(lambda: len(command.workers) == 2)
+    os.kill(command.pid, signal.SIGINT)
+    command.fails(75)
     assert not list_checkpoints(tmp_path / "run" / "checkpoints")
 
 
 def test_hung_workers_do_not_outlive_a_killed_run(
-    hanging: list[object], tmp_path: Path, start: Callable[..., Process]
+    hanging: list[object], tmp_path: Path, start: Callable[..., Command]
 ) -> None:
-    process = start(*hanging, "--set", "log.every=1")
-    until(lambda: recorded(tmp_path / "run") == 4, process)
-    process.kill()
-    process.wait()
-    until(lambda: not living(process.pid))
+    command = start(*hanging)
+    command.until(lambda: recorded(tmp_path / "run") == 4)
+    os.kill(command.pid, signal.SIGKILL)
+    assert command.wait() == -signal.SIGKILL
 
 
-def test_a_second_interrupt_ends_a_run_with_hung_workers(
-    hanging: list[object], tmp_path: Path, start: Callable[..., Process]
+def test_workers_that_do_not_answer_end_the_run(
+    hanging: list[object], tmp_path: Path, start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = start(*hanging, "--set", "log.every=1")
-    until(lambda: recorded(tmp_path / "run") == 4, process)
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode in (75, 130)
-    until(lambda: not living(process.pid))
-
-
-SMALL = "mount -t tmpfs -o size={size} tmpfs /dev/shm && exec {python} -m cgkit run {spec} --output {output} {settings}"
+    monkeypatch.setattr(worker_processes, "WORKER_TIMEOUT", 1)
+    messages = start(*hanging).fails(3)
+    assert "the worker processes delivered no images for 1 seconds; the disk or network" in messages
+    assert newest(tmp_path / "run").name == "step-000000004"
 
 
 @pytest.fixture
-def with_small_shared_memory(files: Path, tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    """Start the run in a mount namespace with a small /dev/shm, as in a container."""
+def in_container(start: Callable[..., Command]) -> Callable[..., Command]:
+    """Start `cgkit` in a mount namespace with a small /dev/shm, as in a container."""
     trial = ["unshare", "-m", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/dev/shm"]
     if shutil.which("unshare") is None or subprocess.run(trial, capture_output=True).returncode != 0:
         pytest.skip("cannot mount a small /dev/shm here")
-    started: list[Process] = []
 
-    def call(size: str, *settings: str) -> Process:
-        overrides = " ".join(f"--set {setting}" for setting in settings)
-        script = SMALL.format(size=size, python=sys.executable, spec=files, output=tmp_path / "run", settings=overrides)
-        command = ["unshare", "-m", "sh", "-c", script]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        started.append(subprocess.Popen(command, env=environment, start_new_session=True, **pipes))
-        return started[-1]
+    def call(size: str, *arguments: object) -> Command:
+        script = f'mount -t tmpfs -o size={size} tmpfs /dev/shm && exec "$@"'
+        command = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "cgkit", *map(str, arguments)]
+        return start(command=command)
 
-    yield call
-    for process in started:
-        for left in living(process.pid):
-            os.kill(int(left), signal.SIGKILL)
-        process.communicate()
+    return call
 
 
 def test_too_little_shared_memory_is_refused_before_anything_is_written(
-    tmp_path: Path, with_small_shared_memory: Callable[..., Process]
+    files: list[object], tmp_path: Path, in_container: Callable[..., Command]
 ) -> None:
-    errors = ended(with_small_shared_memory("64m", "data.size=256", "train.batch=8"), 7)
-    assert "2 workers load" in errors
-    assert "docker run --shm-size=8g" in errors
-    assert "data.workers = 0" in errors
+    messages = in_container("64m", *files, "--set", "data.size=256", "--set", "train.batch=8").fails(7)
+    assert "2 workers load" in messages
+    assert "docker run --shm-size=8g" in messages
+    assert "data.workers = 0" in messages
     assert not (tmp_path / "run").exists()
 
 
 def test_shared_memory_that_fills_up_later_ends_the_run(
-    tmp_path: Path, with_small_shared_memory: Callable[..., Process]
+    files: list[object], tmp_path: Path, in_container: Callable[..., Command]
 ) -> None:
-    process = with_small_shared_memory("2m", "train.steps=1000000", "log.every=1")
-    until(lambda: recorded(tmp_path / "run") > 1, process)
-    with Path(f"/proc/{process.pid}/root/dev/shm/other").open("wb") as other, pytest.raises(OSError, match="No space"):
+    command = in_container("2m", *files)
+    command.until(lambda: recorded(tmp_path / "run") > 1)
+    with Path(f"/proc/{command.pid}/root/dev/shm/other").open("wb") as other, pytest.raises(OSError, match="No space"):
         other.write(bytes(4 << 20))
-    errors = ended(process, 7)
-    assert "/dev/shm" in errors
-    assert "docker run --shm-size=8g" in errors
+    messages = command.fails(7)
+    assert "/dev/shm" in messages
+    assert "docker run --shm-size=8g" in messages
     assert newest(tmp_path / "run").name == f"step-{status(tmp_path / 'run')['step']:09d}"
