@@ -88,6 +88,21 @@ class ResourceError(CgkitError):
     exit_code = 7
 
 
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator",  # torch's CPU allocator raises a plain RuntimeError
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "Storage size calculation overflowed",
+    "Cannot allocate memory",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception says that there is not enough memory, which is not the fault of who raises it."""
+    return isinstance(error, MemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY)
+
+
 class RunFolderInUseError(CgkitError):
     """Another process is training in the run folder."""
 

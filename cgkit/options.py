@@ -26,7 +26,16 @@ from pydantic.json_schema import PydanticJsonSchemaWarning
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from cgkit.contracts import CONTRACTS, Size
-from cgkit.errors import CgkitError, CheckpointError, DataError, PluginError, Problem, problems_from, warn_deprecated
+from cgkit.errors import (
+    CgkitError,
+    CheckpointError,
+    DataError,
+    PluginError,
+    Problem,
+    is_out_of_memory,
+    problems_from,
+    warn_deprecated,
+)
 from cgkit.packages import install_hint
 from cgkit.registry import Component, describe_exception
 
@@ -168,6 +177,8 @@ def build(component: Component, *given: Any, options: Mapping[str, Any]) -> Any:
     except (CgkitError, ValueError, MemoryError):
         raise
     except (Exception, SystemExit) as error:  # a plugin's component may raise any exception
+        if is_out_of_memory(error):
+            raise
         hint = install_hint(error, component.provider)
         raise PluginError(f"{component} cannot be built: {describe_exception(error)}", hint=hint) from error
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from cgkit.contracts import Domain
 from cgkit.data.preparation import Preparation
 from cgkit.data.randomness import derive_seed
 from cgkit.data.sampling import EpochOrder, StepBatches
+from cgkit.data.worker_processes import POLL, WorkerProcesses, prepare_worker, share
 from cgkit.data.workers import AHEAD
-from cgkit.errors import CgkitError, DataError
+from cgkit.errors import CgkitError
 from cgkit.images.pixels import PixelFormat
-
-WORKER_TIMEOUT = 600
-"""Seconds to wait for a batch from the workers before raising an error, so that a run cannot hang forever."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,12 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """Return the batch in pinned memory, from which it is copied to a GPU without waiting."""
-        extras = {name: extra.pin_memory() for name, extra in self.extras.items()}
-        return Batch(self.real_a.pin_memory(), self.real_b.pin_memory(), self.names_a, self.names_b, extras)
+        return self.map(Tensor.pin_memory)
+
+    def map(self, move: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with a function applied to each tensor."""
+        extras = {name: move(extra) for name, extra in self.extras.items()}
+        return Batch(move(self.real_a), move(self.real_b), self.names_a, self.names_b, extras)
 
 
 Item = tuple[Tensor, Tensor, str, str, dict[str, Tensor]]
@@ -82,13 +84,28 @@ class UnpairedImages(Dataset[Item]):
 
 
 def training_batches(
-    images: UnpairedImages, batches: StepBatches, *, workers: int, pin_memory: bool = False
-) -> Iterator[Batch]:
+    images: UnpairedImages,
+    batches: StepBatches,
+    *,
+    workers: int,
+    pin_memory: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Generator[Batch, None, None]:
     """Yield the batches in order, loaded by `workers` processes, or by this process if `workers` is 0.
+
+    The workers end with the iterator; close it where it must not be left to the garbage collector.
+
+    Args:
+        images: the images.
+        batches: the positions of the images in each batch.
+        workers: the number of processes.
+        pin_memory: whether to copy the batches to pinned memory.
+        stopping: asked about once a second while the workers have no batch; if it returns true, the iterator ends.
 
     Raises:
         DataError: An image cannot be read, or a worker died or did not answer in time.
         PluginError: The source or an augmentation failed.
+        ResourceError: A worker was killed, or the shared memory is full.
     """
     loader = DataLoader(
         _ErrorsAsItems(images),
@@ -96,31 +113,37 @@ def training_batches(
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=pin_memory,
-        timeout=WORKER_TIMEOUT if workers else 0,
-        worker_init_fn=_ignore_signals,
+        timeout=POLL if workers else 0,
+        worker_init_fn=prepare_worker,
         prefetch_factor=AHEAD if workers else None,
     )
-    iterator = iter(loader)
-    try:
-        while True:
-            try:
-                # Load in one thread, as workers do, since with more threads sums may differ in the last bit.
-                with _one_thread(workers == 0):
-                    batch = next(iterator)
-            except StopIteration:
-                return
-            except RuntimeError as error:
-                if "DataLoader" not in str(error):
-                    raise
-                raise DataError(
-                    f"reading images failed: {str(error).splitlines()[0]}",
-                    hint="a worker process died or hung; set data.workers = 0 to see the cause",
-                ) from error
+    with closing(_load_with_workers(loader, stopping) if workers else _load_here(loader)) as loaded:
+        for batch in loaded:
             if isinstance(batch, CgkitError):
                 raise batch
             yield batch
+
+
+def _load_here(loader: DataLoader[Any]) -> Generator[Batch | CgkitError, None, None]:
+    iterator = iter(loader)
+    while True:
+        # Load in one thread, as workers do, since with more threads sums may differ in the last bit.
+        with _one_thread():
+            batch = next(iterator, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def _load_with_workers(
+    loader: DataLoader[Any], stopping: Callable[[], bool]
+) -> Generator[Batch | CgkitError, None, None]:
+    processes = WorkerProcesses(loader)
+    try:
+        while (batch := processes.next_batch(stopping)) is not None:
+            yield batch
     finally:
-        del iterator  # stops the workers now, even if a traceback keeps this frame alive
+        processes.end()
 
 
 def batch_of_tests(domain: Domain, pixels: PixelFormat, preparation: Preparation, count: int) -> Tensor:
@@ -150,25 +173,18 @@ def _collate(items: Sequence[Item | CgkitError]) -> Batch | CgkitError:
         return error
     images_a, images_b, names_a, names_b, extras = zip(*items, strict=True)
     stacked = {name: torch.stack([each[name] for each in extras]) for name in extras[0]}
-    return Batch(torch.stack(images_a), torch.stack(images_b), names_a, names_b, stacked)
-
-
-def _ignore_signals(worker: int) -> None:
-    """Make a worker ignore signals.
-
-    Terminals and schedulers send a signal to every process, but workers must run until their parent stops them.
-    """
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):  # Windows has no SIGHUP
-            signal.signal(signal.Signals[name], signal.SIG_IGN)
+    batch = Batch(torch.stack(images_a), torch.stack(images_b), names_a, names_b, stacked)
+    if get_worker_info() is None:
+        return batch
+    try:
+        return batch.map(share)
+    except CgkitError as error:
+        return error
 
 
 @contextmanager
-def _one_thread(wanted: bool) -> Iterator[None]:
+def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
-    if not wanted or threads == 1:
-        yield
-        return
     torch.set_num_threads(1)
     try:
         yield

@@ -16,7 +16,7 @@ from cgkit.contracts import ImageHeader, ImageRecord, Layout, Size
 from cgkit.data import extras as extra_images
 from cgkit.data.framing import cover
 from cgkit.data.randomness import seeded
-from cgkit.errors import CgkitError, DataError, PluginError
+from cgkit.errors import CgkitError, DataError, PluginError, is_out_of_memory
 from cgkit.images.encoded import EncodedImage
 from cgkit.images.formats import Formats, built_in
 from cgkit.images.pixels import PixelFormat, to_unit
@@ -140,11 +140,13 @@ def _convert_rendered(image: NDArray[np.float32], name: str, pixels: PixelFormat
 def _failures_explained(what: str) -> Iterator[None]:
     """Turn an unexpected exception into a `PluginError` that names what failed.
 
-    `CgkitError` and `MemoryError` pass through.
+    `CgkitError` and lack of memory pass through.
     """
     try:
         yield
     except (CgkitError, MemoryError):
         raise
     except Exception as error:  # a third-party component may raise anything
+        if is_out_of_memory(error):
+            raise
         raise PluginError(f"{what} failed: {type(error).__name__}: {error}") from error

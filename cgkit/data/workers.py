@@ -21,6 +21,10 @@ MEMORY = 1 << 30
 SHARED_MEMORY = Path("/dev/shm")
 """Where Linux keeps the memory through which workers send batches."""
 
+SHARED_MEMORY_HINT = (
+    "start the container with more shared memory (docker run --shm-size=8g), or set data.workers = 0 and run again"
+)
+
 
 def count_workers(setting: int | Literal["auto"], *, on_gpu: bool, rendered: bool) -> int:
     """Return the number of worker processes for a rank.
@@ -37,26 +41,38 @@ def count_workers(setting: int | Literal["auto"], *, on_gpu: bool, rendered: boo
         return setting
     if not on_gpu:
         return 0 if rendered else 2
-    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    ranks = local_ranks()
     of_memory = _free_memory() // MEMORY // ranks
     return max(1, min(MOST, _usable_cores() // ranks - 1, of_memory))
 
 
-def check_shared_memory(workers: int, batch_bytes: int) -> None:
-    """Check that the batches that all workers load ahead fit the shared memory, in which a run would otherwise stall.
+def check_shared_memory(workers: int, batch_bytes: int, *, held: int = 0) -> None:
+    """Check that the batches of all workers fit the shared memory, in which a run would otherwise fail later.
+
+    Args:
+        workers: the number of workers of each rank.
+        batch_bytes: the bytes of a batch of one rank, extras included.
+        held: the number of batches that a step of one rank holds, besides those that the workers load ahead.
 
     Raises:
         ResourceError: they do not fit.
     """
     if not workers or not SHARED_MEMORY.is_dir():
         return
-    needed, free = workers * AHEAD * batch_bytes, shutil.disk_usage(SHARED_MEMORY).free
+    ranks = local_ranks()
+    needed, free = ranks * (workers * AHEAD + held) * batch_bytes, shutil.disk_usage(SHARED_MEMORY).free
     if needed > free:
+        of_ranks = f" for each of {ranks} processes" if ranks > 1 else ""
         raise ResourceError(
-            f"{workers} workers load {needed / 1e6:.0f} MB of images ahead, but {SHARED_MEMORY} holds only "
+            f"{workers} workers{of_ranks} load {needed / 1e6:.0f} MB of images ahead, but {SHARED_MEMORY} holds only "
             f"{free / 1e6:.0f} MB more",
-            hint="start the container with more shared memory (docker run --shm-size=8g), or set data.workers = 0",
+            hint=SHARED_MEMORY_HINT,
         )
+
+
+def local_ranks() -> int:
+    """Return the number of ranks on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def _usable_cores() -> int:

@@ -18,7 +18,7 @@ from cgkit.data.randomness import seeded
 from cgkit.engine.assembly import Assembly
 from cgkit.engine.cyclegan import CycleGAN, CyclePass
 from cgkit.engine.objective import DirectedTerm
-from cgkit.errors import CgkitError, PluginError, Problem, traceback_of
+from cgkit.errors import CgkitError, PluginError, Problem, is_out_of_memory, traceback_of
 from cgkit.registry import BUILT_IN, Component, describe_exception
 from cgkit.spec import Spec
 
@@ -133,7 +133,7 @@ def _collect_problems(place: str, components: Mapping[str, Component], problems:
     except ValueError as error:  # raised by components that cannot process images of this size
         problems.append(Problem(place, str(error), "change data.size, or the component's options"))
     except Exception as error:  # a plugin's component may raise anything
-        if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+        if is_out_of_memory(error):
             raise
         message = f"{components[place]} failed: {describe_exception(error)}"
         cause = traceback_of(error)

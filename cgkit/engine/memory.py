@@ -1,12 +1,13 @@
-"""Save memory in a step, measure peak memory, and explain out-of-memory errors."""
+"""Save memory in a step, measure and limit it, and explain out-of-memory errors."""
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -15,11 +16,15 @@ from torch import Tensor
 from cgkit.engine.cyclegan import CyclePass
 from cgkit.engine.objective.terms import Extras
 from cgkit.engine.step import Step
-from cgkit.errors import ResourceError
+from cgkit.errors import CgkitError, Problem, ResourceError, SpecError, is_out_of_memory
 from cgkit.registry import describe_exception
+from cgkit.spec import Spec
 
 BALANCED_FROM = 256 * 256
 """The minimum number of pixels in a batch at which computing one cycle at a time is no slower on a CPU."""
+
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux states the memory limit of a container."""
 
 _STATUS = Path("/proc/self/status")
 """Where Linux reports the memory of a process."""
@@ -52,13 +57,14 @@ def memory_errors_explained() -> Iterator[None]:
     """Turn every kind of out-of-memory error into a `ResourceError`."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _out_of_memory(error) from error
-    except RuntimeError as error:
-        # torch's CPU allocator raises a plain RuntimeError, recognisable only by its message.
-        if "DefaultCPUAllocator" not in str(error):
+    except (MemoryError, RuntimeError, OSError) as error:
+        if isinstance(error, CgkitError) or not is_out_of_memory(error):
             raise
-        raise _out_of_memory(error) from error
+        raise ResourceError(
+            f"out of memory: {describe_exception(error)[:200]}",
+            hint='set train.memory = "low" or data.workers lower and run again; if it is not enough, start a run with '
+            "a smaller data.size, train.batch or generator.width",
+        ) from error
 
 
 def peak_memory(device: torch.device) -> int:
@@ -72,8 +78,34 @@ def peak_memory(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, KiB elsewhere
 
 
-def _out_of_memory(error: BaseException) -> ResourceError:
-    return ResourceError(
-        f"out of memory: {describe_exception(error)[:200]}",
-        hint="reduce data.size, train.batch or the width of the generators",
-    )
+def memory_of(device: torch.device) -> int:
+    """Return the bytes of memory of a GPU, or of this machine or container."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    with suppress(OSError, ValueError):  # no container, or none with a limit
+        limits.append(int(_CONTAINER.read_text()))
+    return min(limits)
+
+
+def refuse_oversized_batch(spec: Spec, memory: int, processes: int) -> None:
+    """Refuse a batch that certainly needs more memory than there is, before loading its images fills it.
+
+    Args:
+        spec: the spec.
+        memory: the bytes of memory of the device that trains.
+        processes: the number of processes that share the batch.
+
+    Raises:
+        SpecError: the images and their translations, of which a step holds at least these, take more memory.
+    """
+    height, width = spec.data.size
+    images = spec.train.batch // processes
+    needed = 2 * images * sum(spec.data.channels) * height * width * 4
+    if needed > memory:
+        message = (
+            f"{images} images of each domain of {width} x {height} pixels and their translations take "
+            f"{needed / 1e9:,.0f} GB, but there are {memory / 1e9:,.1f} GB of memory"
+        )
+        hint = "lower train.batch (and raise train.accumulate), or data.size"
+        raise SpecError([Problem("train.batch", message, hint, exit_code=ResourceError.exit_code)])

@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from cgkit.checkpoints import load_strictly, tensor_files
 from cgkit.engine.assembly import build_generator
 from cgkit.errors import CgkitError, CgkitWarning, CheckpointError, UsageError
 from cgkit.evaluation.numbers import Number
-from cgkit.files.atomic import replace_text, replacing
+from cgkit.files.atomic import replacing
 from cgkit.models.card import model_card
 from cgkit.models.info import DIRECTIONS, FORMAT, MODEL, RAW, ModelInfo, Weights
 from cgkit.models.provenance import made_with, refuse_other_plugins
@@ -38,7 +38,9 @@ def write_model(
     raw: Mapping[str, nn.Module] | nn.ModuleDict | None = None,
     scores: Sequence[Number] = (),
 ) -> None:
-    """Write the generators (in float32), a configuration and a model card. Each file is replaced atomically.
+    """Write the generators (in float32), a configuration and a model card.
+
+    All files are written before any replaces that of a previous model, so a full disk leaves the previous model.
 
     Args:
         folder: the folder, created if necessary.
@@ -49,9 +51,6 @@ def write_model(
         scores: the scores of `generators`, for the model card.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _write_weights(folder / MODEL, generators)
-    if raw is not None:
-        _write_weights(folder / RAW, raw)
     config = {
         "format": FORMAT,
         "library_name": "cgkit",
@@ -62,12 +61,25 @@ def write_model(
         "providers": dict(providers),
         "spec": _shorten_paths(info.spec.to_json()),
     }
-    replace_text(folder / "README.md", model_card(info, scores))
-    replace_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    texts = {"config.json": json.dumps(config, indent=2) + "\n", "README.md": model_card(info, scores)}
+    weights = {MODEL: generators} if raw is None else {MODEL: generators, RAW: raw}
+    with ExitStack() as files:  # replaces the files in reverse order, so the configuration comes last
+        for name, text in texts.items():
+            files.enter_context(replacing(folder / name)).write_text(text, encoding="utf-8")
+        for name, networks in weights.items():
+            _write_weights(files.enter_context(replacing(folder / name)), networks)
     # Delete the files of a previous model that the new model does not have.
     for name in (*map(_format_1_file, DIRECTIONS), *([] if raw is not None else [RAW])):
         with suppress(FileNotFoundError):
             (folder / name).unlink()
+
+
+def written_step(folder: Path) -> int | None:
+    """Return the step of the model in a folder; None if there is no complete model."""
+    try:
+        return int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def no_run_folder(path: Path) -> CheckpointError:
@@ -183,8 +195,7 @@ def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDi
         for direction, generator in generators.items()
         for name, tensor in generator.state_dict().items()
     }
-    with replacing(file) as temporary:
-        tensor_files.write(temporary, tensors)
+    tensor_files.write(file, tensors)
 
 
 def _shorten_paths(value: Any) -> Any:

@@ -79,7 +79,8 @@ def check_spec(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), d
     run = Run(RunContext(spec, assembly, RunFolder(Path()), plugins, prepared.device, Silence()))
     with memory_errors_explained(), run.arithmetic():
         run.prepare_step()
-        batches = next(run.batches())
+        with run.batches() as all_batches:
+            batches = next(all_batches)
         losses = {name: float(loss) for name, loss in run.trainer.step(batches).items()}
         run.trainer.settle()
         seconds = _time_step(run, batches)

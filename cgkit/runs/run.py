@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from statistics import fmean
 from typing import Any
 
@@ -39,6 +39,9 @@ from cgkit.runs.status import Status
 from cgkit.runs.stopwatch import Stopwatch
 from cgkit.spec.settings import build_settings
 
+STOP_PATIENCE = 15
+"""Seconds after a request to stop that one of several processes still waits for images; torchrun kills after 30."""
+
 
 class Run:
     """One training run in its folder. The run hooks receive it as a `cgkit.hookspecs.RunView`."""
@@ -52,6 +55,7 @@ class Run:
         self._context = context
         self._processes = context.processes
         self._data = TrainingData(spec, assembly.source.train(), assembly.preparations)
+        self._data.check_shared_memory(count=context.processes.count, on_gpu=context.device.type == "cuda")
         self.steps = self._data.steps
         self.trainer = Trainer(
             assembly,
@@ -111,10 +115,14 @@ class Run:
             finally:
                 observers.close()
 
-    def batches(self) -> Iterator[list[Batch]]:
-        """Yield the batches of this rank for each remaining step."""
-        pin = self._context.device.type == "cuda"
-        return self._data.batches(self.step, rank=self._processes.rank, count=self._processes.count, pin_memory=pin)
+    def batches(self, stopping: Callable[[], bool] = lambda: False) -> closing[Generator[list[Batch], None, None]]:
+        """Return a context manager with the batches of this rank for each remaining step; its end ends the workers.
+
+        Args:
+            stopping: asked about once a second while there are no images; if it returns true, the batches end.
+        """
+        rank, count, pin = self._processes.rank, self._processes.count, self._context.device.type == "cuda"
+        return closing(self._data.batches(self.step, rank=rank, count=count, pin_memory=pin, stopping=stopping))
 
     def arithmetic(self) -> AbstractContextManager[None]:
         """Return the context manager to train in, which sets how a GPU computes."""
@@ -146,6 +154,8 @@ class Run:
             observers.notify("cgkit_run_started", run=self)
             self._status.trains(self.progress, self._saved_step)
             with self._save_on_error(observers), memory_errors_explained():
+                if self._processes.is_first:
+                    self._validation.complete_best()
                 self.prepare_step()
                 if self._processes.is_first and self.trainer.is_recorded:
                     self._remember_environment()  # again, because it says whether steps run as a CUDA graph
@@ -161,20 +171,36 @@ class Run:
         """Train until training ends or a stop is requested; return whether the run was stopped before its end."""
         self._stopwatch.pause()
         self._context.reporter.progress(self.progress)
-        for batches in self.batches() if not self._validation.patience_is_over else ():
-            self._stopwatch.images_arrived()
-            losses = self.trainer.step(batches, stop=stop.requested)
-            # Several ranks have to agree on a stop, and they do so in the next step.
-            stopping = self.trainer.stop_agreed if self._processes.count > 1 else stop.requested
-            self._stopwatch.step_finished()
-            self._unrecorded[self.step] = losses
-            observers.step_finished(batches)
-            observers.notify("cgkit_step_finished", run=self, step=self.step, losses=losses)
-            ended = self._do_what_is_due(observers, stopping)
-            self._stopwatch.pause()
-            if ended or stopping:
-                return not ended
-        return False
+        if self.step >= self.steps or self._validation.patience_is_over:
+            return False
+        alone = self._processes.count == 1
+        with self.batches(lambda: stop.requested_for(0 if alone else STOP_PATIENCE)) as all_batches:
+            for batches in all_batches:
+                self._stopwatch.images_arrived()
+                losses = self.trainer.step(batches, stop=stop.requested)
+                # Several ranks have to agree on a stop, and they do so in the next step.
+                stopping = stop.requested if alone else self.trainer.stop_agreed
+                self._stopwatch.step_finished()
+                self._unrecorded[self.step] = losses
+                observers.step_finished(batches)
+                observers.notify("cgkit_step_finished", run=self, step=self.step, losses=losses)
+                ended = self._do_what_is_due(observers, stopping)
+                self._stopwatch.pause()
+                if ended or stopping:
+                    return not ended
+        self._stop_without_images(observers)
+        return True
+
+    def _stop_without_images(self, observers: Observers) -> None:
+        """Save the state after the last step, because a stop was requested while the run waited for images."""
+        if self._processes.count > 1:
+            raise ResourceError(
+                "a stop was requested, but one process waits for images, so the processes cannot save together",
+                hint="run again to resume from the last checkpoint",
+            )
+        self.trainer.settle()
+        if self.step > self._saved_step:
+            self._save(observers)
 
     def _do_what_is_due(self, observers: Observers, stopping: bool) -> bool:
         """Do what is due after this step: record, evaluate, draw samples, save. Return whether training ends."""
@@ -197,9 +223,11 @@ class Run:
         regular = "sample" in due or last
         if self._processes.is_first and (regular or self._samples.are_overdue(self.step)):
             self._draw_samples(observers, watched=regular)
-        # Save after an improvement, because the best model must not be newer than the checkpoint with its score.
+        # Save after an improvement: the best model, written next, must not be newer than the checkpoint with its score.
         if "save" in due or last or improved or stopping:
             self._save(observers)
+        if improved and self._processes.is_first:
+            self._validation.write_best()
         return last
 
     def _open_folder(self) -> None:
@@ -310,17 +338,21 @@ class Run:
     def _save_on_error(self, observers: Observers) -> Iterator[None]:
         """If a `CgkitError` ends the run, save the state, provided that it is exactly that after the last step.
 
-        Nothing is saved after a `ResourceError` or an unexpected exception; the last checkpoint remains valid.
+        Nothing is saved after an unexpected exception; the last checkpoint remains valid.
         """
         try:
             yield
         except CgkitError as error:
             # Saving needs all ranks. All ranks raise a DivergedError together, but only one may raise any other error.
             together = self._processes.count == 1 or isinstance(error, DivergedError)
-            whole = together and not isinstance(error, ResourceError) and self.trainer.is_whole
             try:
-                if whole and self.step > self._saved_step:
+                if together and self.trainer.is_whole and self.step > self._saved_step:
                     self._save(observers)
+            except DivergedError:
+                raise
+            except Exception as failed:  # noqa: BLE001 - the first error is the cause
+                text = f"the state after step {self.step} could not be saved: {describe_exception(failed)}"
+                self._context.reporter.warning(text)
             finally:
                 state = "diverged" if isinstance(error, DivergedError) else "failed"
                 self._end(state, exit_code=error.exit_code, error=str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -19,6 +20,7 @@ class StopRequest:
     def __init__(self, answer: Callable[[], object] = lambda: None) -> None:
         self.requested = False
         self._answer = answer
+        self._requested_at = 0.0
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -34,10 +36,15 @@ class StopRequest:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    def requested_for(self, seconds: float) -> bool:
+        """Return whether a stop was requested at least `seconds` ago."""
+        return self.requested and time.monotonic() - self._requested_at >= seconds
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         if not self.requested:
             self.requested = True
+            self._requested_at = time.monotonic()
             # The interrupted code may hold the lock of the terminal, so this thread cannot print.
             threading.Thread(target=self._answer, daemon=True).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -23,7 +24,7 @@ from cgkit.display.reporter import Reporter
 from cgkit.engine.assembly import Assembly, assemble
 from cgkit.engine.component_checks import unfit_components
 from cgkit.engine.distributed import join
-from cgkit.engine.memory import memory_errors_explained
+from cgkit.engine.memory import memory_errors_explained, memory_of, refuse_oversized_batch
 from cgkit.engine.objective import Objective
 from cgkit.engine.precision import choose_device
 from cgkit.errors import CgkitWarning, DataError, Problem, SpecError
@@ -129,10 +130,14 @@ def prepare(
         if other_versions is not None and reporter is not None:
             reporter.warning(other_versions)
     chosen = choose_device(device)
+    memory = memory_of(chosen)
     try:
-        assembly = assemble(spec, plugins, fresh=folder is None or not list_checkpoints(folder.checkpoints))
-        _check_components(spec, assembly)
-        images, depths = _inspect_images(spec, assembly)
+        refuse_oversized_batch(spec, memory, int(os.environ.get("WORLD_SIZE", "1")))
+        with memory_errors_explained():
+            fresh = folder is None or not list_checkpoints(folder.checkpoints)
+            assembly = assemble(spec, plugins, fresh=fresh, memory=memory)
+            _check_components(spec, assembly)
+            images, depths = _inspect_images(spec, assembly)
         spec = with_depths(spec, depths)
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
@@ -150,8 +155,7 @@ def _name_of(layers: Sequence[Layer]) -> str:
 
 
 def _check_components(spec: Spec, assembly: Assembly) -> None:
-    with memory_errors_explained():
-        problems = _check_strides(spec, assembly) or unfit_components(spec, assembly)
+    problems = _check_strides(spec, assembly) or unfit_components(spec, assembly)
     aligned, channels, trained = bool(assembly.source.aligned), spec.data.channels, assembly.objective.directions
     problems += check_best_metric(
         spec.evaluation, assembly.metrics, aligned=aligned, channels=channels, trained=trained

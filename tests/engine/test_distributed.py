@@ -63,6 +63,10 @@ def straight(tiny_text: str, torchrun: Torchrun, tmp_path_factory: pytest.TempPa
     return final(folder / "run")
 
 
+def children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
@@ -108,12 +112,27 @@ def test_if_a_process_is_killed_all_stop_and_the_run_restarts_from_the_last_chec
 ) -> None:
     process = torchrun(tiny_spec, tmp_path / "killed", *LONGER, restarts=1)
     until(lambda: len(list_checkpoints(tmp_path / "killed" / "checkpoints")) >= 2)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(children[-1]), signal.SIGKILL)
+    os.kill(children_of(process.pid)[-1], signal.SIGKILL)
     assert "resuming" in finished(process)
     assert not list((tmp_path / "killed" / "checkpoints").glob(".tmp-*"))
     restarted = final(tmp_path / "killed")
     assert [name for name in straight if not torch.equal(straight[name], restarted[name])] == []
+
+
+def test_if_a_worker_of_one_process_is_killed_all_processes_end(
+    tiny_spec: Path, tmp_path: Path, torchrun: Torchrun
+) -> None:
+    process = torchrun(tiny_spec, tmp_path / "run", *LONGER, "train.steps=1000000", "data.workers=1")
+    until(lambda: len(list_checkpoints(tmp_path / "run" / "checkpoints")) >= 2)
+    ranks = children_of(process.pid)
+    workers = [worker for rank in ranks for worker in children_of(rank)]
+    assert len(workers) == 2
+    os.kill(workers[-1], signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert err.count("a worker process was killed, probably because the machine ran out of memory") == 1
+    until(lambda: not any(Path(f"/proc/{left}").exists() for left in (*ranks, *workers)))
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["exit_code"] == 7
 
 
 LEAVING = """

@@ -1,9 +1,33 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
 
+from cgkit.engine.assembly import assemble
 from cgkit.engine.memory import spares_memory
+from cgkit.errors import SpecError
+from cgkit.plugins import Plugins
+from cgkit.spec import resolve_spec
+from tests.conftest import Result
+
+HUNGRY = """
+import torch
+import cgkit
+
+
+class Hungry(torch.nn.Module):
+    def __init__(self, in_channels, out_channels):
+        super().__init__()
+        self.register_buffer("table", torch.empty(1 << 50))
+
+
+@cgkit.hookimpl
+def cgkit_register(registries):
+    registries.generators.add("hungry", Hungry)
+"""
 
 
 @pytest.mark.parametrize(
@@ -23,3 +47,41 @@ def test_auto_does_not_save_memory_on_other_devices() -> None:
 
 def test_fast_never_saves_memory() -> None:
     assert not spares_memory("fast", torch.empty(16, 3, 512, 512, device="meta"))
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_batch_larger_than_the_memory_is_refused_at_once(
+    command: str, cgkit: Callable[..., Result], tiny_spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_spec.parent)
+    result = cgkit(command, tiny_spec, "--set", "train.batch=65536", "--set", "data.size=4096")
+    assert result.code == 7
+    assert "train.batch: 65536 images of each domain of 4096 x 4096 pixels" in result.err
+    assert "lower train.batch (and raise train.accumulate), or data.size" in result.err
+    assert not (tiny_spec.parent / "runs").exists()
+
+
+@pytest.mark.parametrize(("kind", "place"), [("generator", "generator.a2b"), ("discriminator", "discriminator.a")])
+def test_networks_larger_than_the_memory_are_refused_while_they_are_built(
+    kind: str, place: str, plugins: Plugins
+) -> None:
+    values = {"data": {"source": "seasons"}, "generator": {"name": "resnet", "width": 2, "blocks": 0}}
+    other = {"name": "resnet" if kind == "generator" else "patch", "width": 16}
+    spec = resolve_spec({**values, "discriminator": {"name": "patch", "width": 2}, kind: other}, plugins)
+    with pytest.raises(SpecError, match=f"{place}: the networks and their optimisers take more than") as error:
+        assemble(spec, plugins, memory=100_000)
+    assert error.value.exit_code == 7
+    assert f"lower the options of {kind}" in str(error.value)
+    assemble(spec, plugins)
+
+
+def test_lack_of_memory_is_not_the_fault_of_a_plugin(
+    cgkit: Callable[..., Result], tiny_spec: Path, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "hungry.py"
+    plugin.write_text(HUNGRY)
+    tiny_spec.write_text(tiny_spec.read_text().replace('name = "resnet"\nwidth = 4\nblocks = 1', 'name = "hungry"'))
+    result = cgkit("--plugin", plugin, "check", tiny_spec)
+    assert result.code == 7
+    assert "out of memory: " in result.err
+    assert "hungry" not in result.err.replace(str(tmp_path), "")

@@ -74,6 +74,17 @@ def test_the_average_translates_unless_raw_weights_are_requested(
     assert all(torch.equal(stored[f"b2a.{name}"], tensor) for name, tensor in generator.state_dict().items())
 
 
+def test_a_model_that_cannot_be_written_completely_leaves_the_previous_one(tmp_path: Path, plugins: Plugins) -> None:
+    folder = one_way(tmp_path / "model", plugins)
+    (folder / "raw.safetensors").mkdir()
+    before = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    info = read_model(folder, plugins)
+    network = _built(info.spec, plugins)
+    with pytest.raises(OSError, match="directory"):
+        write_model(folder, {"a2b": network}, info, {}, raw={"a2b": network})
+    assert {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
+
+
 def test_a_model_without_an_average_has_raw_weights_only(tmp_path: Path, plugins: Plugins) -> None:
     folder = one_way(tmp_path / "model", plugins)
     assert not (folder / "raw.safetensors").exists()

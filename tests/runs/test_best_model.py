@@ -21,6 +21,7 @@ from cgkit.runs.scores.best_model import DIRECTIONS, BestModel
 from cgkit.runs.start import run
 from cgkit.spec.model import Evaluation
 from cgkit.translation.translator import Translator
+from tests.conftest import Result
 
 KEEPING = ["train.steps=12", "evaluation.every=2", "evaluation.best=psnr", "checkpoint.every=5", "checkpoint.keep=100"]
 
@@ -101,6 +102,28 @@ def test_a_run_that_was_killed_keeps_the_same_best_model(
     run(tiny_spec, overrides=KEEPING, output=folder, plugins=plugins)
     assert_same_model(folder / "best", kept / "best")
     assert_same_model(folder / "model", kept / "model")
+    assert scores_of(folder) == scores_of(kept)
+
+
+@pytest.mark.parametrize(("name", "step"), [("best", 2), ("model", 12)])
+def test_a_model_that_cannot_be_written_costs_no_step(
+    kept: Path, tiny_spec: Path, tmp_path: Path, plugins: Plugins, cgkit: Callable[..., Result], name: str, step: int
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / name).write_text("in place of the folder")
+    overrides = [part for setting in KEEPING for part in ("--set", setting)]
+    result = cgkit("run", tiny_spec, "--output", folder, *overrides)
+    assert result.code == 7
+    assert f"{folder / name} cannot be written: " in result.err
+    assert f"step {step} is saved: free some space, and run again" in result.err
+    assert int(list_checkpoints(folder / "checkpoints")[-1].name[-6:]) == step
+    (folder / name).unlink()
+    run(tiny_spec, overrides=[*KEEPING, f"train.steps={step}"], output=folder, plugins=plugins)
+    assert step_of(folder / name) == step
+    run(tiny_spec, overrides=KEEPING, output=folder, plugins=plugins)
+    for model in ("best", "model"):
+        assert_same_model(folder / model, kept / model)
     assert scores_of(folder) == scores_of(kept)
 
 

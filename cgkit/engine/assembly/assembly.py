@@ -45,7 +45,7 @@ class Assembly:
         return Preparation(self.preparations[0].size, formats=self.preparations[0].formats)
 
 
-def assemble(spec: Spec, plugins: Plugins, *, fresh: bool = True) -> Assembly:
+def assemble(spec: Spec, plugins: Plugins, *, fresh: bool = True, memory: int | None = None) -> Assembly:
     """Build everything that a resolved spec names.
 
     The initial weights of the networks depend only on the spec.
@@ -54,13 +54,14 @@ def assemble(spec: Spec, plugins: Plugins, *, fresh: bool = True) -> Assembly:
         spec: the resolved spec.
         plugins: the loaded plugins.
         fresh: whether the run is new, so that components that read their first weights from files do so.
+        memory: the bytes of memory to train in; networks that certainly do not fit are refused before they fill it.
 
     Raises:
         SpecError: a component rejects its options, or there is a second framing augmentation.
         DataError: the source of the images cannot be used.
         PluginError: a component cannot be built, or it is not what its place in the spec requires.
     """
-    builder = Builder(spec, plugins, fresh=fresh)
+    builder = Builder(spec, plugins, fresh=fresh, memory=memory)
     augmentations = builder.augmentations()
     source, model = builder.source(), builder.model()
     terms = builder.terms(model)

@@ -17,11 +17,12 @@ from cgkit.contracts import AdversarialLoss, Compared, Need, Role, Schedule, Siz
 from cgkit.data.file_formats import load_formats
 from cgkit.data.randomness import derive_seed, seeded
 from cgkit.engine.assembly.initialisation import initialise
+from cgkit.engine.assembly.weight_limit import WeightLimit
 from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.objective import DirectedTerm, logits_of
 from cgkit.engine.objective.terms import GENERATED
 from cgkit.engine.optimizers import Build
-from cgkit.errors import CgkitError, PluginError, Problem, SpecError
+from cgkit.errors import CgkitError, PluginError, Problem, SpecError, is_out_of_memory
 from cgkit.evaluation.scoring import Measured
 from cgkit.images.formats import Formats
 from cgkit.options import (
@@ -43,9 +44,10 @@ from cgkit.spec.model import TermUse
 class Builder:
     """Builds the components of a resolved spec; `components` has those built so far, by their place in the spec."""
 
-    def __init__(self, spec: Spec, plugins: Plugins, *, fresh: bool = False) -> None:
+    def __init__(self, spec: Spec, plugins: Plugins, *, fresh: bool = False, memory: int | None = None) -> None:
         self._spec = spec
         self._fresh = fresh
+        self._weights = WeightLimit(memory)
         self._registries = plugins.registries
         self._plugins = plugins
         self.components: dict[str, Component] = {}
@@ -190,7 +192,7 @@ class Builder:
             return built
 
     def _network(self, kind: str, place: str, use: Use, *given: Any) -> nn.Module:
-        with self._seed_weights(place):
+        with self._seed_weights(place), self._weights.applied(place):
             network = self._build(kind, place, use, *given)
             if not isinstance(network, nn.Module):
                 raise PluginError(f'{place} "{use.name}" is a {type(network).__name__}, not an nn.Module')
@@ -228,6 +230,8 @@ class Builder:
         except (CgkitError, MemoryError):
             raise
         except Exception as error:  # a plugin's component may raise any exception
+            if is_out_of_memory(error):
+                raise
             raise PluginError(f"{component} cannot be {done}: {describe_exception(error)}") from error
 
     def _remember(self, kind: str, place: str, use: Use) -> Component:

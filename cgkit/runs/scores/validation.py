@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from cgkit.engine.trainer import Trainer
+from cgkit.errors import ResourceError
 from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.record import Evaluation, weights_name, write_evaluation
 from cgkit.evaluation.scoring import Scoring
-from cgkit.models.folder import write_model
+from cgkit.models.folder import write_model, written_step
 from cgkit.models.inference import translations_by
 from cgkit.models.info import ModelInfo
 from cgkit.runs.context import RunContext
@@ -35,7 +36,7 @@ class Validation:
         return self._best.patience_is_over
 
     def evaluate(self) -> tuple[dict[str, float], bool]:
-        """Score the model on rank 0; if it is the best so far, write it to the folder `best`.
+        """Score the model on rank 0, and compare it with the best so far.
 
         Returns:
             The scores to record, empty on all other ranks; and whether the model is the best so far, on every rank.
@@ -45,8 +46,6 @@ class Validation:
             self._scores = self._score()
             scores = {f"{number.name}_{number.direction}": number.value for number in self._scores}
             improved = self._best.judge(self._trainer.step_number, self._scores)
-            if improved:
-                self._write_model(self._context.folder.best)
         if self._context.spec.evaluation.best is None:
             return scores, False
         values = [float(improved), float(self._best.standing.waited)]
@@ -54,6 +53,17 @@ class Validation:
         processes.share_first([shared])
         self._best.standing.waited = int(shared[1])
         return scores, bool(shared[0])
+
+    def write_best(self) -> None:
+        """Write the model, which is the best so far, to the folder `best`."""
+        self._write_model(self._context.folder.best)
+
+    def complete_best(self) -> None:
+        """Write the best model if it is that of the checkpoint, and the run ended before it had written the model."""
+        step = self._best.standing.step
+        if step == self._trainer.step_number and step != written_step(self._context.folder.best):
+            self._scores = self._score()
+            self.write_best()
 
     def finish(self, steps: int) -> tuple[Number, ...]:
         """Write the final model and its scores; return the scores.
@@ -92,11 +102,17 @@ class Validation:
     def _write_model(self, folder: Path) -> None:
         trainer = self._trainer
         averaged = trainer.moving_average is not None
-        write_model(
-            folder,
-            trainer.best_generators,
-            ModelInfo(self._context.spec, trainer.step_number, averaged, trainer.objective.directions),
-            self._context.providers,
-            raw=trainer.raw_generators if averaged else None,
-            scores=self._scores or (),
-        )
+        try:
+            write_model(
+                folder,
+                trainer.best_generators,
+                ModelInfo(self._context.spec, trainer.step_number, averaged, trainer.objective.directions),
+                self._context.providers,
+                raw=trainer.raw_generators if averaged else None,
+                scores=self._scores or (),
+            )
+        except OSError as error:
+            raise ResourceError(
+                f"{folder} cannot be written: {error.strerror or error}",
+                hint=f"step {trainer.step_number} is saved: free some space, and run again to resume",
+            ) from error
