@@ -37,6 +37,7 @@ def write_model(
     *,
     raw: Mapping[str, nn.Module] | nn.ModuleDict | None = None,
     scores: Sequence[Number] = (),
+    changes: Sequence[str] = (),
 ) -> None:
     """Write the generators (in float32), a configuration and a model card. Each file is replaced atomically.
 
@@ -47,6 +48,7 @@ def write_model(
         providers: the versions, by name, of the distributions that provide the spec's components.
         raw: the generators as trained, if `generators` is their moving average.
         scores: the scores of `generators`, for the model card.
+        changes: the changes of the spec and of the images during the training, for the model card.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write_weights(folder / MODEL, generators)
@@ -62,7 +64,7 @@ def write_model(
         "providers": dict(providers),
         "spec": _shorten_paths(info.spec.to_json()),
     }
-    replace_text(folder / "README.md", model_card(info, scores))
+    replace_text(folder / "README.md", model_card(info, scores, changes))
     replace_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
     # Delete the files of a previous model that the new model does not have.
     for name in (*map(_format_1_file, DIRECTIONS), *([] if raw is not None else [RAW])):

@@ -16,6 +16,7 @@ from cgkit.evaluation.scoring import Scoring
 from cgkit.models.folder import write_model
 from cgkit.models.inference import translations_by
 from cgkit.models.info import ModelInfo
+from cgkit.runs.changes import read_changes
 from cgkit.runs.context import RunContext
 from cgkit.runs.scores.best_model import BestModel
 
@@ -99,4 +100,5 @@ class Validation:
             self._context.providers,
             raw=trainer.raw_generators if averaged else None,
             scores=self._scores or (),
+            changes=[str(change) for change in read_changes(self._context.folder.path)],
         )
