@@ -64,7 +64,7 @@ class Kept:
         return lambda epoch, seed: [places[index] for index in map(int, own(epoch, seed)) if index in places]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Remaining:
     """A source without its damaged images.
 
