@@ -64,6 +64,10 @@ class DataError(CgkitError):
     exit_code = 3
 
 
+class DamagedImageError(DataError):
+    """The content of an image cannot be read."""
+
+
 class PluginError(CgkitError):
     """A plugin or one of its components cannot be used."""
 

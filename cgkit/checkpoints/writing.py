@@ -11,8 +11,24 @@ from pathlib import Path
 
 from cgkit.checkpoints import strict_json, tensor_files
 from cgkit.checkpoints.durable import make_folder, remove, sync_file, sync_folder, write_file
-from cgkit.checkpoints.layout import Checkpoint, aside_step, finished_name, finished_step, is_litter, temporary_name
-from cgkit.checkpoints.manifest import MANIFEST, MAX_STATE, STATE, Manifest, tensor_file
+from cgkit.checkpoints.layout import (
+    Checkpoint,
+    aside_step,
+    finished_name,
+    finished_step,
+    is_litter,
+    list_checkpoints,
+    temporary_name,
+)
+from cgkit.checkpoints.manifest import (
+    MANIFEST,
+    MAX_STATE,
+    STATE,
+    Manifest,
+    read_manifest,
+    tensor_file,
+    verify_files,
+)
 from cgkit.errors import CheckpointError, DivergedError, ResourceError
 
 _MARGIN = 1.1  # disk space needed per byte of content; the extra is for headers, partly filled blocks and folders
@@ -49,6 +65,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path
     with _disk_errors_explained(folder, needed):
         make_folder(folder)
         _clean_up(folder)
+        if not _has_space(folder, needed):
+            _prune_before(folder, keep=keep)  # perhaps fewer checkpoints are kept now
         _check_space(folder, needed)
         temporary = folder / temporary_name(checkpoint.step)
         try:
@@ -117,6 +135,18 @@ def _clean_up(folder: Path) -> None:
             remove(entry)
 
 
+def _prune_before(folder: Path, *, keep: int) -> None:
+    """Remove the oldest checkpoints before the next one is written, unless one that would remain is damaged."""
+    remaining = list_checkpoints(folder)[-keep:]
+    try:
+        for path in remaining:
+            verify_files(path, read_manifest(path))
+    except CheckpointError:
+        return
+    if remaining:
+        _prune(folder, keep=keep, spare=remaining[-1])
+
+
 def _prune(folder: Path, *, keep: int, spare: Path) -> None:
     steps = sorted(step for entry in folder.iterdir() if (step := finished_step(entry.name)) is not None)
     for step in steps[:-keep]:
@@ -126,12 +156,16 @@ def _prune(folder: Path, *, keep: int, spare: Path) -> None:
             remove(path.rename(folder / temporary_name(step, "pruned-")))
 
 
+def _has_space(folder: Path, needed: int) -> bool:
+    return needed * _MARGIN < shutil.disk_usage(folder).free
+
+
 def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed * _MARGIN >= free:
+    if not _has_space(folder, needed):
+        free = shutil.disk_usage(folder).free
         raise ResourceError(
             f"{folder}: a checkpoint needs {_megabytes(needed * _MARGIN)} but only {_megabytes(free)} are free",
-            hint="free some space, or keep fewer checkpoints",
+            hint="free some space, or lower checkpoint.keep, and run the same command again",
         )
 
 

@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 @click.argument("spec", type=click.Path(path_type=Path))
 @options.overrides
 @options.device
+@click.option("--decode", is_flag=True, help="First decode every image, and list those that cannot be decoded.")
 @options.as_json
 @click.pass_context
-def command(context: click.Context, spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bool) -> None:
+def command(
+    context: click.Context, spec: Path, overrides: tuple[str, ...], device: str | None, decode: bool, as_json: bool
+) -> None:
     """Validate SPEC, read every image's header and run one training step, without writing anything."""
     plugins = console.plugins(context)
+    from cgkit.cli.file_progress import count_progress
     from cgkit.runs.check import check_spec
 
-    checked = check_spec(spec, plugins, overrides=overrides, device=device)
+    decoding = count_progress("decoded {done} of {total} images") if decode else None
+    checked = check_spec(spec, plugins, overrides=overrides, device=device, decoding=decoding)
     if as_json:
         console.print_json({"schema": 1, **asdict(checked)})
     else:

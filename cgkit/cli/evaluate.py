@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--count", type=click.IntRange(1, 1_000_000), help="Number of test images per domain. [default: evaluation.count]"
 )
+@options.overrides
 @click.option("--best", is_flag=True, help="Evaluate the best model instead of the last one.")
 @options.device
 @options.as_json
@@ -29,6 +30,7 @@ def command(
     run: Path,
     metrics: str | None,
     count: int | None,
+    overrides: tuple[str, ...],
     best: bool,
     device: str | None,
     as_json: bool,
@@ -39,7 +41,14 @@ def command(
 
     names = [name.strip() for name in metrics.split(",")] if metrics is not None else []
     evaluation = evaluate(
-        run, metrics=names, count=count, best=best, device=device, plugins=plugins, report=console.warning
+        run,
+        metrics=names,
+        count=count,
+        overrides=overrides,
+        best=best,
+        device=device,
+        plugins=plugins,
+        report=console.warning,
     )
     if as_json:
         console.print_json({"schema": 1, **evaluation.to_json()})

@@ -19,6 +19,13 @@ STOPPED = 75
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @options.overrides
+@click.option(
+    "--change",
+    "changes",
+    multiple=True,
+    metavar="PATH",
+    help="Continue the run although PATH is different, e.g. train.learning_rate or data. Can be given several times.",
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Run folder. [default: runs/NAME]")
 @options.device
 @options.as_json
@@ -27,6 +34,7 @@ def command(
     context: click.Context,
     spec: Path,
     overrides: tuple[str, ...],
+    changes: tuple[str, ...],
     output: Path | None,
     device: str | None,
     as_json: bool,
@@ -39,7 +47,15 @@ def command(
         reporter.stage("loading torch")
         from cgkit.runs.start import run
 
-        outcome = run(spec, overrides=overrides, output=output, device=device, plugins=plugins, reporter=reporter)
+        outcome = run(
+            spec,
+            overrides=overrides,
+            changes=changes,
+            output=output,
+            device=device,
+            plugins=plugins,
+            reporter=reporter,
+        )
     if console.rank() == 0:
         _print(outcome, as_json)
     return STOPPED if outcome.state == "stopped" else 0

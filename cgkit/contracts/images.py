@@ -78,7 +78,7 @@ class Domain(Protocol):
     def __getitem__(self, index: int, /) -> ImageRecord: ...
 
     def fingerprint(self) -> str:
-        """Return a string that differs for different images; a run resumes only if the fingerprint is unchanged."""
+        """Return a string that differs for different images. It may only differ on resuming if that is declared."""
 
 
 class Source(Protocol):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -12,13 +13,22 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from cgkit.contracts import Domain
+from cgkit.data.damage import Kept
 from cgkit.data.preparation import Preparation
 from cgkit.data.randomness import derive_seed
 from cgkit.data.sampling import EpochOrder, StepBatches
 from cgkit.data.worker_processes import POLL, WorkerProcesses, prepare_worker, share
 from cgkit.data.workers import AHEAD
-from cgkit.errors import CgkitError
+from cgkit.errors import CgkitError, DamagedImageError, DataError
 from cgkit.images.pixels import PixelFormat
+
+REDRAWS = 100
+"""The maximum number of damaged images in a row that are replaced."""
+
+REMEDIES = (
+    "repair or remove it and continue with --change data, or set data.skip_damaged = true; "
+    "cgkit check --decode lists all such images"
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,7 @@ class Batch:
 
     `extras` has the extras that terms of the objective need, by domain and name, such as `a.mask` (see
     `cgkit.contracts.Given`), and for each of them, such as `a.mask.present`, which images have one: `(N,)`, 1 or 0.
+    `damaged` says what is wrong with each damaged image that was replaced by another one.
     """
 
     real_a: Tensor
@@ -34,6 +45,7 @@ class Batch:
     names_a: tuple[str, ...]
     names_b: tuple[str, ...]
     extras: Mapping[str, Tensor] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
 
     def pin_memory(self) -> Batch:
         """Return the batch in pinned memory, from which it is copied to a GPU without waiting."""
@@ -42,11 +54,11 @@ class Batch:
     def map(self, move: Callable[[Tensor], Tensor]) -> Batch:
         """Return the batch with a function applied to each tensor."""
         extras = {name: move(extra) for name, extra in self.extras.items()}
-        return Batch(move(self.real_a), move(self.real_b), self.names_a, self.names_b, extras)
+        return replace(self, real_a=move(self.real_a), real_b=move(self.real_b), extras=extras)
 
 
-Item = tuple[Tensor, Tensor, str, str, dict[str, Tensor]]
-"""An image from domain a, an image from domain b, the names of the two, and their extras as in `Batch`."""
+Item = tuple[Tensor, Tensor, str, str, dict[str, Tensor], list[str]]
+"""An image of domain a, an image of domain b, the names of the two, their extras, and damaged images as in `Batch`."""
 
 
 class UnpairedImages(Dataset[Item]):
@@ -61,22 +73,43 @@ class UnpairedImages(Dataset[Item]):
         pixels: tuple[PixelFormat, PixelFormat],
         preparations: tuple[Preparation, Preparation],
         seed: int,
+        *,
+        first: int = 0,
     ) -> None:
         self._domains = domains
         self._pixels = pixels
         self._preparations = preparations
         self._seed = seed
         self._orders = tuple(
-            EpochOrder(domain, seed, f"order-{side}") for domain, side in zip(domains, "ab", strict=True)
+            EpochOrder(domain, seed, f"order-{side}", first) for domain, side in zip(domains, "ab", strict=True)
         )
 
     def __getitem__(self, position: int) -> Item:
         """Return the images from domains a and b at a position, in [-1, 1], and what belongs to them."""
-        (image_a, name_a, extras_a), (image_b, name_b, extras_b) = (self._load(side, position) for side in (0, 1))
-        return image_a, image_b, name_a, name_b, {**extras_a, **extras_b}
+        damaged: list[str] = []
+        (image_a, name_a, extras_a), (image_b, name_b, extras_b) = (
+            self._load_undamaged(side, position, damaged) for side in (0, 1)
+        )
+        return image_a, image_b, name_a, name_b, {**extras_a, **extras_b}, damaged
 
-    def _load(self, side: int, position: int) -> tuple[Tensor, str, dict[str, Tensor]]:
-        domain, record = "ab"[side], self._domains[side][self._orders[side][position]]
+    def _load_undamaged(self, side: int, position: int, damaged: list[str]) -> tuple[Tensor, str, dict[str, Tensor]]:
+        """Load the image at a position; if it is damaged, load another one, which depends on the position alone.
+
+        What is wrong with damaged images is added to `damaged`.
+        """
+        domain, index = self._domains[side], self._orders[side][position]
+        for number in range(REDRAWS):
+            try:
+                return self._load(side, position, index)
+            except DamagedImageError as error:
+                if not isinstance(domain, Kept):
+                    raise DamagedImageError(error.message, hint=REMEDIES) from error
+                damaged.append(error.message)
+                index = derive_seed(self._seed, f"replacement-{'ab'[side]}", position, number) % len(domain)
+        raise DataError(f"{damaged[-1]}, and so were {REDRAWS - 1} others in a row", hint="check --decode lists them")
+
+    def _load(self, side: int, position: int, index: int) -> tuple[Tensor, str, dict[str, Tensor]]:
+        domain, record = "ab"[side], self._domains[side][index]
         seed = derive_seed(self._seed, f"augmentation-{domain}", position)
         pixels, partner = self._pixels[side], self._pixels[1 - side]
         image, extras = self._preparations[side].for_training(record, pixels, seed, partner)
@@ -171,9 +204,9 @@ class _ErrorsAsItems(Dataset[Item | CgkitError]):
 def _collate(items: Sequence[Item | CgkitError]) -> Batch | CgkitError:
     if error := next((item for item in items if isinstance(item, CgkitError)), None):
         return error
-    images_a, images_b, names_a, names_b, extras = zip(*items, strict=True)
+    images_a, images_b, names_a, names_b, extras, damaged = zip(*items, strict=True)
     stacked = {name: torch.stack([each[name] for each in extras]) for name in extras[0]}
-    batch = Batch(torch.stack(images_a), torch.stack(images_b), names_a, names_b, stacked)
+    batch = Batch(torch.stack(images_a), torch.stack(images_b), names_a, names_b, stacked, tuple(chain(*damaged)))
     if get_worker_info() is None:
         return batch
     try:

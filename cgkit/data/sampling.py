@@ -22,18 +22,20 @@ class EpochOrder:
         domain: The images.
         seed: The seed of the run.
         stream: The name of the domain's random stream; different names make the orders of the domains independent.
+        first: The position at which the first epoch begins. It is not 0 if the images have changed since the start.
     """
 
-    def __init__(self, domain: Domain, seed: int, stream: str) -> None:
+    def __init__(self, domain: Domain, seed: int, stream: str, first: int = 0) -> None:
         self._domain = domain
         self._length = len(domain)
         self._seed = seed
         self._stream = stream
+        self._first = first
         self._epochs: dict[int, Tensor] = {}
 
     def __getitem__(self, position: int) -> int:
         """Return the index of the image shown at a position; positions are counted from the start of the run."""
-        epoch, index = divmod(position, self._length)
+        epoch, index = divmod(position - self._first, self._length)
         if epoch not in self._epochs:
             # Keep the orders of adjacent epochs, since a batch may cross the boundary between epochs.
             self._epochs = {other: order for other, order in self._epochs.items() if abs(other - epoch) == 1}
@@ -41,10 +43,10 @@ class EpochOrder:
         return int(self._epochs[epoch][index])
 
     def _shuffle(self, epoch: int) -> Tensor:
-        own = order_of(self._domain)
+        own, changed = order_of(self._domain), (self._first,) if self._first else ()
         if own is None:
-            return torch.randperm(self._length, generator=generator(self._seed, self._stream, epoch))
-        order = torch.as_tensor(own(epoch, derive_seed(self._seed, self._stream)), dtype=torch.int64)
+            return torch.randperm(self._length, generator=generator(self._seed, self._stream, *changed, epoch))
+        order = torch.as_tensor(own(epoch, derive_seed(self._seed, self._stream, *changed)), dtype=torch.int64)
         if not torch.equal(order.sort().values, torch.arange(self._length)):
             raise PluginError(f"the source's order for epoch {epoch} is not a permutation of its {self._length} images")
         return order
@@ -54,21 +56,32 @@ class StepBatches:
     """The positions in each batch of the steps from `first_step` to `steps - 1`, for a `DataLoader`.
 
     A step has `accumulate` batches of `batch` positions. Each of `count` processes takes every `count`-th position
-    of a batch, starting at its rank; together, the processes load the batch that a single process would load.
+    of a batch, starting at its rank; together, the processes load the batch that a single process would load. Step 0
+    begins at position `offset`.
     """
 
     def __init__(
-        self, first_step: int, steps: int, batch: int, accumulate: int = 1, *, rank: int = 0, count: int = 1
+        self,
+        first_step: int,
+        steps: int,
+        batch: int,
+        accumulate: int = 1,
+        *,
+        rank: int = 0,
+        count: int = 1,
+        offset: int = 0,
     ) -> None:
         self._first = first_step * accumulate
         self._last = steps * accumulate
         self._batch = batch
         self._rank = rank
         self._count = count
+        self._offset = offset
 
     def __iter__(self) -> Iterator[list[int]]:
         for number in range(self._first, self._last):
-            yield list(range(number * self._batch + self._rank, (number + 1) * self._batch, self._count))
+            start = self._offset + number * self._batch
+            yield list(range(start + self._rank, start + self._batch, self._count))
 
     def __len__(self) -> int:
         return max(0, self._last - self._first)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import math
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +22,23 @@ from cgkit.data.workers import check_shared_memory, count_workers
 from cgkit.spec import Spec
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where the order of images begins: at the start of the run, or where its batch or its images last changed.
+
+    Attributes:
+        step: the number of steps done before.
+        position: the number of images of each domain that were shown before.
+        epochs: the number of epochs done before.
+        first: the position at which the first epoch of the present images begins.
+    """
+
+    step: int = 0
+    position: int = 0
+    epochs: float = 0.0
+    first: int = 0
+
+
 class TrainingData:
     """The training images of both domains, in an order that depends on the spec's seed."""
 
@@ -30,7 +50,44 @@ class TrainingData:
         self.fingerprints = {side: domain.fingerprint() for side, domain in zip("ab", domains, strict=True)}
         self._spec = spec
         self._preparations = preparations
-        self._images = UnpairedImages(domains, pixel_formats(spec.data), preparations, spec.seed)
+        self._origin = Origin()
+        self._images = self._order_images()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of images by domain."""
+        return {side: len(domain) for side, domain in zip("ab", self.domains, strict=True)}
+
+    def state(self) -> dict[str, Any]:
+        """Return the state for a checkpoint, as JSON values."""
+        origin, shown = asdict(self._origin), self._images_in_a_step
+        return {"origin": origin, "shown": shown, "epoch_steps": self.epoch_steps, "images": self.counts}
+
+    def resume(self, step: int, state: Mapping[str, Any] | None, *, changed: bool) -> None:
+        """Continue after `step` steps in the order of a saved run.
+
+        If a step has another number of images now, they continue where the saved run stopped. If the images have
+        changed, a new epoch begins, so that every image is shown once before any is repeated.
+
+        Args:
+            step: the number of steps done.
+            state: the result of `state`; None if an earlier version saved the run.
+            changed: whether the images have changed.
+        """
+        if state is None:
+            return
+        origin, shown = Origin(**state["origin"]), state["shown"]
+        if changed or shown != self._images_in_a_step:
+            position = origin.position + (step - origin.step) * shown
+            epochs = origin.epochs + (step - origin.step) / state["epoch_steps"]  # of the saved run
+            origin = Origin(step, position, epochs, position if changed else origin.first)
+        self._origin = origin
+        self._images = self._order_images()
+
+    def _order_images(self) -> UnpairedImages:
+        spec = self._spec
+        pixels = pixel_formats(spec.data)
+        return UnpairedImages(self.domains, pixels, self._preparations, spec.seed, first=self._origin.first)
 
     def noise(self, count: int) -> Batch:
         """Return a batch of `count` images of noise, shaped like a training batch, to try a step with."""
@@ -39,16 +96,24 @@ class TrainingData:
         return Batch(images_a, images_b, ("noise",) * count, ("noise",) * count, self._blank_extras(count))
 
     @property
+    def _images_in_a_step(self) -> int:
+        return self._spec.train.batch * self._spec.train.accumulate
+
+    @property
     def epoch_steps(self) -> int:
         """The number of steps that it takes to show every image of the larger domain once."""
-        train = self._spec.train
-        return -(-max(map(len, self.domains)) // (train.batch * train.accumulate))
+        return -(-max(map(len, self.domains)) // self._images_in_a_step)
+
+    def epochs_at(self, step: int) -> float:
+        """Return the number of epochs that are done after a step."""
+        return self._origin.epochs + (step - self._origin.step) / self.epoch_steps
 
     @property
     def steps(self) -> int:
         """The number of steps of the run."""
-        train = self._spec.train
-        return train.steps or (train.epochs or 200) * self.epoch_steps
+        train, origin = self._spec.train, self._origin
+        left = ((train.epochs or 200) - origin.epochs) * self.epoch_steps
+        return train.steps or origin.step + math.ceil(round(left, 6))
 
     def check_shared_memory(self, *, count: int, on_gpu: bool) -> None:
         """Check that the batches that workers load ahead fit the shared memory.
@@ -74,7 +139,9 @@ class TrainingData:
             stopping: Asked while there is nothing to yield; if it returns true, the iterator ends.
         """
         train = self._spec.train
-        order = StepBatches(first, self.steps, train.batch, train.accumulate, rank=rank, count=count)
+        began, offset = self._origin.step, self._origin.position
+        steps = first - began, self.steps - began
+        order = StepBatches(*steps, train.batch, train.accumulate, rank=rank, count=count, offset=offset)
         workers = self._workers(on_gpu=pin_memory)
         loaded = training_batches(self._images, order, workers=workers, pin_memory=pin_memory, stopping=stopping)
         with closing(loaded):

@@ -105,7 +105,9 @@ def refuse_uneven_shares(batch: int, count: int) -> None:
     """
     if batch % count:
         message = f"a batch of {batch} cannot be split evenly over {count} processes"
-        hint = f"train.batch counts all processes together; use a multiple: --set train.batch={count}"
+        hint = (
+            f"use a multiple, as it counts all processes: --set train.batch={count} (to resume: --change train.batch)"
+        )
         raise SpecError([Problem("train.batch", message, hint)])
 
 

@@ -52,5 +52,6 @@ class PendingStep:
         return DivergedError(
             f"not finite at step {self.number}: {what}; the step was not applied; the images were "
             + ", ".join(self.images),
-            hint='a lower learning_rate, clip_gradients or precision = "fp32" may help',
+            hint="lower train.learning_rate and continue with --change train.learning_rate, or in the same way set "
+            'train.clip_gradients = 1.0 or train.precision = "fp32"',
         )

@@ -120,9 +120,13 @@ class ImagePool:
             self._allocate(images)[: self.count] = images
 
     def _allocate(self, images: Tensor) -> Tensor:
-        """Return the rows, which have the shape and dtype of the first images; they never move after that."""
+        """Return the rows, which have the shape and dtype of the first images; they never move after that.
+
+        Rows that were saved in another precision are converted.
+        """
         if self._rows is None:
             self._rows = images.new_zeros((self.capacity + 1, *images.shape[1:]))
+        self._rows = self._rows.to(images.dtype)
         return self._rows
 
 

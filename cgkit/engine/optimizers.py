@@ -103,8 +103,14 @@ class Optimizers:
         """Return the rest of the optimisers' state, as JSON values."""
         return {name: optimizer_tensors(optimizer)[1] for name, optimizer in self._by_name().items()}
 
-    def load(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    def load(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any], former: Optimizers | None = None) -> None:
         """Restore the state from the results of `tensors()` and `state()`.
+
+        Args:
+            tensors: the tensors.
+            state: the rest.
+            former: new optimisers with the options and rates of those that were saved, if these have changed. An option
+                that differs from that of a former optimiser keeps its new value.
 
         Raises:
             CheckpointError: the saved state does not fit these optimisers.
@@ -112,7 +118,10 @@ class Optimizers:
         for name, optimizer in self._by_name().items():
             prefix = f"{name}."
             own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+            options = _changed_options(optimizer, former._by_name()[name]) if former is not None else []
             load_optimizer(optimizer, own, state[name])
+            for group, values in zip(optimizer.param_groups, options, strict=False):
+                group.update(values)
 
     def _by_name(self) -> dict[str, torch.optim.Optimizer]:
         return {"generators": self.generators, "discriminators": self.discriminators}
@@ -128,6 +137,14 @@ def _build(build: Build, parameters: list[nn.Parameter], learning_rate: float) -
             if "capturable" in group:
                 group["capturable"] = True
     return optimizer
+
+
+def _changed_options(now: torch.optim.Optimizer, before: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Return the options of each group that have other values in a former optimiser, except for the current rate."""
+    return [
+        {name: value for name, value in group.items() if name not in ("params", "lr") and value != former.get(name)}
+        for group, former in zip(now.param_groups, before.param_groups, strict=True)
+    ]
 
 
 def _skips_on_device(optimizer: torch.optim.Optimizer) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -33,6 +33,21 @@ class Precision:
     def dtype(self) -> torch.dtype:
         """The dtype of parameters and images."""
         return torch.float64 if self.name == "fp64" else torch.float32
+
+    def convert(
+        self, files: Mapping[str, Mapping[str, Tensor]], *, saved_as: str
+    ) -> Mapping[str, Mapping[str, Tensor]]:
+        """Return saved tensors in this precision's dtype, if they were saved in a precision with another one."""
+        if (saved_as == "fp64") == (self.name == "fp64"):
+            return files
+        # Scalars, such as an optimiser's number of steps, have the same dtype in every precision.
+        return {
+            file: {
+                name: tensor.to(self.dtype) if tensor.is_floating_point() and tensor.ndim else tensor
+                for name, tensor in tensors.items()
+            }
+            for file, tensors in files.items()
+        }
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context manager to run the networks in. With bf16, it casts each weight only once."""

@@ -22,9 +22,10 @@ from cgkit.engine.gradients import Gradients
 from cgkit.engine.image_pool import ImagePools
 from cgkit.engine.moving_average import MovingAverage
 from cgkit.engine.objective import Losses
-from cgkit.engine.optimizers import Optimizers
+from cgkit.engine.optimizers import Build, Optimizers
 from cgkit.engine.precision import Precision
 from cgkit.spec import Spec
+from cgkit.spec.model import Train
 
 
 class Trainer:
@@ -246,12 +247,28 @@ class Trainer:
         """The digests of the frozen tensors that checkpoints leave out."""
         return {"model": left_out_digest(self.model), "components": left_out_digest(self.objective.parts)}
 
-    def load(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
+    def load(
+        self,
+        step: int,
+        tensors: Mapping[str, Mapping[str, Tensor]],
+        state: Mapping[str, Any],
+        former: tuple[Mapping[str, Build], Train] | None = None,
+    ) -> None:
         """Restore the state that was saved after `step` steps.
+
+        Args:
+            step: the number of steps.
+            tensors: the result of `tensors()`.
+            state: the result of `state()`.
+            former: how the optimisers were built and the training settings, if other ones than now.
 
         Raises:
             CheckpointError: the saved state does not fit this trainer.
         """
+        optimizers = None
+        if former is not None:
+            optimizers = Optimizers(self.model, self.objective.heads, *former)
+            tensors = self.precision.convert(tensors, saved_as=former[1].precision)
         digests: Mapping[str, Any] = state.get("left_out", {})
         load_saved_state(self.model, tensors.get("model", {}), digests.get("model"), what="model")
         load_saved_state(
@@ -261,7 +278,7 @@ class Trainer:
             networks = self.moving_average.networks
             load_saved_state(networks, tensors.get("ema", {}), left_out_digest(networks), what="ema")
             self.moving_average.updates = int(state["ema_updates"])
-        self.optimizers.load(tensors.get("optimizer", {}), state["optimizers"])
+        self.optimizers.load(tensors.get("optimizer", {}), state["optimizers"], optimizers)
         stored, rank = tensors.get("pool", {}), self.processes.rank
         self.image_pools.load({domain: stored.get(_name_pool(domain, rank)) for domain in "ab"}, self.precision.device)
         self._pending = self._recorded = None  # a recorded step would go on with the optimisers' earlier state

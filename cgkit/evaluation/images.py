@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from cgkit.contracts import Domain, Source
+from cgkit.data.damage import read_kept
 from cgkit.data.preparation import Preparation
 from cgkit.images.pixels import PixelFormat
 
@@ -29,8 +30,8 @@ class Images:
 
     def __getitem__(self, indices: slice) -> Tensor:
         """Return a batch `(N, C, H, W)`."""
-        records = [self.domain[index] for index in range(*indices.indices(len(self)))]
-        return torch.stack([self.preparation.for_testing(record, self.pixels) for record in records])
+        read = partial(self.preparation.for_testing, pixels=self.pixels)
+        return torch.stack([read_kept(self.domain, index, read) for index in range(*indices.indices(len(self)))])
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """Yield all images in order, in batches of `size`."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cgkit.contracts import Domain
+from cgkit.data.damage import list_damaged
 from cgkit.health.notes import Note
 from cgkit.health.observation import Circumstances
 
@@ -16,6 +17,9 @@ SHOWINGS = 1000
 
 This is five times the number in the published recipe: 200 epochs, for data sets as small as 400 images (appendix 7.1).
 """
+
+AUGMENT = 'add [[augmentation]] with name = "diff-augment" (--change augmentation)'
+"""Advice against discriminators that memorise images."""
 
 NAMED = 3
 """The maximum number of files that a message names."""
@@ -31,9 +35,26 @@ def starved(circumstances: Circumstances) -> list[Note]:
             shown = f"each of the {count} training images of domain {side} is shown {showings:.0f} times"
             message = f"{shown} without augmentation: the discriminator will probably memorise them"
             steps = max(SHOWINGS * count // (train.batch * train.accumulate), 1)
-            advice = f'add images, add [[augmentation]] with name = "diff-augment", or set train.steps = {steps}'
+            advice = f"add images (--change data), {AUGMENT}, or set train.steps = {steps}"
             notes.append(Note(0, "data-starved", None, message, advice))
     return notes
+
+
+def damaged(left_out: Sequence[str], replaced: Sequence[str] = (), step: int = 0) -> list[Note]:
+    """Return a note on damaged images that are left out of a run, or that were replaced by others during it.
+
+    Args:
+        left_out: what is wrong with each image that is left out.
+        replaced: what is wrong with each image that was replaced.
+        step: the step of the note.
+    """
+    parts = [
+        f"{len(messages)} damaged {'image is' if len(messages) == 1 else 'images are'} {how}: {list_damaged(messages)}"
+        for how, messages in (("left out", left_out), ("replaced by other draws", replaced))
+        if messages
+    ]
+    advice = "repair or remove them, then continue with --change data"
+    return [Note(step, "damaged-images", None, ". ".join(parts), advice)] if parts else []
 
 
 def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> list[Note]:
@@ -45,7 +66,7 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
     shared = _find_shared(train[0], train[1])
     if shared:
         message = f"{_list_names(shared)} in both domains: translation cannot be learned from identical images"
-        notes.append(Note(0, "duplicates", None, message, "remove them from one of the domains"))
+        notes.append(Note(0, "duplicates", None, message, "remove them from one of the domains (--change data)"))
     for side, trained, tested in zip("ab", train, test, strict=True):
         if trained.fingerprint() == tested.fingerprint():
             continue
@@ -53,7 +74,7 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
         if shared:
             sets = f"both the training and the test images of domain {side}"
             message = f"{_list_names(shared)} among {sets}: scores will be too good"
-            notes.append(Note(0, "duplicates", None, message, "remove them from the training images"))
+            notes.append(Note(0, "duplicates", None, message, "remove them from the training images (--change data)"))
     return notes
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from cgkit.contracts import Domain
+from cgkit.data.damage import read_kept
 from cgkit.data.preparation import Preparation
 from cgkit.health.measuring import FLAT, contrast
 from cgkit.health.notes import Note
@@ -27,9 +29,10 @@ MIN_FLAT = 3
 def flat_images(side: str, domain: Domain, pixels: PixelFormat, preparation: Preparation) -> Note | None:
     """Measure a sample of a domain, prepared like test images; return a note if too many images are flat."""
     every = -(-len(domain) // SAMPLE_SIZE)
-    records = [domain[index] for index in range(0, len(domain), every)]
-    names = [record.name for record in records if bool(contrast(preparation.for_testing(record, pixels)[None]) < FLAT)]
-    return _note_flat_images(side, len(records), names, len(names))
+    read = partial(preparation.for_testing, pixels=pixels)
+    numbers = range(0, len(domain), every)
+    names = [domain[number].name for number in numbers if bool(contrast(read_kept(domain, number, read)[None]) < FLAT)]
+    return _note_flat_images(side, len(numbers), names, len(names))
 
 
 class Contrasts:
@@ -76,4 +79,5 @@ def _note_flat_images(side: str, seen: int, names: Sequence[str], count: int, st
         f"{count} of {seen} images of domain {side} have almost no contrast, such as {', '.join(names[:NAMED])}: "
         "instance normalisation amplifies their noise and their gradients"
     )
-    return Note(step, "near-constant-images", None, message, "remove them, or set train.clip_gradients = 1.0")
+    advice = "remove them (--change data), or set train.clip_gradients = 1.0 (--change train.clip_gradients)"
+    return Note(step, "near-constant-images", None, message, advice)

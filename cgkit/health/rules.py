@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from cgkit.health.data import AUGMENT
 from cgkit.health.observation import Circumstances, Observation
 
 INVERTED = -0.5
@@ -40,6 +41,11 @@ class Finding:
     advice: str
 
 
+def set_and_continue(setting: str, value: float) -> str:
+    """Return the advice to give a setting another value and continue the run with it."""
+    return f"set {setting} = {value:g} and continue with --change {setting}"
+
+
 Rule = Callable[[Observation, Circumstances], Finding | None]
 
 
@@ -56,10 +62,10 @@ def colour_inversion(observation: Observation, circumstances: Circumstances) -> 
     weight = objective.identity.b if observation.target == "b" else objective.identity.a
     cycle = max(objective.cycle.forward, objective.cycle.backward)
     if weight < cycle / 2:
-        return Finding(
-            message, f"add an identity loss to preserve colours: set objective.identity = {cycle / 2 or 5.0:g}"
-        )
-    return Finding(message, f"try another initialisation: set seed = {circumstances.spec.seed + 1}")
+        setting = set_and_continue("objective.identity", cycle / 2 or 5.0)
+        return Finding(message, f"add an identity loss to preserve colours: {setting}")
+    seed = circumstances.spec.seed + 1
+    return Finding(message, f"try another initialisation: start a run with seed = {seed} and another --output")
 
 
 def collapse(observation: Observation, circumstances: Circumstances) -> Finding | None:
@@ -73,9 +79,10 @@ def collapse(observation: Observation, circumstances: Circumstances) -> Finding 
     cycle = circumstances.spec.objective.cycle
     weight = cycle.forward if observation.direction == "a2b" else cycle.backward
     if weight == 0 and not circumstances.spec.term:
-        return Finding(message, "add a cycle loss, which penalises lost content: set objective.cycle = 10")
+        setting = set_and_continue("objective.cycle", 10)
+        return Finding(message, f"add a cycle loss, which penalises lost content: {setting}")
     rate = circumstances.spec.train.learning_rate
-    return Finding(message, f"lower the learning rate: set train.learning_rate = {rate / 2:g}")
+    return Finding(message, f"lower the learning rate: {set_and_continue('train.learning_rate', rate / 2)}")
 
 
 def nothing_changes(observation: Observation, circumstances: Circumstances) -> Finding | None:
@@ -90,13 +97,13 @@ def nothing_changes(observation: Observation, circumstances: Circumstances) -> F
     objective = circumstances.spec.objective
     weight = objective.adversarial.a2b if observation.direction == "a2b" else objective.adversarial.b2a
     if weight == 0:
-        return Finding(message, "no loss requires a change: set objective.adversarial = 1")
+        return Finding(message, f"no loss requires a change: {set_and_continue('objective.adversarial', 1)}")
     identity = objective.identity.b if observation.target == "b" else objective.identity.a
     if identity > 0:
-        lower = f"{identity / 2:g}" if identity > 1 else "0"
-        return Finding(message, f"lower the weight of the identity loss: set objective.identity = {lower}")
+        setting = set_and_continue("objective.identity", identity / 2 if identity > 1 else 0)
+        return Finding(message, f"lower the weight of the identity loss: {setting}")
     cycle = max(objective.cycle.forward, objective.cycle.backward)
-    return Finding(message, f"lower the weight of the cycle loss: set objective.cycle = {cycle / 2:g}")
+    return Finding(message, f"lower the weight of the cycle loss: {set_and_continue('objective.cycle', cycle / 2)}")
 
 
 def discriminator_has_won(observation: Observation, circumstances: Circumstances) -> Finding | None:
@@ -109,7 +116,8 @@ def discriminator_has_won(observation: Observation, circumstances: Circumstances
     )
     train = circumstances.spec.train
     rate = train.discriminator_learning_rate or train.learning_rate
-    return Finding(message, f"slow the discriminators down: set train.discriminator_learning_rate = {rate / 4:g}")
+    setting = set_and_continue("train.discriminator_learning_rate", rate / 4)
+    return Finding(message, f"slow the discriminators down: {setting}")
 
 
 def data_starved(observation: Observation, circumstances: Circumstances) -> Finding | None:
@@ -124,8 +132,8 @@ def data_starved(observation: Observation, circumstances: Circumstances) -> Find
         f"images {min(observation.overfitting, 1):.0%} of the way from training images to translations"
     )
     if circumstances.augmented:
-        return Finding(message, "add training images, or train for fewer steps")
-    return Finding(message, 'add training images, or add [[augmentation]] with name = "diff-augment"')
+        return Finding(message, "add training images and continue with --change data, or train for fewer steps")
+    return Finding(message, f"add training images and continue with --change data, or {AUGMENT}")
 
 
 RULES: Mapping[str, Rule] = {

@@ -18,7 +18,7 @@ from PIL import Image
 
 from cgkit.contracts import ImageHeader, OpenImage, Reading
 from cgkit.contracts.formats import START_BYTES
-from cgkit.errors import DataError, PluginError
+from cgkit.errors import DamagedImageError, DataError, PluginError
 from cgkit.files.limits import check_length, check_size, most_pixels
 from cgkit.images.encoded import EncodedImage, open_stream
 from cgkit.images.formats import Carry, Formats, NamedFormat, built_in
@@ -72,11 +72,13 @@ class AdmittedImage:
 def admitted(path: Path | EncodedImage, pixels: PixelFormat, formats: Formats | None = None) -> Iterator[AdmittedImage]:
     """Check and open an image, without decoding its pixels.
 
-    `OSError`, `ValueError` and `MemoryError` become `DataError`, even if they are raised inside the `with` block.
+    `OSError`, `ValueError` and `MemoryError` become `DamagedImageError`, even if they are raised inside the `with`
+    block.
 
     Raises:
-        DataError: The image fails one of the checks, or its pixels cannot be decoded.
+        DamagedImageError: The image fails one of the checks, or its pixels cannot be decoded.
     """
+    is_open = False
     name = str(path).replace("\n", "\\n")  # a message must stay on one line even if the file name has line breaks
     try:
         if isinstance(path, EncodedImage):
@@ -86,14 +88,16 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat, formats: Formats | 
         with open_stream(path) as stream:
             image = _open(stream, path.suffix, pixels.reading, formats or built_in())
             check_size(image.header.width, image.header.height, image.header.channels)
+            is_open = True
             yield image
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name}: has more than {most_pixels() // 1_000_000} million pixels") from error
+        raise DamagedImageError(f"{name}: has more than {most_pixels() // 1_000_000} million pixels") from error
     except (DataError, PluginError) as error:
-        raise type(error)(f"{name}: {error.message}", hint=error.hint) from error
+        kind = DamagedImageError if isinstance(error, DataError) and not is_open else type(error)
+        raise kind(f"{name}: {error.message}", hint=error.hint) from error
     except (OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DataError(f"{name}: damaged or truncated: {reason}", hint="repair or remove it") from error
+        raise DamagedImageError(f"{name}: damaged or truncated: {reason}", hint="repair or remove it") from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from cgkit.evaluation.numbers import Number
 from cgkit.models.info import ModelInfo
 
 
-def model_card(info: ModelInfo, scores: Sequence[Number] = ()) -> str:
+def model_card(info: ModelInfo, scores: Sequence[Number] = (), changes: Sequence[str] = ()) -> str:
     """Return a model card in Markdown, with the YAML header that model hubs read.
 
     See https://huggingface.co/docs/hub/model-cards#model-card-metadata.
@@ -17,8 +17,10 @@ def model_card(info: ModelInfo, scores: Sequence[Number] = ()) -> str:
     Args:
         info: the description of the model.
         scores: the scores of the model; empty if it was not evaluated.
+        changes: the changes of the spec and of the images during the training.
     """
-    parts = (f"# {info.spec.name}", _description(info), _usage(info), *_scores(scores))
+    description = "\n".join((_description(info), *(f"- changed {_to_plain(change)}" for change in changes)))
+    parts = (f"# {info.spec.name}", description, _usage(info), *_scores(scores))
     return f"---\n{_header(info, scores)}---\n" + "\n\n".join(parts) + "\n"
 
 

@@ -37,6 +37,7 @@ def write_model(
     *,
     raw: Mapping[str, nn.Module] | nn.ModuleDict | None = None,
     scores: Sequence[Number] = (),
+    changes: Sequence[str] = (),
 ) -> None:
     """Write the generators (in float32), a configuration and a model card.
 
@@ -49,6 +50,7 @@ def write_model(
         providers: the versions, by name, of the distributions that provide the spec's components.
         raw: the generators as trained, if `generators` is their moving average.
         scores: the scores of `generators`, for the model card.
+        changes: the changes of the spec and of the images during the training, for the model card.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = {
@@ -61,7 +63,7 @@ def write_model(
         "providers": dict(providers),
         "spec": _shorten_paths(info.spec.to_json()),
     }
-    texts = {"config.json": json.dumps(config, indent=2) + "\n", "README.md": model_card(info, scores)}
+    texts = {"config.json": json.dumps(config, indent=2) + "\n", "README.md": model_card(info, scores, changes)}
     weights = {MODEL: generators} if raw is None else {MODEL: generators, RAW: raw}
     with ExitStack() as files:  # replaces the files in reverse order, so the configuration comes last
         for name, text in texts.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from cgkit.plugins import Plugins
 from cgkit.report.record import Record, number_or_none
@@ -57,17 +58,23 @@ def summaries_of(metrics: Collection[str], plugins: Plugins) -> dict[str, str]:
 
 def _measure_training_time(record: Record) -> float | None:
     """Return the seconds spent on the recorded steps, excluding samples, scores and checkpoints."""
-    train = record.spec.get("train")
-    batches = [train.get(key) for key in ("batch", "accumulate")] if isinstance(train, Mapping) else []
-    sizes = [size for size in map(number_or_none, batches) if size]
-    if len(sizes) != 2:
-        return None
     seconds, previous = 0.0, 0
     for step, speed in record.history.get("images_per_second", {}).items():
-        if speed:
+        sizes = [number_or_none(_find_setting(record, key, step)) for key in ("batch", "accumulate")]
+        if speed and sizes[0] and sizes[1]:
             seconds += (step - previous) * 2 * sizes[0] * sizes[1] / speed
         previous = step
-    return seconds
+    return seconds or None
+
+
+def _find_setting(record: Record, key: str, step: int) -> Any:
+    """Return the value that a training setting had at a step, which may have changed since."""
+    train = record.spec.get("train")
+    value = train.get(key) if isinstance(train, Mapping) else None
+    for change in reversed(record.changes):
+        if change.path == f"train.{key}" and step <= change.step:
+            value = change.old
+    return value
 
 
 def _format_duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ from cgkit.evaluation.record import FILE as EVALUATION
 from cgkit.evaluation.record import Evaluation, read_evaluation
 from cgkit.health.notes import Note, read_notes
 from cgkit.models.folder import no_run_folder
+from cgkit.runs.changes import Change, read_changes
 from cgkit.runs.folder import RunFolder
 
 HISTORY = "metrics.jsonl"
@@ -40,6 +41,7 @@ class Record:
         history: recorded values by name and step; None for a value that was not finite.
         evaluation: the scores; None if there are none.
         notes: the health notes, in order.
+        changes: the changes of the spec and of the images during the training, in order.
         sheets: the sample sheets by step.
         problems: a sentence for each missing or damaged file, by file name.
     """
@@ -52,6 +54,7 @@ class Record:
     history: Mapping[str, Mapping[int, float | None]] = field(default_factory=dict)
     evaluation: Evaluation | None = None
     notes: tuple[Note, ...] = ()
+    changes: tuple[Change, ...] = ()
     sheets: Mapping[int, Path] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
@@ -88,6 +91,7 @@ def read_record(path: Path) -> Record:
         read_or_note(HISTORY, lambda: _read_history(path / HISTORY), {}),
         read_or_note(EVALUATION, lambda: _read_evaluation(path), None),
         tuple(filter(_is_valid_note, read_notes(path))),
+        read_changes(path),
         read_or_note("samples", folder.samples, {}),
         problems,
     )

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from cgkit.contracts import Domain
+from cgkit.data.damage import find_undecodable
 from cgkit.data.inspection import Inspection
 from cgkit.data.loading import Batch
 from cgkit.data.pixel_formats import pixel_formats
 from cgkit.display.reporter import Silence
+from cgkit.engine.assembly import assemble_for_evaluation
 from cgkit.engine.memory import memory_errors_explained, peak_memory
-from cgkit.health.data import duplicates, starved
+from cgkit.errors import DataError
+from cgkit.health.data import damaged, duplicates, starved
 from cgkit.health.flatness import flat_images
 from cgkit.health.notes import Note
 from cgkit.images.pixels import PixelFormat
@@ -25,7 +28,9 @@ from cgkit.runs.folder import RunFolder
 from cgkit.runs.health_monitor import circumstances
 from cgkit.runs.run import Run
 from cgkit.runs.start import Prepared, prepare
+from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.loading import read_layers
+from cgkit.spec.merging import combine
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,31 @@ class Checked:
     notes: tuple[Note, ...]
 
 
-def check_spec(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), device: str | None = None) -> Checked:
+def check_spec(
+    file: Path,
+    plugins: Plugins,
+    *,
+    overrides: Sequence[str] = (),
+    device: str | None = None,
+    decoding: Callable[[int, int], None] | None = None,
+) -> Checked:
     """Validate a spec and its components, and time a training step on the first images; write nothing.
 
+    Args:
+        file: the spec's TOML file.
+        plugins: the loaded plugins.
+        overrides: `path=value` texts that take precedence over the file.
+        device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
+        decoding: if given, all images are decoded first, and it is called with the number of images decoded so far and
+            the number of all images.
+
     Raises:
-        CgkitError: for the same reasons as a run.
+        CgkitError: for the same reasons as a run; with `decoding`, also if images cannot be decoded.
     """
-    prepared = prepare(read_layers(file, overrides), plugins, device)
+    layers = read_layers(file, overrides)
+    if decoding is not None:
+        refuse_undecodable(resolve_spec(combine(layers, plugins.registries), plugins, layers), plugins, decoding)
+    prepared = prepare(layers, plugins, device)
     spec, assembly = prepared.spec, prepared.assembly
     run = Run(RunContext(spec, assembly, RunFolder(Path()), plugins, prepared.device, Silence()))
     with memory_errors_explained(), run.arithmetic():
@@ -104,12 +127,25 @@ def check_spec(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), d
     )
 
 
+def refuse_undecodable(spec: Spec, plugins: Plugins, progress: Callable[[int, int], None]) -> None:
+    """Decode all images that a resolved spec names.
+
+    Raises:
+        DataError: some cannot be decoded; the error lists all of these.
+    """
+    assembly = assemble_for_evaluation(spec.model_copy(update={"metric": ()}), plugins)
+    errors = find_undecodable(assembly.source, pixel_formats(spec.data), assembly.preparation, progress)
+    if errors:
+        message = "\n".join([*map(str, errors), f"{len(errors)} of the images cannot be used"])
+        raise DataError(message, hint="repair or remove them; data.skip_damaged = true skips damaged ones")
+
+
 def _notes(prepared: Prepared, steps: int) -> tuple[Note, ...]:
     spec, assembly = prepared.spec, prepared.assembly
     train, test = assembly.source.train(), assembly.source.test()
     sides = zip("ab", train, pixel_formats(spec.data), strict=True)
     flat = [flat_images(side, domain, pixels, assembly.preparation) for side, domain, pixels in sides]
-    notes = starved(circumstances(spec, assembly, steps)) + duplicates(train, test)
+    notes = damaged(prepared.left_out) + starved(circumstances(spec, assembly, steps)) + duplicates(train, test)
     return (*notes, *(note for note in flat if note is not None))
 
 

@@ -34,6 +34,8 @@ class RunContext:
         reporter: shows the progress of the run to its user.
         processes: the ranks of the run.
         layers: the spec's file and overrides, from which error messages quote.
+        declared: the settings and tables that may differ from those of the run in the folder.
+        left_out: what is wrong with each damaged image that is left out.
     """
 
     spec: Spec
@@ -44,6 +46,8 @@ class RunContext:
     reporter: Reporter
     processes: Processes = ALONE
     layers: Sequence[Layer] = ()
+    declared: Sequence[str] = ()
+    left_out: Sequence[str] = ()
 
     @cached_property
     def providers(self) -> Mapping[str, str]:

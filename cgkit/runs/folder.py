@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from cgkit.checkpoints import list_checkpoints
 from cgkit.errors import CheckpointError, ResourceError, RunFolderInUseError
 from cgkit.files.atomic import replace_text, replacing
 from cgkit.models.provenance import made_with
 from cgkit.plugins import Plugins
+from cgkit.runs.changes import FILE as CHANGES
 from cgkit.runs.samples.sheet import Sheet
 from cgkit.spec import Spec
 from cgkit.spec.reading import Layer
@@ -49,6 +51,11 @@ class RunFolder:
         """The folder of the best model so far, if the spec names a metric to select it by (`evaluation.best`)."""
         return self.path / "best"
 
+    @property
+    def holds_state(self) -> bool:
+        """Whether the folder has anything that a run learned: a checkpoint or a model."""
+        return bool(list_checkpoints(self.checkpoints)) or self.model.is_dir() or self.best.is_dir()
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Create the folder if necessary, and lock it against other runs.
@@ -65,7 +72,7 @@ class RunFolder:
             except Timeout:
                 holder = self.status().get("pid", "unknown")
                 raise RunFolderInUseError(
-                    f"{self.path} is in use by process {holder}", hint="wait for it, or choose another --output"
+                    f"{self.path} is in use by process {holder}", hint="wait until it ends, or choose another --output"
                 ) from None
         try:
             yield
@@ -92,6 +99,16 @@ class RunFolder:
         """Return the files of the sample sheets by step, in order."""
         named = [(re.fullmatch(r"step-(\d+)\.png", file.name), file) for file in (self.path / "samples").glob("step-*")]
         return dict(sorted((int(match[1]), file) for match, file in named if match))
+
+    def discard_records(self) -> None:
+        """Delete the sample sheets and the list of changes of a start that left no state, before the run starts again.
+
+        Raises:
+            ResourceError: they cannot be deleted.
+        """
+        with _explain_write_errors(self.path):
+            for file in (*self.samples().values(), self.path / CHANGES):
+                file.unlink(missing_ok=True)
 
     def status(self) -> dict[str, Any]:
         """Return the content of status.json; empty if the file does not exist."""
@@ -153,17 +170,6 @@ def environment(plugins: Plugins, device: torch.device) -> dict[str, Any]:
         **(_cuda_versions() if device.type == "cuda" else {}),
         "threads": torch.get_num_threads(),
     }
-
-
-def difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the dotted path, old value and new value of each difference between two nested mappings."""
-    for key in sorted({*old, *new}):
-        before, after = old.get(key), new.get(key)
-        inner = f"{path}.{key}" if path else str(key)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from difference(before, after, inner)
-        elif before != after:
-            yield inner, before, after
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from cgkit.engine.assembly import Assembly
 from cgkit.engine.objective import logits_of
 from cgkit.engine.trainer import Trainer
 from cgkit.health import measuring
-from cgkit.health.data import starved
+from cgkit.health.data import damaged, starved
 from cgkit.health.flatness import Contrasts
-from cgkit.health.notes import Note, keep, rewind
+from cgkit.health.notes import Note, keep, read_notes, rewind
 from cgkit.health.observation import Circumstances, Observation
 from cgkit.health.watch import Watch
 from cgkit.runs.context import RunContext
@@ -44,6 +44,8 @@ class HealthMonitor:
         self._circumstances = circumstances(context.spec, context.assembly, trainer.steps)
         self._watch = Watch(self._circumstances)
         self._contrasts = Contrasts()
+        self._replaced: list[str] = []
+        self._replaced_noted = 0
 
     def begin(self) -> None:
         """Discard earlier notes, and note the problems that can be detected before the first step."""
@@ -51,28 +53,39 @@ class HealthMonitor:
         self._note(starved(self._circumstances))
 
     def step_finished(self, batches: Sequence[Batch]) -> None:
-        """Measure the contrast of the images of a step."""
+        """Measure the contrast of the images of a step, and remember which images were damaged."""
         for batch in batches:
+            self._replaced += [message for message in batch.damaged if message not in self._replaced]
             self._contrasts.take("a", batch.real_a, batch.names_a)
             self._contrasts.take("b", batch.real_b, batch.names_b)
 
     def samples_drawn(self, images: SampleImages) -> None:
         """Apply the rules; warn of new problems, and write notes on them to `health.jsonl`."""
         observations = [self._observe(images, direction) for direction in images.translations]
-        self._note(self._contrasts.see(self._trainer.step_number) + self._watch.see(observations))
+        step = self._trainer.step_number
+        self._note(self._contrasts.see(step) + self._watch.see(observations))
+        if len(self._replaced) > self._replaced_noted:
+            self._replaced_noted = len(self._replaced)
+            self._note(damaged(self._context.left_out, self._replaced, step))
 
     def rewind(self, step: int) -> None:
-        """Delete the notes of later steps."""
-        rewind(self._context.folder.path, step)
+        """Delete the notes of later steps, and note which images are left out if that is new."""
+        folder = self._context.folder.path
+        rewind(folder, step)
+        known = [note.message for note in read_notes(folder)]
+        left_out = damaged(self._context.left_out, step=max(step, 0))
+        keep(folder, [note for note in left_out if note.message not in known])  # a warning was printed at the start
 
     def state(self) -> dict[str, Any]:
         """Return the state for a checkpoint, as JSON values."""
-        return {"watch": self._watch.state(), "contrasts": self._contrasts.state()}
+        contrasts, replaced = self._contrasts.state(), [self._replaced, self._replaced_noted]
+        return {"watch": self._watch.state(), "contrasts": contrasts, "damaged": replaced}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Restore the state from a checkpoint."""
         self._watch.load(state["watch"])
         self._contrasts.load(state["contrasts"])
+        self._replaced, self._replaced_noted = state.get("damaged", ([], 0))
 
     def _note(self, notes: Sequence[Note]) -> None:
         for note in notes:

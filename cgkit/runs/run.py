@@ -15,6 +15,7 @@ from cgkit.contracts import Tracker
 from cgkit.data.loading import Batch
 from cgkit.data.training import TrainingData
 from cgkit.display.reporter import Progress
+from cgkit.engine.assembly import former_optimizers
 from cgkit.engine.compilation import compile_networks, record_step, repays
 from cgkit.engine.component_checks import plugin_at_fault
 from cgkit.engine.distributed import refuse_uneven_shares
@@ -27,11 +28,12 @@ from cgkit.models.provenance import made_with, refuse_other_plugins
 from cgkit.options import build
 from cgkit.plugins import Plugins
 from cgkit.registry import describe_exception
+from cgkit.runs.changes import Change, keep_changes
 from cgkit.runs.context import RunContext
 from cgkit.runs.health_monitor import HealthMonitor
 from cgkit.runs.observers import Observers
 from cgkit.runs.outcome import Outcome
-from cgkit.runs.resume import refuse_other_data, refuse_other_spec
+from cgkit.runs.resume import misfits_explained, refuse_other_data, refuse_other_spec
 from cgkit.runs.samples.images import Samples
 from cgkit.runs.scores.validation import Validation
 from cgkit.runs.signals import StopRequest
@@ -86,8 +88,8 @@ class Run:
         return Progress(
             step=self.step,
             steps=self.steps,
-            epoch=self.step / self._data.epoch_steps,
-            epochs=self.steps / self._data.epoch_steps,
+            epoch=self._data.epochs_at(self.step),
+            epochs=self._data.epochs_at(self.steps),
             steps_per_second=speed,
             images_per_second=speed * 2 * self.spec.train.batch * self.spec.train.accumulate,
             seconds_left=(self.steps - self.step) / speed if speed else None,
@@ -107,11 +109,10 @@ class Run:
         """
         locked = self.folder.locked() if self._processes.is_first else nullcontext()
         with locked, self.arithmetic(), StopRequest(self._answer_stop) as stop:
-            self._open_folder()
-            self._processes.wait_for_all()  # so that no rank resumes before all have checked the spec
+            checkpoint = self._open_folder()
             observers = self._observers()
             try:
-                return self._train_observed(observers, stop)
+                return self._train_observed(observers, stop, checkpoint)
             finally:
                 observers.close()
 
@@ -147,10 +148,13 @@ class Run:
         if records:
             record_step(self.trainer, batches, warn=report.warning)
 
-    def _train_observed(self, observers: Observers, stop: StopRequest) -> Outcome:
+    def _train_observed(self, observers: Observers, stop: StopRequest, checkpoint: Checkpoint | None) -> Outcome:
         error: BaseException | None = None
         try:
-            self._resume(observers)
+            if checkpoint is None:
+                observers.begin(self)
+            else:
+                observers.resume(self, checkpoint.state)
             observers.notify("cgkit_run_started", run=self)
             self._status.trains(self.progress, self._saved_step)
             with self._save_on_error(observers), memory_errors_explained():
@@ -230,13 +234,30 @@ class Run:
             self._validation.write_best()
         return last
 
-    def _open_folder(self) -> None:
-        remembered = self.folder.remembered_spec()
-        if remembered is not None:
-            refuse_other_spec(remembered, self.spec, self.folder.path, self.plugins, self._context.layers)
+    def _open_folder(self) -> Checkpoint | None:
+        """Restore the state of the run in the folder, if any; remember the spec and what has changed.
+
+        Nothing is written unless the run may continue. A run without any state starts again, with any spec.
+        """
+        context, changes, starts_again = self._context, list[Change](), not self.folder.holds_state
+        if not starts_again and (remembered := self.folder.remembered_spec()) is not None:
+            place = self.folder.path, self.plugins, context.layers
+            changes = refuse_other_spec(remembered, self.spec, *place, context.declared)
+        checkpoint = read_latest(self.folder.checkpoints, report=context.reporter.warning)
+        if checkpoint is not None:
+            with misfits_explained(changes):
+                changes += self._load(checkpoint, changed=bool(changes))
+        self._processes.wait_for_all()  # so that the first rank writes nothing before all have compared the spec
         if self._processes.is_first:
-            self.folder.remember_spec(self.spec, self._context.layers)
+            if starts_again:
+                if self.folder.remembered_spec() is not None:
+                    context.reporter.message(f"the run in {self.folder.path} saved no state yet; it starts again")
+                self.folder.discard_records()
+            for change in keep_changes(self.folder.path, changes, self.step):
+                context.reporter.message(f"changed {change}")
+            self.folder.remember_spec(self.spec, context.layers)
             self._remember_environment()
+        return checkpoint
 
     def _remember_environment(self) -> None:
         arithmetic = {
@@ -246,21 +267,25 @@ class Run:
         }
         self.folder.remember_environment(self.plugins, self._context.device, self._context.providers, arithmetic)
 
-    def _resume(self, observers: Observers) -> None:
-        reporter = self._context.reporter
-        checkpoint = read_latest(self.folder.checkpoints, report=reporter.warning)
-        if checkpoint is None:
-            observers.begin(self)
-            return
-        step, state = checkpoint.step, checkpoint.state
-        refuse_other_data(state["data"], self._data.fingerprints)
-        refuse_other_plugins(made_with(state.get("providers")), self.spec, self.plugins, self.folder.path)
-        self.trainer.load(step, checkpoint.tensors, state["trainer"])
+    def _load(self, checkpoint: Checkpoint, *, changed: bool) -> list[Change]:
+        """Restore the state of a checkpoint, for a spec that may have changed; return the changes of the images."""
+        step, state, data = checkpoint.step, checkpoint.state, self._data
+        counts = state.get("order", {}).get("images", {}), data.counts
+        changes = refuse_other_data(state["data"], data.fingerprints, counts, self._context.declared)
+        providers = made_with(state.get("providers"))
+        if providers is not None:  # a declared change may need other packages, now or since the checkpoint
+            added = self._context.providers if changed else {}
+            providers = {**added, **(self.folder.made_with() or {}), **providers}
+        refuse_other_plugins(providers, self.spec, self.plugins, self.folder.path)
+        former = former_optimizers(state.get("spec", {}), self.spec, self.plugins)
+        self.trainer.load(step, checkpoint.tensors, state["trainer"], former)
+        data.resume(step, state.get("order"), changed=bool(changes))
+        self.steps = self.trainer.steps = data.steps
         self._saved_step = step
         self._unrecorded = dict(enumerate(state["unrecorded"], start=step - len(state["unrecorded"]) + 1))
         self._validation.load(state.get("best"))
-        observers.resume(self, state)
-        reporter.message(f"resuming {self.folder.path} at step {step} of {self.steps}")
+        self._context.reporter.message(f"resuming {self.folder.path} at step {step} of {self.steps}")
+        return changes
 
     def _save(self, observers: Observers) -> None:
         tensors, step = self.trainer.tensors(), self.step
@@ -280,6 +305,7 @@ class Run:
             **observers.state(),
             "unrecorded": [{name: float(loss) for name, loss in losses.items()} for losses in unrecorded],
             "data": self._data.fingerprints,
+            "order": self._data.state(),
             "spec": self.spec.to_json(),
             "providers": dict(self._context.providers),
         }

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from cgkit.abilities import smallest_image, stride_of
 from cgkit.checkpoints import list_checkpoints
 from cgkit.contracts import Domain, ImageRecord
+from cgkit.data.damage import Remaining, leave_out_damaged, list_damaged
 from cgkit.data.extras import check_extras
 from cgkit.data.inspection import Inspection, check_images, common_depth
 from cgkit.data.pixel_formats import pixel_formats, with_depths
@@ -27,7 +28,7 @@ from cgkit.engine.distributed import join
 from cgkit.engine.memory import memory_errors_explained, memory_of, refuse_oversized_batch
 from cgkit.engine.objective import Objective
 from cgkit.engine.precision import choose_device
-from cgkit.errors import CgkitWarning, DataError, Problem, SpecError
+from cgkit.errors import CgkitWarning, DataError, Problem, SpecError, UsageError
 from cgkit.models.provenance import refuse_other_plugins
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.context import RunContext
@@ -40,6 +41,7 @@ from cgkit.runs.scores.best_model import check_best_metric
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.loading import located, read_layers
 from cgkit.spec.merging import combine
+from cgkit.spec.providers import providers_used
 from cgkit.spec.reading import Layer
 
 MAX_PROBLEMS = 10
@@ -55,11 +57,18 @@ class Prepared:
     device: torch.device
     images: dict[str, Inspection]
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What is wrong with each damaged image that is left out."""
+        source = self.assembly.source
+        return source.left_out if isinstance(source, Remaining) else ()
+
 
 def run(
     spec: Path | str | Mapping[str, Any] | Spec,
     *,
     overrides: Sequence[str] = (),
+    changes: Sequence[str] = (),
     output: Path | str | None = None,
     device: str | None = None,
     plugins: Plugins | None = None,
@@ -70,6 +79,8 @@ def run(
     Args:
         spec: the spec's TOML file; or its tables and keys, whose relative paths count from the working folder.
         overrides: `path=value` texts that take precedence over the file.
+        changes: settings and tables, such as `train.learning_rate` or `data`, that may differ from those of the run in
+            the run folder, which then continues with the new values.
         output: the run folder; by default the folder in `runs/` that has the spec's name.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
@@ -83,16 +94,21 @@ def run(
     layers = read_layers(spec if isinstance(spec, Mapping | Spec) else Path(spec), overrides)
     folder = RunFolder(Path(output) if output is not None else Path("runs") / _name_of(layers))
     with nullcontext(reporter) if reporter is not None else reporter_for_caller() as shown:
-        return _run_shown(layers, folder, plugins, device, shown)
+        return _run_shown(layers, folder, plugins, device, shown, changes)
 
 
 def _run_shown(
-    layers: Sequence[Layer], folder: RunFolder, plugins: Plugins, device: str | None, reporter: Reporter
+    layers: Sequence[Layer],
+    folder: RunFolder,
+    plugins: Plugins,
+    device: str | None,
+    reporter: Reporter,
+    changes: Sequence[str],
 ) -> Outcome:
     reporter.stage("reading the spec and the headers of the images")
-    prepared = prepare(layers, plugins, device, folder=folder, reporter=reporter)
+    prepared = prepare(layers, plugins, device, folder=folder, reporter=reporter, changes=changes)
     with join(prepared.device) as processes:
-        surroundings = (folder, plugins, prepared.device, reporter, processes, layers)
+        surroundings = (folder, plugins, prepared.device, reporter, processes, layers, changes, prepared.left_out)
         context = RunContext(prepared.spec, prepared.assembly, *surroundings)
         run = Run(context)
         reporter.begin(*header(context, run, prepared.images))
@@ -106,6 +122,7 @@ def prepare(
     *,
     folder: RunFolder | None = None,
     reporter: Reporter | None = None,
+    changes: Sequence[str] = (),
 ) -> Prepared:
     """Validate a spec, build the objects it names and inspect its images; write nothing.
 
@@ -115,17 +132,24 @@ def prepare(
         device: see `run`.
         folder: the run folder, which may hold a run to resume.
         reporter: receives a warning if plugin versions differ from those at the start of the run.
+        changes: see `run`.
 
     Raises:
         SpecError: the spec is invalid, or does not describe the run in `folder`; the error lists all problems.
         DataError: images are missing or cannot be used; the error lists these images.
         PluginError: a component cannot be built, or the run was started with an incompatible version of a plugin.
-        UsageError: the device does not exist.
+        UsageError: the device does not exist, or `changes` names something that cannot change.
     """
     made_with = folder.made_with() if folder is not None else None
     spec = resolve_spec(combine(layers, plugins.registries), plugins, layers, made_with=made_with)
-    if folder is not None and (remembered := folder.remembered_spec()) is not None:
-        refuse_other_spec(remembered, spec, folder.path, plugins, layers)
+    remembered = folder.remembered_spec() if folder is not None else None
+    if changes and remembered is None:
+        where = folder.path if folder is not None else "this"
+        raise UsageError(f"{where} holds no run that could change", hint="leave out --change, or correct --output")
+    if folder is not None and remembered is not None and folder.holds_state:
+        accepted = refuse_other_spec(remembered, spec, folder.path, plugins, layers, changes)
+        if accepted and made_with is not None:  # what has changed may need other packages
+            made_with = {**providers_used(spec, plugins), **made_with}
         other_versions = refuse_other_plugins(made_with, spec, plugins, folder.path)
         if other_versions is not None and reporter is not None:
             reporter.warning(other_versions)
@@ -137,6 +161,11 @@ def prepare(
             fresh = folder is None or not list_checkpoints(folder.checkpoints)
             assembly = assemble(spec, plugins, fresh=fresh, memory=memory)
             _check_components(spec, assembly)
+            if spec.data.skip_damaged:
+                source = leave_out_damaged(assembly.source, pixel_formats(spec.data), assembly.preparation)
+                assembly = replace(assembly, source=source)
+                if source.left_out and reporter is not None:
+                    reporter.warning(f"damaged images are left out: {list_damaged(source.left_out)}")
             images, depths = _inspect_images(spec, assembly)
         spec = with_depths(spec, depths)
     except SpecError as error:

@@ -82,6 +82,11 @@ class Data(OpenTable):
         max_length=200,
         description="The name of the array to read from .npz files that contain several.",
     )
+    skip_damaged: bool = Field(
+        default=False,
+        description="Whether to skip damaged images, with a warning, instead of refusing to train: those whose header "
+        "cannot be read are left out, and those that cannot be decoded are replaced by other images of the domain.",
+    )
     workers: int | Literal["auto"] = Field(
         default="auto",
         description="Number of processes that read images; auto: with a GPU, most cores; on a CPU, 2, or 0 for "

@@ -86,4 +86,6 @@ def _make_absolute(value: Any, folder: Path) -> Any:
         return {key: _make_absolute(element, folder) for key, element in value.items()}
     if not isinstance(value, str) or not value or "\0" in value:
         return value
-    return os.path.realpath(folder / os.path.expanduser(value))  # noqa: PTH111 - unlike pathlib, never raises
+    path = folder / os.path.expanduser(value)  # noqa: PTH111 - unlike pathlib, never raises
+    # A link stays a link, so that it may point elsewhere later; but `..` after a link is relative to its target.
+    return os.path.realpath(path) if ".." in path.parts else os.path.abspath(path)  # noqa: PTH100 - the same

@@ -6,7 +6,16 @@ from cgkit.engine.assembly.assembly import (
     assemble,
     assemble_for_evaluation,
     build_generator,
+    former_optimizers,
 )
 from cgkit.engine.assembly.initialisation import initialise
 
-__all__ = ["Assembly", "EvaluationAssembly", "assemble", "assemble_for_evaluation", "build_generator", "initialise"]
+__all__ = [
+    "Assembly",
+    "EvaluationAssembly",
+    "assemble",
+    "assemble_for_evaluation",
+    "build_generator",
+    "former_optimizers",
+    "initialise",
+]

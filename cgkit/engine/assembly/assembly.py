@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -18,8 +19,8 @@ from cgkit.engine.optimizers import Build
 from cgkit.evaluation.scoring import Measured
 from cgkit.plugins import Plugins
 from cgkit.registry import Component
-from cgkit.spec import Spec
-from cgkit.spec.model import NETWORKS
+from cgkit.spec import Spec, resolve_spec
+from cgkit.spec.model import NETWORKS, Train
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,24 @@ def assemble_for_evaluation(spec: Spec, plugins: Plugins, *, fallbacks: bool = T
 def build_generator(spec: Spec, plugins: Plugins, direction: str) -> nn.Module:
     """Build the generator of one direction, `a2b` or `b2a`, with its initial weights."""
     return Builder(spec, plugins).generator(direction)
+
+
+def former_optimizers(
+    values: Mapping[str, Any], spec: Spec, plugins: Plugins
+) -> tuple[Mapping[str, Build], Train] | None:
+    """Return how the optimisers of a saved run were built, and its training settings, if any of these have changed.
+
+    Args:
+        values: the resolved spec with which the state was saved.
+        spec: the resolved spec now.
+        plugins: the loaded plugins.
+    """
+    saved = {table: values[table] for table in ("optimizer", "train") if table in values}
+    if all(value == spec.to_json()[table] for table, value in saved.items()):
+        return None
+    before = resolve_spec(saved, plugins)
+    builder = Builder(before, plugins)
+    return {name: builder.optimizer(name) for name in NETWORKS}, before.train
 
 
 def _extras(terms: Sequence[DirectedTerm], side: str) -> tuple[str, ...]:

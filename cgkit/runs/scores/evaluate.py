@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from cgkit.data.damage import leave_out_damaged, list_damaged
 from cgkit.data.pixel_formats import pixel_formats
 from cgkit.engine.assembly import EvaluationAssembly, assemble_for_evaluation
 from cgkit.engine.component_checks import plugin_at_fault
 from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.precision import choose_device, choose_precision
-from cgkit.errors import CgkitError, CheckpointError, UsageError
+from cgkit.errors import CgkitError, CheckpointError, DataError, UsageError
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.record import Evaluation, weights_name, write_evaluation
 from cgkit.evaluation.scoring import Scoring
@@ -22,8 +25,12 @@ from cgkit.models.inference import translations_by
 from cgkit.models.info import ModelInfo
 from cgkit.options import REQUIRED, options_of
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.changes import is_within
 from cgkit.runs.folder import RunFolder
+from cgkit.runs.resume import FIXED
 from cgkit.spec import Spec, resolve_spec
+from cgkit.spec.merging import combine
+from cgkit.spec.reading import Layer, read_override
 
 ALL = "all"
 """The name that stands for the metrics of the spec and every other registered metric that requires no options."""
@@ -34,6 +41,7 @@ def evaluate(
     *,
     metrics: Sequence[str] = (),
     count: int | None = None,
+    overrides: Sequence[str] = (),
     best: bool = False,
     device: str | None = None,
     plugins: Plugins | None = None,
@@ -48,6 +56,8 @@ def evaluate(
         metrics: the names of the metrics to compute; `all` means the spec's metrics and all others that
             require no options. By default the spec's metrics, along with the fallback metrics if none of them applies.
         count: the number of test images of each domain; by default as in the spec.
+        overrides: `path=value` texts that override the run's spec in `[data]` and `[evaluation]`, such as
+            `data.a=FOLDER` if a folder has moved.
         best: whether to evaluate the best model instead of the final one, and write the scores to the folder `best`.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
@@ -60,14 +70,20 @@ def evaluate(
     """
     plugins = plugins or load_plugins()
     folder = RunFolder(Path(run))
-    spec = _resolve(folder, metrics, plugins)
+    spec = _resolve(folder, metrics, overrides, plugins)
     model = folder.best if best else folder.model
     if not model.is_dir():
         hint = "cgkit run writes it when training ends" if not best else "set evaluation.best to keep one"
         raise CheckpointError(f"{folder.path} has no {model.name} model", hint=hint)
     info = read_model(model, plugins)
-    assembly = assemble_for_evaluation(spec, plugins, fallbacks=not metrics)
+    with _moved_images_explained():
+        assembly = assemble_for_evaluation(spec, plugins, fallbacks=not metrics)
     pixels = pixel_formats(spec.data)
+    if spec.data.skip_damaged:
+        remaining = leave_out_damaged(assembly.source, pixels, assembly.preparation)
+        assembly = replace(assembly, source=remaining)
+        if remaining.left_out:
+            report(f"damaged images are left out: {list_damaged(remaining.left_out)}")
     images = MeasuredImages(assembly.source, pixels, assembly.preparation, count or spec.evaluation.count)
     _report_inapplicable(assembly, images, info, metrics, report)
     precision = choose_precision(info.spec.train.precision, choose_device(device))
@@ -90,11 +106,32 @@ def evaluate(
     return evaluation
 
 
-def _resolve(folder: RunFolder, metrics: Sequence[str], plugins: Plugins) -> Spec:
+@contextmanager
+def _moved_images_explained() -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        hint = "; ".join(filter(None, (error.hint, "if the images have moved, add --set data.a=FOLDER, and so on")))
+        raise DataError(error.message, hint=hint) from error
+
+
+def _override(values: dict[str, Any], overrides: Sequence[str], plugins: Plugins) -> dict[str, Any]:
+    layers = [read_override(text) for text in overrides]
+    for path in (path for layer in layers for path in layer.lines):
+        if not is_within(path, ("data", "evaluation")):
+            raise UsageError(f"--set {path}: only data and evaluation can be overridden for an evaluation")
+        if path in FIXED:
+            raise UsageError(f"{path} cannot change: the model was trained with it")
+    return combine([Layer("the run's spec", values, folder=Path.cwd(), lines={}), *layers], plugins.registries)
+
+
+def _resolve(folder: RunFolder, metrics: Sequence[str], overrides: Sequence[str], plugins: Plugins) -> Spec:
     values = folder.remembered_spec()
     if values is None:
         raise no_run_folder(folder.path)
     values.pop("plugins", None)  # no hook is called here
+    if overrides:
+        values = _override(values, overrides, plugins)
     if metrics:
         named: dict[str, Any] = {use["name"]: use for use in values.get("metric", ())}
         if ALL in metrics:

@@ -17,6 +17,7 @@ from cgkit.evaluation.scoring import Scoring
 from cgkit.models.folder import write_model, written_step
 from cgkit.models.inference import translations_by
 from cgkit.models.info import ModelInfo
+from cgkit.runs.changes import read_changes
 from cgkit.runs.context import RunContext
 from cgkit.runs.scores.best_model import BestModel
 
@@ -110,6 +111,7 @@ class Validation:
                 self._context.providers,
                 raw=trainer.raw_generators if averaged else None,
                 scores=self._scores or (),
+                changes=[str(change) for change in read_changes(self._context.folder.path)],
             )
         except OSError as error:
             raise ResourceError(
