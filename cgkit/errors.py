@@ -117,6 +117,10 @@ class CgkitWarning(UserWarning):
     """Something that works today, but that the user should know: a deprecation, or another version of a plugin."""
 
 
+class RunWarning(CgkitWarning):
+    """A warning of a run that Python code started, which `cgkit run` would print."""
+
+
 def warn_deprecated(message: str) -> None:
     """Warn of something that a later version will not accept."""
     warnings.warn(f"{message} (the former name will stop working)", CgkitWarning, stacklevel=2)

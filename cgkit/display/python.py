@@ -9,14 +9,14 @@ from contextlib import AbstractContextManager, nullcontext
 from cgkit.display.notebook import NotebookReporter
 from cgkit.display.reporter import Reporter, Silence
 from cgkit.display.terminal import TerminalReporter
-from cgkit.errors import CgkitWarning
+from cgkit.errors import RunWarning
 
 
 class _ForCaller:
     """Passes warnings to the caller, who can filter, record or log them."""
 
     def warning(self, text: str, traceback: str = "") -> None:
-        warnings.warn(text, CgkitWarning, stacklevel=2)
+        warnings.warn(text, RunWarning, stacklevel=2)
 
 
 class _Silent(_ForCaller, Silence):
@@ -34,7 +34,7 @@ class _InNotebook(_ForCaller, NotebookReporter):
 def reporter_for_caller() -> AbstractContextManager[Reporter]:
     """Return what shows a run: in a notebook below its cell, in a terminal on stderr, otherwise nothing.
 
-    Warnings of the run are Python's: `cgkit.errors.CgkitWarning`.
+    Warnings of the run are Python's: `cgkit.errors.RunWarning`.
     """
     if _is_in_notebook():
         return _InNotebook()

@@ -55,7 +55,7 @@ class HealthMonitor:
     def step_finished(self, batches: Sequence[Batch]) -> None:
         """Measure the contrast of the images of a step, and remember which images were damaged."""
         for batch in batches:
-            self._replaced += [message for message in batch.damaged if message not in self._replaced]
+            self._replaced = list(dict.fromkeys([*self._replaced, *batch.damaged]))
             self._contrasts.take("a", batch.real_a, batch.names_a)
             self._contrasts.take("b", batch.real_b, batch.names_b)
 

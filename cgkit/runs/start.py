@@ -85,7 +85,7 @@ def run(
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
         reporter: shows the run to its user, for example `cgkit.display.reporter.Silence()`. By default, the run is
-            shown in a terminal or in a Jupyter notebook, and its warnings are Python's (`CgkitWarning`).
+            shown in a terminal or in a Jupyter notebook, and its warnings are Python's (`RunWarning`).
 
     Raises:
         CgkitError: the run cannot start, or it fails (see the subclasses); existing checkpoints are kept.

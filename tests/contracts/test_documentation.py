@@ -10,7 +10,6 @@ import shlex
 import subprocess
 import sys
 import tomllib
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,6 @@ from cgkit import contracts, hookspecs
 from cgkit import errors as errors_of_cgkit
 from cgkit.cli.run import STOPPED
 from cgkit.components.formats import FORMATS
-from cgkit.errors import CgkitWarning
 from cgkit.files.limits import MAX_BYTES, MAX_PIXELS
 from cgkit.plugins import HOOKS, load_plugins
 from cgkit.runs.resume import MAY_CHANGE, MAY_CHANGE_IN_DATA
@@ -118,9 +116,7 @@ def test_every_snippet_runs_and_prints_what_the_page_shows(
         elif "not run" in fence.marks:
             output = None
         elif fence.language == "python":
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CgkitWarning)  # the page's data has few images
-                exec(compile(fence.text, page, "exec"), names)
+            exec(compile(fence.text, page, "exec"), names)
         elif fence.language == "sh":
             output = run_commands(fence, cgkit, monkeypatch)
         elif fence.language == "text" and output is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import cgkit
-from cgkit.errors import CgkitWarning, SpecError
+from cgkit.errors import RunWarning, SpecError
 from cgkit.plugins import Plugins
 
 TINY: dict[str, Any] = {
@@ -47,5 +47,5 @@ def test_overrides_apply_and_all_problems_of_a_dictionary_are_reported(tmp_path:
 
 def test_warnings_of_a_run_are_those_of_python(tmp_path: Path, plugins: Plugins) -> None:
     (tmp_path / "run" / "report.html").mkdir(parents=True)
-    with pytest.warns(CgkitWarning, match="report"):
+    with pytest.warns(RunWarning, match="report"):
         cgkit.run(TINY, output=tmp_path / "run", plugins=plugins)
