@@ -159,10 +159,7 @@ def compare(runs: Sequence[Path | str], *, baseline: Path | str | None = None) -
         UsageError: fewer than two runs are given.
         CheckpointError: one of the paths is not a run folder, or a run has no such checkpoint.
     """
-    paths = [Path(run).resolve() for run in runs]
-    if baseline is not None and Path(baseline).resolve() not in paths:
-        runs, paths = [baseline, *runs], [Path(baseline).resolve(), *paths]
-    base = None if baseline is None else paths.index(Path(baseline).resolve())
+    runs, base = _with_baseline(runs, baseline)
     if len(runs) < 2:
         raise UsageError("a comparison needs at least two runs", hint="for a single run, use cgkit report")
     records = tuple(map(read_record, runs))
@@ -175,6 +172,16 @@ def compare(runs: Sequence[Path | str], *, baseline: Path | str | None = None) -
     )
     scores, images = tuple(_match_numbers(records, base)), _find_shared_images(records, labels)
     return Comparison(records, labels, _compare_specs(records), scores, images, remarks, base)
+
+
+def _with_baseline(runs: Sequence[Path | str], baseline: Path | str | None) -> tuple[Sequence[Path | str], int | None]:
+    """Return the runs, with the baseline added in front unless it is among them, and the index of the baseline."""
+    if baseline is None:
+        return runs, None
+    paths = [Path(run).resolve() for run in runs]
+    if Path(baseline).resolve() in paths:
+        return runs, paths.index(Path(baseline).resolve())
+    return [baseline, *runs], 0
 
 
 def _choose_labels(records: Sequence[Record]) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def test_a_run_continues_from_its_folder_bit_for_bit(
     monkeypatch.chdir(tmp_path / "elsewhere")
     result = cgkit("run", "../run", *steps(4))
     assert result.code == 0
-    shown = f"continuing ../run --set train.steps=2 --set schedule.name=steady --plugin {plugin} --device cpu"
+    shown = f"../run was started with --set train.steps=2 --set schedule.name=steady --plugin {plugin} --device cpu"
     assert shown in result.err
     assert "resuming ../run at step 2 of 4" in result.err
     assert_same_model(tmp_path / "run", tmp_path / "whole")
