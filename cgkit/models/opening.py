@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
 
 from torch import nn
 
@@ -20,19 +18,13 @@ from cgkit.models.provenance import made_with
 from cgkit.plugins import Plugins
 
 
-class LoadGenerator(Protocol):
-    """Returns the generator of a direction in evaluation mode; see `cgkit.models.folder.load_generator`."""
-
-    def __call__(self, direction: str, weights: Weights | None = None) -> nn.Module:
-        """Return the moving average or the weights as trained; by default the average if there is one."""
-
-
 @dataclass(frozen=True)
 class Model:
-    """A trained model: its description, and a function that returns its generators."""
+    """A trained model: its description, and a function from a direction and a kind of weights to a generator."""
 
     info: ModelInfo
-    generator: LoadGenerator
+    generator: Callable[[str, Weights | None], nn.Module]
+    """Returns a generator in evaluation mode; see `cgkit.models.folder.load_generator`."""
 
 
 def open_model(address: str | os.PathLike[str] | Address, plugins: Plugins) -> Model:
@@ -50,11 +42,7 @@ def open_model(address: str | os.PathLike[str] | Address, plugins: Plugins) -> M
     if folder is None:
         return _open_checkpoint(address, address.checkpoint(), plugins)
     info = read_model(folder, plugins)
-
-    def generator(direction: str, weights: Weights | None = None) -> nn.Module:
-        return load_generator(folder, info, direction, plugins, weights)
-
-    return Model(info, generator)
+    return Model(info, lambda direction, weights: load_generator(folder, info, direction, plugins, weights))
 
 
 def _open_checkpoint(address: Address, checkpoint: Checkpoint, plugins: Plugins) -> Model:
@@ -71,17 +59,10 @@ def _open_checkpoint(address: Address, checkpoint: Checkpoint, plugins: Plugins)
     if "ema" in tensors:
         average = generators["ema"] = copy.deepcopy(networks.generators)
         load_saved_state(average, tensors["ema"], left_out_digest(average), what=f"{address}: ema")
-    directions = tuple(state.get("directions", DIRECTIONS))
-    info = ModelInfo(spec, checkpoint.step, "ema" in tensors, directions)
-    return Model(info, partial(_choose, address, info, generators))
+    info = ModelInfo(spec, checkpoint.step, "ema" in tensors, tuple(state.get("directions", DIRECTIONS)))
 
+    def choose(direction: str, weights: Weights | None) -> nn.Module:
+        check_request(address, info, direction, weights)
+        return generators[weights or ("ema" if info.averaged else "raw")][direction].eval()
 
-def _choose(
-    address: Address,
-    info: ModelInfo,
-    generators: Mapping[str, nn.ModuleDict],
-    direction: str,
-    weights: Weights | None = None,
-) -> nn.Module:
-    check_request(address, info, direction, weights)
-    return generators[weights or ("ema" if info.averaged else "raw")][direction].eval()
+    return Model(info, choose)

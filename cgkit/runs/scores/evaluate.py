@@ -157,7 +157,7 @@ def _without_required_options(plugins: Plugins) -> list[str]:
 
 
 def _generators(model: Model) -> nn.ModuleDict:
-    return nn.ModuleDict({direction: model.generator(direction) for direction in model.info.directions})
+    return nn.ModuleDict({direction: model.generator(direction, None) for direction in model.info.directions})
 
 
 def _report_inapplicable(
