@@ -33,12 +33,12 @@ from cgkit.runs.context import RunContext
 from cgkit.runs.health_monitor import HealthMonitor
 from cgkit.runs.observers import Observers
 from cgkit.runs.outcome import Outcome
+from cgkit.runs.progress.status import Status
+from cgkit.runs.progress.stopwatch import Stopwatch
 from cgkit.runs.resume import misfits_explained, refuse_other_data, refuse_other_spec
 from cgkit.runs.samples.images import Samples
 from cgkit.runs.scores.validation import Validation
 from cgkit.runs.signals import StopRequest
-from cgkit.runs.status import Status
-from cgkit.runs.stopwatch import Stopwatch
 from cgkit.spec.merging import combine
 from cgkit.spec.settings import build_settings
 
