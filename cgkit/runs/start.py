@@ -116,9 +116,8 @@ def _run_shown(
     reporter.stage("reading the spec and the headers of the images")
     prepared = prepare(layers, plugins, launch.device, folder=folder, reporter=reporter, changes=changes)
     with join(prepared.device) as processes:
-        surroundings = (folder, plugins, prepared.device, reporter, processes, layers)
-        surroundings += (changes, prepared.left_out, launch)
-        context = RunContext(prepared.spec, prepared.assembly, *surroundings)
+        surroundings = (folder, plugins, prepared.device, reporter, processes, layers, changes)
+        context = RunContext(prepared.spec, prepared.assembly, *surroundings, prepared.left_out, launch)
         run = Run(context)
         reporter.begin(*header(context, run, prepared.images))
         return run.train()
