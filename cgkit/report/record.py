@@ -83,7 +83,7 @@ class Record:
             status={**self.status, "step": step},
             history={name: values for name, values in history.items() if values},
             notes=tuple(note for note in self.notes if note.step <= step),
-            changes=tuple(change for change in self.changes if change.step <= step),
+            changes=tuple(change for change in self.changes if change.step < step),
             sheets={at: file for at, file in self.sheets.items() if at <= step},
             place=place,
         )
