@@ -75,6 +75,8 @@ class Plugins:
     registries: Registries = field(default_factory=Registries)
     statuses: list[PluginStatus] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=lambda: _create_manager())
+    files: list[Path] = field(default_factory=list)
+    """The plugins in single files."""
 
     @property
     def failed(self) -> list[PluginStatus]:
@@ -133,6 +135,7 @@ def load_plugins(*, installed: bool = True, files: Sequence[Path] = ()) -> Plugi
         plugins.statuses.extend(_load_installed(plugins))
     for file in dict.fromkeys(file.resolve() for file in files):
         plugins.statuses.append(_load_file(plugins, file))
+        plugins.files.append(file)
     return plugins
 
 

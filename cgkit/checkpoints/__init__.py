@@ -1,6 +1,6 @@
 """Write and read the complete state of a run."""
 
-from cgkit.checkpoints.layout import Checkpoint, list_checkpoints
+from cgkit.checkpoints.layout import Checkpoint, finished_name, list_checkpoints, step_of
 from cgkit.checkpoints.loading import left_out_digest, load_saved_state, load_strictly, saved_state
 from cgkit.checkpoints.manifest import DamagedCheckpointError
 from cgkit.checkpoints.optimizers import load_optimizer, optimizer_tensors
@@ -10,6 +10,7 @@ from cgkit.checkpoints.writing import write_checkpoint
 __all__ = [
     "Checkpoint",
     "DamagedCheckpointError",
+    "finished_name",
     "left_out_digest",
     "list_checkpoints",
     "load_optimizer",
@@ -19,5 +20,6 @@ __all__ = [
     "read_checkpoint",
     "read_latest",
     "saved_state",
+    "step_of",
     "write_checkpoint",
 ]

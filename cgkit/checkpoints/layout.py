@@ -61,6 +61,11 @@ def aside_step(name: str) -> int | None:
     return _parse_step(_ASIDE, name)
 
 
+def step_of(path: Path) -> int:
+    """Return the step of one of the folders that `list_checkpoints` returns."""
+    return int(path.name.rpartition("step-")[2].partition("-")[0])
+
+
 def is_litter(name: str) -> bool:
     """Return whether a folder name belongs to a checkpoint being written or removed; such a folder is never read."""
     return _parse_step(_LITTER, name) is not None

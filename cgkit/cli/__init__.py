@@ -29,6 +29,7 @@ from cgkit.errors import (
 COMMANDS = (
     "run",
     "watch",
+    "runs",
     "check",
     "init",
     "translate",

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@options.model
 @click.option("--metrics", metavar="NAME,...", help="Metrics to compute, or all. [default: those of the spec]")
 @click.option(
     "--count", type=click.IntRange(1, 1_000_000), help="Number of test images per domain. [default: evaluation.count]"
 )
 @options.overrides
-@click.option("--best", is_flag=True, help="Evaluate the best model instead of the last one.")
+@click.option("--best", is_flag=True, help="The same as RUN@best: evaluate the best model.")
 @options.device
 @options.as_json
 @click.pass_context
@@ -35,7 +35,11 @@ def command(
     device: str | None,
     as_json: bool,
 ) -> None:
-    """Score the model of RUN on its test images and save the scores in RUN/evaluation.json."""
+    """Score the model of RUN on its test images and save the scores in RUN/evaluation.json.
+
+    RUN@STEP, RUN@best and RUN@last score a checkpoint of the run, also while it trains; the scores of a step are saved
+    in RUN/evaluations, those of the best model in RUN/best.
+    """
     plugins = console.plugins(context)
     from cgkit.runs.scores.evaluate import evaluate
 

@@ -26,7 +26,7 @@ def _parse_options(context: click.Context, parameter: click.Parameter, texts: tu
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@options.model
 @click.option(
     "--format",
     "file_format",
@@ -58,6 +58,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Export one generator of RUN, a run or model folder, for use in other programs.
+
+    RUN@STEP, RUN@best and RUN@last use a checkpoint of the run, also while it trains.
 
     The exported network is compared with the generator on images of several sizes; the file is kept only if the two
     agree. `cgkit list-components --kind exporter` lists all exporters.

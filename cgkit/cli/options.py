@@ -62,6 +62,7 @@ EVERYWHERE = (
 )
 """Options that every command accepts."""
 
+model = click.argument("run", metavar="RUN[@STEP]", type=click.Path(path_type=Path))
 overrides = click.option(
     "--set",
     "overrides",

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import click
 
-from cgkit.cli import console
+from cgkit.cli import console, options
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@options.model
 @click.option("--output", type=click.Path(path_type=Path), help="File to write. [default: RUN/report.html]")
 @click.pass_context
 def command(context: click.Context, run: Path, output: Path | None) -> None:
     """Write the report of RUN: one HTML file with its images over time, scores, curves and settings.
 
-    RUN may be unfinished or incomplete; the report says what is missing.
+    RUN may be unfinished or incomplete; the report says what is missing. RUN@STEP, RUN@best and RUN@last report the run
+    as it was at that checkpoint, by default in RUN/report-STEP.html.
     """
     from cgkit.report.report import write_report
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cgkit.cli import console, options
+from cgkit.errors import UsageError
 
 if TYPE_CHECKING:
     from cgkit.runs.outcome import Outcome
@@ -39,9 +40,15 @@ def command(
     device: str | None,
     as_json: bool,
 ) -> int:
-    """Train the model that SPEC describes. If the run folder exists, resume from its last checkpoint."""
+    """Train the model that SPEC describes. If the run folder exists, resume from its last checkpoint.
+
+    SPEC may also be a run folder: its run continues with the --set, --plugin and --device that it was started with, and
+    with those given now.
+    """
     from cgkit.display.terminal import TerminalReporter
 
+    if spec.is_dir():
+        _add_remembered_plugins(context, spec)
     plugins = console.plugins(context)
     with TerminalReporter(tracebacks=console.shows_tracebacks(), quiet=console.is_quiet()) as reporter:
         reporter.stage("loading torch")
@@ -59,6 +66,19 @@ def command(
     if console.rank() == 0:
         _print(outcome, as_json)
     return STOPPED if outcome.state == "stopped" else 0
+
+
+def _add_remembered_plugins(context: click.Context, folder: Path) -> None:
+    """Load the plugin files with which the run in a folder was started, in addition to those given now."""
+    from cgkit.runs.launch import read_launch
+
+    state = context.find_root().ensure_object(dict)
+    files = read_launch(folder).followed_by((), state.get("plugin_files", ()), None).plugins
+    for file in files:
+        if not Path(file).is_file():
+            hint = f"pass --plugin with the new path of {Path(file).name}"
+            raise UsageError(f"{file}, with which {folder} was started, does not exist", hint=hint)
+    state["plugin_files"] = tuple(map(Path, files))
 
 
 def _print(outcome: Outcome, as_json: bool) -> None:

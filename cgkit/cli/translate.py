@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@options.model
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for the translations.")
 @options.direction
@@ -87,6 +87,8 @@ def command(
     as_json: bool,
 ) -> int:
     """Translate images, folders and videos with the model of RUN, keeping their names and sizes.
+
+    RUN@STEP, RUN@best and RUN@last use a checkpoint of the run, also while it trains.
 
     INPUTS are images, videos, folders, quoted patterns ("photos/**/*.png"), or - to read file names from standard
     input, separated by newlines or NULs. Files that the same model has already translated are skipped. If a file cannot

@@ -17,7 +17,7 @@ from cgkit.cli import console
 def command(run: Path, interval: float) -> int:
     """Show the progress of RUN, a run folder, until the run ends; exit with the exit code of the run."""
     from cgkit.display.terminal import TerminalReporter
-    from cgkit.runs.watching import follow
+    from cgkit.runs.progress.watching import follow
 
     with TerminalReporter(quiet=console.is_quiet()) as reporter:
         status = follow(run, reporter, interval=interval)

@@ -42,13 +42,14 @@ def weights_name(averaged: bool) -> Literal["ema", "trained"]:
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> Path:
-    """Write `evaluation.json` to a folder atomically; return its path.
+    """Write `evaluation.json` to a folder atomically; return its path. The folder is created if necessary.
 
     Raises:
         ResourceError: the file cannot be written.
     """
     file = folder / FILE
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         replace_text(file, json.dumps(evaluation.to_json(), indent=2, allow_nan=False) + "\n")
     except OSError as error:
         raise ResourceError(f"{file} cannot be written: {error.strerror or error}") from error

@@ -16,8 +16,8 @@ from cgkit.errors import ResourceError, SpecError, UsageError
 from cgkit.exchange.comparing import Comparison
 from cgkit.exchange.writing import write
 from cgkit.files.atomic import replacing
-from cgkit.models.folder import find_model, load_generator, read_model
 from cgkit.models.info import ModelInfo, Weights
+from cgkit.models.opening import open_model
 from cgkit.options import build, check_options
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.registry import Component
@@ -36,7 +36,7 @@ def export_model(
     """Write the generator of one direction to a file for other programs, and compare the file with the generator.
 
     Args:
-        run_or_model: a run folder or a model folder.
+        run_or_model: a run folder, a model folder or a kept checkpoint, such as `RUN@1200`, `RUN@best` or `RUN@last`.
         file: the file to write; it must not exist.
         format: the name of an exporter, such as `onnx`.
         options: the options of the exporter, as JSON values.
@@ -61,9 +61,8 @@ def export_model(
     plugins = plugins or load_plugins()
     component = plugins.registries.exporters[format]
     exporter = _build_exporter(component, options or {})
-    folder = find_model(run_or_model)
-    info = read_model(folder, plugins)
-    network = OnUnitRange(load_generator(folder, info, direction, plugins, weights))
+    model = open_model(run_or_model, plugins)
+    info, network = model.info, OnUnitRange(model.generator(direction, weights))
     channels = info.spec.data.channels["ab".index(direction[0])]
     notes = _notes(info, direction, weights, channels, network.stride)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from cgkit.models.info import DIRECTIONS, FORMAT, MODEL, RAW, ModelInfo, Weights
 from cgkit.models.provenance import made_with, refuse_other_plugins
 from cgkit.options import options_of
 from cgkit.plugins import Plugins
-from cgkit.spec import resolve_spec
+from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.images import Data
 from cgkit.spec.model import ARRAYS, COMPONENT_TABLES
 from cgkit.spec.reading import Layer
@@ -90,22 +90,6 @@ def no_run_folder(path: Path) -> CheckpointError:
     return CheckpointError(f"{path} {problem}", hint="pass a folder that cgkit run has written")
 
 
-def find_model(run_or_model: str | os.PathLike[str]) -> Path:
-    """Return the model folder of a run folder; return the path of a model folder unchanged.
-
-    Raises:
-        CheckpointError: the path is not a folder, or the run has no model yet.
-    """
-    folder = Path(run_or_model)
-    if not folder.is_dir():
-        raise no_run_folder(folder)
-    if (folder / "model").is_dir():
-        return folder / "model"
-    if not (folder / "config.json").exists() and (folder / "spec.resolved.json").exists():
-        raise CheckpointError(f"{folder} has no model yet", hint="the run writes it when training ends")
-    return folder
-
-
 def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
     """Read a model's configuration.
 
@@ -131,12 +115,32 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
     if not directions or not set(directions) <= set(DIRECTIONS):
         raise CheckpointError(f"{file} is not a model's configuration: its directions are invalid: {directions}")
     providers = made_with(config.get("providers"))
-    layer = Layer(os.fspath(file), {}, folder, {})
-    spec = resolve_spec(_keep_for_translating(values, plugins), plugins, [layer], made_with=providers)
-    other_versions = refuse_other_plugins(providers, spec, plugins, folder)
+    spec = resolve_for_translating(_without_paths(values, plugins), file, plugins, providers)
+    return ModelInfo(spec, int(step), bool(averaged), directions, imported, written_by)
+
+
+def resolve_for_translating(
+    values: Any, file: Path, plugins: Plugins, providers: Mapping[str, str] | None, *, keep: Collection[str] = ()
+) -> Spec:
+    """Resolve a spec without what only training needs, so that translating does not require its plugins.
+
+    Args:
+        values: a resolved spec.
+        file: the file that it was read from.
+        plugins: the loaded plugins.
+        providers: the plugin versions that the networks were made with.
+        keep: the tables that are needed in addition to those of generators and formats.
+
+    Raises:
+        SpecError: a component is needed that no plugin provides.
+        PluginError: an incompatible version of a plugin is installed.
+    """
+    layer = Layer(os.fspath(file), {}, file.parent, {})
+    spec = resolve_spec(_keep_for_translating(values, keep), plugins, [layer], made_with=providers)
+    other_versions = refuse_other_plugins(providers, spec, plugins, file.parent)
     if other_versions is not None:
         warnings.warn(f"{other_versions}, so it may translate differently", CgkitWarning, stacklevel=2)
-    return ModelInfo(spec, int(step), bool(averaged), directions, imported, written_by)
+    return spec
 
 
 def load_generator(
@@ -168,17 +172,22 @@ def load_generator(
     return generator.eval()
 
 
-def _locate_weights(folder: Path, info: ModelInfo, direction: str, weights: str | None) -> tuple[Path, str]:
-    """Return the file that holds the weights of a direction, and the prefix of the weights' names in that file."""
+def check_request(model: object, info: ModelInfo, direction: str, weights: str | None) -> None:
+    """Refuse a direction or a kind of weights that a model does not have; see `load_generator` for the errors."""
     if direction not in DIRECTIONS:
         raise UsageError(f"there is no direction {direction!r}", hint=f"use {' or '.join(DIRECTIONS)}")
     if weights not in (None, "ema", "raw"):
         raise UsageError(f"there is no kind of weights {weights!r}", hint="use ema or raw")
     if direction not in info.directions:
-        raise CheckpointError(f"{folder} only translates {' and '.join(info.directions)}, not {direction}")
+        raise CheckpointError(f"{model} only translates {' and '.join(info.directions)}, not {direction}")
     if weights == "ema" and not info.averaged:
         hint = "use raw; a run computes a moving average only if its spec sets train.ema"
-        raise CheckpointError(f"{folder} has no moving average of its weights", hint=hint)
+        raise CheckpointError(f"{model} has no moving average of its weights", hint=hint)
+
+
+def _locate_weights(folder: Path, info: ModelInfo, direction: str, weights: str | None) -> tuple[Path, str]:
+    """Return the file that holds the weights of a direction, and the prefix of the weights' names in that file."""
+    check_request(folder, info, direction, weights)
     raw = weights == "raw" and info.averaged
     if info.format == 1:
         if raw:
@@ -209,25 +218,23 @@ def _shorten_paths(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
-def _keep_for_translating(values: Any, plugins: Plugins) -> Any:
-    """Return a spec without what only training needs, so that translating does not require its plugins."""
+def _keep_for_translating(values: Any, keep: Collection[str]) -> Any:
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return values
-    dropped = {"requires", "plugins", *COMPONENT_TABLES, *ARRAYS} - {"generator", "format"}
+    dropped = {"requires", "plugins", *COMPONENT_TABLES, *ARRAYS} - {"generator", "format", *keep}
     data = {key: value for key, value in values["data"].items() if key in Data.model_fields and key != "source"}
-    kept = {**{key: value for key, value in values.items() if key not in dropped}, "data": data}
-    return {**kept, "generator": _drop_paths(kept.get("generator"), plugins)}
+    return {**{key: value for key, value in values.items() if key not in dropped}, "data": data}
 
 
-def _drop_paths(generators: Any, plugins: Plugins) -> Any:
-    """Return the tables of generators without paths, because a model has all of its weights itself."""
-    if not isinstance(generators, dict):
-        return generators
+def _without_paths(values: Any, plugins: Plugins) -> Any:
+    """Return a spec without the paths of its generators, because a model has all of its weights itself."""
+    if not isinstance(values, dict) or not isinstance(values.get("generator"), dict):
+        return values
     kept = {}
-    for direction, table in generators.items():
+    for direction, table in values["generator"].items():
         kept[direction] = table
         with suppress(CgkitError):  # an unknown generator is reported when the spec is resolved
             options = options_of(plugins.registries.generators[table["name"]])
             paths = {name for name, option in options.items() if option.is_path and name in table}
             kept[direction] = {name: value for name, value in table.items() if name not in paths}
-    return kept
+    return {**values, "generator": kept}

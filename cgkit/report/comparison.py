@@ -23,17 +23,22 @@ class Measurement:
         numbers: one per run; None if the run has no such score.
         unlike: per run, the fields in which its number was measured differently from `first`; if there are any, the
             number is not compared.
+        baseline: the run with which the others are compared; None for the first that has a number.
     """
 
     name: str
     direction: str
     numbers: tuple[Number | None, ...]
     unlike: tuple[tuple[str, ...], ...]
+    baseline: int | None = None
 
     @property
     def first(self) -> Number:
-        """The number with which the others are compared: that of the first run that has one."""
-        return next(number for number in self.numbers if number is not None)
+        """The number with which the others are compared: the baseline's, or that of the first run that has one."""
+        order = list(self.numbers)
+        if self.baseline is not None:
+            order.insert(0, self.numbers[self.baseline])
+        return next(number for number in order if number is not None)
 
     def reason(self, run: int) -> str:
         """Return the reason why the number of a run is not compared; empty if it is compared."""
@@ -45,6 +50,8 @@ class Measurement:
     def difference(self, run: int) -> float | None:
         """Return the value of a run minus that of `first`; None for `first` itself or if the two cannot be compared."""
         number = self.numbers[run]
+        if self.baseline is not None and self.numbers[self.baseline] is None:
+            return None
         if number is None or number is self.first or self.unlike[run]:
             return None
         return number.value - self.first.value
@@ -76,6 +83,7 @@ class Comparison:
         measurements: the scores by metric and direction.
         images: the shared test images.
         remarks: sentences on what could not be compared.
+        baseline: the run with which the others are compared; None if none was chosen.
     """
 
     records: tuple[Record, ...]
@@ -84,6 +92,31 @@ class Comparison:
     measurements: tuple[Measurement, ...]
     images: SharedImages
     remarks: tuple[str, ...]
+    baseline: int | None = None
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """The runs, in groups whose scores are comparable with each other."""
+        groups: list[list[int]] = []
+        for run in range(len(self.records)):
+            fitting = (group for group in groups if not any(self.unlike(run, member) for member in group))
+            group = next(fitting, None)
+            if group is None:
+                groups.append([run])
+            else:
+                group.append(run)
+        return tuple(map(tuple, groups))
+
+    def unlike(self, run: int, other: int) -> list[str]:
+        """Return how the scores of a run were measured differently from those of another; empty if they were not."""
+        reasons: dict[str, None] = {}
+        for measurement in self.measurements:
+            one, two = measurement.numbers[run], measurement.numbers[other]
+            if one is not None and two is not None:
+                reasons |= dict.fromkeys(
+                    f"{name} is {one.field(name)}, not {two.field(name)}" for name in differing(one, two)
+                )
+        return list(reasons)
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
@@ -105,6 +138,8 @@ class Comparison:
         return {
             "schema": 1,
             "runs": runs,
+            "baseline": None if self.baseline is None else self.labels[self.baseline],
+            "groups": [[self.labels[run] for run in group] for group in self.groups],
             "spec": {key: list(values) for key, values in self.differences.items()},
             "numbers": numbers,
             "same_images": [self.labels[run] for run in self.images.sheets],
@@ -112,16 +147,22 @@ class Comparison:
         }
 
 
-def compare(runs: Sequence[Path | str]) -> Comparison:
+def compare(runs: Sequence[Path | str], *, baseline: Path | str | None = None) -> Comparison:
     """Read several runs and compare them.
+
+    Args:
+        runs: run folders, or kept checkpoints such as `RUN@1200`, which stand for the run up to that step.
+        baseline: the run to which the differences of scores relate; it is added to `runs` if it is not among them. By
+            default, each score is compared with the first one of its metric and direction.
 
     Raises:
         UsageError: fewer than two runs are given.
-        CheckpointError: one of the paths is not a run folder.
+        CheckpointError: one of the paths is not a run folder, or a run has no such checkpoint.
     """
+    runs, base = _with_baseline(runs, baseline)
     if len(runs) < 2:
         raise UsageError("a comparison needs at least two runs", hint="for a single run, use cgkit report")
-    records = tuple(read_record(Path(run)) for run in runs)
+    records = tuple(map(read_record, runs))
     labels = _choose_labels(records)
     remarks = tuple(
         f"{label}: {record.problems[name]}"
@@ -129,15 +170,27 @@ def compare(runs: Sequence[Path | str]) -> Comparison:
         for name in ("spec.resolved.json", "evaluation.json")
         if name in record.problems
     )
-    scores = tuple(_match_numbers(records))
-    return Comparison(records, labels, _compare_specs(records), scores, _find_shared_images(records, labels), remarks)
+    scores, images = tuple(_match_numbers(records, base)), _find_shared_images(records, labels)
+    return Comparison(records, labels, _compare_specs(records), scores, images, remarks, base)
+
+
+def _with_baseline(runs: Sequence[Path | str], baseline: Path | str | None) -> tuple[Sequence[Path | str], int | None]:
+    """Return the runs, with the baseline added in front unless it is among them, and the index of the baseline."""
+    if baseline is None:
+        return runs, None
+    paths = [Path(run).resolve() for run in runs]
+    if Path(baseline).resolve() in paths:
+        return runs, paths.index(Path(baseline).resolve())
+    return [baseline, *runs], 0
 
 
 def _choose_labels(records: Sequence[Record]) -> tuple[str, ...]:
     """Return a label for each run: the name of its folder or, if that is not unique, the path of the folder."""
-    names = [record.folder.resolve().name for record in records]
+    places = [f"@{record.place}" if record.place else "" for record in records]
+    names = [f"{record.folder.resolve().name}{place}" for record, place in zip(records, places, strict=True)]
     return tuple(
-        name if names.count(name) == 1 else str(record.folder) for name, record in zip(names, records, strict=True)
+        name if names.count(name) == 1 else f"{record.folder}{place}"
+        for name, record, place in zip(names, records, places, strict=True)
     )
 
 
@@ -166,16 +219,16 @@ def _flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from _flatten(inner, f"{path}.{key}" if path else str(key))
 
 
-def _match_numbers(records: Sequence[Record]) -> Iterator[Measurement]:
+def _match_numbers(records: Sequence[Record], baseline: int | None) -> Iterator[Measurement]:
     runs = [
         {(number.name, number.direction): number for number in record.evaluation.numbers} if record.evaluation else {}
         for record in records
     ]
     for name, direction in dict.fromkeys(key for run in runs for key in run):
         numbers = tuple(run.get((name, direction)) for run in runs)
-        first = next(number for number in numbers if number is not None)
+        first = Measurement(name, direction, numbers, (), baseline).first
         unlike = tuple(differing(first, number) if number is not None else () for number in numbers)
-        yield Measurement(name, direction, numbers, unlike)
+        yield Measurement(name, direction, numbers, unlike, baseline)
 
 
 def _find_shared_images(records: Sequence[Record], labels: Sequence[str]) -> SharedImages:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,9 +13,10 @@ from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.record import FILE as EVALUATION
 from cgkit.evaluation.record import Evaluation, read_evaluation
 from cgkit.health.notes import Note, read_notes
+from cgkit.models.address import Address
 from cgkit.models.folder import no_run_folder
 from cgkit.runs.changes import Change, read_changes
-from cgkit.runs.folder import RunFolder
+from cgkit.runs.folder import WRITTEN, RunFolder
 
 HISTORY = "metrics.jsonl"
 MOMENT = ("epoch", "time")
@@ -44,6 +45,7 @@ class Record:
         changes: the changes of the spec and of the images during the training, in order.
         sheets: the sample sheets by step.
         problems: a sentence for each missing or damaged file, by file name.
+        place: the step of the checkpoint at which the run is shown, `best` or `last`; empty for all of the run.
     """
 
     folder: Path
@@ -57,20 +59,45 @@ class Record:
     changes: tuple[Change, ...] = ()
     sheets: Mapping[int, Path] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
 
     @property
     def name(self) -> str:
         """The name of the run."""
         return str(self.spec.get("name") or self.folder.resolve().name)
 
+    @property
+    def metrics(self) -> list[str]:
+        """The names of the metrics in the spec."""
+        listed = self.spec.get("metric")
+        uses = listed if isinstance(listed, list) else []
+        return [str(use["name"]) for use in uses if isinstance(use, Mapping) and "name" in use]
 
-def read_record(path: Path) -> Record:
-    """Read a run folder.
+    def up_to(self, step: int, place: str) -> Record:
+        """Return the run as it was after a step; its scores are left as they are."""
+        history = {
+            name: {at: value for at, value in values.items() if at <= step} for name, values in self.history.items()
+        }
+        return replace(
+            self,
+            status={**self.status, "step": step},
+            history={name: values for name, values in history.items() if values},
+            notes=tuple(note for note in self.notes if note.step <= step),
+            changes=tuple(change for change in self.changes if change.step < step),
+            sheets={at: file for at, file in self.sheets.items() if at <= step},
+            place=place,
+        )
+
+
+def read_record(run: Path | str) -> Record:
+    """Read a run folder, or what it contains up to a kept checkpoint: `RUN@STEP`, `RUN@best` or `RUN@last`.
 
     Raises:
-        CheckpointError: the folder contains no files of a run.
+        CheckpointError: the folder contains no files of a run, or the run has no such checkpoint.
     """
-    folder, problems = RunFolder(path), dict[str, str]()
+    address, problems = Address.parse(run), dict[str, str]()
+    path, step = address.folder, address.step()
+    folder = RunFolder(path)
 
     def read_or_note(name: str, read: Callable[[], T | None], default: T) -> T:
         try:
@@ -85,11 +112,11 @@ def read_record(path: Path) -> Record:
     record = Record(
         path,
         read_or_note("status.json", folder.status, {}),
-        read_or_note("spec.toml", lambda: _read_text(path / "spec.toml"), ""),
+        read_or_note("spec.toml", lambda: _read_text(path / WRITTEN) or _read_text(path / "spec.toml"), ""),
         read_or_note("spec.resolved.json", folder.remembered_spec, {}),
         read_or_note("environment.json", folder.environment, {}),
         read_or_note(HISTORY, lambda: _read_history(path / HISTORY), {}),
-        read_or_note(EVALUATION, lambda: _read_evaluation(path), None),
+        read_or_note(EVALUATION, lambda: _read_evaluation(address, step), None),
         tuple(filter(_is_valid_note, read_notes(path))),
         read_changes(path),
         read_or_note("samples", folder.samples, {}),
@@ -97,7 +124,7 @@ def read_record(path: Path) -> Record:
     )
     if not any((record.status, record.written, record.spec, record.history, record.sheets)):
         raise no_run_folder(path)
-    return record
+    return record if step is None else record.up_to(step, str(address.place))
 
 
 def number_or_none(value: Any) -> float | None:
@@ -139,10 +166,21 @@ def _is_valid_note(note: Note) -> bool:
     return type(note.step) is int and all(isinstance(text, str) for text in texts)
 
 
-def _read_evaluation(path: Path) -> Evaluation | None:
-    evaluation = read_evaluation(path)
+def _read_evaluation(address: Address, step: int | None) -> Evaluation | None:
+    """Return the scores of a run or, if a step is given, those of the model of that step."""
+    if step is None:
+        return _read_scores(address.folder)
+    for folder in dict.fromkeys([address.scores_folder(step), address.folder]):
+        evaluation = _read_scores(folder)
+        if evaluation is not None and evaluation.step == step:
+            return evaluation
+    raise CheckpointError(f"{address} has not been evaluated", hint=f"use cgkit evaluate {address}")
+
+
+def _read_scores(folder: Path) -> Evaluation | None:
+    evaluation = read_evaluation(folder)
     if evaluation is not None and not all(map(_is_valid_number, evaluation.numbers)):
-        raise CheckpointError(f"{path / EVALUATION} is damaged", hint="recreate it with cgkit evaluate")
+        raise CheckpointError(f"{folder / EVALUATION} is damaged", hint="recreate it with cgkit evaluate")
     return evaluation
 
 

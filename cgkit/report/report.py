@@ -23,8 +23,8 @@ def write_report(run: Path | str, *, output: Path | None = None, plugins: Plugin
     """Write the report of a run, even if its folder is incomplete; return the path of the report.
 
     Args:
-        run: the run folder.
-        output: the file to write; by default `report.html` in the run folder.
+        run: the run folder, or a kept checkpoint of the run, such as `RUN@1200`, to report the run up to that step.
+        output: the file to write; by default `report.html` in the run folder, or `report-STEP.html` for a checkpoint.
         plugins: the loaded plugins, which describe the metrics; by default all installed ones.
 
     Raises:
@@ -32,15 +32,16 @@ def write_report(run: Path | str, *, output: Path | None = None, plugins: Plugin
         UsageError: `output` exists and is not a report.
         ResourceError: the page cannot be written.
     """
-    record = read_record(Path(run))
-    return write_page(output or record.folder / FILE, render_report(record, plugins or load_plugins()))
+    record = read_record(run)
+    file = f"report-{record.place}.html" if record.place else FILE
+    return write_page(output or record.folder / file, render_report(record, plugins or load_plugins()))
 
 
 def render_report(record: Record, plugins: Plugins) -> str:
     """Return the report page as HTML."""
     shown = gallery(record.sheets)
     numbers = record.evaluation.numbers if record.evaluation is not None else ()
-    metrics = {number.name for number in numbers} | set(_list_names(record.spec.get("metric")))
+    metrics = {number.name for number in numbers} | set(record.metrics)
     return render(
         "report.html",
         record=record,
@@ -81,11 +82,6 @@ def _group_notes(notes: tuple[Note, ...]) -> list[dict[str, Any]]:
         entry["note"] = note
         entry["steps"].append(note.step)
     return list(groups.values())
-
-
-def _list_names(uses: Any) -> list[str]:
-    listed = uses if isinstance(uses, list) else []
-    return [str(use["name"]) for use in listed if isinstance(use, Mapping) and "name" in use]
 
 
 def _flatten(values: Mapping[str, Any]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -16,6 +16,7 @@ from cgkit.evaluation.images import MeasuredImages
 from cgkit.images.pixels import PixelFormat
 from cgkit.plugins import Plugins
 from cgkit.runs.folder import RunFolder
+from cgkit.runs.launch import Launch
 from cgkit.spec import Spec
 from cgkit.spec.providers import providers_used
 from cgkit.spec.reading import Layer
@@ -36,6 +37,7 @@ class RunContext:
         layers: the spec's file and overrides, from which error messages quote.
         declared: the settings and tables that may differ from those of the run in the folder.
         left_out: what is wrong with each damaged image that is left out.
+        launch: the options with which the run was started.
     """
 
     spec: Spec
@@ -48,6 +50,7 @@ class RunContext:
     layers: Sequence[Layer] = ()
     declared: Sequence[str] = ()
     left_out: Sequence[str] = ()
+    launch: Launch = field(default_factory=Launch)
 
     @cached_property
     def providers(self) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tomli_w
 from filelock import FileLock, Timeout
 
 from cgkit.checkpoints import list_checkpoints
@@ -22,12 +23,19 @@ from cgkit.files.atomic import replace_text, replacing
 from cgkit.models.provenance import made_with
 from cgkit.plugins import Plugins
 from cgkit.runs.changes import FILE as CHANGES
+from cgkit.runs.launch import SPEC, Launch
 from cgkit.runs.samples.sheet import Sheet
 from cgkit.spec import Spec
 from cgkit.spec.reading import Layer
 
 if TYPE_CHECKING:
     import torch
+
+WRITTEN = "spec.original.toml"
+"""The spec file as the user wrote it."""
+HEADER = f"""# The spec of this run, with its overrides and absolute paths. It was started with {WRITTEN}.
+# To continue the run: cgkit run FOLDER. To train it again: cgkit run FOLDER/{SPEC} --output ANOTHER
+"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / ".lock")
             try:
-                lock.acquire(timeout=0)
+                lock.acquire(timeout=0.2)  # since `is_in_use` holds it for a moment
             except Timeout:
                 holder = self.status().get("pid", "unknown")
                 raise RunFolderInUseError(
@@ -78,6 +86,18 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    def is_in_use(self) -> bool:
+        """Return whether a run holds the lock of the folder, which it loses even if it is killed."""
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            with FileLock(self.path / ".lock").acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # the folder of another user: nobody who may not write to it can tell
+            return self.status().get("state") == "running"
 
     def remembered_spec(self) -> dict[str, Any] | None:
         """Return the resolved spec of the run in the folder; None if the folder holds no run yet."""
@@ -114,13 +134,22 @@ class RunFolder:
         """Return the content of status.json; empty if the file does not exist."""
         return self._read_json("status.json") or {}
 
-    def remember_spec(self, spec: Spec, layers: Sequence[Layer]) -> None:
-        """Write the resolved spec, and a copy of the user's file."""
-        texts = [layer.text for layer in layers if layer.is_file]
+    def remember_start(self, spec: Spec, layers: Sequence[Layer], combined: Mapping[str, Any], launch: Launch) -> None:
+        """Write the spec as resolved, as combined from its layers, and as the user wrote it; and the other options.
+
+        The combined spec includes overrides and has absolute paths, so it describes the run without anything else. If
+        the run was continued with it, it is written only if there are new overrides.
+        """
+        file = next((layer for layer in reversed(layers) if layer.is_file), None)
         with _explain_write_errors(self.path):
-            if texts:
-                replace_text(self.path / "spec.toml", texts[-1])
+            if file is not None:
+                own = Path(file.label).resolve() == (self.path / SPEC).resolve()
+                if not own:
+                    replace_text(self.path / WRITTEN, file.text)
+                if not own or combined != file.values:
+                    replace_text(self.path / SPEC, f"{HEADER}\n{tomli_w.dumps(combined)}")
             replace_text(self.path / "spec.resolved.json", _to_json(spec.to_json()))
+            launch.write(self.path)
 
     def remember_environment(
         self, plugins: Plugins, device: torch.device, providers: Mapping[str, str], arithmetic: Mapping[str, Any]

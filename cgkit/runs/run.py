@@ -33,12 +33,13 @@ from cgkit.runs.context import RunContext
 from cgkit.runs.health_monitor import HealthMonitor
 from cgkit.runs.observers import Observers
 from cgkit.runs.outcome import Outcome
+from cgkit.runs.progress.status import Status
+from cgkit.runs.progress.stopwatch import Stopwatch
 from cgkit.runs.resume import misfits_explained, refuse_other_data, refuse_other_spec
 from cgkit.runs.samples.images import Samples
 from cgkit.runs.scores.validation import Validation
 from cgkit.runs.signals import StopRequest
-from cgkit.runs.status import Status
-from cgkit.runs.stopwatch import Stopwatch
+from cgkit.spec.merging import combine
 from cgkit.spec.settings import build_settings
 
 STOP_PATIENCE = 15
@@ -255,7 +256,8 @@ class Run:
                 self.folder.discard_records()
             for change in keep_changes(self.folder.path, changes, self.step):
                 context.reporter.message(f"changed {change}")
-            self.folder.remember_spec(self.spec, context.layers)
+            combined = combine(context.layers, self.plugins.registries)
+            self.folder.remember_start(self.spec, context.layers, combined, context.launch)
             self._remember_environment()
         return checkpoint
 
@@ -301,6 +303,7 @@ class Run:
         unrecorded = [losses for number, losses in self._unrecorded.items() if number <= step]
         state = {
             "trainer": self.trainer.state(),
+            "directions": self.trainer.objective.directions,
             "best": self._validation.state(),
             **observers.state(),
             "unrecorded": [{name: float(loss) for name, loss in losses.items()} for losses in unrecorded],

@@ -34,6 +34,7 @@ from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.context import RunContext
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.header import header
+from cgkit.runs.launch import SPEC, Launch, read_launch
 from cgkit.runs.outcome import Outcome
 from cgkit.runs.resume import refuse_other_spec
 from cgkit.runs.run import Run
@@ -77,11 +78,12 @@ def run(
     """Train the model that a spec describes, or resume its run if the run folder already contains one.
 
     Args:
-        spec: the spec's TOML file; or its tables and keys, whose relative paths count from the working folder.
+        spec: the spec's TOML file; or its tables and keys, whose relative paths count from the working folder; or a run
+            folder, to continue its run with the overrides, plugin files and device that it was started with.
         overrides: `path=value` texts that take precedence over the file.
         changes: settings and tables, such as `train.learning_rate` or `data`, that may differ from those of the run in
             the run folder, which then continues with the new values.
-        output: the run folder; by default the folder in `runs/` that has the spec's name.
+        output: the run folder; by default the folder in `runs/` that has the spec's name, or `spec` if it is a folder.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
         reporter: shows the run to its user, for example `cgkit.display.reporter.Silence()`. By default, the run is
@@ -90,26 +92,32 @@ def run(
     Raises:
         CgkitError: the run cannot start, or it fails (see the subclasses); existing checkpoints are kept.
     """
-    plugins = plugins or load_plugins()
+    earlier, named = Launch(), spec
+    if isinstance(spec, str | Path) and Path(spec).is_dir():
+        earlier, output, spec = read_launch(Path(spec)), output or spec, Path(spec) / SPEC
+    plugins = plugins or load_plugins(files=list(map(Path, earlier.plugins)))
     layers = read_layers(spec if isinstance(spec, Mapping | Spec) else Path(spec), overrides)
     folder = RunFolder(Path(output) if output is not None else Path("runs") / _name_of(layers))
     with nullcontext(reporter) if reporter is not None else reporter_for_caller() as shown:
-        return _run_shown(layers, folder, plugins, device, shown, changes)
+        if earlier != Launch():
+            shown.message(f"{named} was started with {earlier}")
+        launch = earlier.followed_by(overrides, plugins.files, device)
+        return _run_shown(layers, folder, plugins, launch, shown, changes)
 
 
 def _run_shown(
     layers: Sequence[Layer],
     folder: RunFolder,
     plugins: Plugins,
-    device: str | None,
+    launch: Launch,
     reporter: Reporter,
     changes: Sequence[str],
 ) -> Outcome:
     reporter.stage("reading the spec and the headers of the images")
-    prepared = prepare(layers, plugins, device, folder=folder, reporter=reporter, changes=changes)
+    prepared = prepare(layers, plugins, launch.device, folder=folder, reporter=reporter, changes=changes)
     with join(prepared.device) as processes:
-        surroundings = (folder, plugins, prepared.device, reporter, processes, layers, changes, prepared.left_out)
-        context = RunContext(prepared.spec, prepared.assembly, *surroundings)
+        surroundings = (folder, plugins, prepared.device, reporter, processes, layers, changes)
+        context = RunContext(prepared.spec, prepared.assembly, *surroundings, prepared.left_out, launch)
         run = Run(context)
         reporter.begin(*header(context, run, prepared.images))
         return run.train()

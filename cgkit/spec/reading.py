@@ -33,7 +33,7 @@ class Layer:
         folder: the folder from which relative paths are interpreted.
         lines: the line of every value by dotted path; None for values of an override.
         is_file: whether the layer is a file, rather than an override.
-        text: the text of the file; empty for an override.
+        text: the text of the file, or of the override.
     """
 
     label: str
@@ -102,7 +102,7 @@ def read_override(text: str) -> Layer:
     for key in reversed(keys):
         values = {key: values}
     lines = dict.fromkeys(dotted(place) for place in _find_places(values, ()))
-    return Layer(label, values, Path.cwd(), lines, is_file=False)
+    return Layer(label, values, Path.cwd(), lines, is_file=False, text=text)
 
 
 def refuse(label: str, message: str, line: int | None = None, hint: str | None = None) -> SpecError:

@@ -20,9 +20,9 @@ from cgkit.errors import UsageError
 from cgkit.files.limits import at_most
 from cgkit.images.formats import Formats, built_in
 from cgkit.images.reading import Values
-from cgkit.models.folder import find_model, load_generator, read_model
 from cgkit.models.inference import translation_by
 from cgkit.models.info import ModelInfo, Weights
+from cgkit.models.opening import open_model
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.spec import Spec
 from cgkit.tiling.large_images import LargeImages, Method, Tiling
@@ -78,10 +78,11 @@ class Translator:
         max_pixels: int | None = None,
         plugins: Plugins | None = None,
     ) -> Self:
-        """Load the model in a run folder or model folder.
+        """Load the model in a run folder or model folder, or from a checkpoint of a run.
 
         Args:
-            run_or_model: the run folder or model folder.
+            run_or_model: the run folder or model folder, or a kept checkpoint: `RUN@STEP`, `RUN@best` or `RUN@last`.
+                Of a run that has not ended, the newest checkpoint is loaded, with a warning.
             direction: `a2b` or `b2a`.
             weights: `ema` for the moving average of the weights, `raw` for the weights as trained; by default the
                 moving average if the model has one.
@@ -98,9 +99,8 @@ class Translator:
             CheckpointError: there is no model, it is damaged, or it lacks the requested direction or weights.
         """
         plugins = plugins or load_plugins()
-        model = find_model(run_or_model)
-        info = read_model(model, plugins)
-        generator = load_generator(model, info, direction, plugins, weights)
+        model = open_model(run_or_model, plugins)
+        info, generator = model.info, model.generator(direction, weights)
         trained = info.spec.train.precision
         target = pixel_formats(info.spec.data)["ab".index(direction[-1])]
         # Between 1/2 and 1, bf16 has 128 levels, which is enough for 8 bits per value but not for more.
@@ -108,7 +108,7 @@ class Translator:
         device_and_precision = choose_precision(wanted, choose_device(device))
 
         def load_network(direction: str) -> nn.Module:
-            return load_generator(model, info, direction, plugins, weights)
+            return model.generator(direction, weights)
 
         translator = cls(generator, info, direction, device_and_precision, Tiling(tile, tiling), load_network)
         translator.max_pixels = max_pixels

@@ -84,3 +84,65 @@ def test_a_folder_that_is_not_a_run_is_rejected(cgkit: Cli, runs: tuple[Path, Pa
     result = cgkit("compare", runs[0], tmp_path)
     assert result.code == 5
     assert "is not a run folder" in result.err
+
+
+@pytest.fixture
+def ten(runs: tuple[Path, Path], tmp_path: Path) -> list[Path]:
+    """Ten runs with long names and different seeds; the last two were evaluated with another protocol."""
+    folders = [Path(shutil.copytree(runs[0], tmp_path / f"a-run-with-a-long-name-{seed}")) for seed in range(10)]
+    for seed, folder in enumerate(folders):
+        spec = json.loads((folder / "spec.resolved.json").read_text())
+        loss = {"name": "bce"} if seed % 2 else spec["adversarial_loss"]
+        (folder / "spec.resolved.json").write_text(json.dumps({**spec, "seed": seed, "adversarial_loss": loss}))
+        evaluation = json.loads((folder / "evaluation.json").read_text())
+        for number in evaluation["numbers"]:
+            number["value"] = seed
+            number["protocol"]["n"] = 99 if seed > 7 else 4
+        (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    return folders
+
+
+def test_ten_runs_are_rows_with_short_labels_and_a_legend(cgkit: Cli, ten: list[Path]) -> None:
+    result = cgkit("compare", *ten)
+    assert result.code == 0
+    assert max(map(len, result.out.splitlines())) <= 80
+    rows = [line.split() for line in result.out.splitlines() if line.strip()]
+    assert rows[:3] == [["run"], ["A", "a-run-with-a-long-name-0"], ["B", "a-run-with-a-long-name-1"]]
+    assert ["adversarial_loss.name", "least-squares:", "A", "C", "E", "G", "I"] in rows
+    assert ["bce:", "B", "D", "F", "H", "J"] in rows
+    scores = [row for row in rows if row[0] in ("H", "I") and len(row) > 2]
+    assert scores == [["H", *["7"] * 6], ["I", *["8"] * 6]]
+    assert "not comparable with A: n is 99, not 4" in result.out
+    assert result.out.index("not comparable") < result.out.index("\nI  ", result.out.index("score"))
+
+
+def test_many_scores_are_split_into_tables_that_fit(cgkit: Cli, ten: list[Path]) -> None:
+    for folder in ten:
+        evaluation = json.loads((folder / "evaluation.json").read_text())
+        first = evaluation["numbers"][0]
+        evaluation["numbers"] = [{**first, "name": f"metric-{number}"} for number in range(9)]
+        (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    result = cgkit("compare", *ten)
+    assert max(map(len, result.out.splitlines())) <= 80
+    assert all(f"metric-{number} a2b" in result.out for number in range(9))
+    assert result.out.count("score  metric-") == 4
+
+
+def test_groups_of_comparable_runs_are_in_the_json(cgkit: Cli, ten: list[Path]) -> None:
+    values = cgkit("compare", *ten, "--json").json
+    labels = [run["label"] for run in values["runs"]]
+    assert values["groups"] == [labels[:8], labels[8:]]
+    assert values["baseline"] is None
+
+
+def test_a_baseline_gets_the_differences(cgkit: Cli, runs: tuple[Path, Path], ten: list[Path]) -> None:
+    values = cgkit("compare", *ten, "--baseline", ten[3], "--json").json
+    assert values["baseline"] == "a-run-with-a-long-name-3"
+    assert values["numbers"][0]["differences"] == [-3, -2, -1, None, 1, 2, 3, 4, None, None]
+    rows = [line.split() for line in cgkit("compare", *ten, "--baseline", ten[3]).out.splitlines()]
+    assert ["F", "5", "(+2)", "5", "(+2)", "5", "(+2)"] in [row[:7] for row in rows]
+    # A baseline that is not among the runs comes first.
+    few = cgkit("compare", runs[1], "--baseline", runs[0])
+    assert few.out.splitlines()[0].split() == ["spec", "first", "second"]
+    assert "(+" in few.out or "(-" in few.out
+    assert " to " not in few.out

@@ -6,6 +6,7 @@ from cgkit.engine.assembly.assembly import (
     assemble,
     assemble_for_evaluation,
     build_generator,
+    build_networks,
     former_optimizers,
 )
 from cgkit.engine.assembly.initialisation import initialise
@@ -16,6 +17,7 @@ __all__ = [
     "assemble",
     "assemble_for_evaluation",
     "build_generator",
+    "build_networks",
     "former_optimizers",
     "initialise",
 ]

@@ -131,6 +131,11 @@ def build_generator(spec: Spec, plugins: Plugins, direction: str) -> nn.Module:
     return Builder(spec, plugins).generator(direction)
 
 
+def build_networks(spec: Spec, plugins: Plugins) -> CycleGAN:
+    """Build all four networks, with weights that are to be replaced by those of a checkpoint."""
+    return Builder(spec, plugins).model()
+
+
 def former_optimizers(
     values: Mapping[str, Any], spec: Spec, plugins: Plugins
 ) -> tuple[Mapping[str, Build], Train] | None:

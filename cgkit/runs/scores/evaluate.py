@@ -16,13 +16,15 @@ from cgkit.engine.assembly import EvaluationAssembly, assemble_for_evaluation
 from cgkit.engine.component_checks import plugin_at_fault
 from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.precision import choose_device, choose_precision
-from cgkit.errors import CgkitError, CheckpointError, DataError, UsageError
+from cgkit.errors import CgkitError, DataError, UsageError
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.record import Evaluation, weights_name, write_evaluation
 from cgkit.evaluation.scoring import Scoring
-from cgkit.models.folder import load_generator, no_run_folder, read_model
+from cgkit.models.address import Address
+from cgkit.models.folder import no_run_folder
 from cgkit.models.inference import translations_by
 from cgkit.models.info import ModelInfo
+from cgkit.models.opening import Model, open_model
 from cgkit.options import REQUIRED, options_of
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.changes import is_within
@@ -49,16 +51,17 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate the model of a run on the test images, and write the scores to `evaluation.json` in the run folder.
 
-    The same run, seed and settings give the same scores on the same machine.
+    The scores of a particular checkpoint are written to `evaluations/step-NNNNNNNNN`, those of the best model to
+    `best`. The same run, seed and settings give the same scores on the same machine.
 
     Args:
-        run: the run folder.
+        run: the run folder, or a kept checkpoint: `RUN@STEP`, `RUN@best` or `RUN@last`.
         metrics: the names of the metrics to compute; `all` means the spec's metrics and all others that
             require no options. By default the spec's metrics, along with the fallback metrics if none of them applies.
         count: the number of test images of each domain; by default as in the spec.
         overrides: `path=value` texts that override the run's spec in `[data]` and `[evaluation]`, such as
             `data.a=FOLDER` if a folder has moved.
-        best: whether to evaluate the best model instead of the final one, and write the scores to the folder `best`.
+        best: the same as the address `RUN@best`.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
         report: called with one line for each metric that cannot be computed reliably or at all.
@@ -69,13 +72,10 @@ def evaluate(
         UsageError: no metric could be computed, or the device does not exist.
     """
     plugins = plugins or load_plugins()
-    folder = RunFolder(Path(run))
-    spec = _resolve(folder, metrics, overrides, plugins)
-    model = folder.best if best else folder.model
-    if not model.is_dir():
-        hint = "cgkit run writes it when training ends" if not best else "set evaluation.best to keep one"
-        raise CheckpointError(f"{folder.path} has no {model.name} model", hint=hint)
-    info = read_model(model, plugins)
+    address = _locate(run, best)
+    spec = _resolve(RunFolder(address.folder), metrics, overrides, plugins)
+    model = open_model(address, plugins)
+    info = model.info
     with _moved_images_explained():
         assembly = assemble_for_evaluation(spec, plugins, fallbacks=not metrics)
     pixels = pixel_formats(spec.data)
@@ -88,7 +88,7 @@ def evaluate(
     _report_inapplicable(assembly, images, info, metrics, report)
     precision = choose_precision(info.spec.train.precision, choose_device(device))
     with memory_errors_explained():
-        generators = _generators(model, info, plugins).to(precision.device, precision.dtype)
+        generators = _generators(model).to(precision.device, precision.dtype)
         try:
             scoring = Scoring(images, spec.evaluation.seed, report)
             scores = scoring.scores(translations_by(generators, precision), assembly.metrics)
@@ -100,10 +100,17 @@ def evaluate(
                 raise
             raise blamed from error
     if not scores:
-        raise UsageError(f"no metric could be computed for {folder.path}", hint="choose other metrics with --metrics")
+        raise UsageError(f"no metric could be computed for {address}", hint="choose other metrics with --metrics")
     evaluation = Evaluation(info.step, weights_name(info.averaged), scores)
-    write_evaluation(model if best else folder.path, evaluation)
+    write_evaluation(address.scores_folder(info.step), evaluation)
     return evaluation
+
+
+def _locate(run: Path | str, best: bool) -> Address:
+    address = Address.parse(run)
+    if best and address.place not in (None, "best"):
+        raise UsageError(f"{address} is not the best model", hint="leave out --best or the part after the @")
+    return replace(address, place="best") if best else address
 
 
 @contextmanager
@@ -149,8 +156,8 @@ def _without_required_options(plugins: Plugins) -> list[str]:
     ]
 
 
-def _generators(model: Path, info: ModelInfo, plugins: Plugins) -> nn.ModuleDict:
-    return nn.ModuleDict({direction: load_generator(model, info, direction, plugins) for direction in info.directions})
+def _generators(model: Model) -> nn.ModuleDict:
+    return nn.ModuleDict({direction: model.generator(direction, None) for direction in model.info.directions})
 
 
 def _report_inapplicable(
