@@ -16,6 +16,7 @@ from cgkit.evaluation.images import MeasuredImages
 from cgkit.images.pixels import PixelFormat
 from cgkit.plugins import Plugins
 from cgkit.runs.folder import RunFolder
+from cgkit.runs.starting import Started
 from cgkit.spec import Spec
 from cgkit.spec.providers import providers_used
 from cgkit.spec.reading import Layer
@@ -36,6 +37,7 @@ class RunContext:
         layers: the spec's file and overrides, from which error messages quote.
         declared: the settings and tables that may differ from those of the run in the folder.
         left_out: what is wrong with each damaged image that is left out.
+        started: what the networks of a new run took from elsewhere.
     """
 
     spec: Spec
@@ -48,6 +50,7 @@ class RunContext:
     layers: Sequence[Layer] = ()
     declared: Sequence[str] = ()
     left_out: Sequence[str] = ()
+    started: tuple[Started, ...] = ()
 
     @cached_property
     def providers(self) -> Mapping[str, str]:

@@ -256,6 +256,7 @@ class Run:
             for change in keep_changes(self.folder.path, changes, self.step):
                 context.reporter.message(f"changed {change}")
             self.folder.remember_spec(self.spec, context.layers)
+            self.folder.remember_start([source.to_json() for source in context.started])
             self._remember_environment()
         return checkpoint
 
