@@ -27,7 +27,7 @@ class Addresses(Table):
 class Start(Table):
     """The weights that a new run starts from. Without this table, they are random. A resumed run ignores it."""
 
-    model_config = ConfigDict(serialize_by_alias=True)
+    model_config = ConfigDict(serialize_by_alias=True, json_schema_extra={"required": ["from"]})
 
     addresses: Addresses = Field(default=Addresses(), alias="from")
     generators: bool = Field(default=True, description="Whether to take the weights of generators.")
