@@ -179,8 +179,8 @@ def prepare(
         raise SpecError(located(error.problems, layers)) from error
     _warn_of_terms_alone(assembly.objective)
     if reporter is not None:
-        for source in started:
-            reporter.message(str(source))
+        for line in (line for source in started for line in str(source).splitlines()):
+            reporter.message(line)
     return Prepared(spec, assembly, chosen, images, started)
 
 

@@ -15,7 +15,7 @@ from cgkit.checkpoints.manifest import MANIFEST, read_manifest, tensor_file
 from cgkit.errors import CgkitError, CheckpointError, UsageError
 from cgkit.exchange.foreign_files import read_foreign
 from cgkit.exchange.recognition import recognise
-from cgkit.models.folder import find_model, read_model, read_weights
+from cgkit.models.folder import read_model, read_weights
 from cgkit.models.info import DIRECTIONS
 from cgkit.plugins import Plugins
 
@@ -51,14 +51,13 @@ def locate(address: str) -> Path:
 
     Raises:
         UsageError: nothing has this address.
-        CheckpointError: the run has neither a checkpoint nor a model yet.
     """
     path = Path(address)
     if path.is_file():
         return path
     if path.is_dir():
         kept = list_checkpoints(path / "checkpoints")
-        return kept[-1] if kept else find_model(path)
+        return kept[-1] if kept else path / "model" if (path / "model").is_dir() else path
     run, _, moment = address.rpartition("@")
     if not run or not Path(run).is_dir():
         raise UsageError(f"there is no run, model or file {address}")
