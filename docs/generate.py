@@ -80,7 +80,7 @@ def _describe_table(name: str, model: type[BaseModel], *, several: bool) -> Iter
     for key, field in inner.items():
         nested = _find_model(field)
         if name not in SIDES and nested is not None:
-            yield f"### `{name}.{key}`"
+            yield f"### `{name}.{field.alias or key}`"
             yield inspect.cleandoc(nested.__doc__ or "")
             yield _format_fields(nested.model_fields)
     if name in SIDES:
@@ -93,9 +93,8 @@ def _format_fields(fields: Mapping[str, FieldInfo], kind: Kind | None = None) ->
     for key, field in fields.items():
         annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         meaning = field.description or ("The component; by default that of the kind." if kind else "")
-        rows.append(
-            (f"`{key}`", _format_type(annotation), _format_value(field.default), _format_bounds(annotation), meaning)
-        )
+        name, default = field.alias or key, _format_value(field.default)
+        rows.append((f"`{name}`", _format_type(annotation), default, _format_bounds(annotation), meaning))
     return _format_table(("key", "type", "default", "bounds", "meaning"), rows)
 
 

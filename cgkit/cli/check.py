@@ -46,6 +46,8 @@ def _print(checked: Checked) -> None:
             out.print(f"domain {domain}: {images.values}, black at {low:g} and white at {high:g}")
     for network, count in checked.parameters.items():
         out.print(f"{network}: {count / 1e6:.3f} M parameters")
+    for source in checked.started:
+        out.print(console.clean(source))
     out.print(f"steps: {checked.steps}, {checked.precision} on {checked.device}")
     total = _format_duration(checked.seconds_in_all)
     out.print(f"time per step: {checked.seconds_a_step:.2f} s, {total} in total")

@@ -52,6 +52,9 @@ def _description(info: ModelInfo) -> str:
     else:
         averaged = "; the weights are a moving average" if info.averaged else ""
         lines.append(f"- trained for {info.step} steps on {width}x{height} pixels, seed {spec.seed}{averaged}")
+    for text in info.started:
+        source, *networks = map(_to_plain, text.splitlines())
+        lines += [f"- started from {source}", *(f"  - {network}" for network in networks)]
     return "\n".join(lines)
 
 

@@ -60,6 +60,7 @@ def write_model(
         "averaged": info.averaged,
         "directions": info.directions,
         **({} if info.imported is None else {"imported": info.imported}),
+        **({"started": info.started} if info.started else {}),
         "providers": dict(providers),
         "spec": _shorten_paths(info.spec.to_json()),
     }
@@ -105,6 +106,7 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
         directions = tuple(config.get("directions", DIRECTIONS))
         imported = config.get("imported")
         imported = None if imported is None else tuple(map(str, imported))
+        started = tuple(map(str, config.get("started", ())))
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no model: there is no config.json") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -116,7 +118,7 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
         raise CheckpointError(f"{file} is not a model's configuration: its directions are invalid: {directions}")
     providers = made_with(config.get("providers"))
     spec = resolve_for_translating(_without_paths(values, plugins), file, plugins, providers)
-    return ModelInfo(spec, int(step), bool(averaged), directions, imported, written_by)
+    return ModelInfo(spec, int(step), bool(averaged), directions, imported, started, written_by)
 
 
 def resolve_for_translating(
@@ -160,16 +162,23 @@ def load_generator(
             direction or the kind of weights.
         UsageError: `direction` or `weights` is not one of the values above.
     """
-    file, prefix = _locate_weights(folder, info, direction, weights)
+    file, tensors = read_weights(folder, info, direction, weights)
     generator = build_generator(info.spec, plugins, direction)
+    load_strictly(generator, tensors, what=os.fspath(file))
+    return generator.eval()
+
+
+def read_weights(
+    folder: Path, info: ModelInfo, direction: str, weights: Weights | None = None
+) -> tuple[Path, dict[str, Tensor]]:
+    """Return the file that holds the weights of one direction, and these weights by name; see `load_generator`."""
+    file, prefix = _locate_weights(folder, info, direction, weights)
     try:
         with safetensors.safe_open(file, framework="pt") as stored:
             names = [name for name in stored.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a dict)
-            tensors: dict[str, Tensor] = {name.removeprefix(prefix): stored.get_tensor(name) for name in names}
+            return file, {name.removeprefix(prefix): stored.get_tensor(name) for name in names}
     except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{file} cannot be read: {error}") from error
-    load_strictly(generator, tensors, what=os.fspath(file))
-    return generator.eval()
 
 
 def check_request(model: object, info: ModelInfo, direction: str, weights: str | None) -> None:

@@ -30,6 +30,8 @@ class ModelInfo:
         averaged: whether the weights are a moving average; if so, from format 2 on, the trained weights are saved too.
         directions: the directions that the model translates: `a2b`, `b2a` or both.
         imported: the origin of an imported model and remarks on it; None if the model was trained with cgkit.
+        started: a text on each source of the weights that training started from: its first line names the source, the
+            others say what each network took. Empty if the first weights were random.
         format: the format version of the model folder.
     """
 
@@ -38,4 +40,5 @@ class ModelInfo:
     averaged: bool
     directions: tuple[str, ...] = DIRECTIONS
     imported: tuple[str, ...] | None = None
+    started: tuple[str, ...] = ()
     format: int = FORMAT

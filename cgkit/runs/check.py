@@ -59,6 +59,7 @@ class Checked:
         peak_memory: peak memory in bytes: of the GPU, or of this process on a CPU.
         losses: the loss terms of the first step, by name.
         notes: problems of the images that can be detected before training.
+        started: for each source of first weights, what the networks would take from it.
     """
 
     images: dict[str, DomainImages]
@@ -71,6 +72,7 @@ class Checked:
     peak_memory: int
     losses: dict[str, float]
     notes: tuple[Note, ...]
+    started: tuple[str, ...] = ()
 
 
 def check_spec(
@@ -124,6 +126,7 @@ def check_spec(
         peak_memory=peak_memory(prepared.device),
         losses=losses,
         notes=_notes(prepared, run.steps),
+        started=tuple(map(str, prepared.started)),
     )
 
 

@@ -17,6 +17,7 @@ from cgkit.images.pixels import PixelFormat
 from cgkit.plugins import Plugins
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.launch import Launch
+from cgkit.runs.starting import Started
 from cgkit.spec import Spec
 from cgkit.spec.providers import providers_used
 from cgkit.spec.reading import Layer
@@ -38,6 +39,7 @@ class RunContext:
         declared: the settings and tables that may differ from those of the run in the folder.
         left_out: what is wrong with each damaged image that is left out.
         launch: the options with which the run was started.
+        started: what the networks of a new run took from elsewhere.
     """
 
     spec: Spec
@@ -51,6 +53,7 @@ class RunContext:
     declared: Sequence[str] = ()
     left_out: Sequence[str] = ()
     launch: Launch = field(default_factory=Launch)
+    started: tuple[Started, ...] = ()
 
     @cached_property
     def providers(self) -> Mapping[str, str]:

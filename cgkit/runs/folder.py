@@ -36,6 +36,7 @@ WRITTEN = "spec.original.toml"
 HEADER = f"""# The spec of this run, with its overrides and absolute paths. It was started with {WRITTEN}.
 # To continue the run: cgkit run FOLDER. To train it again: cgkit run FOLDER/{SPEC} --output ANOTHER
 """
+START = "start.json"
 
 
 @dataclass(frozen=True)
@@ -115,19 +116,24 @@ class RunFolder:
         """Return the content of environment.json; empty if the file does not exist."""
         return self._read_json("environment.json") or {}
 
+    def started(self) -> tuple[str, ...]:
+        """Return a text on each source that the run took its first weights from; empty if these were random."""
+        sources = (self._read_json(START) or {}).get("sources", [])
+        return tuple(str(source["summary"]) for source in sources)
+
     def samples(self) -> dict[int, Path]:
         """Return the files of the sample sheets by step, in order."""
         named = [(re.fullmatch(r"step-(\d+)\.png", file.name), file) for file in (self.path / "samples").glob("step-*")]
         return dict(sorted((int(match[1]), file) for match, file in named if match))
 
     def discard_records(self) -> None:
-        """Delete the sample sheets and the list of changes of a start that left no state, before the run starts again.
+        """Delete the sample sheets and small records of a start that left no state, before the run starts again.
 
         Raises:
             ResourceError: they cannot be deleted.
         """
         with _explain_write_errors(self.path):
-            for file in (*self.samples().values(), self.path / CHANGES):
+            for file in (*self.samples().values(), self.path / CHANGES, self.path / START):
                 file.unlink(missing_ok=True)
 
     def status(self) -> dict[str, Any]:
@@ -158,6 +164,12 @@ class RunFolder:
         values = {**environment(plugins, device), "arithmetic": dict(arithmetic)}
         with _explain_write_errors(self.path):
             replace_text(self.path / "environment.json", _to_json({**values, "providers": dict(providers)}))
+
+    def remember_sources(self, sources: Sequence[Mapping[str, Any]]) -> None:
+        """Write start.json, the sources of a new run's first weights; do nothing if there are none."""
+        if sources:
+            with _explain_write_errors(self.path):
+                replace_text(self.path / START, _to_json({"sources": list(sources)}))
 
     def write_status(self, **values: Any) -> None:
         """Write status.json: the given values, the time of writing and the process id."""

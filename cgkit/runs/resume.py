@@ -53,6 +53,7 @@ FIXED = {
     "data.channels": "the networks have as many channels",
     "optimizer.generators.name": "the saved moments belong to this optimiser",
     "optimizer.discriminators.name": "the saved moments belong to this optimiser",
+    "start": "the first weights have been taken",
     "train.initialisation": "the first weights have been drawn",
     "train.ema": "the average has been taken from the first step on",
     "train.image_pool": "the saved pool has this size",

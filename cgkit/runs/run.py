@@ -258,6 +258,7 @@ class Run:
                 context.reporter.message(f"changed {change}")
             combined = combine(context.layers, self.plugins.registries)
             self.folder.remember_start(self.spec, context.layers, combined, context.launch)
+            self.folder.remember_sources([source.to_json() for source in context.started])
             self._remember_environment()
         return checkpoint
 

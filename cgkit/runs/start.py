@@ -39,6 +39,7 @@ from cgkit.runs.outcome import Outcome
 from cgkit.runs.resume import refuse_other_spec
 from cgkit.runs.run import Run
 from cgkit.runs.scores.best_model import check_best_metric
+from cgkit.runs.starting import Started, start_from
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.loading import located, read_layers
 from cgkit.spec.merging import combine
@@ -51,12 +52,16 @@ MAX_PROBLEMS = 10
 
 @dataclass(frozen=True)
 class Prepared:
-    """A valid spec, the objects built from it, and the inspections of the training images by domain."""
+    """A valid spec, the objects built from it, and the inspections of the training images by domain.
+
+    If the run is new, `started` says which weights its networks took from elsewhere.
+    """
 
     spec: Spec
     assembly: Assembly
     device: torch.device
     images: dict[str, Inspection]
+    started: tuple[Started, ...] = ()
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -116,8 +121,8 @@ def _run_shown(
     reporter.stage("reading the spec and the headers of the images")
     prepared = prepare(layers, plugins, launch.device, folder=folder, reporter=reporter, changes=changes)
     with join(prepared.device) as processes:
-        surroundings = (folder, plugins, prepared.device, reporter, processes, layers, changes)
-        context = RunContext(prepared.spec, prepared.assembly, *surroundings, prepared.left_out, launch)
+        surroundings = (folder, plugins, prepared.device, reporter, processes, layers, changes, prepared.left_out)
+        context = RunContext(prepared.spec, prepared.assembly, *surroundings, launch, prepared.started)
         run = Run(context)
         reporter.begin(*header(context, run, prepared.images))
         return run.train()
@@ -139,7 +144,8 @@ def prepare(
         plugins: the loaded plugins.
         device: see `run`.
         folder: the run folder, which may hold a run to resume.
-        reporter: receives a warning if plugin versions differ from those at the start of the run.
+        reporter: receives a warning if plugin versions differ from those at the start of the run, and what was taken
+            of the weights that a new run starts from.
         changes: see `run`.
 
     Raises:
@@ -168,6 +174,7 @@ def prepare(
         with memory_errors_explained():
             fresh = folder is None or not list_checkpoints(folder.checkpoints)
             assembly = assemble(spec, plugins, fresh=fresh, memory=memory)
+            started = start_from(spec.start, assembly.model, plugins) if spec.start and fresh else ()
             _check_components(spec, assembly)
             if spec.data.skip_damaged:
                 source = leave_out_damaged(assembly.source, pixel_formats(spec.data), assembly.preparation)
@@ -179,7 +186,10 @@ def prepare(
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
     _warn_of_terms_alone(assembly.objective)
-    return Prepared(spec, assembly, chosen, images)
+    if reporter is not None:
+        for line in (line for source in started for line in str(source).splitlines()):
+            reporter.message(line)
+    return Prepared(spec, assembly, chosen, images, started)
 
 
 def _name_of(layers: Sequence[Layer]) -> str:

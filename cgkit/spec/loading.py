@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from cgkit.errors import MAX_PROBLEMS, Place, Problem, SpecError, dotted, problems_from
 from cgkit.plugins import Plugins
@@ -179,11 +180,11 @@ def _find_invalid(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
 
 
 def _remove(values: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
-    """Return `values` without those at `places`; where a component's name is removed, so is the component's table."""
+    """Return `values` without those at `places`; if a component's name or the start is removed, so is its table."""
     pruned: dict[str, Any] = dict(values)
     for place in places:
         table = pruned.get(str(place[0])) if place else None
-        names_component = place[-1:] in (("name",), ("source",)) and len(place) > 1
+        names_component = place[-1:] in (("name",), ("source",), ("from",)) and len(place) > 1
         if len(place) > 1 and isinstance(table, Mapping) and not names_component:
             pruned[str(place[0])] = _remove(table, [place[1:]])
         elif place:
@@ -205,8 +206,13 @@ def _list_keys(place: Place) -> Iterable[str]:
     model: type[BaseModel] = Spec
     for part in place[:-1]:
         if isinstance(part, str):  # the number of a table in an array leads to the same model
-            model = _find_model(model.model_fields[part].annotation)
-    return model.model_fields
+            model = _find_model(_fields_of(model)[part].annotation)
+    return _fields_of(model)
+
+
+def _fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a table by their names in a spec."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _find_model(annotation: Any) -> type[BaseModel]:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from cgkit.spec.images import Data
 from cgkit.spec.requirements import read_requirement
+from cgkit.spec.start import Start
 from cgkit.spec.tables import Table, Use
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
@@ -297,6 +298,7 @@ class Spec(Table):
         default=None, description='The packages that the components come from, such as ["cgkit-stains >= 0.1, < 1"].'
     )
     data: Data = Data()
+    start: Start | None = None
     generator: GeneratorTable = GeneratorTable()
     discriminator: DiscriminatorTable = DiscriminatorTable()
     adversarial_loss: Use = Use()

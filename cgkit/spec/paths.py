@@ -17,7 +17,7 @@ Values = Mapping[str, Any]
 
 
 def with_absolute_paths(layer: Layer, layers: Sequence[Layer], registries: Registries) -> dict[str, Any]:
-    """Return the values of a layer, in which every path among the options of components is absolute.
+    """Return the values of a layer with absolute paths among the options of components and in `start.from`.
 
     Args:
         layer: the layer.
@@ -38,6 +38,8 @@ def with_absolute_paths(layer: Layer, layers: Sequence[Layer], registries: Regis
                 else use
                 for use in values[table]
             ]
+    if isinstance(values.get("start"), Mapping) and "from" in values["start"]:
+        values["start"] = {**values["start"], "from": _make_absolute(values["start"]["from"], layer.folder)}
     return values
 
 

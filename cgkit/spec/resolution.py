@@ -17,6 +17,7 @@ from cgkit.spec.model import COMPONENT_TABLES, SIDES, Spec
 from cgkit.spec.providers import providers_used
 from cgkit.spec.requirements import complete_requirements, explain_unknown, unmet_requirements
 from cgkit.spec.settings import resolve_settings
+from cgkit.spec.start import Addresses, Start
 from cgkit.spec.tables import OpenTable, Use
 
 
@@ -63,6 +64,8 @@ def contradictions(spec: Spec) -> Iterator[Problem]:
             "set objective.identity = 0",
         )
     yield from _check_data(spec.data)
+    if spec.start is not None:
+        yield from _check_start(spec.start)
     evaluation = spec.evaluation
     if evaluation.patience is not None and evaluation.best is None:
         yield Problem("evaluation.patience", "needs evaluation.best", 'for example evaluation.best = "psnr"')
@@ -80,6 +83,13 @@ def _check_data(data: Data) -> Iterator[Problem]:
         depth, span = getattr(data.depth, side), getattr(data.range, side)
         if depth is not None and (problem := unheld(depth, span)) is not None:
             yield Problem(f"data.depth.{side}", problem)
+
+
+def _check_start(start: Start) -> Iterator[Problem]:
+    if start.addresses == Addresses():
+        yield Problem("start", "does not say where the weights come from", 'for example from = "runs/x"')
+    if not start.generators and start.discriminators is False:
+        yield Problem("start", "takes neither generators nor discriminators")
 
 
 class _Resolver:

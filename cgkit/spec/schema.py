@@ -30,6 +30,7 @@ _SHORTHANDS: tuple[tuple[tuple[str, str], Schema], ...] = (
         {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
     ),
     (("data", "depth"), {"type": "string", "enum": list(get_args(Depth))}),
+    (("start", "from"), {"type": "string", "minLength": 1}),
     *((("objective", term), {"type": "number", "minimum": 0}) for term in ("adversarial", "cycle", "identity")),
 )
 """Schemas of the short forms that a spec may use instead of the full form."""

@@ -160,6 +160,17 @@ def test_the_process_group_is_gone_after_training(tmp_path: Path) -> None:
     assert "gloo" not in output, "its threads can abort a process that is ending"
 
 
+def test_all_processes_start_from_the_same_weights(
+    tiny_spec: Path, tmp_path: Path, torchrun: Torchrun, cgkit: Callable[..., object]
+) -> None:
+    cgkit("run", tiny_spec, "--output", tmp_path / "source", "--set", "train.steps=1")
+    settings = ["train.steps=1", "train.learning_rate=1e-9", "seed=4", f"start.from={tmp_path / 'source'}"]
+    assert finished(torchrun(tiny_spec, tmp_path / "two", *settings)).count("starting from") == 1
+    source, two = final(tmp_path / "source"), final(tmp_path / "two")
+    weights = [name for name in source if name.startswith("model/")]
+    assert [name for name in weights if not torch.allclose(source[name], two[name], rtol=0, atol=1e-6)] == []
+
+
 def test_a_batch_that_cannot_be_split_evenly_is_refused(tiny_spec: Path, tmp_path: Path, torchrun: Torchrun) -> None:
     process = torchrun(tiny_spec, tmp_path / "run", "train.batch=3")
     _, err = process.communicate(timeout=60)

@@ -176,3 +176,20 @@ def test_a_wrong_path_is_the_users_error(train: Callable[..., Result], setting: 
 def test_a_home_folder_is_expanded(train: Callable[..., Result], spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(spec.parent))
     assert train("generator.encoder=~/encoder.safetensors").code == 0
+
+
+def test_weights_that_are_not_saved_come_from_their_own_file_even_if_a_run_starts_from_another(
+    train: Callable[..., Result], spec: Path, tmp_path: Path
+) -> None:
+    settings = ("train.learning_rate=1e-9", "schedule.name=constant")
+    assert train("train.steps=2", *settings, folder="other").code == 0
+    save_file(torch.nn.Conv2d(3, 4, 3).state_dict(), spec.parent / "encoder.safetensors")
+    started = train(f"start.from={tmp_path / 'other' / 'model'}", "train.steps=1", *settings)
+    assert started.code == 0, started.err
+    assert "generator a2b: all 2 tensors" in started.err
+    saved = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    other = load_file(tmp_path / "other" / "model" / "model.safetensors")
+    torch.testing.assert_close(saved["a2b.last.weight"], other["a2b.last.weight"])
+    assert torch.equal(saved["a2b.encoder.weight"], load_file(spec.parent / "encoder.safetensors")["weight"])
+    resumed = train(f"start.from={tmp_path / 'other' / 'model'}", "train.steps=2", *settings)
+    assert resumed.code == 0, resumed.err

@@ -64,6 +64,8 @@ GOOD = [
     "augmentation = []",
     '[[augmentation]]\nname = "blur"\np = 0.5',
     '[[tracker]]\nname = "tensorboard"',
+    '[start]\nfrom = "runs/other@12000"\nweights = "raw"',
+    '[start]\nfrom = { a2b = "latest_net_G_A.pth" }\ndiscriminators = false',
     "[train]\nepochs = 3\n[optimizer]\nbetas = [0.5, 0.9]",
 ]
 
@@ -88,6 +90,9 @@ BAD = [
     "[objective]\ncycle = -1",
     '[[augmentation]]\nname = "blur"\np = 2.0',
     '[[augmentation]]\nname = "flipp"',
+    "[start]\nswap = true",
+    '[start]\nfrom = { ab = "runs/other" }',
+    '[start]\nfrom = "runs/other"\ndiscriminators = "yes"',
 ]
 
 

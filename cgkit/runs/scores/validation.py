@@ -107,7 +107,13 @@ class Validation:
             write_model(
                 folder,
                 trainer.best_generators,
-                ModelInfo(self._context.spec, trainer.step_number, averaged, trainer.objective.directions),
+                ModelInfo(
+                    self._context.spec,
+                    trainer.step_number,
+                    averaged,
+                    trainer.objective.directions,
+                    started=self._context.folder.started(),
+                ),
                 self._context.providers,
                 raw=trainer.raw_generators if averaged else None,
                 scores=self._scores or (),
