@@ -106,8 +106,8 @@ def check_spec(file: Path, plugins: Plugins, *, overrides: Sequence[str] = (), d
 def _notes(prepared: Prepared, steps: int) -> tuple[Note, ...]:
     spec, assembly = prepared.spec, prepared.assembly
     train, test = assembly.source.train(), assembly.source.test()
-    sides = zip("ab", train, pixel_formats(spec.data), strict=True)
-    flat = [flat_images(side, domain, pixels, assembly.preparation) for side, domain, pixels in sides]
+    sides = zip("ab", train, pixel_formats(spec.data), assembly.preparations, strict=True)
+    flat = [flat_images(side, domain, pixels, preparation) for side, domain, pixels, preparation in sides]
     notes = starved(circumstances(spec, assembly, steps)) + duplicates(train, test)
     return (*notes, *(note for note in flat if note is not None))
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from cgkit.abilities import smallest_image, stride_of
+from cgkit.abilities import scaler_of, smallest_image, stride_of
 from cgkit.checkpoints import list_checkpoints
 from cgkit.contracts import Domain, ImageRecord
 from cgkit.data.extras import check_extras
@@ -199,7 +199,8 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
     ):
         smallest = smallest_image(preparation.framing, spec.data.size)
         train[side] = check_images(_records(train_images), pixels, at_least=smallest, formats=preparation.formats)
-        test[side] = check_images(_records(test_images), pixels, formats=preparation.formats)
+        smallest = smallest if scaler_of(preparation.framing) else (1, 1)
+        test[side] = check_images(_records(test_images), pixels, at_least=smallest, formats=preparation.formats)
         found += [*train[side].problems, *test[side].problems]
         found += check_extras(_records(train_images), preparation.extras, pixels, partner, preparation.formats)
     _check_for_extras(spec, assembly)

@@ -68,7 +68,7 @@ def evaluate(
     info = read_model(model, plugins)
     assembly = assemble_for_evaluation(spec, plugins, fallbacks=not metrics)
     pixels = pixel_formats(spec.data)
-    images = MeasuredImages(assembly.source, pixels, assembly.preparation, count or spec.evaluation.count)
+    images = MeasuredImages(assembly.source, pixels, assembly.preparations, count or spec.evaluation.count)
     _report_inapplicable(assembly, images, info, metrics, report)
     precision = choose_precision(info.spec.train.precision, choose_device(device))
     with memory_errors_explained():
