@@ -33,7 +33,7 @@ MAY_CHANGE = (
     "plugins",
     *OBSERVERS,
 )
-MAY_CHANGE_IN_DATA = ("data.workers", "data.depth")
+MAY_CHANGE_IN_DATA = ("data.workers", "data.depth", "data.trained_scale")
 
 
 def refuse_other_spec(

@@ -18,6 +18,7 @@ from cgkit.contracts import Domain, ImageRecord
 from cgkit.data.extras import check_extras
 from cgkit.data.inspection import Inspection, check_images, common_depth
 from cgkit.data.pixel_formats import pixel_formats, with_depths
+from cgkit.data.trained_scale import measure_scale, with_scales
 from cgkit.display.python import reporter_for_caller
 from cgkit.display.reporter import Reporter
 from cgkit.engine.assembly import Assembly, assemble
@@ -133,7 +134,7 @@ def prepare(
         assembly = assemble(spec, plugins, fresh=folder is None or not list_checkpoints(folder.checkpoints))
         _check_components(spec, assembly)
         images, depths = _inspect_images(spec, assembly)
-        spec = with_depths(spec, depths)
+        spec = _with_scales(with_depths(spec, depths), assembly, images)
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
     _warn_of_terms_alone(assembly.objective)
@@ -210,6 +211,18 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         raise DataError("\n".join([*problems[:MAX_PROBLEMS], *more]))
     declared = {"a": spec.data.depth.a, "b": spec.data.depth.b}
     return train, {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
+
+
+def _with_scales(spec: Spec, assembly: Assembly, images: Mapping[str, Inspection]) -> Spec:
+    """Return a spec that records by which factors training scales the images of each domain."""
+    domains = zip("ab", assembly.source.train(), pixel_formats(spec.data), assembly.preparations, strict=True)
+    return with_scales(
+        spec,
+        {
+            side: measure_scale(domain, images[side].sizes, pixels, preparation)
+            for side, domain, pixels, preparation in domains
+        },
+    )
 
 
 def _check_for_extras(spec: Spec, assembly: Assembly) -> None:
