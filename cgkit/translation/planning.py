@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
-from zlib import crc32
 
 from cgkit.errors import DataError, UsageError
 from cgkit.files.image_files import list_images, passed_over
@@ -64,7 +64,8 @@ def ignored_files(inputs: Sequence[Path], output: Path) -> Counter[str]:
 def in_shard(target: Path, output: Path, shard: Shard) -> bool:
     """Return whether a file belongs to a shard. This depends on its path in the output folder and on nothing else."""
     number, count = shard
-    return crc32(os.fsencode(target.relative_to(output).as_posix())) % count == number - 1
+    digest = hashlib.sha256(os.fsencode(target.relative_to(output).as_posix())).digest()
+    return int.from_bytes(digest) % count == number - 1
 
 
 def listed_files(stream: BinaryIO) -> list[Path]:
