@@ -45,7 +45,7 @@ class FileProgress:
     def start(self, files: int) -> None:
         """Start measuring the time that this number of files takes."""
         self._files, self._start = files, time.monotonic()
-        if self._console.is_terminal and files:
+        if self._console.is_terminal and files and not console.is_quiet():
             name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1))
             facts = TextColumn("{task.fields[facts]}", markup=False)
             columns = (BarColumn(bar_width=12), MofNCompleteColumn(separator=" of "), facts, name)
