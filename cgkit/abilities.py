@@ -122,6 +122,11 @@ def smallest_image(framing: object, size: Size) -> Size:
     return (1, 1) if smallest is None else cast("Size", smallest(size))
 
 
+def scaler_of(framing: object) -> Callable[[Size, Size], Size] | None:
+    """Return the method that computes to which size a framing scales images; None if the framing has no such method."""
+    return cast("Callable[[Size, Size], Size] | None", getattr(framing, "scaled_size", None))
+
+
 def order_of(domain: object) -> Callable[[int, int], Sequence[int]] | None:
     """Return the method that determines the order of a domain's images in an epoch; None if the domain has none."""
     return cast("Callable[[int, int], Sequence[int]] | None", getattr(domain, "order", None))

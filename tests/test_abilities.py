@@ -27,6 +27,7 @@ def penalty(*_: Any) -> float:
         (abilities.penalty_of, {"penalty": penalty}, penalty, None),
         (abilities.observer_of, {"observe": penalty}, penalty, None),
         (abilities.role_of, {"role": "data"}, "data", None),
+        (abilities.scaler_of, {"scaled_size": penalty}, penalty, None),
         (abilities.order_of, {"order": penalty}, penalty, None),
         (abilities.compared_by, {"compares": "source"}, "source", "truth"),
         (abilities.better_of, {"better": "higher"}, "higher", None),

@@ -31,7 +31,10 @@ class Augmentation(Protocol):
       called as `(images, draws)`, with the numbers on the images' device, if a step runs as a CUDA graph.
     - `"framing"`: called as `(image, size)` with one image `(1, C, H, W)` of any size; returns `(1, C, *size)`.
       A spec has at most one framing; without it, images are scaled to cover `size` and cropped at the centre. The
-      optional method `smallest(size)` returns the smallest `(height, width)` that an image may have.
+      optional method `smallest(size)` returns the smallest `(height, width)` that an image may have. The optional
+      method `scaled_size(image, size)` returns the `(height, width)` to which an image of that `(height, width)` is
+      scaled before a window of `size` is cropped, the mean if it is random. Images are sampled and scored at that
+      scale, cropped at the centre, and models record it. Without this method, they cover `size`.
 
     Optional attribute:
         geometric: true if an augmentation with the role "data" only moves pixels. It is then applied to masks, labels

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cgkit.abilities import is_geometric
+from cgkit.abilities import is_geometric, scaler_of
 from cgkit.contracts import ImageHeader, ImageRecord, Layout, Size
 from cgkit.data import extras as extra_images
-from cgkit.data.framing import cover
+from cgkit.data.framing import COVERING, cover, crop_scaled
 from cgkit.data.randomness import seeded
 from cgkit.errors import CgkitError, DataError, PluginError, is_out_of_memory
 from cgkit.images.encoded import EncodedImage
@@ -30,6 +30,7 @@ class Preparation:
     Attributes:
         size: The height and width of training images, in pixels.
         framing: The augmentation that scales and crops images to `size`, or None to use `cover` instead.
+        framed_as: The name of the framing and its options, for the protocols of scores.
         augmentations: The augmentations with the role `"data"`, in the order in which they are applied.
         extras: The names of the extras that training needs: `mask`, `label` or `partner`.
         formats: The formats in which image files may be; by default those that ship with cgkit.
@@ -40,6 +41,7 @@ class Preparation:
     augmentations: tuple[nn.Module, ...] = ()
     extras: tuple[str, ...] = ()
     formats: Formats = field(default_factory=built_in)
+    framed_as: str = ""
 
     def load(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
         """Load an image of a domain as float32 `(C, H, W)` in [0, 1], at its original size."""
@@ -55,8 +57,25 @@ class Preparation:
         return read_image(record.path, pixels, self.formats)
 
     def for_testing(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
-        """Return an image scaled and cropped to the training size, without randomness."""
-        return cover(self.load(record, pixels), self.size)
+        """Return an image scaled as for training and cropped to the training size, without randomness.
+
+        An image is only scaled to cover the size if the framing does not say how it scales (see
+        `cgkit.contracts.Augmentation`).
+        """
+        image, scaled_size = self.load(record, pixels), scaler_of(self.framing)
+        if scaled_size is None:
+            return cover(image, self.size)
+        with _failures_explained(f"framing {self.framed_as}"):
+            scaled = scaled_size((image.shape[-2], image.shape[-1]), self.size)
+        try:
+            return crop_scaled(image, scaled, self.size)
+        except ValueError as error:
+            raise DataError(f"{record.name}: {error}") from error
+
+    @property
+    def framing_of_tests(self) -> str:
+        """How `for_testing` frames images. Protocols are compared by this text."""
+        return COVERING if scaler_of(self.framing) is None else f"scaled by {self.framed_as}, cut at the centre"
 
     def for_training(
         self, record: ImageRecord, pixels: PixelFormat, seed: int, partner: PixelFormat | None = None

@@ -46,13 +46,13 @@ class MeasuredImages:
     Attributes:
         source: the data source.
         pixels: the pixel formats of domains a and b.
-        preparation: brings images to the training size.
+        preparations: bring images of domains a and b to the training size.
         count: the maximum number of images per domain and split.
     """
 
     source: Source
     pixels: tuple[PixelFormat, PixelFormat]
-    preparation: Preparation
+    preparations: tuple[Preparation, Preparation]
     count: int
     _splits: dict[str, tuple[Domain, Domain]] = field(init=False, default_factory=dict)
 
@@ -69,7 +69,7 @@ class MeasuredImages:
     @property
     def resize(self) -> str:
         """How images are resized to the training size. Protocols are compared by this text, so it must not change."""
-        return "bicubic, antialiased, covering the size, cut at the centre"
+        return " and ".join(dict.fromkeys(preparation.framing_of_tests for preparation in self.preparations))
 
     @cached_property
     def held_out(self) -> tuple[bool, bool]:
@@ -82,7 +82,7 @@ class MeasuredImages:
         if split not in self._splits:
             self._splits[split] = self.source.test() if split == "test" else self.source.train()
         index = "ab".index(side)
-        return Images(self._splits[split][index], self.pixels[index], self.preparation, self.count)
+        return Images(self._splits[split][index], self.pixels[index], self.preparations[index], self.count)
 
     @cached_property
     def digest(self) -> str:

@@ -122,7 +122,7 @@ class Scoring:
         return {
             **counts,
             "split": "test",
-            "size": list(images.preparation.size),
+            "size": list(images.preparations[0].size),
             "resize": images.resize,
             "extractor": extractor_of(measured.metric),
             "seed": self._seed,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -32,7 +33,7 @@ def listing(suffixes: Sequence[str]) -> Iterator[None]:
         _suffixes.reset(token)
 
 
-def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
+def list_images(folder: Path, *, recursive: bool = True, without: Path | None = None) -> list[Path]:
     """Return the image files in a folder, sorted by relative path.
 
     Hidden files and folders are skipped. Links are followed, but a folder that can be reached by several paths is
@@ -41,13 +42,14 @@ def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
     Args:
         folder: The folder.
         recursive: Whether to include the files in its subfolders.
+        without: A subfolder to leave out, with everything in it.
 
     Raises:
         DataError: The folder is missing, cannot be read, or contains no image.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}", hint=_advise(folder))
-    files = [file for file in _files(folder, recursive, set()) if not file.name.startswith(".")]
+    files = [file for file in _files(folder, recursive, _identify(without)) if not file.name.startswith(".")]
     suffixes = _suffixes.get()
     images = [file for file in files if file.suffix.lower() in suffixes]
     if not images:
@@ -63,6 +65,38 @@ def _advise(folder: Path) -> str | None:
     if any(not character.isprintable() for character in text) or "\\" in text:
         return r"in TOML, write paths with / or in single quotes: 'C:\images\trainA'"
     return None
+
+
+def passed_over(folder: Path, *, recursive: bool = True, without: Path | None = None) -> Counter[str]:
+    """Count the files in a folder that `list_images` leaves out, by suffix in lower case (empty if there is none).
+
+    Hidden files and folders are not counted.
+
+    Args:
+        folder: The folder.
+        recursive: Whether to include the files in its subfolders.
+        without: A subfolder to leave out, with everything in it.
+
+    Raises:
+        DataError: The folder cannot be read.
+    """
+    suffixes = _suffixes.get()
+    visible = (file for file in _files(folder, recursive, _identify(without)) if not file.name.startswith("."))
+    return Counter(file.suffix.lower() for file in visible if file.suffix.lower() not in suffixes)
+
+
+def describe_kinds(counts: Mapping[str, int]) -> str:
+    """Return numbers of files by suffix as text, the most frequent first: `4 .heic, 1 .txt, 1 without a suffix`."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in ordered)
+
+
+def _identify(folder: Path | None) -> set[tuple[int, int]]:
+    """Return what identifies a folder however it is reached, in a set; an empty set if there is no such folder."""
+    if folder is None or not folder.is_dir():
+        return set()
+    status = folder.stat()
+    return {(status.st_dev, status.st_ino)}
 
 
 def _files(folder: Path, recursive: bool, visited: set[tuple[int, int]]) -> Iterator[Path]:

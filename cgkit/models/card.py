@@ -52,6 +52,9 @@ def _description(info: ModelInfo) -> str:
     else:
         averaged = "; the weights are a moving average" if info.averaged else ""
         lines.append(f"- trained for {info.step} steps on {width}x{height} pixels, seed {spec.seed}{averaged}")
+        scales = (spec.data.trained_scale.a, spec.data.trained_scale.b)
+        shown = ("unknown" if scale is None else " x ".join(f"{factor:.3g}" for factor in scale) for scale in scales)
+        lines.append(f"- scale of training images (height x width): {' in domain a, '.join(shown)} in domain b")
     for text in info.started:
         source, *networks = map(_to_plain, text.splitlines())
         lines += [f"- started from {source}", *(f"  - {network}" for network in networks)]

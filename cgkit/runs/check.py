@@ -137,7 +137,7 @@ def refuse_undecodable(spec: Spec, plugins: Plugins, progress: Callable[[int, in
         DataError: some cannot be decoded; the error lists all of these.
     """
     assembly = assemble_for_evaluation(spec.model_copy(update={"metric": ()}), plugins)
-    errors = find_undecodable(assembly.source, pixel_formats(spec.data), assembly.preparation, progress)
+    errors = find_undecodable(assembly.source, pixel_formats(spec.data), assembly.preparations[0], progress)
     if errors:
         message = "\n".join([*map(str, errors), f"{len(errors)} of the images cannot be used"])
         raise DataError(message, hint="repair or remove them; data.skip_damaged = true skips damaged ones")
@@ -146,8 +146,8 @@ def refuse_undecodable(spec: Spec, plugins: Plugins, progress: Callable[[int, in
 def _notes(prepared: Prepared, steps: int) -> tuple[Note, ...]:
     spec, assembly = prepared.spec, prepared.assembly
     train, test = assembly.source.train(), assembly.source.test()
-    sides = zip("ab", train, pixel_formats(spec.data), strict=True)
-    flat = [flat_images(side, domain, pixels, assembly.preparation) for side, domain, pixels in sides]
+    sides = zip("ab", train, pixel_formats(spec.data), assembly.preparations, strict=True)
+    flat = [flat_images(side, domain, pixels, preparation) for side, domain, pixels, preparation in sides]
     notes = damaged(prepared.left_out) + starved(circumstances(spec, assembly, steps)) + duplicates(train, test)
     return (*notes, *(note for note in flat if note is not None))
 

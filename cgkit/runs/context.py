@@ -73,4 +73,4 @@ class RunContext:
     def measured_images(self, count: int) -> MeasuredImages:
         """Return up to `count` test images and up to `count` training images of each domain, for measuring."""
         assembly = self.assembly
-        return MeasuredImages(assembly.source, self.pixels, assembly.preparation, count)
+        return MeasuredImages(assembly.source, self.pixels, assembly.test_preparations, count)

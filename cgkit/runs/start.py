@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from cgkit.abilities import smallest_image, stride_of
+from cgkit.abilities import scaler_of, smallest_image, stride_of
 from cgkit.checkpoints import list_checkpoints
 from cgkit.contracts import Domain, ImageRecord
 from cgkit.data.damage import Remaining, leave_out_damaged, list_damaged
 from cgkit.data.extras import check_extras
 from cgkit.data.inspection import Inspection, check_images, common_depth
 from cgkit.data.pixel_formats import pixel_formats, with_depths
+from cgkit.data.trained_scale import measure_scale, with_scales
 from cgkit.display.python import reporter_for_caller
 from cgkit.display.reporter import Reporter
 from cgkit.engine.assembly import Assembly, assemble
@@ -177,12 +178,12 @@ def prepare(
             started = start_from(spec.start, assembly.model, plugins) if spec.start and fresh else ()
             _check_components(spec, assembly)
             if spec.data.skip_damaged:
-                source = leave_out_damaged(assembly.source, pixel_formats(spec.data), assembly.preparation)
+                source = leave_out_damaged(assembly.source, pixel_formats(spec.data), assembly.preparations[0])
                 assembly = replace(assembly, source=source)
                 if source.left_out and reporter is not None:
                     reporter.warning(f"damaged images are left out: {list_damaged(source.left_out)}")
             images, depths = _inspect_images(spec, assembly)
-        spec = with_depths(spec, depths)
+        spec = _with_scales(with_depths(spec, depths), assembly, images)
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
     _warn_of_terms_alone(assembly.objective)
@@ -250,7 +251,8 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
     ):
         smallest = smallest_image(preparation.framing, spec.data.size)
         train[side] = check_images(_records(train_images), pixels, at_least=smallest, formats=preparation.formats)
-        test[side] = check_images(_records(test_images), pixels, formats=preparation.formats)
+        smallest = smallest if scaler_of(preparation.framing) else (1, 1)
+        test[side] = check_images(_records(test_images), pixels, at_least=smallest, formats=preparation.formats)
         found += [*train[side].problems, *test[side].problems]
         found += check_extras(_records(train_images), preparation.extras, pixels, partner, preparation.formats)
     _check_for_extras(spec, assembly)
@@ -260,6 +262,18 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         raise DataError("\n".join([*problems[:MAX_PROBLEMS], *more]))
     declared = {"a": spec.data.depth.a, "b": spec.data.depth.b}
     return train, {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
+
+
+def _with_scales(spec: Spec, assembly: Assembly, images: Mapping[str, Inspection]) -> Spec:
+    """Return a spec that records by which factors training scales the images of each domain."""
+    domains = zip("ab", assembly.source.train(), pixel_formats(spec.data), assembly.preparations, strict=True)
+    return with_scales(
+        spec,
+        {
+            side: measure_scale(domain, images[side].sizes, pixels, preparation)
+            for side, domain, pixels, preparation in domains
+        },
+    )
 
 
 def _check_for_extras(spec: Spec, assembly: Assembly) -> None:

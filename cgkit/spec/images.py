@@ -12,6 +12,8 @@ Pixels = Annotated[int, Field(ge=1, le=16_384)]
 Channels = Annotated[int, Field(ge=1, le=1024)]
 Level = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]
 Range = tuple[Level, Level]
+Factors = tuple[Annotated[float, Field(gt=0, le=1000)], Annotated[float, Field(gt=0, le=1000)]]
+"""A vertical and a horizontal factor."""
 Depth = Literal["uint8", "uint16", "uint32", "int16", "int32", "float32"]
 
 _LIMITS = {
@@ -53,6 +55,22 @@ class Depths(Table):
     b: Depth | None = Field(default=None, description="The same for domain b.")
 
 
+class Scales(Table):
+    """The factors by which training scales the images of each domain; a single number applies to both."""
+
+    a: Factors | None = Field(
+        default=None, description="A number, or [vertical, horizontal]; by default measured on the training images."
+    )
+    b: Factors | None = Field(default=None, description="The same for domain b.")
+
+    @field_validator("a", "b", mode="before")
+    @classmethod
+    def _expand_factor(cls, value: Any) -> Any:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return (float(value), float(value))
+        return tuple(value) if isinstance(value, list) else value
+
+
 class Data(OpenTable):
     """Where images come from and how they are read. All other keys are options of the source."""
 
@@ -73,6 +91,7 @@ class Data(OpenTable):
     )
     range: Ranges = Ranges()
     depth: Depths = Depths()
+    trained_scale: Scales = Scales()
     pages: Literal["single", "bands"] = Field(
         default="single", description="bands: the pages of a TIFF file are channels of one image."
     )
@@ -107,6 +126,11 @@ class Data(OpenTable):
     @classmethod
     def _expand_value(cls, value: Any) -> Any:
         return {"a": value, "b": value} if isinstance(value, (list, tuple, str)) else value
+
+    @field_validator("trained_scale", mode="before")
+    @classmethod
+    def _expand_scale(cls, value: Any) -> Any:
+        return {"a": value, "b": value} if isinstance(value, (list, tuple, int, float)) else value
 
     @field_validator("workers")
     @classmethod

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cgkit.data.framing import resize
 from cgkit.errors import DataError, UsageError
 from cgkit.files.limits import at_most
 from cgkit.images.formats import Carry
@@ -23,7 +24,7 @@ from cgkit.images.writing import check_format, suffix_for, write_image, write_va
 from cgkit.tiling.windows import Progress
 from cgkit.translation.clips import CONTAINERS, is_clip
 from cgkit.translation.pipeline import batches, in_order
-from cgkit.translation.planning import plan
+from cgkit.translation.planning import Shard, in_shard, list_files, plan, refuse_overwriting
 from cgkit.translation.record import begin
 from cgkit.translation.translator import Translator
 from cgkit.translation.video import SAMPLES, translate_clip
@@ -95,6 +96,8 @@ def translate_files(
     suffix: str | None = None,
     overwrite: bool = False,
     samples: int = SAMPLES,
+    shard: Shard = (1, 1),
+    started: Callable[[int], None] = lambda files: None,
     progress: FileProgress = lambda file, share: None,
 ) -> Generator[Path | Skipped | DataError, None, None]:
     """Translate images, folders of images, and videos; yield the path written, a `Skipped` or the error of each file.
@@ -108,29 +111,28 @@ def translate_files(
     Args:
         translator: the translator to use.
         inputs: image files, video files, folders of images, and glob patterns.
-        output: the folder to write into.
+        output: the folder to write into; or the file to write, with the suffix of an image, for exactly one input.
         batch: maximum number of consecutive images of the same size, or of video frames, to translate at once.
         suffix: the suffix of the image format to write, such as `.png`; by default each image keeps its format.
         overwrite: whether to write all files again, even those that this model did not write.
         samples: number of frames per video over which to collect norm statistics; with 0, each frame has its own.
+        shard: translates one of several parts of the files, such as (1, 64) for the first of 64.
+        started: called with the number of files, before any is translated.
         progress: called repeatedly during the translation of a video, or of an image in tiles.
 
     Raises:
         UsageError: two translations would be written to the same file, an input or a file that this model did not write
-            would be overwritten, or the given format cannot hold the translations.
+            would be overwritten, the given format cannot hold the translations, or one file was named for several.
         DataError: a folder contains no images, or a pattern matches no file.
         ResourceError: the disk is full, or the output folder is not writable.
     """
-    if suffix is not None:
-        check_format(suffix, translator.target, translator.formats)
-
-    def choose_suffix(own: str) -> str:
-        return own if own.lower() in CONTAINERS else suffix or suffix_for(own, translator.target, translator.formats)
-
-    with translator.formats.listed():
-        planned = plan(inputs, output, choose_suffix)
-    record = begin(output, translator.identity(), (target for _, target in planned), overwrite=overwrite)
-    jobs = (_Job(source, target, skipped=record.holds(target, source)) for source, target in planned)
+    if names_file(translator, output):
+        if suffix is not None or shard != (1, 1):
+            raise UsageError(f"{output} is one file, so there is no format and no shard to choose")
+        jobs = [_plan_one(translator, inputs, output, overwrite=overwrite)]
+    else:
+        jobs = _plan(translator, inputs, output, suffix, shard, overwrite=overwrite)
+    started(len(jobs))
     batch = batch if translator.takes_batches else 1
     threads = ThreadPoolExecutor(THREADS)
     limits = ExitStack()
@@ -146,6 +148,43 @@ def translate_files(
         limits.close()
 
 
+def names_file(translator: Translator, output: Path) -> bool:
+    """Return whether a path names one file to write, not a folder."""
+    suffix = output.suffix.lower()
+    return not output.is_dir() and (suffix in CONTAINERS or translator.formats.of_suffix(suffix) is not None)
+
+
+def _plan(
+    translator: Translator, inputs: Sequence[Path], output: Path, suffix: str | None, shard: Shard, *, overwrite: bool
+) -> list[_Job]:
+    if suffix is not None:
+        check_format(suffix, translator.target, translator.formats)
+
+    def choose_suffix(own: str) -> str:
+        return own if own.lower() in CONTAINERS else suffix or suffix_for(own, translator.target, translator.formats)
+
+    with translator.formats.listed():
+        planned = plan(inputs, output, choose_suffix)
+    planned = [(source, target) for source, target in planned if in_shard(target, output, shard)]
+    record = begin(output, translator.identity(), (target for _, target in planned), overwrite=overwrite)
+    return [_Job(source, target, skipped=record.holds(target, source)) for source, target in planned]
+
+
+def _plan_one(translator: Translator, inputs: Sequence[Path], output: Path, *, overwrite: bool) -> _Job:
+    with translator.formats.listed():
+        sources = list_files(inputs, output)
+    if len(sources) != 1:
+        raise UsageError(f"{output} is one file, but there are {len(sources)} images", hint="give --output a folder")
+    if is_clip(sources[0]) != is_clip(output):
+        raise UsageError(f"{sources[0]} cannot be written as {output.suffix}", hint="give --output a folder")
+    if not is_clip(output):
+        check_format(output.suffix, translator.target, translator.formats)
+    refuse_overwriting({output: sources[0]})
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output} would be replaced", hint="choose another --output, or allow it with --overwrite")
+    return _Job(sources[0], output)
+
+
 def _load(translator: Translator, job: _Job) -> _Job:
     if job.skipped or is_clip(job.source):
         return job
@@ -154,7 +193,8 @@ def _load(translator: Translator, job: _Job) -> _Job:
     except DataError as error:
         return job.fail(error)
     job = replace(job, carry=values.carry)
-    if translator.large.might_tile(*values.content.shape[:2]):
+    height, width = values.content.shape[:2]
+    if translator.large.might_tile(height, width) and not translator.scaling.changes(height, width):
         return replace(job, values=values)
     return _convert(translator, job, values)
 
@@ -164,7 +204,12 @@ def _convert(translator: Translator, job: _Job, values: Values) -> _Job:
         image, alpha = to_unit(values.content, values.header, translator.source)
     except DataError as error:
         return job.fail_because(error.message, error.hint)
-    return replace(job, image=image, alpha=alpha if translator.source.alpha == "carry" else None, values=None)
+    height, width = image.shape[-2:]
+    carried = alpha if translator.source.alpha == "carry" else None
+    result = translator.scaling.sizes(height, width)[1]
+    alpha = None if carried is None else resize(carried, result)
+    # Resolution and georeference are only true of a translation that has the size of its image.
+    return replace(job, image=image, alpha=alpha, values=None, carry=job.carry if result == (height, width) else None)
 
 
 def _translate_large(
@@ -179,7 +224,7 @@ def _translate_large(
             yield translate_video(job, progress)
         elif job.values is None:
             yield job
-        elif not translator.large.should_tile(*job.values.content.shape[:2]):
+        elif not translator.tiles_values(*job.values.content.shape[:2]):
             yield _convert(translator, job, job.values)
         else:
             yield _translate_in_tiles(translator, job, job.values, partial(progress, job.source))

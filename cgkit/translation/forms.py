@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from cgkit.contracts import ImageHeader, Layout
+from cgkit.data.framing import resize
 from cgkit.errors import DataError, UsageError
 from cgkit.images.formats import Formats
 from cgkit.images.pixels import PixelFormat, to_unit, to_values, with_alpha
@@ -55,7 +56,8 @@ def to_batch(image: Tensor | NDArray[Any] | Values, source: PixelFormat, target:
     carried = alpha if source.alpha == "carry" else None
 
     def back(translations: Tensor) -> Image.Image | NDArray[Any]:
-        translation, written = with_alpha(translations[0], carried, target)
+        fitted = None if carried is None else resize(carried, (translations.shape[-2], translations.shape[-1]))
+        translation, written = with_alpha(translations[0], fitted, target)
         return to_picture(to_values(translation, written), written)
 
     return pixels[None], back

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from cgkit.errors import DataError, UsageError
-from cgkit.files.image_files import list_images
+from cgkit.files.image_files import list_images, passed_over
+
+Shard = tuple[int, int]
+"""The number of a part of all files, from 1, and the number of parts."""
 
 FileAndName = tuple[Path, Path]
 """An input file, and the path of its translation in the output folder, still with the suffix of the input file."""
@@ -18,7 +23,8 @@ FileAndName = tuple[Path, Path]
 def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = str) -> list[tuple[Path, Path]]:
     """Return each input file and the file to write its translation to, in order.
 
-    Images from a folder or a pattern keep their relative paths; a single file keeps its name.
+    Images from a folder or a pattern keep their relative paths; a single file keeps its name. What is in the output
+    folder is not among the images of a folder or a pattern, so that a command can be repeated.
 
     Args:
         inputs: files, folders, and patterns such as `photos/**/*.png` (a file of exactly that name takes precedence).
@@ -31,7 +37,7 @@ def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = st
     """
     targets: dict[Path, Path] = {}
     for given in inputs:
-        for source, name in _list_files(given):
+        for source, name in _list_files(given, output):
             ending = suffix(name.suffix)
             target = output / (name if ending == name.suffix else name.with_suffix(ending))
             if target in targets and not _is_same_file(targets[target], source):
@@ -40,8 +46,26 @@ def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = st
                     hint="translate them into different folders",
                 )
             targets[target] = source
-    _refuse_overwriting(targets)
+    refuse_overwriting(targets)
     return [(source, target) for target, source in targets.items()]
+
+
+def list_files(inputs: Sequence[Path], output: Path) -> list[Path]:
+    """Return the input files, in order; see `plan` for the arguments and errors."""
+    return [source for given in inputs for source, _ in _list_files(given, output)]
+
+
+def ignored_files(inputs: Sequence[Path], output: Path) -> Counter[str]:
+    """Return how many files of the input folders are not images, by suffix."""
+    folders = [given for given in inputs if given.is_dir()]
+    return sum((passed_over(folder, without=_inside(folder, output)) for folder in folders), Counter())
+
+
+def in_shard(target: Path, output: Path, shard: Shard) -> bool:
+    """Return whether a file belongs to a shard. This depends on its path in the output folder and on nothing else."""
+    number, count = shard
+    digest = hashlib.sha256(os.fsencode(target.relative_to(output).as_posix())).digest()
+    return int.from_bytes(digest) % count == number - 1
 
 
 def listed_files(stream: BinaryIO) -> list[Path]:
@@ -52,24 +76,37 @@ def listed_files(stream: BinaryIO) -> list[Path]:
     return [Path(os.fsdecode(name)) for name in names if name]
 
 
-def _list_files(given: Path) -> Iterator[FileAndName]:
+def _list_files(given: Path, output: Path) -> Iterator[FileAndName]:
     if given.is_dir():
-        yield from ((source, source.relative_to(given)) for source in list_images(given))
+        images = list_images(given, without=_inside(given, output))
+        yield from ((source, source.relative_to(given)) for source in images)
     elif glob.has_magic(str(given)) and not given.exists():
-        yield from _expand(given)
+        yield from _expand(given, output)
     else:
         yield given, Path(given.name)
 
 
-def _expand(pattern: Path) -> Iterator[FileAndName]:
+def _inside(folder: Path, output: Path) -> Path | None:
+    """Return the output folder if it is a subfolder of an input folder."""
+    return output if folder.resolve() in output.resolve().parents else None
+
+
+def _expand(pattern: Path, output: Path) -> Iterator[FileAndName]:
     parent = next(part for part in pattern.parents if not glob.has_magic(str(part)))
     files = sorted(file for file in parent.glob(str(pattern.relative_to(parent))) if file.is_file())
+    if (written := _inside(parent, output)) is not None:
+        files = [file for file in files if written.resolve() not in file.resolve().parents]
     if not files:
         raise DataError(f"{pattern}: no file matches")
     yield from ((file, file.relative_to(parent)) for file in files)
 
 
-def _refuse_overwriting(targets: dict[Path, Path]) -> None:
+def refuse_overwriting(targets: Mapping[Path, Path]) -> None:
+    """Refuse targets that are among the inputs.
+
+    Raises:
+        UsageError: an input would be overwritten.
+    """
     # Compare the files instead of their names, because the target may be a link to an input.
     inputs = {_identify(source): source for source in targets.values() if source.exists()}
     for target in targets:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, overload
 
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 
 from cgkit.abilities import mixes_samples
 from cgkit.data.file_formats import load_formats
+from cgkit.data.framing import resize
 from cgkit.data.pixel_formats import pixel_formats
 from cgkit.engine.precision import Precision, choose_device, choose_precision
-from cgkit.errors import UsageError
+from cgkit.errors import CgkitWarning, UsageError
 from cgkit.files.limits import at_most
 from cgkit.images.formats import Formats, built_in
 from cgkit.images.reading import Values
@@ -27,6 +29,7 @@ from cgkit.plugins import Plugins, load_plugins
 from cgkit.spec import Spec
 from cgkit.tiling.large_images import LargeImages, Method, Tiling
 from cgkit.translation.forms import Form, load, to_batch, to_picture
+from cgkit.translation.scaling import Scale, Scaling, choose_scaling, far_from_trained
 
 
 class Translator:
@@ -48,6 +51,9 @@ class Translator:
         self.direction = direction
         self.max_pixels: int | None = None
         """The largest number of pixels that an image file may have; None for the limit of training images."""
+        self.scaling = Scaling()
+        """At which size images are translated, and which size their translations have."""
+        self._mentioned: set[str] = set()
         self.formats: Formats = built_in()
         """The formats in which image files are read and written."""
         domains = pixel_formats(info.spec.data)
@@ -76,6 +82,9 @@ class Translator:
         tile: int | Literal["auto", "never"] = "auto",
         tiling: Method = "exact",
         max_pixels: int | None = None,
+        scale: Scale = "native",
+        size: Literal["own", "scaled"] = "own",
+        max_side: int | None = None,
         plugins: Plugins | None = None,
     ) -> Self:
         """Load the model in a run folder or model folder, or from a checkpoint of a run.
@@ -93,10 +102,17 @@ class Translator:
                 a number translates every image in tiles with at most that many pixels per side.
             tiling: `exact` for the result of translating the whole image; `thumbnail` and `independent` approximate it.
             max_pixels: the largest number of pixels that an image file may have; by default 64 million.
+            scale: `native` translates images as they are; `trained` first scales them by the factor by which training
+                scaled its images; a number is such a factor.
+            size: `own` scales a translation back to the size of its image; `scaled` leaves it at the size at which it
+                was translated.
+            max_side: the longest side of a translation in pixels; larger images are scaled down before they are
+                translated.
             plugins: the loaded plugins; by default, all installed plugins are loaded.
 
         Raises:
             CheckpointError: there is no model, it is damaged, or it lacks the requested direction or weights.
+            UsageError: `scale` is `trained`, but the model does not record the scale of its training images.
         """
         plugins = plugins or load_plugins()
         model = open_model(run_or_model, plugins)
@@ -112,6 +128,7 @@ class Translator:
 
         translator = cls(generator, info, direction, device_and_precision, Tiling(tile, tiling), load_network)
         translator.max_pixels = max_pixels
+        translator.scaling = choose_scaling(info.spec, direction, scale, size, max_side)
         translator.formats = load_formats(plugins, info.spec.format or ())
         return translator
 
@@ -144,19 +161,48 @@ class Translator:
             return [self(image) for image in images]
         with at_most(self.max_pixels):
             image = load(images, self.source, self.formats)
-        if isinstance(image, Values) and self.large.should_tile(*image.content.shape[:2]):
+        if isinstance(image, Values) and self.tiles_values(*image.content.shape[:2]):
             return to_picture(*self.large.translate_values(image, self.source, self.target))
         batch, back = to_batch(image, self.source, self.target)
         return back(self.translate(batch))
 
     def translate(self, batch: Tensor) -> Tensor:
         """Translate a batch `(N, C, H, W)` in [0, 1]; the result is float32 on the CPU."""
-        if self.large.should_tile(*batch.shape[-2:]):
-            return torch.stack([self.large.translate_tensor(image, self.out_channels) for image in batch])
-        return self.translate_whole(batch)
+        return self._at_scale(batch, self._translate_at_once_or_in_tiles)
 
     def translate_whole(self, batch: Tensor) -> Tensor:
         """Translate a batch like `translate`, but never in tiles."""
+        return self._at_scale(batch, self._translate_at_once)
+
+    def tiles_values(self, height: int, width: int) -> bool:
+        """Return whether to translate an image of that size in tiles, straight from the values of its file."""
+        self.mention(height, width)
+        return not self.scaling.changes(height, width) and self.large.should_tile(height, width)
+
+    def mention(self, height: int, width: int) -> None:
+        """Warn once of an image far from the scale of training, and once of one that is scaled down."""
+        notes = {}
+        if self.scaling.factors == (1.0, 1.0):
+            notes["scale"] = far_from_trained(self.spec, self.direction, height, width)
+        if self.scaling.exceeds(height, width):
+            notes["side"] = f"images of more than {self.scaling.max_side} pixels a side are scaled down to that first"
+        for name, note in notes.items():
+            if note is not None and name not in self._mentioned:
+                self._mentioned.add(name)
+                warnings.warn(note, CgkitWarning, stacklevel=2)
+
+    def _at_scale(self, batch: Tensor, translate: Callable[[Tensor], Tensor]) -> Tensor:
+        height, width = batch.shape[-2:]
+        self.mention(height, width)
+        seen, result = self.scaling.sizes(height, width)
+        return resize(translate(resize(batch, seen)), result)
+
+    def _translate_at_once_or_in_tiles(self, batch: Tensor) -> Tensor:
+        if self.large.should_tile(*batch.shape[-2:]):
+            return torch.stack([self.large.translate_tensor(image, self.out_channels) for image in batch])
+        return self._translate_at_once(batch)
+
+    def _translate_at_once(self, batch: Tensor) -> Tensor:
         parts = torch.split(batch, len(batch) if self.takes_batches else 1)
         return torch.cat([self._translate(part) for part in parts])
 
@@ -187,8 +233,10 @@ class Translator:
         return self._networks[direction]
 
     def identity(self) -> str:
-        """Return a string that identifies the direction, the pixel formats and the generator's weights."""
+        """Return a string that identifies the direction, the pixel formats, the scaling and the generator's weights."""
         digest = hashlib.sha256(repr((self.source, self.target)).encode())
+        if self.scaling != Scaling():
+            digest.update(repr(self.scaling).encode())
         for name, tensor in self._generator.state_dict().items():
             digest.update(f"{name} {tuple(tensor.shape)}".encode())
             digest.update(tensor.cpu().contiguous().numpy().tobytes())

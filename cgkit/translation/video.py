@@ -50,13 +50,16 @@ def translate_clip(
         the number of damaged frames. Partly decoded frames are translated; frames that were not decoded are left out.
 
     Raises:
-        DataError: the file is not a readable video, PyAV is not installed, or the model's images are neither grey nor
+        DataError: the file is not a readable video, its frames would get another size, PyAV is not
+            installed, or the model's images are neither grey nor
             colour.
     """
     if {translator.in_channels, translator.out_channels} - {1, 3}:
         raise DataError(f"{source}: a model for videos must translate grey or colour images to grey or colour images")
     damaged = finished = 0
     with open_clip(source) as clip, replacing(target) as temporary:
+        if translator.scaling.sizes(*clip.size)[1] != clip.size:
+            raise DataError(f"{source}: videos keep their size", hint="translate it without --size and --max-side")
         statistics = _collect_statistics(translator, clip, samples) if samples else None
         written = replace(translator.target, depth="uint16" if clip.deep else "uint8", range=None)
         writer = ClipWriter(temporary, CONTAINERS[target.suffix.lower()], clip)

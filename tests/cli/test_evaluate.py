@@ -149,3 +149,21 @@ def test_invalid_arguments_are_reported(
 def test_a_folder_that_is_not_a_run_is_rejected(cgkit: Cli, tmp_path: Path) -> None:
     assert cgkit("evaluate", tmp_path).code == 5
     assert cgkit("evaluate", tmp_path / "nowhere").code == 5
+
+
+def test_scores_of_images_framed_differently_are_not_comparable(cgkit: Cli, tmp_path: Path) -> None:
+    framings = {"covering": "", "default": '\n[[augmentation]]\nname = "resize-and-crop"\n'}
+    framings["closer"] = framings["default"] + "scale = 2.0\n"
+    resize = {}
+    for name, framing in framings.items():
+        (tmp_path / "spec.toml").write_text(TINY + '\n[[augmentation]]\nname = "flip"\n' + framing)
+        assert cgkit("run", tmp_path / "spec.toml", "--output", tmp_path / name).code == 0
+        after_training = json.loads((tmp_path / name / "evaluation.json").read_text())["numbers"][0]
+        again = cgkit("evaluate", tmp_path / name, "--metrics", "psnr", "--json").json["numbers"][0]
+        assert again == after_training
+        resize[name] = again["protocol"]["resize"]
+    assert resize["covering"] == "bicubic, antialiased, covering the size, cut at the centre"
+    assert resize["default"] == "scaled by resize-and-crop, cut at the centre"
+    assert resize["closer"] == 'scaled by resize-and-crop {"scale": 2.0}, cut at the centre'
+    compared = cgkit("compare", tmp_path / "covering", tmp_path / "closer")
+    assert "not comparable" in compared.out + compared.err

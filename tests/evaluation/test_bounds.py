@@ -36,7 +36,7 @@ Table = dict[tuple[str, str], Number]
 def scoring() -> Scoring:
     torch.set_num_threads(1)
     source = Seasons(SIZE, train=COUNT, test=COUNT)
-    images = MeasuredImages(source, (PixelFormat(3), PixelFormat(3)), Preparation(SIZE), COUNT)
+    images = MeasuredImages(source, (PixelFormat(3), PixelFormat(3)), (Preparation(SIZE),) * 2, COUNT)
     return Scoring(images, 0, lambda message: None)
 
 

@@ -89,7 +89,7 @@ def pixels(channels_a: int, channels_b: int) -> tuple[PixelFormat, PixelFormat]:
 def scores(
     metric: Any, source: Source, channels: tuple[int, int] = (3, 3), count: int = 100, seed: int = 0
 ) -> dict[str, Number]:
-    images = MeasuredImages(source, pixels(*channels), Preparation((8, 8)), count)
+    images = MeasuredImages(source, pixels(*channels), (Preparation((8, 8)),) * 2, count)
     messages: list[str] = []
     numbers = Scoring(images, seed, messages.append).scores(TRANSLATE, [Measured("metric", metric, {"option": 1})])
     assert messages == []
@@ -133,7 +133,7 @@ def test_metrics_against_the_ground_truth_are_skipped_without_one() -> None:
 def test_domains_with_different_channels_have_no_untranslated_baseline_and_no_source_metrics() -> None:
     source = Source((Flat([0.1] * 4, channels=1), Flat([0.9] * 4)), aligned=True)
     translate = {"a2b": lambda images: images.expand(-1, 3, -1, -1), "b2a": lambda images: images[:, :1]}
-    images = MeasuredImages(source, pixels(1, 3), Preparation((8, 8)), 4)
+    images = MeasuredImages(source, pixels(1, 3), (Preparation((8, 8)),) * 2, 4)
     metrics = [Measured("l1", MeanAbsoluteError(), {}), Measured("difference", SourceDifference(), {})]
     numbers = Scoring(images, 0, print).scores(translate, metrics)
     assert [(number.name, number.untranslated) for number in numbers] == [("l1", None)] * 2
@@ -196,7 +196,7 @@ def test_metrics_that_fail_are_reported_once_and_the_others_are_computed() -> No
             return torch.full((len(sources),), math.inf)
 
     messages: list[str] = []
-    images = MeasuredImages(aligned(), pixels(3, 3), Preparation((8, 8)), 20)
+    images = MeasuredImages(aligned(), pixels(3, 3), (Preparation((8, 8)),) * 2, 20)
     by_name = {"missing": Missing(), "far": Infinite(), "difference": SourceDifference()}
     metrics = [Measured(name, metric, {}) for name, metric in by_name.items()]
     numbers = Scoring(images, 0, messages.append).scores(TRANSLATE, metrics)
@@ -213,7 +213,7 @@ def test_a_metric_that_violates_its_contract_is_reported() -> None:
             return translations.mean()
 
     messages: list[str] = []
-    images = MeasuredImages(aligned(), pixels(3, 3), Preparation((8, 8)), 20)
+    images = MeasuredImages(aligned(), pixels(3, 3), (Preparation((8, 8)),) * 2, 20)
     assert Scoring(images, 0, messages.append).scores(TRANSLATE, [Measured("single", Single(), {})]) == ()
     assert messages == ['single is not computed: metric "single" returned shape (), expected shape (8,)']
 
@@ -230,7 +230,7 @@ def test_too_few_images_are_reported_for_biased_metrics_only() -> None:
 
     messages: list[str] = []
     images = MeasuredImages(
-        Source((Flat([0.2] * 8), Flat([0.9] * 6)), aligned=False), pixels(3, 3), Preparation((8, 8)), 20
+        Source((Flat([0.2] * 8), Flat([0.9] * 6)), aligned=False), pixels(3, 3), (Preparation((8, 8)),) * 2, 20
     )
     scoring = Scoring(images, 0, messages.append)
     metrics = [Measured("biased", Biased(), {}), Measured("fair", Means(), {})]
@@ -239,7 +239,7 @@ def test_too_few_images_are_reported_for_biased_metrics_only() -> None:
     assert len(messages) == 1
     assert messages[0].startswith("biased from 6 images")
     images = MeasuredImages(
-        Source((Flat([0.2] * 8), Flat([0.9] * 7)), aligned=False), pixels(3, 3), Preparation((8, 8)), 20
+        Source((Flat([0.2] * 8), Flat([0.9] * 7)), aligned=False), pixels(3, 3), (Preparation((8, 8)),) * 2, 20
     )
     Scoring(images, 0, messages.append).scores(TRANSLATE, metrics)
     assert len(messages) == 1

@@ -203,3 +203,15 @@ def test_another_metric_starts_from_scratch_and_a_missing_score_decides_nothing(
     other = BestModel(settings.model_copy(update={"direction": "b2a"}), (), DIRECTIONS["both"])
     other.load(best.state())
     assert other.standing.step is None
+
+
+def test_scores_of_other_framings_are_not_compared() -> None:
+    settings = Evaluation(best="any", direction="a2b", better="lower")
+    covering = BestModel(settings, (), DIRECTIONS["both"])
+    assert covering.judge(1, [number(1.0)])
+    framed = BestModel(settings, (), DIRECTIONS["both"], "scaled by resize-and-crop, cut at the centre")
+    framed.load(covering.state())
+    assert framed.judge(2, [number(2.0)])
+    same = BestModel(settings, (), DIRECTIONS["both"], "scaled by resize-and-crop, cut at the centre")
+    same.load(framed.state())
+    assert same.standing.value == 2

@@ -16,6 +16,7 @@ from torch import nn
 from cgkit.components.generators.resnet import ResnetGenerator
 from cgkit.errors import DataError
 from cgkit.translation.files import Skipped, translate_files
+from cgkit.translation.scaling import Scaling
 from cgkit.translation.video import translate_clip
 from tests.translation.untrained import make_translator
 
@@ -188,3 +189,14 @@ def test_a_model_of_bands_refuses_videos(clip: Callable[..., Path], tmp_path: Pa
     with pytest.raises(DataError, match="grey or colour"):
         translate_clip(make_translator(nn.Identity(), channels=5), clip(), tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_video_keeps_its_size_at_another_scale(clip: Callable[..., Path], tmp_path: Path) -> None:
+    source, translator = clip(size=(48, 64)), make_translator(nn.Identity())
+    translator.scaling = Scaling((0.5, 0.5))
+    (written,) = translate_files(translator, [source], tmp_path / "half")
+    assert isinstance(written, Path)
+    assert read_video(written)["frames"][0].shape == (48, 64, 3)
+    translator.scaling = Scaling((0.5, 0.5), own_size=False)
+    (refused,) = translate_files(translator, [source], tmp_path / "scaled")
+    assert "videos keep their size" in str(refused)

@@ -48,6 +48,16 @@ class ResizeAndCrop(nn.Module):
         """Return the smallest height and width of an image from which a window of `size` can be cropped."""
         return (1, 1) if self.resize else size
 
+    def scaled_size(self, image: Size, size: Size) -> Size:
+        """Return the height and width to which an image of that size is scaled before a window of `size` is cropped."""
+        if not self.resize:
+            return image
+        rows, columns = self._target(size)
+        if self.aspect == "stretch":
+            return rows, columns
+        factor = max(rows / image[0], columns / image[1])
+        return round(image[0] * factor), round(image[1] * factor)
+
     def forward(self, image: Tensor, size: Size) -> Tensor:
         """Scale images `(N, C, H, W)` in [0, 1] and return a random window `(N, C, *size)`.
 
@@ -64,9 +74,13 @@ class ResizeAndCrop(nn.Module):
             )
         return _crop(image, size)
 
+    def _target(self, size: Size) -> Size:
+        """Return the size that scaled images have, or cover."""
+        return round(self.scale * size[0]), round(self.scale * size[1])
+
     def _scale_image(self, image: Tensor, size: Size) -> Tensor:
         height, width = image.shape[-2:]
-        rows, columns = (round(self.scale * side) for side in size)
+        rows, columns = self._target(size)
         if self.aspect == "keep":
             factor = max(rows / height, columns / width)
             limits = [math.ceil(_MAX_SCALED_SIDES * side / factor) for side in (rows, columns)]

@@ -12,7 +12,7 @@ from torch import nn
 
 from cgkit.contracts import Schedule, Source
 from cgkit.data.preparation import Preparation
-from cgkit.engine.assembly.builder import Builder
+from cgkit.engine.assembly.builder import Augmentations, Builder
 from cgkit.engine.cyclegan import CycleGAN
 from cgkit.engine.objective import Adversarial, DirectedTerm, Objective
 from cgkit.engine.optimizers import Build
@@ -41,9 +41,9 @@ class Assembly:
     """The components by their place in the spec: `generator.a2b`, `cycle_loss`, `augmentation.0` and so on."""
 
     @property
-    def preparation(self) -> Preparation:
-        """How test images are prepared."""
-        return Preparation(self.preparations[0].size, formats=self.preparations[0].formats)
+    def test_preparations(self) -> tuple[Preparation, Preparation]:
+        """How test images of domains a and b are prepared."""
+        return _preparations_of_tests(self.source, self.preparations)
 
 
 def assemble(spec: Spec, plugins: Plugins, *, fresh: bool = True, memory: int | None = None) -> Assembly:
@@ -76,16 +76,7 @@ def assemble(spec: Spec, plugins: Plugins, *, fresh: bool = True, memory: int | 
         identity_loss=builder.component("reconstruction_losses", "identity_loss", spec.identity_loss),
         terms=terms,
     )
-    preparation_a, preparation_b = (
-        Preparation(
-            spec.data.size,
-            augmentations[side].framing,
-            tuple(augmentations[side].data),
-            _extras(terms, side),
-            builder.formats,
-        )
-        for side in "ab"
-    )
+    preparation_a, preparation_b = (_preparation(builder, augmentations[side], _extras(terms, side)) for side in "ab")
     return Assembly(
         model=model,
         objective=objective,
@@ -103,7 +94,8 @@ class EvaluationAssembly:
     """The objects needed to evaluate a trained model: its images and metrics."""
 
     source: Source
-    preparation: Preparation
+    preparations: tuple[Preparation, Preparation]
+    """How test images of domains a and b are prepared."""
     metrics: tuple[Measured, ...]
     components: Mapping[str, Component]
     """The components by their place in the spec."""
@@ -123,7 +115,10 @@ def assemble_for_evaluation(spec: Spec, plugins: Plugins, *, fallbacks: bool = T
     builder = Builder(spec, plugins)
     source = builder.source()
     metrics = builder.metrics(aligned=bool(source.aligned), fallbacks=fallbacks)
-    return EvaluationAssembly(source, Preparation(spec.data.size, formats=builder.formats), metrics, builder.components)
+    augmentations = builder.augmentations()
+    preparation_a, preparation_b = (_preparation(builder, augmentations[side]) for side in "ab")
+    preparations = _preparations_of_tests(source, (preparation_a, preparation_b))
+    return EvaluationAssembly(source, preparations, metrics, builder.components)
 
 
 def build_generator(spec: Spec, plugins: Plugins, direction: str) -> nn.Module:
@@ -152,6 +147,23 @@ def former_optimizers(
     before = resolve_spec(saved, plugins)
     builder = Builder(before, plugins)
     return {name: builder.optimizer(name) for name in NETWORKS}, before.train
+
+
+def _preparation(builder: Builder, augmentations: Augmentations, extras: tuple[str, ...] = ()) -> Preparation:
+    """Return how the training images of a domain are prepared."""
+    return Preparation(
+        builder.size,
+        augmentations.framing,
+        tuple(augmentations.data),
+        extras,
+        builder.formats,
+        augmentations.framed_as,
+    )
+
+
+def _preparations_of_tests(source: Source, of: tuple[Preparation, Preparation]) -> tuple[Preparation, Preparation]:
+    """Return how test images are prepared: like training images, but aligned ones are all framed as those of a."""
+    return (of[0], of[0]) if source.aligned else of
 
 
 def _extras(terms: Sequence[DirectedTerm], side: str) -> tuple[str, ...]:

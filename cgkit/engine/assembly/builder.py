@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -51,6 +52,11 @@ class Builder:
         self._registries = plugins.registries
         self._plugins = plugins
         self.components: dict[str, Component] = {}
+
+    @property
+    def size(self) -> Size:
+        """The height and width of training images."""
+        return self._spec.data.size
 
     @cached_property
     def formats(self) -> Formats:
@@ -181,7 +187,15 @@ class Builder:
                 is_second = role_of(shared) == "adversarial" and domain == "b" and use.domain is None
                 own = self.component("augmentations", place, use) if is_second else shared
                 of_domain[domain].add(place, str(use.name), own)
+                if role_of(own) == "framing":
+                    of_domain[domain].framed_as = self._describe(place, use)
         return of_domain
+
+    def _describe(self, place: str, use: Use) -> str:
+        """Return the name of a component and those of its options that are not at their defaults."""
+        defaults = {name: option.default for name, option in options_of(self.components[place]).items()}
+        changed = {name: value for name, value in use.options.items() if value != defaults[name]}
+        return f"{use.name} {json.dumps(changed, sort_keys=True, default=str)}" if changed else str(use.name)
 
     def component(self, kind: str, place: str, use: Use, *given: Any, seed: str | None = None) -> Any:
         """Build a component; `seed` names its random numbers, by default `place`."""
@@ -251,6 +265,7 @@ class Augmentations:
     """The augmentations of one domain by role."""
 
     framing: nn.Module | None = None
+    framed_as: str = ""
     data: list[nn.Module] = field(default_factory=list)
     adversarial: list[nn.Module] = field(default_factory=list)
 

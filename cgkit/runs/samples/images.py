@@ -69,10 +69,14 @@ class Samples:
     @cached_property
     def _tests(self) -> tuple[Tensor, Tensor]:
         context, count = self._context, self._context.spec.samples.count
-        domains, pixels, preparation = context.assembly.source.test(), context.pixels, context.assembly.preparation
+        domains, pixels, preparations = (
+            context.assembly.source.test(),
+            context.pixels,
+            context.assembly.test_preparations,
+        )
         return (
-            batch_of_tests(domains[0], pixels[0], preparation, count),
-            batch_of_tests(domains[1], pixels[1], preparation, count),
+            batch_of_tests(domains[0], pixels[0], preparations[0], count),
+            batch_of_tests(domains[1], pixels[1], preparations[1], count),
         )
 
 

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from cgkit.abilities import better_of
+from cgkit.data.framing import COVERING
 from cgkit.errors import Problem
 from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.scoring import Measured
@@ -40,13 +41,17 @@ class BestModel:
         settings: the `[evaluation]` table of the spec.
         metrics: the metrics of the run.
         trained: the directions that are trained.
+        resize: how the test images are resized, because scores are only compared if that is the same.
     """
 
-    def __init__(self, settings: Evaluation, metrics: Sequence[Measured], trained: Sequence[str]) -> None:
+    def __init__(
+        self, settings: Evaluation, metrics: Sequence[Measured], trained: Sequence[str], resize: str = COVERING
+    ) -> None:
         self._settings = settings
         self._directions = [direction for direction in DIRECTIONS[settings.direction] if direction in trained]
         named = [better_of(measured.metric) for measured in metrics if measured.name == settings.best]
         self._better = settings.better or next(iter(named), None)
+        self._resize = resize
         self.standing = Standing()
 
     @property
@@ -73,12 +78,13 @@ class BestModel:
         return {"metric": self._key(), **asdict(self.standing)}
 
     def load(self, state: Mapping[str, Any] | None) -> None:
-        """Restore the saved state, unless the saved run compared evaluations by another metric or direction."""
+        """Restore the saved state, unless it was measured by another metric, direction or framing."""
         if state is not None and state["metric"] == self._key():
             self.standing = Standing(**{name: value for name, value in state.items() if name != "metric"})
 
     def _key(self) -> list[str | None]:
-        return [self._settings.best, self._settings.direction, self._better]
+        resize = [] if self._resize == COVERING else [self._resize]  # checkpoints of earlier versions lack it
+        return [self._settings.best, self._settings.direction, self._better, *resize]
 
     def _score(self, numbers: Sequence[Number]) -> float | None:
         values = [n.value for n in numbers if n.name == self._settings.best and n.direction in self._directions]

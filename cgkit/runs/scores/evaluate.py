@@ -80,11 +80,11 @@ def evaluate(
         assembly = assemble_for_evaluation(spec, plugins, fallbacks=not metrics)
     pixels = pixel_formats(spec.data)
     if spec.data.skip_damaged:
-        remaining = leave_out_damaged(assembly.source, pixels, assembly.preparation)
+        remaining = leave_out_damaged(assembly.source, pixels, assembly.preparations[0])
         assembly = replace(assembly, source=remaining)
         if remaining.left_out:
             report(f"damaged images are left out: {list_damaged(remaining.left_out)}")
-    images = MeasuredImages(assembly.source, pixels, assembly.preparation, count or spec.evaluation.count)
+    images = MeasuredImages(assembly.source, pixels, assembly.preparations, count or spec.evaluation.count)
     _report_inapplicable(assembly, images, info, metrics, report)
     precision = choose_precision(info.spec.train.precision, choose_device(device))
     with memory_errors_explained():

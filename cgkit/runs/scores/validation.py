@@ -28,7 +28,12 @@ class Validation:
     def __init__(self, context: RunContext, trainer: Trainer) -> None:
         self._context = context
         self._trainer = trainer
-        self._best = BestModel(context.spec.evaluation, context.assembly.metrics, trainer.objective.directions)
+        self._best = BestModel(
+            context.spec.evaluation,
+            context.assembly.metrics,
+            trainer.objective.directions,
+            context.evaluation_images.resize,
+        )
         self._scores: tuple[Number, ...] | None = None
 
     @property

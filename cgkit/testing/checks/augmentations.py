@@ -87,6 +87,29 @@ def augmentations_do_nothing_at_p_zero(subject: Subject) -> None:
 
 
 @check("augmentations")
+def framings_scale_as_they_say(subject: Subject) -> None:
+    """`scaled_size` returns a size that contains the window, and to which the framing really scales, on average."""
+    framing: Any = subject.build()
+    if framing.role != "framing" or not hasattr(framing, "scaled_size"):
+        raise NotApplicableError
+    for size in ((96, 96), (96, 128)):
+        rows, columns = framing.scaled_size(size, (24, 32))
+        assert isinstance(rows, int), f"scaled_size returns {rows!r} as the height, which is not an integer"
+        assert isinstance(columns, int), f"scaled_size returns {columns!r} as the width, which is not an integer"
+        assert rows >= 24, f"scaled_size returns a height of {rows} for a window of height 24"
+        assert columns >= 32, f"scaled_size returns a width of {columns} for a window of width 32"
+        for axis, side in ((-2, rows), (-1, columns)):
+            ramp = torch.linspace(0, 1, size[axis]).unsqueeze(-1 if axis == -2 else 0).expand(1, 1, *size)
+            framed = [_augment(framing, ramp, seed, (24, 32)) for seed in SEEDS]
+            slope = torch.stack([image.diff(dim=axis).median() for image in framed]).abs().mean()
+            scaled = 1 / max(float(slope), 1e-6)
+            assert 0.75 < side / scaled < 1.33, (
+                f"scaled_size returns a {'height' if axis == -2 else 'width'} of {side} for {size},"
+                f" but the framing scales to about {scaled:.0f}"
+            )
+
+
+@check("augmentations")
 def what_a_discriminator_sees_is_differentiable(subject: Subject) -> None:
     """An adversarial augmentation passes gradients through to the images."""
     augmentation = subject.build()
@@ -153,6 +176,6 @@ def _plain_attributes(module: torch.nn.Module) -> dict[str, object]:
     return {name: value for name, value in vars(module).items() if isinstance(value, (int, float, str, tuple))}
 
 
-def _augment(augmentation: Any, given: Tensor, seed: int) -> Tensor:
+def _augment(augmentation: Any, given: Tensor, seed: int, size: tuple[int, int] = (24, 24)) -> Tensor:
     with seeded(seed):
-        return run_augmentation(augmentation, given)
+        return run_augmentation(augmentation, given, size)

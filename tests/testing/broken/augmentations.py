@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.testing.broken.registry import breaks, breaks_only, good
@@ -177,3 +178,39 @@ class CountsOutsideBuffers(Adaptive):
         if self.observations % 5 == 0:
             super().observe(real_logits)
         self.observations += 1 if float(real_logits[0].mean()) > 0 else 2
+
+
+class HalvedWindow(nn.Module):
+    """Cuts a window at half the resolution."""
+
+    role = "framing"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def scaled_size(self, image: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        return max(size[0], image[0] // 2), max(size[1], image[1] // 2)
+
+    def forward(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        scaled = F.interpolate(image, (max(size[0], image.shape[2] // 2), max(size[1], image.shape[3] // 2)))
+        top, left = (int(torch.randint(scaled.shape[axis] - size[axis - 2] + 1, ())) for axis in (2, 3))
+        return scaled[..., top : top + size[0], left : left + size[1]]
+
+
+good("augmentations")(HalvedWindow)
+
+
+@breaks_only("augmentations", "framings-scale-as-they-say")
+class MisstatedScale(HalvedWindow):
+    """Says that it does not scale."""
+
+    def scaled_size(self, image: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        return image
+
+
+@breaks("augmentations", "framings-scale-as-they-say")
+class ScaleBelowTheWindow(HalvedWindow):
+    """Says that it scales images to less than the window."""
+
+    def scaled_size(self, image: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        return size[0] // 2, size[1] // 2
