@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -63,6 +64,29 @@ def _advise(folder: Path) -> str | None:
     if any(not character.isprintable() for character in text) or "\\" in text:
         return r"in TOML, write paths with / or in single quotes: 'C:\images\trainA'"
     return None
+
+
+def passed_over(folder: Path, *, recursive: bool = True) -> Counter[str]:
+    """Count the files in a folder that `list_images` leaves out, by suffix in lower case (empty if there is none).
+
+    Hidden files and folders are not counted.
+
+    Args:
+        folder: The folder.
+        recursive: Whether to include the files in its subfolders.
+
+    Raises:
+        DataError: The folder cannot be read.
+    """
+    suffixes = _suffixes.get()
+    visible = (file for file in _files(folder, recursive, set()) if not file.name.startswith("."))
+    return Counter(file.suffix.lower() for file in visible if file.suffix.lower() not in suffixes)
+
+
+def describe_kinds(counts: Mapping[str, int]) -> str:
+    """Return numbers of files by suffix as text, the most frequent first: `4 .heic, 1 .txt, 1 without a suffix`."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in ordered)
 
 
 def _files(folder: Path, recursive: bool, visited: set[tuple[int, int]]) -> Iterator[Path]:
