@@ -122,6 +122,11 @@ def smallest_image(framing: object, size: Size) -> Size:
     return (1, 1) if smallest is None else cast("Size", smallest(size))
 
 
+def passed_over_by(source: object) -> Mapping[str, str]:
+    """Return the files that a source does not take for images, as text by folder; empty if it declares none."""
+    return dict(getattr(source, "passed_over", {}))
+
+
 def order_of(domain: object) -> Callable[[int, int], Sequence[int]] | None:
     """Return the method that determines the order of a domain's images in an epoch; None if the domain has none."""
     return cast("Callable[[int, int], Sequence[int]] | None", getattr(domain, "order", None))

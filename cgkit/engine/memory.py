@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import sys
@@ -23,6 +24,9 @@ BALANCED_FROM = 256 * 256
 
 _STATUS = Path("/proc/self/status")
 """Where Linux reports the memory of a process."""
+
+_GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""Where a container reports how much memory its processes may use together."""
 
 
 def spares_memory(setting: str, images: Tensor) -> bool:
@@ -70,6 +74,18 @@ def peak_memory(device: torch.device) -> int:
         return int(line[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, KiB elsewhere
+
+
+def memory_of(device: torch.device) -> int:
+    """Return the memory of a GPU, or the memory that this process may use, in bytes; 0 if the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return 0
+    limit = _GROUP_LIMIT.read_text().strip() if _GROUP_LIMIT.exists() else "max"
+    return min(memory, int(limit)) if limit.isdigit() else memory
 
 
 def _out_of_memory(error: BaseException) -> ResourceError:

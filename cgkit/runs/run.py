@@ -116,6 +116,11 @@ class Run:
         pin = self._context.device.type == "cuda"
         return self._data.batches(self.step, rank=self._processes.rank, count=self._processes.count, pin_memory=pin)
 
+    def noise(self) -> list[Batch]:
+        """Return the batches of a step, filled with noise, to try a step with."""
+        train = self.spec.train
+        return [self._data.noise(train.batch // self._processes.count)] * train.accumulate
+
     def arithmetic(self) -> AbstractContextManager[None]:
         """Return the context manager to train in, which sets how a GPU computes."""
         return arithmetic(self.trainer.precision, deterministic=self.spec.train.deterministic)
@@ -127,7 +132,7 @@ class Run:
         records = train.cuda_graph and device.type == "cuda"
         if self.step >= self.steps or not (compiles or records):
             return
-        batches = [self._data.noise(train.batch // self._processes.count)] * train.accumulate
+        batches = self.noise()
         if compiles:
             compile_networks(
                 self.trainer,

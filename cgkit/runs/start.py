@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from cgkit.abilities import smallest_image, stride_of
+from cgkit.abilities import passed_over_by, smallest_image, stride_of
 from cgkit.checkpoints import list_checkpoints
 from cgkit.contracts import Domain, ImageRecord
 from cgkit.data.extras import check_extras
@@ -90,6 +90,8 @@ def _run_shown(
 ) -> Outcome:
     reporter.stage("reading the spec and the headers of the images")
     prepared = prepare(layers, plugins, device, folder=folder, reporter=reporter)
+    for place, kinds in passed_over_by(prepared.assembly.source).items():
+        reporter.message(f"passed over in {place}: {kinds}")
     with join(prepared.device) as processes:
         surroundings = (folder, plugins, prepared.device, reporter, processes, layers)
         context = RunContext(prepared.spec, prepared.assembly, *surroundings)
