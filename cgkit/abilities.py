@@ -127,6 +127,11 @@ def scaler_of(framing: object) -> Callable[[Size, Size], Size] | None:
     return cast("Callable[[Size, Size], Size] | None", getattr(framing, "scaled_size", None))
 
 
+def passed_over_by(source: object) -> Mapping[str, str]:
+    """Return the files that a source does not take for images, as text by folder; empty if it declares none."""
+    return dict(getattr(source, "passed_over", {}))
+
+
 def order_of(domain: object) -> Callable[[int, int], Sequence[int]] | None:
     """Return the method that determines the order of a domain's images in an epoch; None if the domain has none."""
     return cast("Callable[[int, int], Sequence[int]] | None", getattr(domain, "order", None))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from cgkit.cli import console, options
 
 if TYPE_CHECKING:
     from cgkit.runs.check import Checked
+    from cgkit.runs.cost.verdict import Verdict
 
 
 @click.command()
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 def command(
     context: click.Context, spec: Path, overrides: tuple[str, ...], device: str | None, decode: bool, as_json: bool
 ) -> None:
-    """Validate SPEC, read every image's header and run one training step, without writing anything."""
+    """Validate SPEC, read every image's header and run some training steps; write nothing."""
     plugins = console.plugins(context)
     from cgkit.cli.file_progress import count_progress
     from cgkit.runs.check import check_spec
@@ -44,21 +47,36 @@ def _print(checked: Checked) -> None:
         if images.values != images.sizes:
             low, high = images.range
             out.print(f"domain {domain}: {images.values}, black at {low:g} and white at {high:g}")
+    for folder, kinds in checked.passed_over.items():
+        out.print(f"passed over in {folder}: {kinds}")
     for network, count in checked.parameters.items():
         out.print(f"{network}: {count / 1e6:.3f} M parameters")
     for source in checked.started:
         out.print(console.clean(source))
-    out.print(f"steps: {checked.steps}, {checked.precision} on {checked.device}")
-    total = _format_duration(checked.seconds_in_all)
-    out.print(f"time per step: {checked.seconds_a_step:.2f} s, {total} in total")
-    out.print(f"peak memory: {checked.peak_memory / 1e9:.2f} GB")
+    out.print(f"steps: {checked.steps}, {checked.precision} on {checked.device}, {checked.seconds_a_step:.3g} s a step")
     losses = ", ".join(f"{name} {value:.3f}" for name, value in checked.losses.items())
     out.print(f"losses of the first step: {losses}")
     for note in checked.notes:
         console.warning(str(note))
+    for line in _describe(checked.verdict):
+        out.print(line)
 
 
-def _format_duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+def _describe(verdict: Verdict) -> Iterator[str]:
+    """Yield the lines of a verdict."""
+    from cgkit.display.terminal import format_duration
+
+    parts = ", ".join(f"{part} {format_duration(seconds)}" for part, seconds in verdict.parts.items())
+    ends = datetime.fromisoformat(verdict.ends)
+    yield f"time: {format_duration(verdict.seconds)}; started now, it ends on {ends:%a %d %b %Y at %H:%M} ({parts})"
+    available = f" of {_size(verdict.memory_available)}" if verdict.memory_available else ""
+    yield f"peak memory: {_size(verdict.memory)}{available}"
+    needed = ", ".join(f"{part} {_size(count)}" for part, count in verdict.disk.items())
+    total = _size(sum(verdict.disk.values()))
+    yield f"disk: {total} of {_size(verdict.disk_free)} that are free ({needed})"
+    yield from (f"change: {change}" for change in verdict.changes)
+    yield f"next: {verdict.next}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"

@@ -89,6 +89,10 @@ class Source(Protocol):
 
     `aligned` says whether `test()[0][i]` and `test()[1][i]` show the same scene, so that translations can be compared
     with the ground truth. Training images are never aligned.
+
+    Optional attribute:
+        passed_over: the files among the images that are not images, by the folder or archive they are in, as text:
+            `{"photos": "4 .heic, 1 .gif"}`. `cgkit check` and `cgkit run` report them.
     """
 
     aligned: bool

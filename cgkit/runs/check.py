@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
+from cgkit.abilities import passed_over_by
 from cgkit.contracts import Domain
 from cgkit.data.damage import find_undecodable
 from cgkit.data.inspection import Inspection
-from cgkit.data.loading import Batch
 from cgkit.data.pixel_formats import pixel_formats
 from cgkit.display.reporter import Silence
 from cgkit.engine.assembly import assemble_for_evaluation
@@ -24,6 +23,9 @@ from cgkit.health.notes import Note
 from cgkit.images.pixels import PixelFormat
 from cgkit.plugins import Plugins
 from cgkit.runs.context import RunContext
+from cgkit.runs.cost.forecast import forecast
+from cgkit.runs.cost.pace import measure_pace, time_step
+from cgkit.runs.cost.verdict import Verdict, judge
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.health_monitor import circumstances
 from cgkit.runs.run import Run
@@ -54,12 +56,14 @@ class Checked:
         steps: the number of steps that the spec asks for.
         precision: the number format that the step used: `fp64`, `fp32` or `bf16`.
         device: the name of the device that the step ran on.
-        seconds_a_step: the duration of a step after a warm-up step.
-        seconds_in_all: the estimated duration of all steps.
+        seconds_a_step: the mean duration of some steps after a warm-up step.
+        seconds_in_all: the estimated duration of the run, with its samples, scores and checkpoints.
         peak_memory: peak memory in bytes: of the GPU, or of this process on a CPU.
         losses: the loss terms of the first step, by name.
+        passed_over: the files that are not images, by folder: `4 .heic, 1 .gif`.
         notes: problems of the images that can be detected before training.
         started: for each source of first weights, what the networks would take from it.
+        verdict: what the run needs, what the machine has, and what to do.
     """
 
     images: dict[str, DomainImages]
@@ -71,8 +75,10 @@ class Checked:
     seconds_in_all: float
     peak_memory: int
     losses: dict[str, float]
+    passed_over: dict[str, str]
     notes: tuple[Note, ...]
-    started: tuple[str, ...] = ()
+    started: tuple[str, ...]
+    verdict: Verdict
 
 
 def check_spec(
@@ -83,7 +89,7 @@ def check_spec(
     device: str | None = None,
     decoding: Callable[[int, int], None] | None = None,
 ) -> Checked:
-    """Validate a spec and its components, and time a training step on the first images; write nothing.
+    """Validate a spec and its components, and time some training steps on the first images; write nothing.
 
     Args:
         file: the spec's TOML file.
@@ -101,14 +107,18 @@ def check_spec(
         refuse_undecodable(resolve_spec(combine(layers, plugins.registries), plugins, layers), plugins, decoding)
     prepared = prepare(layers, plugins, device)
     spec, assembly = prepared.spec, prepared.assembly
-    run = Run(RunContext(spec, assembly, RunFolder(Path()), plugins, prepared.device, Silence()))
+    context = RunContext(spec, assembly, RunFolder(Path()), plugins, prepared.device, Silence())
+    run = Run(context)
     with memory_errors_explained(), run.arithmetic():
         run.prepare_step()
         with run.batches() as all_batches:
             batches = next(all_batches)
         losses = {name: float(loss) for name, loss in run.trainer.step(batches).items()}
         run.trainer.settle()
-        seconds = _time_step(run, batches)
+        pace = measure_pace(run, context, time_step(run, batches))
+    needed = forecast(spec, pace, run.steps, max(map(len, assembly.source.test())))
+    peak = peak_memory(prepared.device)
+    command = [str(file), *(word for override in overrides for word in ("--set", override))]
     model = run.trainer.model
     objective = run.trainer.objective
     networks = {f"generator {name}": model.generators[name] for name in objective.directions}
@@ -121,12 +131,14 @@ def check_spec(
         steps=run.steps,
         precision=run.trainer.precision.name,
         device=str(prepared.device),
-        seconds_a_step=seconds,
-        seconds_in_all=seconds * run.steps,
-        peak_memory=peak_memory(prepared.device),
+        seconds_a_step=pace.step,
+        seconds_in_all=needed.seconds,
+        peak_memory=peak,
         losses=losses,
+        passed_over=dict(passed_over_by(assembly.source)),
         notes=_notes(prepared, run.steps),
         started=tuple(map(str, prepared.started)),
+        verdict=judge(spec, needed, run.steps, peak, prepared.device, command),
     )
 
 
@@ -154,13 +166,6 @@ def _notes(prepared: Prepared, steps: int) -> tuple[Note, ...]:
 
 def _describe(images: Inspection, train: Domain, test: Domain, pixels: PixelFormat) -> DomainImages:
     return DomainImages(len(train), len(test), images.describe(), images.describe_values(), pixels.written_range)
-
-
-def _time_step(run: Run, batches: list[Batch]) -> float:
-    start = time.perf_counter()
-    run.trainer.step(batches)
-    run.trainer.settle()
-    return time.perf_counter() - start
 
 
 def _count_parameters(network: nn.Module) -> int:

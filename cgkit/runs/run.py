@@ -126,6 +126,11 @@ class Run:
         rank, count, pin = self._processes.rank, self._processes.count, self._context.device.type == "cuda"
         return closing(self._data.batches(self.step, rank=rank, count=count, pin_memory=pin, stopping=stopping))
 
+    def noise(self) -> list[Batch]:
+        """Return the batches of a step, filled with noise, to try a step with."""
+        train = self.spec.train
+        return [self._data.noise(train.batch // self._processes.count)] * train.accumulate
+
     def arithmetic(self) -> AbstractContextManager[None]:
         """Return the context manager to train in, which sets how a GPU computes."""
         return arithmetic(self.trainer.precision, deterministic=self.spec.train.deterministic)
@@ -137,7 +142,7 @@ class Run:
         records = train.cuda_graph and device.type == "cuda"
         if self.step >= self.steps or not (compiles or records):
             return
-        batches = [self._data.noise(train.batch // self._processes.count)] * train.accumulate
+        batches = self.noise()
         if compiles:
             compile_networks(
                 self.trainer,

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from cgkit.abilities import scaler_of, smallest_image, stride_of
+from cgkit.abilities import passed_over_by, scaler_of, smallest_image, stride_of
 from cgkit.checkpoints import list_checkpoints
 from cgkit.contracts import Domain, ImageRecord
 from cgkit.data.damage import Remaining, leave_out_damaged, list_damaged
@@ -121,6 +121,8 @@ def _run_shown(
 ) -> Outcome:
     reporter.stage("reading the spec and the headers of the images")
     prepared = prepare(layers, plugins, launch.device, folder=folder, reporter=reporter, changes=changes)
+    for place, kinds in passed_over_by(prepared.assembly.source).items():
+        reporter.message(f"passed over in {place}: {kinds}")
     with join(prepared.device) as processes:
         surroundings = (folder, plugins, prepared.device, reporter, processes, layers, changes, prepared.left_out)
         context = RunContext(prepared.spec, prepared.assembly, *surroundings, launch, prepared.started)

@@ -10,7 +10,7 @@ from statistics import median, multimode
 
 from cgkit.contracts import ImageHeader
 from cgkit.errors import DataError
-from cgkit.files.image_files import list_images
+from cgkit.files.image_files import describe_kinds, list_images, passed_over
 from cgkit.images.admission import inspect_image
 from cgkit.images.formats import Formats
 from cgkit.images.pixels import Range
@@ -18,6 +18,12 @@ from cgkit.images.reading import extremes_of
 
 SAMPLE_SIZE = 64
 """Pixel values are read from at most this many images, evenly spread over the folder."""
+
+ALIKE = 1.1
+"""Aspect ratios that differ by at most this factor are alike."""
+
+MOST = 0.8
+"""The fraction of images that must be alike."""
 
 MIN_ROUNDED_SPAN = 10
 """A range of values that is at least this wide is rounded outwards to whole numbers."""
@@ -30,16 +36,22 @@ class FolderSurvey:
     Attributes:
         count: number of readable images.
         side: median length of the images' shorter sides in pixels.
+        smallest: length of the shortest side of all images in pixels.
+        aspect: width divided by height, if nearly all images share it; else None.
         channels: 1 if all images are grey, the most frequent number of bands if there are multi-band images, else 3.
         depth: the most frequent type of the values.
         value_range: the values of black and white; None if the type implies them.
+        others: the files that are not images, by kind: `4 .heic, 1 .gif`; empty if there are none.
     """
 
     count: int
     side: float
+    smallest: int
+    aspect: float | None
     channels: int
     depth: str
     value_range: Range | None
+    others: str
 
     def describe(self) -> str:
         """Describe channels and values in words: `colour`, or `13 bands of float32 from -1000 to 3000`."""
@@ -57,7 +69,7 @@ def survey_folder(folder: Path, formats: Formats) -> tuple[FolderSurvey, list[Da
     headers: dict[Path, ImageHeader] = {}
     errors: list[DataError] = []
     with formats.listed():
-        paths = list_images(folder)
+        paths, others = list_images(folder), describe_kinds(passed_over(folder))
     for path in paths:
         try:
             headers[path] = inspect_image(path, formats=formats)
@@ -65,11 +77,28 @@ def survey_folder(folder: Path, formats: Formats) -> tuple[FolderSurvey, list[Da
             errors.append(error)
     if not headers:
         raise errors[0]
-    side = median(min(header.width, header.height) for header in headers.values())
+    sides = [min(header.width, header.height) for header in headers.values()]
     depth = multimode(header.depth for header in headers.values())[0]
     files = [path for path, header in headers.items() if header.depth == depth]
     channels = _common_channels(list(headers.values()))
-    return FolderSurvey(len(headers), side, channels, depth, _value_range(files, depth, formats)), errors
+    survey = FolderSurvey(
+        count=len(headers),
+        side=median(sides),
+        smallest=min(sides),
+        aspect=_common_aspect(list(headers.values())),
+        channels=channels,
+        depth=depth,
+        value_range=_value_range(files, depth, formats),
+        others=others,
+    )
+    return survey, errors
+
+
+def _common_aspect(headers: Sequence[ImageHeader]) -> float | None:
+    aspects = [header.width / header.height for header in headers]
+    middle = median(aspects)
+    alike = sum(middle / ALIKE <= aspect <= middle * ALIKE for aspect in aspects)
+    return middle if alike >= MOST * len(aspects) else None
 
 
 def _common_channels(headers: Sequence[ImageHeader]) -> int:

@@ -28,7 +28,10 @@ def test_check_reports_the_cost_of_a_run_and_writes_nothing(
     assert report["precision"] == "fp32"
     assert report["parameters"]["generator a2b"] > 1000
     assert report["seconds_a_step"] > 0
-    assert report["seconds_in_all"] == 4 * report["seconds_a_step"]
+    parts = report["verdict"]["parts"]
+    assert parts["training"] == 4 * report["seconds_a_step"]
+    assert report["seconds_in_all"] == report["verdict"]["seconds"] == pytest.approx(sum(parts.values()))
+    assert min(parts.values()) > 0
     assert report["peak_memory"] > 1e7
     assert set(report["losses"]) >= {"adversarial_a2b", "cycle_forward", "discriminator_a"}
     assert sorted(tmp_path.rglob("*")) == before
@@ -89,3 +92,21 @@ def test_the_reported_peak_memory_is_that_of_the_run(
     output, _ = output_and_peak("check", tiny_spec, "--json")
     _, peak = output_and_peak("run", tiny_spec, "--output", tmp_path / "run")
     assert json.loads(output)["peak_memory"] == pytest.approx(peak, rel=0.15)
+
+
+def test_the_verdict_compares_what_a_run_needs_with_the_machine(cgkit: Callable[..., Result], tiny_spec: Path) -> None:
+    result = cgkit("check", tiny_spec, "--set", "train.batch=1")
+    assert re.search(r"^time: \d+ seconds; started now, it ends on .* \(training", result.out, re.MULTILINE)
+    assert re.search(r"^peak memory: [\d.]+ [MG]B of [\d.]+ GB$", result.out, re.MULTILINE)
+    assert re.search(r"^disk: [\d.]+ [MG]B of [\d.]+ [MG]B that are free \(checkpoints", result.out, re.MULTILINE)
+    assert result.out.splitlines()[-1] == f"next: cgkit run {tiny_spec} --set train.batch=1"
+    assert "change:" not in result.out
+
+
+def test_a_run_that_is_too_long_gets_settings_that_fit_a_night(cgkit: Callable[..., Result], tiny_spec: Path) -> None:
+    verdict = cgkit("check", tiny_spec, "--set", "train.epochs=1000000", "--json").json["verdict"]
+    setting = re.search(r"--set (train.steps=\d+)", verdict["changes"][0])
+    assert setting
+    shorter = cgkit("check", tiny_spec, "--set", setting[1], "--json").json
+    assert shorter["steps"] == int(setting[1].partition("=")[2])
+    assert shorter["verdict"]["seconds"] < verdict["seconds"]

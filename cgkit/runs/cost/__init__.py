@@ -1,0 +1,1 @@
+"""What a run costs: its time, memory and disk space, measured and forecast before it starts."""
