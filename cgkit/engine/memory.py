@@ -29,9 +29,6 @@ _CONTAINER = Path("/sys/fs/cgroup/memory.max")
 _STATUS = Path("/proc/self/status")
 """Where Linux reports the memory of a process."""
 
-_GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
-"""Where a container reports how much memory its processes may use together."""
-
 
 def spares_memory(setting: str, images: Tensor) -> bool:
     """Return whether a step should compute one cycle at a time, freeing its activations before the next.

@@ -72,11 +72,12 @@ class AdmittedImage:
 def admitted(path: Path | EncodedImage, pixels: PixelFormat, formats: Formats | None = None) -> Iterator[AdmittedImage]:
     """Check and open an image, without decoding its pixels.
 
-    `OSError`, `ValueError` and `MemoryError` become `DamagedImageError`, even if they are raised inside the `with`
-    block.
+    `OSError` and `ValueError` become `DamagedImageError`, `MemoryError` becomes `DataError`, even if they are raised
+    inside the `with` block.
 
     Raises:
         DamagedImageError: The image fails one of the checks, or its pixels cannot be decoded.
+        DataError: There is not enough memory.
     """
     is_open = False
     name = str(path).replace("\n", "\\n")  # a message must stay on one line even if the file name has line breaks
@@ -97,7 +98,8 @@ def admitted(path: Path | EncodedImage, pixels: PixelFormat, formats: Formats | 
         raise kind(f"{name}: {error.message}", hint=error.hint) from error
     except (OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DamagedImageError(f"{name}: damaged or truncated: {reason}", hint="repair or remove it") from error
+        kind = DataError if isinstance(error, MemoryError) else DamagedImageError  # perhaps the image is intact
+        raise kind(f"{name}: damaged or truncated: {reason}", hint="repair or remove it") from error
 
 
 @contextmanager

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,14 +75,7 @@ def evaluate(
     spec = _resolve(RunFolder(address.folder), metrics, overrides, plugins)
     model = open_model(address, plugins)
     info = model.info
-    with _moved_images_explained():
-        assembly = assemble_for_evaluation(spec, plugins, fallbacks=not metrics)
-    pixels = pixel_formats(spec.data)
-    if spec.data.skip_damaged:
-        remaining = leave_out_damaged(assembly.source, pixels, assembly.preparations[0])
-        assembly = replace(assembly, source=remaining)
-        if remaining.left_out:
-            report(f"damaged images are left out: {list_damaged(remaining.left_out)}")
+    assembly, pixels = _assemble(spec, plugins, not metrics, report), pixel_formats(spec.data)
     images = MeasuredImages(assembly.source, pixels, assembly.preparations, count or spec.evaluation.count)
     _report_inapplicable(assembly, images, info, metrics, report)
     precision = choose_precision(info.spec.train.precision, choose_device(device))
@@ -113,13 +105,18 @@ def _locate(run: Path | str, best: bool) -> Address:
     return replace(address, place="best") if best else address
 
 
-@contextmanager
-def _moved_images_explained() -> Iterator[None]:
+def _assemble(spec: Spec, plugins: Plugins, fallbacks: bool, report: Callable[[str], None]) -> EvaluationAssembly:
     try:
-        yield
+        assembly = assemble_for_evaluation(spec, plugins, fallbacks=fallbacks)
     except DataError as error:
         hint = "; ".join(filter(None, (error.hint, "if the images have moved, add --set data.a=FOLDER, and so on")))
         raise DataError(error.message, hint=hint) from error
+    if not spec.data.skip_damaged:
+        return assembly
+    remaining = leave_out_damaged(assembly.source, pixel_formats(spec.data), assembly.preparations[0])
+    if remaining.left_out:
+        report(f"damaged images are left out: {list_damaged(remaining.left_out)}")
+    return replace(assembly, source=remaining)
 
 
 def _override(values: dict[str, Any], overrides: Sequence[str], plugins: Plugins) -> dict[str, Any]:
