@@ -127,9 +127,9 @@ def scaler_of(framing: object) -> Callable[[Size, Size], Size] | None:
     return cast("Callable[[Size, Size], Size] | None", getattr(framing, "scaled_size", None))
 
 
-def passed_over_by(source: object) -> Mapping[str, str]:
+def ignored_by(source: object) -> Mapping[str, str]:
     """Return the files that a source does not take for images, as text by folder; empty if it declares none."""
-    return dict(getattr(source, "passed_over", {}))
+    return dict(getattr(source, "ignored", {}))
 
 
 def order_of(domain: object) -> Callable[[int, int], Sequence[int]] | None:

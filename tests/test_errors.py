@@ -48,6 +48,7 @@ def test_every_error_has_its_documented_exit_code():
         "UsageError": 2,
         "UnknownComponentError": 2,
         "DataError": 3,
+        "DamagedImageError": 3,
         "PluginError": 4,
         "CheckpointError": 5,
         "DivergedError": 6,

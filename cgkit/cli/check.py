@@ -47,8 +47,8 @@ def _print(checked: Checked) -> None:
         if images.values != images.sizes:
             low, high = images.range
             out.print(f"domain {domain}: {images.values}, black at {low:g} and white at {high:g}")
-    for folder, kinds in checked.passed_over.items():
-        out.print(f"passed over in {folder}: {kinds}")
+    for folder, kinds in checked.ignored.items():
+        out.print(f"ignored in {folder}: {kinds}")
     for network, count in checked.parameters.items():
         out.print(f"{network}: {count / 1e6:.3f} M parameters")
     for source in checked.started:

@@ -91,7 +91,7 @@ class Source(Protocol):
     with the ground truth. Training images are never aligned.
 
     Optional attribute:
-        passed_over: the files among the images that are not images, by the folder or archive they are in, as text:
+        ignored: the files among the images that are not images, by the folder or archive they are in, as text:
             `{"photos": "4 .heic, 1 .gif"}`. `cgkit check` and `cgkit run` report them.
     """
 

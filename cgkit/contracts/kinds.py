@@ -50,7 +50,10 @@ KINDS: tuple[Kind, ...] = (
         "source",
         ("size",),
         "Providers of training and test images.",
-        ("source", "size", "channels", "background", "alpha", "range", "depth", "pages", "array", "workers"),
+        (
+            *("source", "size", "channels", "background", "alpha", "range", "depth", "pages", "array", "workers"),
+            *("skip_damaged", "trained_scale"),
+        ),
     ),
     Kind(
         "optimizers",

@@ -85,7 +85,7 @@ class WorkerProcesses:
                 )
 
     def end(self) -> None:
-        """End the workers: they are told to, and killed if they have not ended after some seconds."""
+        """End the workers: first with a request, and by killing them if they have not ended after some seconds."""
         # In a thread of its own, because torch waits without limit for what a dead worker may have left behind.
         telling = threading.Thread(target=self._batches._shutdown_workers, daemon=True)
         telling.start()

@@ -11,6 +11,7 @@ import torch
 from cgkit.abilities import works_in_channels_last
 from cgkit.data.loading import Batch
 from cgkit.engine.trainer import Trainer
+from cgkit.spec.model import Train
 
 REPAID_AFTER = 5000
 """The minimum number of steps for `auto` to compile: compiling takes a minute or two and saves milliseconds a step."""
@@ -25,6 +26,36 @@ def repays(setting: bool | Literal["auto"], steps: int, device: torch.device) ->
     if setting != "auto":
         return setting
     return device.type == "cuda" and steps >= REPAID_AFTER
+
+
+def prepare_step(
+    trainer: Trainer,
+    settings: Train,
+    noise: Callable[[], Sequence[Batch]],
+    *,
+    report: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> None:
+    """Compile a trainer's networks and record its step as a CUDA graph, if the settings ask for it and it pays.
+
+    Args:
+        trainer: the trainer.
+        settings: the settings of training.
+        noise: returns the batches of a step to try the step with.
+        report: called with messages.
+        warn: called with warnings.
+    """
+    device = trainer.precision.device
+    compiles = repays(settings.compile, trainer.steps, device)
+    records = settings.cuda_graph and device.type == "cuda"
+    if not (compiles or records):
+        return
+    batches = noise()
+    if compiles:
+        only_slow = settings.compile == "auto"
+        compile_networks(trainer, batches[:1], only_slow=only_slow, report=report, warn=warn)
+    if records:
+        record_step(trainer, batches, warn=warn)
 
 
 def compile_networks(

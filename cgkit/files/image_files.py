@@ -67,7 +67,7 @@ def _advise(folder: Path) -> str | None:
     return None
 
 
-def passed_over(folder: Path, *, recursive: bool = True, without: Path | None = None) -> Counter[str]:
+def ignored(folder: Path, *, recursive: bool = True, without: Path | None = None) -> Counter[str]:
     """Count the files in a folder that `list_images` leaves out, by suffix in lower case (empty if there is none).
 
     Hidden files and folders are not counted.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from cgkit.abilities import passed_over_by
+from cgkit.abilities import ignored_by
 from cgkit.contracts import Domain
 from cgkit.data.damage import find_undecodable
 from cgkit.data.inspection import Inspection
@@ -60,7 +60,7 @@ class Checked:
         seconds_in_all: the estimated duration of the run, with its samples, scores and checkpoints.
         peak_memory: peak memory in bytes: of the GPU, or of this process on a CPU.
         losses: the loss terms of the first step, by name.
-        passed_over: the files that are not images, by folder: `4 .heic, 1 .gif`.
+        ignored: the files that are not images, by folder: `4 .heic, 1 .gif`.
         notes: problems of the images that can be detected before training.
         started: for each source of first weights, what the networks would take from it.
         verdict: what the run needs, what the machine has, and what to do.
@@ -75,7 +75,7 @@ class Checked:
     seconds_in_all: float
     peak_memory: int
     losses: dict[str, float]
-    passed_over: dict[str, str]
+    ignored: dict[str, str]
     notes: tuple[Note, ...]
     started: tuple[str, ...]
     verdict: Verdict
@@ -135,7 +135,7 @@ def check_spec(
         seconds_in_all=needed.seconds,
         peak_memory=peak,
         losses=losses,
-        passed_over=dict(passed_over_by(assembly.source)),
+        ignored=dict(ignored_by(assembly.source)),
         notes=_notes(prepared, run.steps),
         started=tuple(map(str, prepared.started)),
         verdict=judge(spec, needed, run.steps, peak, prepared.device, command),

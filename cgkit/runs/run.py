@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from statistics import fmean
 from typing import Any
 
-from torch import Tensor
-
-from cgkit.checkpoints import Checkpoint, read_latest, write_checkpoint
+from cgkit.checkpoints import Checkpoint
 from cgkit.contracts import Tracker
 from cgkit.data.loading import Batch
 from cgkit.data.training import TrainingData
 from cgkit.display.reporter import Progress
-from cgkit.engine.assembly import former_optimizers
-from cgkit.engine.compilation import compile_networks, record_step, repays
-from cgkit.engine.component_checks import plugin_at_fault
+from cgkit.engine.compilation import prepare_step
 from cgkit.engine.distributed import refuse_uneven_shares
 from cgkit.engine.gpu.arithmetic import arithmetic
 from cgkit.engine.memory import memory_errors_explained
 from cgkit.engine.precision import choose_precision
 from cgkit.engine.trainer import Trainer
-from cgkit.errors import CgkitError, DivergedError, ResourceError
-from cgkit.models.provenance import made_with, refuse_other_plugins
+from cgkit.errors import ResourceError
 from cgkit.options import build
 from cgkit.plugins import Plugins
-from cgkit.registry import describe_exception
-from cgkit.runs.changes import Change, keep_changes
 from cgkit.runs.context import RunContext
+from cgkit.runs.failures import failures_recorded
 from cgkit.runs.health_monitor import HealthMonitor
 from cgkit.runs.observers import Observers
 from cgkit.runs.outcome import Outcome
 from cgkit.runs.progress.status import Status
 from cgkit.runs.progress.stopwatch import Stopwatch
-from cgkit.runs.resume import misfits_explained, refuse_other_data, refuse_other_spec
 from cgkit.runs.samples.images import Samples
+from cgkit.runs.saving import SavedState
 from cgkit.runs.scores.validation import Validation
 from cgkit.runs.signals import StopRequest
-from cgkit.spec.merging import combine
 from cgkit.spec.settings import build_settings
 
 STOP_PATIENCE = 15
@@ -59,20 +52,17 @@ class Run:
         self._processes = context.processes
         self._data = TrainingData(spec, assembly.source.train(), assembly.preparations)
         self._data.check_shared_memory(count=context.processes.count, on_gpu=context.device.type == "cuda")
-        self.steps = self._data.steps
         self.trainer = Trainer(
             assembly,
             spec,
-            steps=self.steps,
+            steps=self._data.steps,
             epoch_steps=self._data.epoch_steps,
             precision=choose_precision(spec.train.precision, context.device),
             processes=context.processes,
         )
         self._validation = Validation(context, self.trainer)
         self._samples = Samples(context, self.trainer)
-        self._unrecorded: dict[int, Mapping[str, Tensor | float]] = {}
-        """The losses since the last record, by step; part of every checkpoint."""
-        self._saved_step = 0
+        self._saved = SavedState(context, self._data, self.trainer, self._validation)
         self._stopwatch = Stopwatch()
         self._losses: Mapping[str, float] = {}
         self._status = Status(context.folder, context.reporter, enabled=context.processes.is_first)
@@ -81,6 +71,11 @@ class Run:
     def step(self) -> int:
         """The number of completed steps."""
         return self.trainer.step_number
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of the whole run."""
+        return self.trainer.steps
 
     @property
     def progress(self) -> Progress:
@@ -110,7 +105,7 @@ class Run:
         """
         locked = self.folder.locked() if self._processes.is_first else nullcontext()
         with locked, self.arithmetic(), StopRequest(self._answer_stop) as stop:
-            checkpoint = self._open_folder()
+            checkpoint = self._saved.open_folder()
             observers = self._observers()
             try:
                 return self._train_observed(observers, stop, checkpoint)
@@ -137,22 +132,9 @@ class Run:
 
     def prepare_step(self) -> None:
         """Compile the networks and record the step as a CUDA graph, if the spec asks for it and it pays."""
-        train, report, device = self.spec.train, self._context.reporter, self._context.device
-        compiles = repays(train.compile, self.steps, device)
-        records = train.cuda_graph and device.type == "cuda"
-        if self.step >= self.steps or not (compiles or records):
-            return
-        batches = self.noise()
-        if compiles:
-            compile_networks(
-                self.trainer,
-                batches[:1],
-                only_slow=train.compile == "auto",
-                report=report.message,
-                warn=report.warning,
-            )
-        if records:
-            record_step(self.trainer, batches, warn=report.warning)
+        if self.step < self.steps:
+            report = self._context.reporter
+            prepare_step(self.trainer, self.spec.train, self.noise, report=report.message, warn=report.warning)
 
     def _train_observed(self, observers: Observers, stop: StopRequest, checkpoint: Checkpoint | None) -> Outcome:
         error: BaseException | None = None
@@ -162,13 +144,14 @@ class Run:
             else:
                 observers.resume(self, checkpoint.state)
             observers.notify("cgkit_run_started", run=self)
-            self._status.trains(self.progress, self._saved_step)
-            with self._save_on_error(observers), memory_errors_explained():
+            self._status.trains(self.progress, self._saved.step)
+            failures = failures_recorded(self._context, save=lambda: self._save_if_whole(observers), end=self._end)
+            with failures, memory_errors_explained():
                 if self._processes.is_first:
                     self._validation.complete_best()
                 self.prepare_step()
                 if self._processes.is_first and self.trainer.is_recorded:
-                    self._remember_environment()  # again, because it says whether steps run as a CUDA graph
+                    self._saved.remember_environment()  # again, because it says whether steps run as a CUDA graph
                 stopped = self._loop(observers, stop)
                 return self._end_stopped() if stopped else self._end_finished()
         except BaseException as raised:
@@ -191,7 +174,7 @@ class Run:
                 # Several ranks have to agree on a stop, and they do so in the next step.
                 stopping = stop.requested if alone else self.trainer.stop_agreed
                 self._stopwatch.step_finished()
-                self._unrecorded[self.step] = losses
+                self._saved.unrecorded[self.step] = losses
                 observers.step_finished(batches)
                 observers.notify("cgkit_step_finished", run=self, step=self.step, losses=losses)
                 ended = self._do_what_is_due(observers, stopping)
@@ -209,8 +192,7 @@ class Run:
                 hint="run again to resume from the last checkpoint",
             )
         self.trainer.settle()
-        if self.step > self._saved_step:
-            self._save(observers)
+        self._save_if_whole(observers)
 
     def _do_what_is_due(self, observers: Observers, stopping: bool) -> bool:
         """Do what is due after this step: record, evaluate, draw samples, save. Return whether training ends."""
@@ -227,7 +209,7 @@ class Run:
         if "record" in due:
             self._record(observers)
         self._context.reporter.progress(self.progress)
-        self._status.trains(self.progress, self._saved_step)
+        self._status.trains(self.progress, self._saved.step)
         improved = self._evaluate(observers) if "evaluate" in due else False
         last = last or self._validation.patience_is_over
         regular = "sample" in due or last
@@ -240,94 +222,22 @@ class Run:
             self._validation.write_best()
         return last
 
-    def _open_folder(self) -> Checkpoint | None:
-        """Restore the state of the run in the folder, if any; remember the spec and what has changed.
-
-        Nothing is written unless the run may continue. A run without any state starts again, with any spec.
-        """
-        context, changes, starts_again = self._context, list[Change](), not self.folder.holds_state
-        if not starts_again and (remembered := self.folder.remembered_spec()) is not None:
-            place = self.folder.path, self.plugins, context.layers
-            changes = refuse_other_spec(remembered, self.spec, *place, context.declared)
-        checkpoint = read_latest(self.folder.checkpoints, report=context.reporter.warning)
-        if checkpoint is not None:
-            with misfits_explained(changes):
-                changes += self._load(checkpoint, changed=bool(changes))
-        self._processes.wait_for_all()  # so that the first rank writes nothing before all have compared the spec
-        if self._processes.is_first:
-            if starts_again:
-                if self.folder.remembered_spec() is not None:
-                    context.reporter.message(f"the run in {self.folder.path} saved no state yet; it starts again")
-                self.folder.discard_records()
-            for change in keep_changes(self.folder.path, changes, self.step):
-                context.reporter.message(f"changed {change}")
-            combined = combine(context.layers, self.plugins.registries)
-            self.folder.remember_start(self.spec, context.layers, combined, context.launch)
-            self.folder.remember_sources([source.to_json() for source in context.started])
-            self._remember_environment()
-        return checkpoint
-
-    def _remember_environment(self) -> None:
-        arithmetic = {
-            "precision": self.trainer.precision.name,
-            "deterministic": self.spec.train.deterministic or self._context.device.type == "cpu",
-            "cuda_graph": self.trainer.is_recorded,
-        }
-        self.folder.remember_environment(self.plugins, self._context.device, self._context.providers, arithmetic)
-
-    def _load(self, checkpoint: Checkpoint, *, changed: bool) -> list[Change]:
-        """Restore the state of a checkpoint, for a spec that may have changed; return the changes of the images."""
-        step, state, data = checkpoint.step, checkpoint.state, self._data
-        counts = state.get("order", {}).get("images", {}), data.counts
-        changes = refuse_other_data(state["data"], data.fingerprints, counts, self._context.declared)
-        providers = made_with(state.get("providers"))
-        if providers is not None:  # a declared change may need other packages, now or since the checkpoint
-            added = self._context.providers if changed else {}
-            providers = {**added, **(self.folder.made_with() or {}), **providers}
-        refuse_other_plugins(providers, self.spec, self.plugins, self.folder.path)
-        former = former_optimizers(state.get("spec", {}), self.spec, self.plugins)
-        self.trainer.load(step, checkpoint.tensors, state["trainer"], former)
-        data.resume(step, state.get("order"), changed=bool(changes))
-        self.steps = self.trainer.steps = data.steps
-        self._saved_step = step
-        self._unrecorded = dict(enumerate(state["unrecorded"], start=step - len(state["unrecorded"]) + 1))
-        self._validation.load(state.get("best"))
-        self._context.reporter.message(f"resuming {self.folder.path} at step {step} of {self.steps}")
-        return changes
-
     def _save(self, observers: Observers) -> None:
-        tensors, step = self.trainer.tensors(), self.step
-        trained = [*self.trainer.model.parameters(), *self.trainer.objective.heads.parameters()]
-        if not self._processes.hold_the_same(trained):
-            raise ResourceError(
-                f"the weights of the {self._processes.count} processes differ after step {step}; nothing was saved",
-                hint="a component uses random numbers that do not come from torch, or the hardware is faulty",
-            )
-        self._saved_step = step
-        if not self._processes.is_first:
-            return
-        unrecorded = [losses for number, losses in self._unrecorded.items() if number <= step]
-        state = {
-            "trainer": self.trainer.state(),
-            "directions": self.trainer.objective.directions,
-            "best": self._validation.state(),
-            **observers.state(),
-            "unrecorded": [{name: float(loss) for name, loss in losses.items()} for losses in unrecorded],
-            "data": self._data.fingerprints,
-            "order": self._data.state(),
-            "spec": self.spec.to_json(),
-            "providers": dict(self._context.providers),
-        }
-        keep = self.spec.checkpoint.keep
-        folder = write_checkpoint(self.folder.checkpoints, Checkpoint(step, tensors, state), keep=keep)
-        observers.checkpoint_saved(self, step, folder)
+        folder = self._saved.save(observers.state())
+        if folder is not None:
+            observers.checkpoint_saved(self, self.step, folder)
+
+    def _save_if_whole(self, observers: Observers) -> None:
+        """Save the state, if it is exactly that after the last step and not saved yet."""
+        if self.trainer.is_whole and self.step > self._saved.step:
+            self._save(observers)
 
     def _record(self, observers: Observers) -> None:
         """Record the mean losses since the last record."""
-        steps = list(self._unrecorded.values())
+        steps = list(self._saved.unrecorded.values())
         names = dict.fromkeys(name for step in steps for name in step)
         losses = {name: fmean(float(step[name]) for step in steps if name in step) for name in names}
-        self._unrecorded.clear()
+        self._saved.unrecorded.clear()
         self._losses, progress = losses, self.progress
         rate = self.trainer.optimizers.generators.param_groups[0]["lr"]
         speed = {"images_per_second": progress.images_per_second, "waiting": progress.waiting}
@@ -369,42 +279,9 @@ class Run:
         self._end("stopped", exit_code=75)
         return Outcome("stopped", self.folder.path, self.step)
 
-    @contextmanager
-    def _save_on_error(self, observers: Observers) -> Iterator[None]:
-        """If a `CgkitError` ends the run, save the state, provided that it is exactly that after the last step.
-
-        Nothing is saved after an unexpected exception; the last checkpoint remains valid.
-        """
-        try:
-            yield
-        except CgkitError as error:
-            # Saving needs all ranks. All ranks raise a DivergedError together, but only one may raise any other error.
-            together = self._processes.count == 1 or isinstance(error, DivergedError)
-            try:
-                if together and self.trainer.is_whole and self.step > self._saved_step:
-                    self._save(observers)
-            except DivergedError:
-                raise
-            except Exception as failed:  # noqa: BLE001 - the first error is the cause
-                text = f"the state after step {self.step} could not be saved: {describe_exception(failed)}"
-                self._context.reporter.warning(text)
-            finally:
-                state = "diverged" if isinstance(error, DivergedError) else "failed"
-                self._end(state, exit_code=error.exit_code, error=str(error))
-            raise
-        except Exception as error:
-            blamed = plugin_at_fault(error, self._context.assembly.components.values())
-            if blamed is not None:
-                self._end("failed", exit_code=blamed.exit_code, error=str(blamed))
-                raise blamed from error
-            self._end("failed", exit_code=1, error=describe_exception(error))
-            raise
-        except KeyboardInterrupt:
-            self._end("interrupted", exit_code=130)
-            raise
-
-    def _end(self, state: str, exit_code: int = 0, **more: Any) -> None:
-        self._status.ended(self.progress, state, self._saved_step, exit_code, **more)
+    def _end(self, state: str, exit_code: int = 0, error: str = "", **more: Any) -> None:
+        reason = {"error": error} if error else {}
+        self._status.ended(self.progress, state, self._saved.step, exit_code, **reason, **more)
 
     def _answer_stop(self) -> None:
         self._context.reporter.message("stopping after this step; Ctrl-C again stops at once, without saving")

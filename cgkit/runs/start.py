@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from cgkit.abilities import passed_over_by, scaler_of, smallest_image, stride_of
+from cgkit.abilities import ignored_by, scaler_of, smallest_image, stride_of
 from cgkit.checkpoints import list_checkpoints
 from cgkit.contracts import Domain, ImageRecord
 from cgkit.data.damage import Remaining, leave_out_damaged, list_damaged
@@ -121,8 +121,8 @@ def _run_shown(
 ) -> Outcome:
     reporter.stage("reading the spec and the headers of the images")
     prepared = prepare(layers, plugins, launch.device, folder=folder, reporter=reporter, changes=changes)
-    for place, kinds in passed_over_by(prepared.assembly.source).items():
-        reporter.message(f"passed over in {place}: {kinds}")
+    for place, kinds in ignored_by(prepared.assembly.source).items():
+        reporter.message(f"ignored in {place}: {kinds}")
     with join(prepared.device) as processes:
         surroundings = (folder, plugins, prepared.device, reporter, processes, layers, changes, prepared.left_out)
         context = RunContext(prepared.spec, prepared.assembly, *surroundings, launch, prepared.started)
@@ -157,19 +157,7 @@ def prepare(
         PluginError: a component cannot be built, or the run was started with an incompatible version of a plugin.
         UsageError: the device does not exist, or `changes` names something that cannot change.
     """
-    made_with = folder.made_with() if folder is not None else None
-    spec = resolve_spec(combine(layers, plugins.registries), plugins, layers, made_with=made_with)
-    remembered = folder.remembered_spec() if folder is not None else None
-    if changes and remembered is None:
-        where = folder.path if folder is not None else "this"
-        raise UsageError(f"{where} holds no run that could change", hint="leave out --change, or correct --output")
-    if folder is not None and remembered is not None and folder.holds_state:
-        accepted = refuse_other_spec(remembered, spec, folder.path, plugins, layers, changes)
-        if accepted and made_with is not None:  # what has changed may need other packages
-            made_with = {**providers_used(spec, plugins), **made_with}
-        other_versions = refuse_other_plugins(made_with, spec, plugins, folder.path)
-        if other_versions is not None and reporter is not None:
-            reporter.warning(other_versions)
+    spec = _resolve(layers, plugins, folder, reporter, changes)
     chosen = choose_device(device)
     memory = memory_of(chosen)
     try:
@@ -193,6 +181,30 @@ def prepare(
         for line in (line for source in started for line in str(source).splitlines()):
             reporter.message(line)
     return Prepared(spec, assembly, chosen, images, started)
+
+
+def _resolve(
+    layers: Sequence[Layer],
+    plugins: Plugins,
+    folder: RunFolder | None,
+    reporter: Reporter | None,
+    changes: Sequence[str],
+) -> Spec:
+    """Return the resolved spec, unless it does not describe the run in the folder."""
+    made_with = folder.made_with() if folder is not None else None
+    spec = resolve_spec(combine(layers, plugins.registries), plugins, layers, made_with=made_with)
+    remembered = folder.remembered_spec() if folder is not None else None
+    if changes and remembered is None:
+        where = folder.path if folder is not None else "this"
+        raise UsageError(f"{where} holds no run that could change", hint="leave out --change, or correct --output")
+    if folder is not None and remembered is not None and folder.holds_state:
+        accepted = refuse_other_spec(remembered, spec, folder.path, plugins, layers, changes)
+        if accepted and made_with is not None:  # what has changed may need other packages
+            made_with = {**providers_used(spec, plugins), **made_with}
+        other_versions = refuse_other_plugins(made_with, spec, plugins, folder.path)
+        if other_versions is not None and reporter is not None:
+            reporter.warning(other_versions)
+    return spec
 
 
 def _name_of(layers: Sequence[Layer]) -> str:

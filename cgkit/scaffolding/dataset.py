@@ -126,6 +126,6 @@ def survey_dataset(folders: Sequence[Path], formats: Formats) -> tuple[Dataset, 
 def _describe(side: str, survey: FolderSurvey, errors: Sequence[DataError]) -> Iterator[str]:
     yield f"{side}: {survey.count} images, shorter side {survey.side:.0f} pixels, {survey.describe()}"
     if survey.others:
-        yield f"  passed over: {survey.others}"
+        yield f"  ignored: {survey.others}"
     for error in errors:
         yield f"  unreadable; fix or remove it: {error}"

@@ -10,7 +10,7 @@ from statistics import median, multimode
 
 from cgkit.contracts import ImageHeader
 from cgkit.errors import DataError
-from cgkit.files.image_files import describe_kinds, list_images, passed_over
+from cgkit.files.image_files import describe_kinds, ignored, list_images
 from cgkit.images.admission import inspect_image
 from cgkit.images.formats import Formats
 from cgkit.images.pixels import Range
@@ -69,7 +69,7 @@ def survey_folder(folder: Path, formats: Formats) -> tuple[FolderSurvey, list[Da
     headers: dict[Path, ImageHeader] = {}
     errors: list[DataError] = []
     with formats.listed():
-        paths, others = list_images(folder), describe_kinds(passed_over(folder))
+        paths, others = list_images(folder), describe_kinds(ignored(folder))
     for path in paths:
         try:
             headers[path] = inspect_image(path, formats=formats)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cgkit.errors import DataError, UsageError
-from cgkit.files.image_files import list_images, passed_over
+from cgkit.files.image_files import ignored, list_images
 
 Shard = tuple[int, int]
 """The number of a part of all files, from 1, and the number of parts."""
@@ -58,7 +58,7 @@ def list_files(inputs: Sequence[Path], output: Path) -> list[Path]:
 def ignored_files(inputs: Sequence[Path], output: Path) -> Counter[str]:
     """Return how many files of the input folders are not images, by suffix."""
     folders = [given for given in inputs if given.is_dir()]
-    return sum((passed_over(folder, without=_inside(folder, output)) for folder in folders), Counter())
+    return sum((ignored(folder, without=_inside(folder, output)) for folder in folders), Counter())
 
 
 def in_shard(target: Path, output: Path, shard: Shard) -> bool:

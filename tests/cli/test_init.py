@@ -235,14 +235,14 @@ def test_files_that_are_no_images_are_counted(cgkit: Cli, tmp_path: Path, image_
         (a / name).write_text("")
     file = tmp_path / "spec.toml"
     counted = "2 .heic, 1 .txt"
-    assert f"passed over: {counted}" in cgkit("init", a, b, "--output", file, "--paper").err
+    assert f"ignored: {counted}" in cgkit("init", a, b, "--output", file, "--paper").err
     few = (*TINY, "--set", "train.steps=1", "--set", "data.size=32", "--set", "discriminator.layers=1")
     checked = cgkit("check", file, *few, "--json")
-    assert list(checked.json["passed_over"].values()) == [counted]
-    assert f"passed over in {a}: {counted}" in cgkit("check", file, *few).out
+    assert list(checked.json["ignored"].values()) == [counted]
+    assert f"ignored in {a}: {counted}" in cgkit("check", file, *few).out
     ran = cgkit("run", file, *few, "--output", tmp_path / "run")
     assert ran.code == 0
-    assert f"passed over in {a}: {counted}" in ran.err
+    assert f"ignored in {a}: {counted}" in ran.err
 
 
 @pytest.mark.parametrize("preset", PRESETS)

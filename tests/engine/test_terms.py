@@ -225,7 +225,7 @@ def test_terms_are_part_of_check_describe_schema_and_the_spec(
     cgkit("run", tiny_spec, "--plugin", plugin, "--output", tmp_path / "run", "--set", TERMS, "--set", "train.steps=1")
     changed = cgkit("run", tiny_spec, "--plugin", plugin, "--output", tmp_path / "run", "--set", "train.steps=2")
     assert changed.code == 2
-    assert "term: was" in changed.err
+    assert "--change term.0" in changed.err
     assert "contrast_a2b" in json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cgkit.errors import DataError
-from cgkit.files.image_files import describe_kinds, list_images, passed_over
+from cgkit.files.image_files import describe_kinds, ignored, list_images
 
 
 def make_tree(folder: Path, *names: str) -> Path:
@@ -40,9 +40,9 @@ def test_links_are_followed_but_loops_only_once(tmp_path: Path) -> None:
 
 def test_files_that_are_not_listed_are_counted_by_suffix(tmp_path: Path) -> None:
     make_tree(tmp_path, "a.png", "b.HEIC", "sub/c.heic", "notes.txt", "README", ".hidden.heic", ".git/d.heic")
-    assert passed_over(tmp_path) == {".heic": 2, ".txt": 1, "": 1}
-    assert passed_over(tmp_path, recursive=False) == {".heic": 1, ".txt": 1, "": 1}
-    assert describe_kinds(passed_over(tmp_path)) == "2 .heic, 1 without a suffix, 1 .txt"
+    assert ignored(tmp_path) == {".heic": 2, ".txt": 1, "": 1}
+    assert ignored(tmp_path, recursive=False) == {".heic": 1, ".txt": 1, "": 1}
+    assert describe_kinds(ignored(tmp_path)) == "2 .heic, 1 without a suffix, 1 .txt"
 
 
 @pytest.mark.parametrize(

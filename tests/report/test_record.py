@@ -28,6 +28,8 @@ def test_a_finished_run_has_all_files_and_no_notes(finished: Path) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_reported_on_the_page(run_folder: Path, name: str) -> None:
     (run_folder / name).unlink()
+    if name == "spec.toml":
+        (run_folder / "spec.original.toml").unlink()
     page = write_report(run_folder).read_text()
     assert f"No {name} in this run folder." in page
 

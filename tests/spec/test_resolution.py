@@ -30,6 +30,8 @@ def test_every_component_is_named_and_every_option_filled_in(load):
             "depth": {},
             "pages": "single",
             "workers": "auto",
+            "skip_damaged": False,
+            "trained_scale": {},
             "count": 100,
         },
         "generator": {

@@ -12,7 +12,7 @@ from PIL import Image
 
 from cgkit.contracts import Extra, ImageRecord, Size
 from cgkit.errors import DataError
-from cgkit.files.image_files import describe_kinds, list_images, passed_over
+from cgkit.files.image_files import describe_kinds, ignored, list_images
 
 SHOWN = 3
 """Maximum number of unmatched names that an error message lists."""
@@ -59,8 +59,8 @@ class Folder:
             raise DataError(f"{a} is given for both domains")
         self.aligned = aligned
         folders = [folder for folder in (a, b, test_a, test_b) if folder is not None]
-        others = {str(folder): describe_kinds(passed_over(folder, recursive=recursive)) for folder in folders}
-        self.passed_over = {folder: kinds for folder, kinds in others.items() if kinds}
+        others = {str(folder): describe_kinds(ignored(folder, recursive=recursive)) for folder in folders}
+        self.ignored = {folder: kinds for folder, kinds in others.items() if kinds}
         if test_a is not None and test_b is not None:
             self._train = ImageFiles.of(a, recursive), ImageFiles.of(b, recursive)
             self._test = ImageFiles.of(test_a, recursive), ImageFiles.of(test_b, recursive)
