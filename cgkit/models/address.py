@@ -62,23 +62,28 @@ class Address:
         """The steps of the run's checkpoints, in order."""
         return tuple(map(step_of, list_checkpoints(self.folder / "checkpoints")))
 
-    def step(self) -> int | None:
-        """Return the step that the address names; None if it names no particular one.
+    def kept(self) -> Path | None:
+        """Return the folder of the checkpoint or of the best model that the address names.
+
+        A run without a place stands for its newest checkpoint; None if it has none.
 
         Raises:
             CheckpointError: there is no such checkpoint, or no best model.
         """
         if self.place == "best":
-            return written_step(self._best())
-        if self.place == "last":
-            if not self.steps:
-                raise self._unknown(self.place)
-            return self.steps[-1]
-        if isinstance(self.place, int) and self.place in self.steps:
-            return self.place
-        if self.place is not None:
+            return self._best()
+        paths = list_checkpoints(self.folder / "checkpoints")
+        newest = self.place in (None, "last")
+        chosen = paths[-1:] if newest else [path for path in paths if step_of(path) == self.place]
+        if self.place is not None and not chosen:
             raise self._unknown(self.place)
-        return None
+        return chosen[0] if chosen else None
+
+    def step(self) -> int | None:
+        """Return the step that the address names; None if it names no particular one. For the errors, see `kept`."""
+        if self.place is None or (path := self.kept()) is None:
+            return None
+        return written_step(path) if self.place == "best" else step_of(path)
 
     def model(self) -> Path | None:
         """Return the model folder that the address names; None if it names a checkpoint.
@@ -104,7 +109,7 @@ class Address:
             CheckpointError: there is no such checkpoint, it is damaged, or the run removed it during reading.
         """
         if isinstance(self.place, int):
-            return self._read(self.place)
+            return self._read_step(self.place)
         checkpoint = read_latest(self.folder / "checkpoints", report=_warn)
         if checkpoint is None:
             raise CheckpointError(f"{self.folder} has no checkpoint yet", hint="checkpoint.every says when it is saved")
@@ -118,14 +123,14 @@ class Address:
             return self.folder
         return self.folder / BEST if self.place == "best" else self.folder / "evaluations" / finished_name(step)
 
-    def _read(self, step: int) -> Checkpoint:
-        for path in list_checkpoints(self.folder / "checkpoints"):
-            if step_of(path) == step:
-                try:
-                    return read_checkpoint(path)
-                except CheckpointError:
-                    if path.exists():
-                        raise
+    def _read_step(self, step: int) -> Checkpoint:
+        path = self.kept()
+        try:
+            if path is not None:
+                return read_checkpoint(path)
+        except CheckpointError:
+            if path is not None and path.exists():
+                raise
         raise self._unknown(step)
 
     def _best(self) -> Path:

@@ -10,11 +10,12 @@ from typing import Literal
 
 from torch import Tensor
 
-from cgkit.checkpoints import list_checkpoints, read_checkpoint
+from cgkit.checkpoints import read_checkpoint
 from cgkit.checkpoints.manifest import MANIFEST, read_manifest, tensor_file
 from cgkit.errors import CgkitError, CheckpointError, UsageError
 from cgkit.exchange.foreign_files import read_foreign
 from cgkit.exchange.recognition import recognise
+from cgkit.models.address import Address
 from cgkit.models.folder import read_model, read_weights
 from cgkit.models.info import DIRECTIONS
 from cgkit.plugins import Plugins
@@ -50,25 +51,16 @@ def locate(address: str) -> Path:
     A run folder stands for its newest checkpoint, or for its model if it has no checkpoints.
 
     Raises:
-        UsageError: nothing has this address.
+        UsageError: there is no such folder or file.
+        CheckpointError: the run has no such checkpoint.
     """
     path = Path(address)
     if path.is_file():
         return path
-    if path.is_dir():
-        kept = list_checkpoints(path / "checkpoints")
-        return kept[-1] if kept else path / "model" if (path / "model").is_dir() else path
-    run, _, moment = address.rpartition("@")
-    if not run or not Path(run).is_dir():
+    named = Address.parse(address)
+    if not named.folder.is_dir():
         raise UsageError(f"there is no run, model or file {address}")
-    kept = list_checkpoints(Path(run) / "checkpoints")
-    steps = {str(int(folder.name.rpartition("step-")[2].partition("-")[0])): folder for folder in kept}
-    if moment == "best" and (Path(run) / "best").is_dir():
-        return Path(run) / "best"
-    found = kept[-1] if moment == "last" and kept else steps.get(moment)
-    if found is None:
-        raise UsageError(f"{run} has no {moment}", hint=f"its checkpoints are {', '.join(steps) or 'gone'}")
-    return found
+    return named.kept() or named.model() or named.folder
 
 
 def read_source(address: str, weights: Choice, plugins: Plugins) -> Source:
