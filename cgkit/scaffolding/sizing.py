@@ -40,21 +40,14 @@ SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Networks:
-    """Widths and depth of the networks, and why."""
+class Candidate:
+    """A setting to consider: the training size, the widths and depth of the networks, and why these."""
 
+    size: Size
     width: int
     blocks: int
     discriminator_width: int
     why: str
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A setting to consider."""
-
-    size: Size
-    networks: Networks
 
     @property
     def is_small(self) -> bool:
@@ -69,9 +62,8 @@ class Candidate:
     @property
     def work(self) -> float:
         """The approximate number of multiplications of a step, for comparing candidates."""
-        width, blocks, judge = self.networks.width, self.networks.blocks, self.networks.discriminator_width
-        generator = width**2 * (18 * blocks + 20) + 300 * width
-        return self.batch * self.size[0] * self.size[1] * (6 * generator + 6 * 12 * judge**2)
+        generator = self.width**2 * (18 * self.blocks + 20) + 300 * self.width
+        return 6 * self.batch * self.size[0] * self.size[1] * (generator + 12 * self.discriminator_width**2)
 
 
 @dataclass(frozen=True)
@@ -94,8 +86,6 @@ class Sizing:
     checkpoints: int
     others: float
 
-    enough = ENOUGH_IMAGES
-
     @property
     def seconds(self) -> float:
         """The forecast of the time in all."""
@@ -109,7 +99,7 @@ class Sizing:
     @property
     def is_enough(self) -> bool:
         """Whether the run shows enough images."""
-        return self.images >= self.enough
+        return self.images >= ENOUGH_IMAGES
 
 
 def candidates(side: float, aspect: float) -> list[Candidate]:
@@ -121,7 +111,7 @@ def candidates(side: float, aspect: float) -> list[Candidate]:
     """
     fitting = [length for length in SIDES if length <= side] or [SIDES[-1]]
     sizes = [_stretch(length, aspect) for length in fitting if length >= SMALLEST or length == fitting[0]]
-    return [Candidate(size, networks) for size in sizes for networks in _networks(min(size))]
+    return [candidate for size in sizes for candidate in _of_size(size)]
 
 
 def size_run(
@@ -202,10 +192,11 @@ def _stretch(side: int, aspect: float) -> Size:
     return (side, longer) if aspect >= 1 else (longer, side)
 
 
-def _networks(side: int) -> list[Networks]:
-    networks = [
-        Networks(64, 9 if side >= 256 else 6, 64, "as published"),
-        Networks(32, 6, 64, "half the published width, for about a third of the time"),
+def _of_size(size: Size) -> list[Candidate]:
+    candidates = [
+        Candidate(size, 64, 9 if min(size) >= 256 else 6, 64, "as published"),
+        Candidate(size, 32, 6, 64, "half the published width, for about a third of the time"),
     ]
-    # Networks of four blocks see too little of larger images.
-    return networks if side >= 256 else [*networks, Networks(24, 4, 32, "small, as in examples/seasons.toml")]
+    if min(size) < 256:  # networks of four blocks see too little of larger images
+        candidates.append(Candidate(size, 24, 4, 32, "small, as in examples/seasons.toml"))
+    return candidates

@@ -65,9 +65,9 @@ def start(
     choices = candidates(dataset.side, dataset.aspect)
     seconds = 3600 * order.hours
     sizing = size_run(choices, seconds, tests=dataset.scored, time_step=trial.time_step, measure=trial.measure)
-    chosen, networks = sizing.candidate, sizing.candidate.networks
+    chosen = sizing.candidate
     height, width = chosen.size
-    report(f"chosen: {width}x{height} pixels, width {networks.width}, {networks.blocks} blocks, {sizing.steps} steps")
+    report(f"chosen: {width}x{height} pixels, width {chosen.width}, {chosen.blocks} blocks, {sizing.steps} steps")
     limits = describe_limits(sizing, order.hours)
     for limit in limits:
         warn(limit)

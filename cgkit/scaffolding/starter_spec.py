@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cgkit.health.data import SHOWINGS
+from cgkit.runs.cost.verdict import ENOUGH_IMAGES
 from cgkit.scaffolding.dataset import Dataset
 from cgkit.scaffolding.presets import Augmentation, Preset, Setting
-from cgkit.scaffolding.sizing import Candidate, Networks, Sizing
+from cgkit.scaffolding.sizing import Candidate, Sizing
 
 TABLES = ("generator", "discriminator", "adversarial_loss", "objective", "train", "checkpoint", "samples")
 """The tables of a starter spec after `data`, in order; the augmentations follow the objective."""
@@ -21,6 +22,11 @@ PUBLISHED_SIDES = (256, 128)
 
 TRIAL_STEPS = 10_000
 """The length of a run that is only tried."""
+
+_SMALL_IMAGES: dict[str, Setting] = {
+    "generator.downsamplings": (1, "preserves detail in small images"),
+    "generator.upsample": ("resize", "avoids checkerboard patterns"),
+}
 
 MANY_SHOWINGS: Augmentation = (
     "diff-augment",
@@ -32,7 +38,7 @@ MANY_SHOWINGS: Augmentation = (
 def published(dataset: Dataset) -> Candidate:
     """Return the size and the networks of the paper: 256 pixels, or 128 for smaller images."""
     side = next((side for side in PUBLISHED_SIDES if side <= dataset.side), PUBLISHED_SIDES[-1])
-    return Candidate((side, side), Networks(64, 9 if side >= 256 else 6, 64, "Zhu et al., ICCV 2017, appendix 7.2"))
+    return Candidate((side, side), 64, 9 if side >= 256 else 6, 64, "Zhu et al., ICCV 2017, appendix 7.2")
 
 
 def write_spec(
@@ -76,7 +82,11 @@ def _settings(dataset: Dataset, preset: Preset, candidate: Candidate, sizing: Si
     """Return the values of all tables but the data's and the augmentations', by place; the preset's come last."""
     settings = {
         "generator.name": ("resnet", ""),
-        **_network_settings(candidate, sized=preset.sized),
+        "generator.width": (candidate.width, candidate.why),
+        "generator.blocks": (candidate.blocks, ""),
+        **(_SMALL_IMAGES if preset.sized and candidate.is_small else {}),
+        "discriminator.name": ("patch", ""),
+        "discriminator.width": (candidate.discriminator_width, ""),
         "adversarial_loss.name": ("least-squares", 'or "bce", "hinge", "wasserstein"'),
         "objective.cycle": (10.0, "or { forward = 10.0, backward = 10.0 }"),
         "objective.identity": (5.0, "preserves colours; 0 disables it"),
@@ -87,20 +97,6 @@ def _settings(dataset: Dataset, preset: Preset, candidate: Candidate, sizing: Si
     }
     if not dataset.same_channels:
         settings["objective.identity"] = (0, "requires the same number of channels in both domains")
-    return settings
-
-
-def _network_settings(candidate: Candidate, *, sized: bool) -> dict[str, Setting]:
-    networks = candidate.networks
-    settings: dict[str, Setting] = {
-        "generator.width": (networks.width, networks.why),
-        "generator.blocks": (networks.blocks, ""),
-        "discriminator.name": ("patch", ""),
-        "discriminator.width": (networks.discriminator_width, ""),
-    }
-    if sized and candidate.is_small:
-        settings["generator.downsamplings"] = (1, "preserves detail in small images")
-        settings["generator.upsample"] = ("resize", "avoids checkerboard patterns")
     return settings
 
 
@@ -149,10 +145,10 @@ def heading_of(sizing: Sizing, hours: float, arithmetic: str) -> list[str]:
 def describe_limits(sizing: Sizing, hours: float) -> list[str]:
     """Return sentences for the user if the run is shorter than it should be, or than was asked for."""
     if not sizing.is_enough:
-        needed = 1.1 * hours * sizing.enough / max(sizing.images, 1)
+        needed = 1.1 * hours * ENOUGH_IMAGES / max(sizing.images, 1)
         return [
             f"These steps show only {sizing.images:,} images of each domain, and results need about "
-            f"{sizing.enough:,}: give it more time, for example --hours {needed:.2g}"
+            f"{ENOUGH_IMAGES:,}: give it more time, for example --hours {needed:.2g}"
         ]
     if sizing.seconds < 0.8 * 3600 * hours:
         return ["The run is shorter than asked for, because it shows as many images as the longest published run."]

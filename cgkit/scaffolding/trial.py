@@ -55,8 +55,7 @@ class Trial:
             ResourceError: there is not enough memory.
         """
         height, width = candidate.size
-        networks = candidate.networks
-        self._report(f"measuring {width}x{height} pixels, width {networks.width}, {networks.blocks} blocks ...")
+        self._report(f"measuring {width}x{height} pixels, width {candidate.width}, {candidate.blocks} blocks ...")
         with memory_errors_explained():
             run, _ = self._prepare(candidate)
             with run.arithmetic():
