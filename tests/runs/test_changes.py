@@ -226,6 +226,15 @@ def test_a_run_that_saved_no_state_starts_again_with_any_spec(start: Run, tmp_pa
     assert "saved no state yet; it starts again" in result.err
 
 
+def test_a_run_folder_continues_with_a_change(start: Run, cgkit: Run, tmp_path: Path) -> None:
+    start("train.steps=2")
+    options = ("--set", "train.steps=4", "--set", "objective.cycle=5")
+    refused = cgkit("run", tmp_path / "run", *options)
+    assert "--change objective.cycle.forward" in refused.err
+    assert cgkit("run", tmp_path / "run", *options, "--change", "objective.cycle").code == 0
+    assert cgkit("run", tmp_path / "run", "--set", "train.steps=5").code == 0
+
+
 def test_from_python(tiny_spec: Path, tmp_path: Path) -> None:
     cgkit.run(tiny_spec, output=tmp_path / "run", overrides=["train.steps=2"])
     changed = {"overrides": ["train.learning_rate=1e-4"], "changes": ("train.learning_rate",)}
