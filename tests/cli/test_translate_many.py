@@ -18,7 +18,9 @@ from cgkit.translation.translator import Translator
 from tests.conftest import TINY, Result, load_image
 
 Cli = Callable[..., Result]
-MakeFolder = Callable[..., Path]
+
+pytestmark = pytest.mark.filterwarnings("always::cgkit.errors.CgkitWarning")
+"""Warnings are printed, as they are outside of tests."""
 
 
 def make_images(folder: Path, count: int = 4, side: int = 64) -> Path:
