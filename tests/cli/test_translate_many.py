@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from cgkit.display.reporter import Silence
 from cgkit.plugins import Plugins
 from cgkit.runs.start import run
 from cgkit.translation.translator import Translator
@@ -41,7 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = '[data]\nsource = "folder"\na = "a"\nb = "b"'
     spec = TINY.replace('[data]\nsource = "seasons"', data).replace("train = 12\ntest = 4\n", "")
     (folder / "spec.toml").write_text(spec + '\n[[augmentation]]\nname = "flip"\n')
-    return run(folder / "spec.toml", output=folder / "run").folder
+    return run(folder / "spec.toml", output=folder / "run", reporter=Silence()).folder
 
 
 def names(folder: Path) -> set[str]:
