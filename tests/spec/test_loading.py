@@ -45,8 +45,8 @@ norm = "group"
     ) == [
         "spec.toml:1: name: should be a valid string, got 5",
         "spec.toml:2: colour: unknown key; known keys: name, seed, license, requires, data, start, generator,"
-        " discriminator, adversarial_loss, cycle_loss, identity_loss, objective, term, augmentation, train, optimizer, schedule,"
-        " checkpoint, samples, log, evaluation, metric, tracker, format, plugins",
+        " discriminator, adversarial_loss, cycle_loss, identity_loss, objective, term, augmentation, train, optimizer,"
+        " schedule, checkpoint, samples, log, evaluation, metric, tracker, format, plugins",
         'spec.toml:4: data.sise: unknown key; did you mean "size"?',
         'spec.toml:6: generator.bloks: unknown key; did you mean "blocks"?',
         "spec.toml:7: generator.width: should be greater than or equal to 1, got 0",
