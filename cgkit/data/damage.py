@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from cgkit.abilities import order_of, passed_over_by
+from cgkit.abilities import ignored_by, order_of
 from cgkit.contracts import Domain, ImageRecord, Source
 from cgkit.data.preparation import Preparation
 from cgkit.errors import DamagedImageError, DataError
@@ -71,12 +71,12 @@ class Remaining:
     Attributes:
         aligned: whether the test images are aligned.
         left_out: what is wrong with each image that is left out.
-        passed_over: the files that are not images, as the source names them.
+        ignored: the files that are not images, as the source names them.
     """
 
     aligned: bool
     left_out: tuple[str, ...]
-    passed_over: Mapping[str, str]
+    ignored: Mapping[str, str]
     _train: tuple[Domain, Domain] = field(repr=False)
     _test: tuple[Domain, Domain] = field(repr=False)
 
@@ -112,7 +112,7 @@ def leave_out_damaged(source: Source, pixels: Pixels, preparation: Preparation) 
         if damaged and len(damaged) >= len(domain):
             raise next(iter(damaged.values()))
         kept.append(Kept(domain, damaged, headers))
-    others = passed_over_by(source)
+    others = ignored_by(source)
     return Remaining(bool(source.aligned), messages, others, (kept[0], kept[1]), (kept[2], kept[3]))
 
 
