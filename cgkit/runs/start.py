@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,6 +99,7 @@ def run(
     Raises:
         CgkitError: the run cannot start, or it fails (see the subclasses); existing checkpoints are kept.
     """
+    _refuse_workers()
     earlier, named = Launch(), spec
     if isinstance(spec, str | Path) and Path(spec).is_dir():
         earlier, output, spec = read_launch(Path(spec)), output or spec, Path(spec) / SPEC
@@ -109,6 +111,15 @@ def run(
             shown.message(f"{named} was started with {earlier}")
         launch = earlier.followed_by(overrides, plugins.files, device)
         return _run_shown(layers, folder, plugins, launch, shown, changes)
+
+
+def _refuse_workers() -> None:
+    """Refuse to start a run in a worker process, which imports the script of the run again if it was spawned."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UsageError(
+            "a worker process that loads images started this script again, up to cgkit.run",
+            hint='put the call under `if __name__ == "__main__":`, or set data.workers = 0',
+        )
 
 
 def _run_shown(

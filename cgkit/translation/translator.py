@@ -132,6 +132,12 @@ class Translator:
         translator.formats = load_formats(plugins, info.spec.format or ())
         return translator
 
+    def __repr__(self) -> str:
+        """Return what the translator does: the name of its run, direction, step, channels, device and precision."""
+        spec, place = self.info.spec, f"{self._precision.device}, {self._precision.name}"
+        what = f"{spec.name}, {self.direction}, step {self.info.step}"
+        return f"Translator({what}, {self.in_channels} to {self.out_channels} channels, {place})"
+
     @overload
     def __call__(self, images: Tensor) -> Tensor: ...
     @overload

@@ -37,4 +37,6 @@ def test_the_outcome_shows_scores_and_samples(cells: list[nbformat.NotebookNode]
 
 
 def test_the_model_translates(cells: list[nbformat.NotebookNode]) -> None:
+    shown = cells[-2].outputs[-1].data["text/plain"]
+    assert shown.startswith("Translator(notebook, a2b, step 2, 3 to 3 channels, ")
     assert cells[-1].outputs[-1].data["text/plain"] == "(64, 64, 3)"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +53,27 @@ def test_warnings_of_a_run_are_those_of_python(tmp_path: Path, plugins: Plugins)
     (tmp_path / "run" / "report.html").mkdir(parents=True)
     with pytest.warns(RunWarning, match="report"):
         cgkit.run(TINY, output=tmp_path / "run", plugins=plugins)
+
+
+SCRIPT = """
+import multiprocessing
+import cgkit
+
+multiprocessing.set_start_method("spawn", force=True)
+spec = {"data": {"source": "folder", "a": "a", "b": "b", "size": 16, "workers": 1, "held_out": 0.5}}
+spec |= {"train": {"steps": 1}, "generator": {"width": 2, "blocks": 1}, "discriminator": {"width": 2, "layers": 1}}
+"""
+
+
+@pytest.mark.parametrize(("guard", "code"), [("", 1), ("if __name__ == '__main__':\n    ", 0)])
+def test_a_script_that_its_workers_would_start_again_says_what_to_do(
+    guard: str, code: int, image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        image_folder(name)
+    (tmp_path / "script.py").write_text(f"{SCRIPT}{guard}cgkit.run(spec)\n")
+    own = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-W", "ignore", "script.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stderr
+    assert ('put the call under `if __name__ == "__main__":`' in done.stderr) is bool(code)
