@@ -127,6 +127,12 @@ def scaler_of(framing: object) -> Callable[[Size, Size], Size] | None:
     return cast("Callable[[Size, Size], Size] | None", getattr(framing, "scaled_size", None))
 
 
+def domain_names_of(source: object) -> tuple[str, str] | None:
+    """Return what a source calls its domains; None if it has no names for them."""
+    names = getattr(source, "names", None)
+    return None if names is None else (str(names[0]), str(names[1]))
+
+
 def ignored_by(source: object) -> Mapping[str, str]:
     """Return the files that a source does not take for images, as text by folder; empty if it declares none."""
     return dict(getattr(source, "ignored", {}))

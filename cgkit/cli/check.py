@@ -42,7 +42,8 @@ def command(
 
 def _print(checked: Checked) -> None:
     out = console.stdout()
-    for domain, images in checked.images.items():
+    for (side, images), name in zip(checked.images.items(), checked.names or ("", ""), strict=True):
+        domain = f"{side} ({name})" if name else side
         out.print(f"domain {domain}: {images.train} training images, {images.test} test images, {images.sizes}")
         if images.values != images.sizes:
             low, high = images.range

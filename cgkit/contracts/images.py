@@ -90,7 +90,8 @@ class Source(Protocol):
     `aligned` says whether `test()[0][i]` and `test()[1][i]` show the same scene, so that translations can be compared
     with the ground truth. Training images are never aligned.
 
-    Optional attribute:
+    Optional attributes:
+        names: what domains a and b are called, for people to read: `("horse", "zebra")`.
         ignored: the files among the images that are not images, by the folder or archive they are in, as text:
             `{"photos": "4 .heic, 1 .gif"}`. `cgkit check` and `cgkit run` report them.
     """

@@ -51,8 +51,8 @@ KINDS: tuple[Kind, ...] = (
         ("size",),
         "Providers of training and test images.",
         (
-            *("source", "size", "channels", "background", "alpha", "range", "depth", "pages", "array", "workers"),
-            *("skip_damaged", "trained_scale"),
+            *("source", "names", "size", "channels", "background", "alpha", "range", "depth", "pages", "array"),
+            *("workers", "skip_damaged", "trained_scale"),
         ),
     ),
     Kind(

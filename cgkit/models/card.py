@@ -39,7 +39,7 @@ def _description(info: ModelInfo) -> str:
     spec = info.spec
     height, width = spec.data.size
     first, second = spec.data.channels
-    ways = " and ".join(direction.replace("2", " to ") for direction in info.directions)
+    ways = " and ".join(map(spec.data.way, info.directions))
     trained = " (CycleGAN, Zhu et al., ICCV 2017)" if info.imported is None else ""
     lines = [
         f"Translates images between two domains, from {ways}{trained}.",

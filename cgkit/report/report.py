@@ -48,6 +48,7 @@ def render_report(record: Record, plugins: Plugins) -> str:
         state=state_of(record),
         facts=facts_of(record),
         gallery=shown,
+        ways=_describe_ways(record.spec),
         gallery_data=gallery_data(shown),
         charts=charts_of(record.history, metrics),
         scales=scales_of(numbers),
@@ -72,6 +73,14 @@ def gallery_data(shown: Gallery | None) -> dict[str, Any]:
         if len(cell.pictures) > 1
     }
     return {"steps": shown.steps, "cells": cells}
+
+
+def _describe_ways(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Return each direction in words: `horse to zebra`, or `a to b` if the spec does not name the domains."""
+    data = spec.get("data")
+    names = data.get("names") if isinstance(data, Mapping) else None
+    first, second = names if isinstance(names, list) and len(names) == 2 else ("a", "b")
+    return {"a2b": f"{first} to {second}", "b2a": f"{second} to {first}"}
 
 
 def _group_notes(notes: tuple[Note, ...]) -> list[dict[str, Any]]:

@@ -51,6 +51,7 @@ class Checked:
     """The result of a check.
 
     Attributes:
+        names: what domains a and b are called; None if unknown.
         images: descriptions of the images by domain, `a` and `b`.
         parameters: the number of parameters of each network and term that is trained.
         steps: the number of steps that the spec asks for.
@@ -66,6 +67,7 @@ class Checked:
         verdict: what the run needs, what the machine has, and what to do.
     """
 
+    names: tuple[str, str] | None
     images: dict[str, DomainImages]
     parameters: dict[str, int]
     steps: int
@@ -126,6 +128,7 @@ def check_spec(
     networks |= {f"term {name}": head for name, head in objective.heads.items()}
     domains = zip("ab", assembly.source.train(), assembly.source.test(), pixel_formats(spec.data), strict=True)
     return Checked(
+        names=spec.data.names,
         images={side: _describe(prepared.images[side], train, test, pixels) for side, train, test, pixels in domains},
         parameters={name: _count_parameters(network) for name, network in networks.items()},
         steps=run.steps,

@@ -19,8 +19,10 @@ def header(context: RunContext, run: Run, images: dict[str, Inspection]) -> tupl
     """
     spec, source, folder = context.spec, context.assembly.source, context.folder.path
     facts = {"device": _describe_device(context.device, run.trainer.precision.name)}
-    for side, train, test in zip("ab", source.train(), source.test(), strict=True):
-        facts[f"domain {side}"] = f"{_count(len(train), 'image')}, {images[side].describe()}; {len(test)} to test"
+    names = spec.data.names or ("", "")
+    for side, name, train, test in zip("ab", names, source.train(), source.test(), strict=True):
+        count = f"{_count(len(train), 'image')}, {images[side].describe()}; {len(test)} to test"
+        facts[f"domain {side}"] = f"{name}: {count}" if name else count
     height, width = spec.data.size
     epochs = run.progress.epochs
     length = f"{_count(run.steps, 'step')} of batch {spec.train.batch}"

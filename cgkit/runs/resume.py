@@ -42,7 +42,7 @@ MAY_CHANGE = (
     "plugins",
     *OBSERVERS,
 )
-MAY_CHANGE_IN_DATA = ("data.workers", "data.depth", "data.skip_damaged", "data.trained_scale")
+MAY_CHANGE_IN_DATA = ("data.workers", "data.depth", "data.skip_damaged", "data.trained_scale", "data.names")
 
 
 FIXED = {

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from cgkit.abilities import ignored_by, scaler_of, smallest_image, stride_of
+from cgkit.abilities import domain_names_of, ignored_by, scaler_of, smallest_image, stride_of
 from cgkit.checkpoints import list_checkpoints
 from cgkit.contracts import Domain, ImageRecord
 from cgkit.data.damage import Remaining, leave_out_damaged, list_damaged
@@ -184,7 +184,7 @@ def prepare(
                 if source.left_out and reporter is not None:
                     reporter.warning(f"damaged images are left out: {list_damaged(source.left_out)}")
             images, depths = _inspect_images(spec, assembly)
-        spec = _with_scales(with_depths(spec, depths), assembly, images)
+        spec = _with_scales(with_depths(_with_names(spec, assembly), depths), assembly, images)
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
     _warn_of_terms_alone(assembly.objective)
@@ -287,6 +287,12 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         raise DataError("\n".join([*problems[:MAX_PROBLEMS], *more]))
     declared = {"a": spec.data.depth.a, "b": spec.data.depth.b}
     return train, {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
+
+
+def _with_names(spec: Spec, assembly: Assembly) -> Spec:
+    """Return a spec that records what the domains are called."""
+    names = spec.data.names or domain_names_of(assembly.source)
+    return spec.model_copy(update={"data": spec.data.model_copy(update={"names": names})})
 
 
 def _with_scales(spec: Spec, assembly: Assembly, images: Mapping[str, Inspection]) -> Spec:

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from cgkit.spec.tables import OpenTable, Table
 
+Name = Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,40}$")]
 Pixels = Annotated[int, Field(ge=1, le=16_384)]
 Channels = Annotated[int, Field(ge=1, le=1024)]
 Level = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]
@@ -75,6 +76,11 @@ class Data(OpenTable):
     """Where images come from and how they are read. All other keys are options of the source."""
 
     source: str | None = Field(default=None, min_length=1, max_length=200, description="The source component.")
+    names: tuple[Name, Name] | None = Field(
+        default=None,
+        description='What the two domains are called, for people to read, such as ["horse", "zebra"]; by default as '
+        "the source calls them.",
+    )
     size: tuple[Pixels, Pixels] = Field(
         default=(256, 256), description="Training size in pixels: one number, or [height, width]."
     )
@@ -112,7 +118,12 @@ class Data(OpenTable):
         "rendered images.",
     )
 
-    @field_validator("size", "channels", mode="before")
+    def way(self, direction: str) -> str:
+        """Return a direction in words: `horse to zebra`, or `a to b` if the domains have no names."""
+        names = self.names or ("a", "b")
+        return " to ".join(names if direction == "a2b" else names[::-1])
+
+    @field_validator("size", "channels", "names", mode="before")
     @classmethod
     def _expand_number(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):

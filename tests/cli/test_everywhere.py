@@ -80,3 +80,24 @@ def test_a_shell_completes_commands_components_and_keys(words: str, expected: se
                "shell_complete(cli, {}, 'cgkit', '_CGKIT_COMPLETE', 'bash_complete')"]  # fmt: skip
     done = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, timeout=60, check=True)
     assert {line.partition(",")[2] for line in done.stdout.split()} == expected
+
+
+@pytest.mark.parametrize(
+    ("folders", "called"),
+    [
+        (("horse2zebra/trainA", "horse2zebra/trainB"), "horse to zebra"),
+        (("photos", "paintings"), "photos to paintings"),
+        (("a", "b"), "a to b"),
+    ],
+)
+def test_domains_are_called_as_their_folders(
+    folders: tuple[str, str], called: str, tiny_spec: Path, image_folder: Callable[..., Path], cgkit: Cli
+) -> None:
+    first, second = map(image_folder, folders)
+    data = f'[data]\nsource = "folder"\na = "{first}"\nb = "{second}"\nsize = 16\n[generator]'
+    text = tiny_spec.read_text()
+    tiny_spec.write_text(text[: text.index("[data]")] + data + text.partition("[generator]")[2])
+    run = tiny_spec.parent / "run"
+    assert cgkit("run", tiny_spec, "--output", run).code == 0
+    assert f"<h3>{called}</h3>" in (run / "report.html").read_text()
+    assert called in (run / "model" / "README.md").read_text()

@@ -58,6 +58,7 @@ class Folder:
         if a.resolve() == b.resolve():
             raise DataError(f"{a} is given for both domains")
         self.aligned = aligned
+        self.names = _name_domains(a, b)
         folders = [folder for folder in (a, b, test_a, test_b) if folder is not None]
         others = {str(folder): describe_kinds(ignored(folder, recursive=recursive)) for folder in folders}
         self.ignored = {folder: kinds for folder, kinds in others.items() if kinds}
@@ -89,6 +90,17 @@ class Folder:
     def test(self) -> tuple[ImageFiles, ImageFiles]:
         """Return the test images of both domains."""
         return self._test
+
+
+def _name_domains(a: Path, b: Path) -> tuple[str, str] | None:
+    """Return what two folders call their images; None if their names say nothing.
+
+    `trainA` and `trainB` in `horse2zebra` hold horses and zebras.
+    """
+    if a.parent == b.parent and (a.name[:-1], a.name[-1:], b.name[-1:]) == (b.name[:-1], "A", "B"):
+        first, middle, second = a.parent.name.partition("2")
+        return (first, second) if first and middle and second else None
+    return None if a.name == b.name or min(len(a.name), len(b.name)) < 2 else (a.name[:40], b.name[:40])
 
 
 class ImageFiles:

@@ -40,6 +40,7 @@ class Seasons:
     """
 
     aligned = True
+    names = ("summer", "winter")
 
     def __init__(self, size: Size, *, train: Images = 600, test: Images = 64, seed: Seed = 0) -> None:
         self._train = Scenes("summer", size, seed, 0, train), Scenes("winter", size, seed, 1, train)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from PIL import Image
@@ -64,7 +64,8 @@ class Samples:
             for side, domain, tests in zip("ab", source.test(), images.tests, strict=True)
         }
         digest = self._context.evaluation_images.digest
-        return sample_sheet(images, aligned=bool(source.aligned), names=names, digest=digest)
+        domains = self._context.spec.data.names or ("a", "b")
+        return sample_sheet(images, aligned=bool(source.aligned), names=names, digest=digest, domains=domains)
 
     @cached_property
     def _tests(self) -> tuple[Tensor, Tensor]:
@@ -81,7 +82,12 @@ class Samples:
 
 
 def sample_sheet(
-    images: SampleImages, *, aligned: bool, names: Mapping[str, tuple[str, ...]], digest: str = ""
+    images: SampleImages,
+    *,
+    aligned: bool,
+    names: Mapping[str, tuple[str, ...]],
+    digest: str = "",
+    domains: tuple[str, str] = ("a", "b"),
 ) -> Sheet:
     """Return a sheet with one row for each test image.
 
@@ -93,6 +99,7 @@ def sample_sheet(
         aligned: whether the n-th test images of both domains show the same scene.
         names: the names of the test images, by domain.
         digest: a hash that identifies the test images; empty if unknown.
+        domains: what domains a and b are called.
     """
     columns: list[Column] = []
     for direction, sources, truths in (("a2b", *images.tests), ("b2a", *images.tests[::-1])):
@@ -106,7 +113,7 @@ def sample_sheet(
             columns.append(_column(direction, "truth", truths))
         if direction in images.reconstructions:
             columns.append(_column(direction, "back", images.reconstructions[direction]))
-    return Sheet(tuple(columns), names, digest)
+    return Sheet(tuple(replace(column, domains=domains) for column in columns), names, digest)
 
 
 def _column(direction: str, role: str, images: Tensor) -> Column:

@@ -31,16 +31,22 @@ class Column:
         direction: `a2b` or `b2a`.
         role: `source`, `translation`, `truth` or `back` (the reconstruction).
         pictures: one picture for each test image, all of the same size.
+        domains: what domains a and b are called.
     """
 
     direction: str
     role: str
     pictures: tuple[Image.Image, ...]
+    domains: tuple[str, str] = ("a", "b")
 
     @property
     def title(self) -> str:
-        """The heading of the column."""
-        source, target = self.direction[0], self.direction[-1]
+        """The heading of the column, with the names of the domains if there is room for them."""
+        named = self._title(*self.domains)
+        return named if ImageDraw.Draw(self.pictures[0]).textlength(named) <= self.pictures[0].width else self._title()
+
+    def _title(self, a: str = "a", b: str = "b") -> str:
+        source, target = (a, b) if self.direction == "a2b" else (b, a)
         titles = {"source": source, "translation": f"{source} to {target}", "truth": f"real {target}"}
         return titles.get(self.role, f"back to {source}")
 
