@@ -95,9 +95,11 @@ def test_a_run_is_running_only_as_long_as_its_process_holds_the_lock(
 def test_a_run_that_is_killed_is_listed_as_killed(
     cgkit: Cli, tmp_path: Path, forked_run: Callable[..., int], tiny_spec: Path
 ) -> None:
-    tiny_spec.write_text(tiny_spec.read_text().replace("steps = 4", "steps = 100000\n[log]\nevery = 1"))
+    tiny_spec.write_text(tiny_spec.read_text().replace("steps = 4", "steps = 100000") + "\n[log]\nevery = 1\n")
     process = forked_run(tiny_spec, tmp_path / "runs" / "run")
-    while not (tmp_path / "runs" / "run" / "metrics.jsonl").exists():
+    history, started = tmp_path / "runs" / "run" / "metrics.jsonl", time.monotonic()
+    while not (history.exists() and history.read_text()):
+        assert time.monotonic() < started + 60
         time.sleep(0.05)
     listed = cgkit("runs", tmp_path / "runs", "--json").json["runs"][0]
     assert (listed["state"], listed["steps"]) == ("running", 100_000)
