@@ -134,6 +134,16 @@ def test_the_directions_can_be_exchanged(source: Path, train: Callable[..., Resu
     assert are_close(part(weights, "discriminators.a"), part(model, "discriminators.b"))
 
 
+def test_nothing_is_taken_from_a_direction_that_was_not_trained(train: Callable[..., Result], tmp_path: Path) -> None:
+    one_sided = ("objective.adversarial={a2b=1, b2a=0}", "objective.cycle=0", "objective.identity=0")
+    assert train(*one_sided, *STILL, folder="one").code == 0
+    started = train(f"start.from={tmp_path / 'one'}", *STILL)
+    assert started.code == 0, started.err
+    assert "generator a2b: all 9 tensors" in started.err
+    assert "generator b2a: 0 of 9 tensors; not taken: the source has none" in started.err
+    assert "discriminator a: 0 of 5 tensors; not taken: the source has none" in started.err
+
+
 def test_each_network_can_be_left_out(source: Path, train: Callable[..., Result], tmp_path: Path) -> None:
     train(*STILL, folder="scratch")
     train(f"start.from={source}", "start.discriminators=false", *STILL, folder="generators")

@@ -32,7 +32,7 @@ class Source:
         path: the checkpoint, the model folder or the file.
         sha256: the digest of the file that has the weights of the generators.
         averaged: whether these are a moving average.
-        generators: the weights of each generator by direction, without those that were never trained or saved.
+        generators: the weights of the generators by direction, of the directions that were trained, without those that are not saved.
         discriminators: the weights of each discriminator by domain; empty except for checkpoints.
         step: the step of the training that they are from; None if unknown.
     """
@@ -88,13 +88,14 @@ def _read_checkpoint(path: Path, weights: Choice) -> Source:
     if weights == "ema" and average is None:
         raise _no_average(path)
     averaged = average is not None and weights != "raw"
+    trained = checkpoint.state.get("directions", DIRECTIONS)
     generators = average if averaged and average is not None else _select(model, "generators")
     return Source(
         path,
         read_manifest(path).files[tensor_file("ema" if averaged else "model")].sha256,
         averaged,
-        {direction: _select(generators, direction) for direction in DIRECTIONS},
-        {domain: _select(_select(model, "discriminators"), domain) for domain in "ab"},
+        {direction: _select(generators, direction) for direction in trained},
+        {direction[-1]: _select(model, f"discriminators.{direction[-1]}") for direction in trained},
         checkpoint.step,
     )
 
