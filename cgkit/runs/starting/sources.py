@@ -32,7 +32,7 @@ class Source:
         path: the checkpoint, the model folder or the file.
         sha256: the digest of the file that has the weights of the generators.
         averaged: whether these are a moving average.
-        generators: the weights of the generators by direction, of the directions that were trained, without those that are not saved.
+        generators: the weights of each generator that was trained, by direction, without those that are not saved.
         discriminators: the weights of each discriminator by domain; empty except for checkpoints.
         step: the step of the training that they are from; None if unknown.
     """
