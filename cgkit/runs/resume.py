@@ -90,17 +90,11 @@ def refuse_other_spec(
     before, now = _to_mapping(_bring_up_to_date(remembered, plugins)), _to_mapping(spec.to_json())
     _check_declared(declared, [before, _to_mapping(spec.model_dump(mode="json"))])
     changes = [change for change in difference(before, now) if not _is_equivalent_at(change)]
-    accepted = [change for change in changes if is_within(change.path, declared)]
-    others = [
-        change
-        for change in changes
-        if change not in accepted and not is_within(change.path, (*MAY_CHANGE, *MAY_CHANGE_IN_DATA))
-    ]
-    refused = [change for change in changes if is_within(change.path, tuple(FIXED))]
-    problems = _explain([change for change in changes if change in refused or change in others], folder)
-    if problems:
-        raise SpecError(located(problems, layers))
-    return accepted
+    changes = [change for change in changes if not is_within(change.path, (*MAY_CHANGE, *MAY_CHANGE_IN_DATA))]
+    refused = [change for change in changes if _find_reason(change.path) or not is_within(change.path, declared)]
+    if refused:
+        raise SpecError(located(_explain(refused, folder), layers))
+    return changes
 
 
 def _check_declared(declared: Sequence[str], specs: Sequence[Mapping[str, Any]]) -> None:

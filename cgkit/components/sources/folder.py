@@ -59,9 +59,6 @@ class Folder:
             raise DataError(f"{a} is given for both domains")
         self.aligned = aligned
         self.names = _name_domains(a, b)
-        folders = [folder for folder in (a, b, test_a, test_b) if folder is not None]
-        others = {str(folder): describe_kinds(ignored(folder, recursive=recursive)) for folder in folders}
-        self.ignored = {folder: kinds for folder, kinds in others.items() if kinds}
         if test_a is not None and test_b is not None:
             self._train = ImageFiles.of(a, recursive), ImageFiles.of(b, recursive)
             self._test = ImageFiles.of(test_a, recursive), ImageFiles.of(test_b, recursive)
@@ -73,6 +70,9 @@ class Folder:
             self._test = _align(*self._test)
         train_a, train_b = self._train
         self._train = train_a.with_extras(extras_a or {}, recursive), train_b.with_extras(extras_b or {}, recursive)
+        folders = [folder for folder in (a, b, test_a, test_b) if folder is not None]
+        others = {str(folder): describe_kinds(ignored(folder, recursive=recursive)) for folder in folders}
+        self.ignored = {folder: kinds for folder, kinds in others.items() if kinds}
 
     @staticmethod
     def example(folder: Path) -> dict[str, Path]:
