@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from cgkit.scaffolding.presets import PRESETS
 from cgkit.scaffolding.sizing import candidates, size_run
 from cgkit.scaffolding.starter_spec import describe_limits, heading_of, published, write_spec
 from cgkit.scaffolding.trial import Trial
+
+BUSY = 0.6
+"""The number of waiting programs for each processor from which a machine counts as busy."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ def start(
         return write_spec(
             dataset, preset, published(dataset), relative_to=order.relative_to, name=name, heading=heading
         )
+    if (load := _load()) is not None:
+        warn(f"other programs keep this machine busy ({load}), so what is measured now is too slow for an idle one")
     trial = Trial(dataset, preset, plugins, choose_device(device), report)
     choices = candidates(dataset.side, dataset.aspect)
     seconds = 3600 * order.hours
@@ -73,3 +79,10 @@ def start(
         warn(limit)
     heading = "\n".join([heading, *heading_of(sizing, order.hours, trial.arithmetic), *limits])
     return write_spec(dataset, preset, chosen, relative_to=order.relative_to, sizing=sizing, name=name, heading=heading)
+
+
+def _load() -> str | None:
+    """Return how busy other programs keep the processors, if they do; None if not, or if the system does not say."""
+    processors = os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return f"load {load:.1f} on {processors} processors" if load > BUSY * processors else None

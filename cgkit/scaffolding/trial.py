@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import torch
 
 
+LONGER = 4.0
+"""Seconds for which steps of the chosen setting are timed."""
+
+
 class Trial:
     """Trains for a few steps on random images.
 
@@ -63,12 +67,13 @@ class Trial:
         self._report(f"  {seconds:.3g} s a step of {candidate.batch} + {candidate.batch} images")
         return seconds
 
-    def measure(self, candidate: Candidate, step: float) -> Pace:
-        """Return the pace of everything else, given the seconds of a step."""
-        self._report("measuring samples and scores ...")
+    def measure(self, candidate: Candidate) -> Pace:
+        """Return the pace of everything, with a longer measurement of a step."""
+        self._report("measuring this setting, its samples and scores ...")
         with memory_errors_explained():
             run, context = self._prepare(candidate)
             with run.arithmetic():
+                step = time_step(run, run.noise(), LONGER)
                 try:
                     return measure_pace(run, context, step)
                 except DataError as error:

@@ -16,13 +16,13 @@ HOUR = 3600.0
 
 def size(hours: float, speed: float, time_step: Callable[[Candidate], float] | None = None) -> Sizing:
     """Size a run on photos of 300 pixels for a machine that does `speed` multiplications a second."""
-    return size_run(
-        candidates(300, 1.0),
-        hours * HOUR,
-        tests=64,
-        time_step=time_step or (lambda candidate: candidate.work / speed),
-        measure=lambda candidate, step: Pace(step, sheet=2 * step, score=step / 4, checkpoint_bytes=10**8),
-    )
+
+    def measure(candidate: Candidate) -> Pace:
+        step = candidate.work / speed
+        return Pace(step, sheet=2 * step, score=step / 4, checkpoint_bytes=10**8)
+
+    steps = time_step or (lambda candidate: candidate.work / speed)
+    return size_run(candidates(300, 1.0), hours * HOUR, tests=64, time_step=steps, measure=measure)
 
 
 @pytest.mark.parametrize("hours", [0.5, 2.0, 8.0, 24.0])

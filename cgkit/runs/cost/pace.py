@@ -15,10 +15,9 @@ from cgkit.runs.context import RunContext
 from cgkit.runs.run import Run
 from cgkit.runs.samples.images import Samples
 
-STEPS_FOR = 2.0
-"""Steps are timed for this number of seconds; at least one step is timed, and at most `MOST_STEPS`."""
-
 MOST_STEPS = 15
+"""The largest number of steps that are timed."""
+
 SCORED = 2
 """The number of test images of each domain that are scored to measure the time."""
 
@@ -44,17 +43,17 @@ class Pace:
     model_bytes: int = 0
 
 
-def time_step(run: Run, batches: Sequence[Batch]) -> float:
-    """Return the median duration of some steps in seconds; a step must have been done before, as a warm-up."""
+def time_step(run: Run, batches: Sequence[Batch], seconds: float = 2.0) -> float:
+    """Return the median duration in seconds of the steps in some `seconds`; do a step before, as a warm-up."""
 
     def step() -> None:
         run.trainer.step(batches)
         run.trainer.settle()
 
-    seconds = [_time(step)]
-    while sum(seconds) < STEPS_FOR and len(seconds) < MOST_STEPS:
-        seconds.append(_time(step))
-    return median(seconds)
+    times = [_time(step)]
+    while sum(times) < seconds and len(times) < MOST_STEPS:
+        times.append(_time(step))
+    return median(times)
 
 
 def measure_pace(run: Run, context: RunContext, step: float) -> Pace:
