@@ -228,8 +228,8 @@ class Run:
             observers.checkpoint_saved(self, self.step, folder)
 
     def _save_if_whole(self, observers: Observers) -> None:
-        """Save the state, if it is exactly that after the last step and not saved yet."""
-        if self.trainer.is_whole and self.step > self._saved.step:
+        """Save the state, if it is exactly that after the last step, and saving it was not tried yet."""
+        if self.trainer.is_whole and self.step > self._saved.tried:
             self._save(observers)
 
     def _record(self, observers: Observers) -> None:

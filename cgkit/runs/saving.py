@@ -26,11 +26,12 @@ class SavedState:
 
     Attributes:
         step: the step of the newest checkpoint.
+        tried: the step at which saving was last tried.
         unrecorded: the losses since the last record, by step.
     """
 
     def __init__(self, context: RunContext, data: TrainingData, trainer: Trainer, validation: Validation) -> None:
-        self.step = 0
+        self.step = self.tried = 0
         self.unrecorded: dict[int, Mapping[str, Tensor | float]] = {}
         self._context = context
         self._data = data
@@ -87,7 +88,7 @@ class SavedState:
                 f"the weights of the {context.processes.count} processes differ after step {step}; nothing was saved",
                 hint="a component uses random numbers that do not come from torch, or the hardware is faulty",
             )
-        self.step = step
+        self.tried = step
         if not context.processes.is_first:
             return None
         unrecorded = [losses for number, losses in self.unrecorded.items() if number <= step]
@@ -103,7 +104,9 @@ class SavedState:
             "providers": dict(context.providers),
         }
         checkpoint = Checkpoint(step, tensors, state)
-        return write_checkpoint(context.folder.checkpoints, checkpoint, keep=context.spec.checkpoint.keep)
+        folder = write_checkpoint(context.folder.checkpoints, checkpoint, keep=context.spec.checkpoint.keep)
+        self.step = step
+        return folder
 
     def _remember(self, changes: list[Change]) -> None:
         context = self._context
@@ -129,7 +132,7 @@ class SavedState:
         trainer.load(step, checkpoint.tensors, state["trainer"], former)
         data.resume(step, state.get("order"), changed=bool(changes))
         trainer.steps = data.steps
-        self.step = step
+        self.step = self.tried = step
         self.unrecorded = dict(enumerate(state["unrecorded"], start=step - len(state["unrecorded"]) + 1))
         self._validation.load(state.get("best"))
         if step >= data.steps:
