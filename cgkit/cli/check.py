@@ -30,10 +30,12 @@ def command(
     """Validate SPEC, read every image's header and run some training steps; write nothing."""
     plugins = console.plugins(context)
     from cgkit.cli.file_progress import count_progress
-    from cgkit.runs.check import check_spec
 
     decoding = count_progress("decoded {done} of {total} images") if decode else None
-    checked = check_spec(spec, plugins, overrides=overrides, device=device, decoding=decoding)
+    with console.working("reading the images and training some steps"):
+        from cgkit.runs.check import check_spec
+
+        checked = check_spec(spec, plugins, overrides=overrides, device=device, decoding=decoding)
     if as_json:
         console.print_json({"schema": 1, **asdict(checked)})
     else:

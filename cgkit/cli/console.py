@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -76,6 +77,16 @@ def warning(text: str, traceback: str = "") -> None:
         if shows_tracebacks():
             click.echo(clean(traceback), err=True, nl=False)
         click.echo(f"{click.style('warning:', fg='yellow')} {clean(text)}", err=True)
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """Show a spinner with a text on stderr while something takes long; without a terminal, print a line."""
+    from cgkit.display.terminal import TerminalReporter
+
+    with TerminalReporter(quiet=is_quiet()) as reporter:
+        reporter.stage(text)
+        yield
 
 
 def shows_tracebacks() -> bool:

@@ -41,19 +41,20 @@ def command(
     in RUN/evaluations, those of the best model in RUN/best.
     """
     plugins = console.plugins(context)
-    from cgkit.runs.scores.evaluate import evaluate
-
     names = [name.strip() for name in metrics.split(",")] if metrics is not None else []
-    evaluation = evaluate(
-        run,
-        metrics=names,
-        count=count,
-        overrides=overrides,
-        best=best,
-        device=device,
-        plugins=plugins,
-        report=console.warning,
-    )
+    with console.working("scoring test images"):
+        from cgkit.runs.scores.evaluate import evaluate
+
+        evaluation = evaluate(
+            run,
+            metrics=names,
+            count=count,
+            overrides=overrides,
+            best=best,
+            device=device,
+            plugins=plugins,
+            report=console.warning,
+        )
     if as_json:
         console.print_json({"schema": 1, **evaluation.to_json()})
     else:

@@ -11,6 +11,7 @@ from cgkit.cli import console, options
 from cgkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from cgkit.evaluation.numbers import Number
     from cgkit.runs.outcome import Outcome
 
 STOPPED = 75
@@ -98,10 +99,18 @@ def _print(outcome: Outcome, as_json: bool) -> None:
 
 def _print_scores(outcome: Outcome) -> None:
     numeric = ("untranslated", "value")
-    table = console.table("direction", "metric", *numeric, right=numeric)
+    table = console.table("direction", "metric", *numeric, "better", right=numeric)
     for score in outcome.scores:
         untranslated = "-" if score.untranslated is None else f"{score.untranslated:.3f}"
-        table.add_row(score.direction, score.name, untranslated, f"{score.value:.3f}")
+        table.add_row(score.direction, score.name, untranslated, f"{score.value:.3f}", score.better or "-")
     out = console.stdout()
     out.print(f"{outcome.scores[0].protocol['n']} test images, step {outcome.step}:")
     out.print(table)
+    compared = [score for score in outcome.scores if score.better and score.untranslated is not None]
+    if compared and not any(map(_is_better, compared)):
+        console.message("no score is better than that of the untranslated images: train longer, or with other data")
+
+
+def _is_better(score: Number) -> bool:
+    assert score.untranslated is not None
+    return (score.value > score.untranslated) is (score.better == "higher")

@@ -20,7 +20,10 @@ def command(run: Path, interval: float) -> int:
     from cgkit.runs.progress.watching import follow
 
     with TerminalReporter(quiet=console.is_quiet()) as reporter:
-        status = follow(run, reporter, interval=interval)
+        try:
+            status = follow(run, reporter, interval=interval)
+        except KeyboardInterrupt:  # the usual way to leave it
+            return 0
     console.message(f"{status['state']} at step {status['step']}; the report is at {run / 'report.html'}")
     if status.get("error"):
         console.error(str(status["error"]))

@@ -50,7 +50,7 @@ class TerminalReporter:
         self._task = TaskID(0)
         self._last_line = 0.0
         self._first_call = 0.0
-        self._has_estimated = self._has_sheet = False
+        self._has_estimated = False
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +72,9 @@ class TerminalReporter:
     def stage(self, text: str) -> None:
         """Show a spinner with a text; without a terminal, print a line."""
         self._end_stage()
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
         if self._shows and self._console.is_terminal:
             self._stage = self._console.status(f"{console.clean(text)} ...")
             self._stage.start()
@@ -91,10 +94,9 @@ class TerminalReporter:
             self.message("step " + "  ".join(filter(None, describe(progress))))
 
     def sheet(self, step: int, file: Path) -> None:
-        """Print where the first sheet is."""
-        if not self._has_sheet:
-            self._has_sheet = True
-            self.message(f"the first pictures are in {file}")
+        """Print where the sheet of the first step is."""
+        if step == 1:
+            self.message(f"the first pictures are in {file}: noise, as nothing has been learned yet")
 
     def message(self, text: str) -> None:
         """Print a message."""
@@ -152,7 +154,7 @@ def describe(progress: Progress) -> tuple[str, str]:
         sums[short] = sums.get(short, 0.0) + value
     done = [
         f"{progress.step}/{progress.steps}",
-        f"{progress.step / progress.steps:.0%}",
+        f"{min(1, progress.step / progress.steps):.0%}",
         f"epoch {_format_epoch(progress.epoch)}/{_format_epoch(progress.epochs)}",
     ]
     if progress.seconds_left is not None:

@@ -27,9 +27,8 @@ def header(context: RunContext, run: Run, images: dict[str, Inspection]) -> tupl
     epochs = run.progress.epochs
     length = f"{_count(run.steps, 'step')} of batch {spec.train.batch}"
     facts["training"] = f"{length}, {_count(epochs, 'epoch')}, at {width}x{height} pixels"
-    often = f"every {_count(spec.samples.every, 'step')} or {_count(spec.samples.minutes, 'minute')}"
-    facts["pictures"] = f"{folder / 'samples'}: after the first step, then {often}"
-    facts["report"] = f"{folder / 'report.html'}: renews itself in a browser"
+    facts["pictures"] = f"{folder / 'samples'}, the first after one step"
+    facts["report"] = f"{folder / 'report.html'}, which renews itself in a browser"
     facts["stop"] = "with Ctrl-C; the same command continues"
     return f"{spec.name}, in {folder}", facts
 

@@ -284,7 +284,7 @@ class Run:
         self._status.ended(self.progress, state, self._saved.step, exit_code, **reason, **more)
 
     def _answer_stop(self) -> None:
-        self._context.reporter.message("stopping after this step; Ctrl-C again stops at once, without saving")
+        self._context.reporter.message("stopping after this step or score; Ctrl-C again stops at once, without saving")
 
     def _observers(self) -> Observers:
         warn, patience = self._context.reporter.warning, self.spec.log.patience

@@ -73,7 +73,8 @@ def start(
     sizing = size_run(choices, seconds, tests=dataset.scored, time_step=trial.time_step, measure=trial.measure)
     chosen = sizing.candidate
     height, width = chosen.size
-    report(f"chosen: {width}x{height} pixels, width {chosen.width}, {chosen.blocks} blocks, {sizing.steps} steps")
+    networks = f"width {chosen.width}, {chosen.blocks} blocks"
+    report(f"chosen: {width}x{height} pixels, {networks}, steps: {sizing.steps:,}")
     limits = describe_limits(sizing, order.hours)
     for limit in limits:
         warn(limit)

@@ -137,7 +137,7 @@ def heading_of(sizing: Sizing, hours: float, arithmetic: str) -> list[str]:
     step, spent, others = sizing.pace.step, sizing.seconds / 3600, sizing.others / 60
     return [
         f"Sized for {hours:g} hours on this machine. Measured here ({arithmetic}): {step:.3g} s a step;",
-        f"{sizing.steps:,} steps in {spent:.2g} h, of which {others:.1f} minutes for samples, scores, checkpoints.",
+        f"Steps: {sizing.steps:,}, in {spent:.2g} h, of which {others:.1f} minutes for samples, scores, checkpoints.",
         "Enough steps first, then the size of the images, then the width and depth of the networks.",
     ]
 
@@ -145,10 +145,11 @@ def heading_of(sizing: Sizing, hours: float, arithmetic: str) -> list[str]:
 def describe_limits(sizing: Sizing, hours: float) -> list[str]:
     """Return sentences for the user if the run is shorter than it should be, or than was asked for."""
     if not sizing.is_enough:
-        needed = 1.1 * hours * ENOUGH_IMAGES / max(sizing.images, 1)
+        steps = ENOUGH_IMAGES / sizing.candidate.batch
+        needed = 1.1 * (steps * sizing.pace.step + sizing.others) / 3600
         return [
             f"These steps show only {sizing.images:,} images of each domain, and results need about "
-            f"{ENOUGH_IMAGES:,}: give it more time, for example --hours {needed:.2g}"
+            f"{ENOUGH_IMAGES:,}: give it more time, for example --hours {needed:.1f}"
         ]
     if sizing.seconds < 0.8 * 3600 * hours:
         return ["The run is shorter than asked for, because it shows as many images as the longest published run."]

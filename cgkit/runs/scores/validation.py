@@ -103,6 +103,7 @@ class Validation:
 
     def _score(self) -> tuple[Number, ...]:
         translations = translations_by(self._trainer.best_generators, self._trainer.precision)
+        self._context.reporter.stage("scoring test images")
         return self._scoring.scores(translations, self._context.assembly.metrics)
 
     def _write_model(self, folder: Path) -> None:
