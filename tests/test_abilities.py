@@ -29,6 +29,8 @@ def penalty(*_: Any) -> float:
         (abilities.role_of, {"role": "data"}, "data", None),
         (abilities.scaler_of, {"scaled_size": penalty}, penalty, None),
         (abilities.order_of, {"order": penalty}, penalty, None),
+        (abilities.ignored_by, {"ignored": {"photos": "1 .gif"}}, {"photos": "1 .gif"}, {}),
+        (abilities.domain_names_of, {"names": ("horse", "zebra")}, ("horse", "zebra"), None),
         (abilities.compared_by, {"compares": "source"}, "source", "truth"),
         (abilities.better_of, {"better": "higher"}, "higher", None),
         (abilities.extractor_of, {"extractor": "a network"}, "a network", None),

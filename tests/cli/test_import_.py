@@ -44,7 +44,7 @@ def test_a_hostile_file_is_refused_with_exit_code_5_and_no_side_effects(cgkit: C
     torch.save({"w": torch.ones(1), "command": Command(tmp_path / "marker")}, tmp_path / "weights.pth")
     result = cgkit("import", tmp_path / "weights.pth", "--output", tmp_path / "model", "--json")
     assert result.code == 5
-    assert result.out == ""
+    assert result.json["error"]["exit_code"] == 5
     assert "Traceback" not in result.err
     assert [path.name for path in tmp_path.iterdir()] == ["weights.pth"]
 

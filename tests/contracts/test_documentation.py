@@ -143,7 +143,7 @@ def assert_shown(text: str, output: str) -> None:
     printed = [line.strip() for line in output.splitlines()]
     for line in filter(None, map(str.strip, text.splitlines())):
         pattern = ".*".join(re.escape(part) for part in line.split("..."))
-        assert any(re.fullmatch(pattern, printed_line) for printed_line in printed), (line, output)
+        assert any(re.fullmatch(pattern, printed_line) for printed_line in printed), f"{line}\nis missing in\n{output}"
 
 
 @EVERY_PAGE
@@ -342,7 +342,7 @@ def test_every_class_of_the_contracts_has_a_heading(name: str) -> None:
 def test_every_optional_part_has_a_heading_an_example_and_a_test(part: str) -> None:
     assert part in headings("plugins/contracts.md")
     examples = "".join(fence.text for fence in fences("plugins/contracts.md"))
-    assert re.search(rf"(def {part}\(|^    {part} = )", examples, re.MULTILINE)
+    assert re.search(rf"(def {part}\(|^    {part} = |^        self\.{part} = )", examples, re.MULTILINE)
     assert re.search(rf"(def {part}\(|\b{part} = |\b{part}: |\.{part}\b)", sources_of_tests())
 
 

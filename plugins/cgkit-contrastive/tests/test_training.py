@@ -88,12 +88,11 @@ def test_a_run_continues_bit_for_bit(settings: tuple[str, ...], train: Train) ->
     assert [name for name in straight if not torch.equal(straight[name], resumed[name])] == []
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_cuda_graph_changes_no_bit(precision: str, train: Train) -> None:
-    settings = ("train.steps=4", f"train.precision={precision}")
-    eager = train("cut", "eager", *settings, "train.cuda_graph=false", device="cuda")
-    recorded = train("cut", "recorded", *settings, device="cuda")
-    assert json.loads((recorded / "environment.json").read_text())["arithmetic"]["cuda_graph"] is True
+def test_a_cuda_graph_changes_no_bit(train: Train) -> None:
+    on_gpu = torch.cuda.is_available()
+    settings = ("train.steps=4", "train.precision=bf16")
+    eager = train("cut", "eager", *settings, "train.cuda_graph=false", device="cuda" if on_gpu else "cpu")
+    recorded = train("cut", "recorded", *settings, device="cuda" if on_gpu else "cpu")
+    assert json.loads((recorded / "environment.json").read_text())["arithmetic"]["cuda_graph"] is on_gpu
     expected, found = final(eager), final(recorded)
     assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
