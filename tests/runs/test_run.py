@@ -24,7 +24,7 @@ def test_a_run_folder_documents_the_whole_run(tiny_spec: Path, tmp_path: Path, p
     folder = outcome.folder
     assert outcome.state == "finished"
     assert outcome.step == 4
-    assert (folder / "spec.toml").read_text() == tiny_spec.read_text()
+    assert (folder / "spec.original.toml").read_text() == tiny_spec.read_text()
     resolved = json.loads((folder / "spec.resolved.json").read_text())
     assert resolved["generator"]["a2b"]["name"] == "resnet"
     assert resolved["schedule"]["generators"]["name"] == "constant-then-linear"
