@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 
 from cgkit.cli import console
+from cgkit.display.terminal import format_clock
 
 INTERVAL = 20.0
 """Seconds between two lines if stderr is not a terminal."""
@@ -91,7 +92,4 @@ class FileProgress:
         if not self._translated:
             return ""
         speed = self._translated / max(time.monotonic() - self._start, 1e-6)
-        minutes, seconds = divmod(round((self._files - self._finished) / speed), 60)
-        hours, minutes = divmod(minutes, 60)
-        left = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-        return f"{speed:.1f} images/s  {left} left"
+        return f"{speed:.1f} images/s  {format_clock((self._files - self._finished) / speed)} left"

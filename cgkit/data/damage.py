@@ -89,9 +89,17 @@ class Remaining:
         return self._test
 
 
-def leave_out_damaged(source: Source, pixels: Pixels, preparation: Preparation) -> Remaining:
+def leave_out_damaged(
+    source: Source, pixels: Pixels, preparation: Preparation, report: Callable[[str], None]
+) -> Remaining:
     """Return a source without damaged images: training images whose header cannot be read, and test images that cannot
     be decoded. Of aligned test images, both are left out.
+
+    Args:
+        source: the source.
+        pixels: the pixel formats of domains a and b.
+        preparation: reads images.
+        report: called with a message on all images that are left out, if there are any.
 
     Raises:
         DamagedImageError: all images of a domain are damaged.
@@ -112,6 +120,8 @@ def leave_out_damaged(source: Source, pixels: Pixels, preparation: Preparation) 
         if damaged and len(damaged) >= len(domain):
             raise next(iter(damaged.values()))
         kept.append(Kept(domain, damaged, headers))
+    if messages:
+        report(f"damaged images are left out: {list_damaged(messages)}")
     others = ignored_by(source)
     return Remaining(bool(source.aligned), messages, others, (kept[0], kept[1]), (kept[2], kept[3]))
 

@@ -78,22 +78,25 @@ def peak_memory(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, KiB elsewhere
 
 
-def memory_of(device: torch.device) -> int:
-    """Return the bytes of memory of a GPU, or of this machine or container."""
+def memory_of(device: torch.device) -> int | None:
+    """Return the bytes of memory of a GPU, or of this machine or container; None if the system does not say."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    try:
+        limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    except (AttributeError, OSError, ValueError):
+        return None
     with suppress(OSError, ValueError):  # no container, or none with a limit
         limits.append(int(_CONTAINER.read_text()))
     return min(limits)
 
 
-def refuse_oversized_batch(spec: Spec, memory: int, processes: int) -> None:
+def refuse_oversized_batch(spec: Spec, memory: int | None, processes: int) -> None:
     """Refuse a batch that certainly needs more memory than there is, before loading its images fills it.
 
     Args:
         spec: the spec.
-        memory: the bytes of memory of the device that trains.
+        memory: the bytes of memory of the device that trains; None if unknown.
         processes: the number of processes that share the batch.
 
     Raises:
@@ -102,7 +105,7 @@ def refuse_oversized_batch(spec: Spec, memory: int, processes: int) -> None:
     height, width = spec.data.size
     images = spec.train.batch // processes
     needed = 2 * images * sum(spec.data.channels) * height * width * 4
-    if needed > memory:
+    if memory is not None and needed > memory:
         message = (
             f"{images} images of each domain of {width} x {height} pixels and their translations take "
             f"{needed / 1e9:,.0f} GB, but there are {memory / 1e9:,.1f} GB of memory"

@@ -13,6 +13,7 @@ from cgkit.abilities import better_of
 from cgkit.errors import CgkitError, UsageError
 from cgkit.evaluation.numbers import Number, differing
 from cgkit.models.address import SPEC
+from cgkit.models.info import DIRECTIONS
 from cgkit.plugins import Plugins
 from cgkit.report.facts import STATES
 from cgkit.report.record import HISTORY, Record, read_record
@@ -21,7 +22,6 @@ from cgkit.runs.launch import FILE as LAUNCH
 
 RUN_FILES = frozenset({SPEC, "status.json", LAUNCH})
 """A folder with one of these files is a run folder."""
-DIRECTIONS = ("a2b", "b2a")
 
 
 @dataclass(frozen=True)

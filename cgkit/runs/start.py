@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from cgkit.abilities import domain_names_of, ignored_by, scaler_of, smallest_image, stride_of
 from cgkit.checkpoints import list_checkpoints
 from cgkit.contracts import Domain, ImageRecord
-from cgkit.data.damage import Remaining, leave_out_damaged, list_damaged
+from cgkit.data.damage import Remaining, leave_out_damaged
 from cgkit.data.extras import check_extras
 from cgkit.data.inspection import Inspection, check_images, common_depth
 from cgkit.data.pixel_formats import pixel_formats, with_depths
@@ -179,10 +179,10 @@ def prepare(
             started = start_from(spec.start, assembly.model, plugins) if spec.start and fresh else ()
             _check_components(spec, assembly)
             if spec.data.skip_damaged:
-                source = leave_out_damaged(assembly.source, pixel_formats(spec.data), assembly.preparations[0])
+                warn = reporter.warning if reporter is not None else lambda message: None
+                pixels = pixel_formats(spec.data)
+                source = leave_out_damaged(assembly.source, pixels, assembly.preparations[0], warn)
                 assembly = replace(assembly, source=source)
-                if source.left_out and reporter is not None:
-                    reporter.warning(f"damaged images are left out: {list_damaged(source.left_out)}")
             images, depths = _inspect_images(spec, assembly)
         spec = _with_scales(with_depths(_with_names(spec, assembly), depths), assembly, images)
     except SpecError as error:

@@ -68,7 +68,7 @@ def judge(spec: Spec, needed: Forecast, steps: int, peak: int, device: torch.dev
         device: the device that it computes on.
         command: the arguments that follow `cgkit run`.
     """
-    available, free = memory_of(device), shutil.disk_usage(Path.cwd()).free
+    available, free = memory_of(device) or 0, shutil.disk_usage(Path.cwd()).free
     parts = ("training", "samples", "scores", "checkpoints")
     changes = [*_save_memory(spec, peak, available), *_save_disk(needed, free), *_save_time(spec, needed, steps)]
     return Verdict(

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from cgkit.data.damage import leave_out_damaged, list_damaged
+from cgkit.data.damage import leave_out_damaged
 from cgkit.data.pixel_formats import pixel_formats
 from cgkit.engine.assembly import EvaluationAssembly, assemble_for_evaluation
 from cgkit.engine.component_checks import plugin_at_fault
@@ -113,9 +113,7 @@ def _assemble(spec: Spec, plugins: Plugins, fallbacks: bool, report: Callable[[s
         raise DataError(error.message, hint=hint) from error
     if not spec.data.skip_damaged:
         return assembly
-    remaining = leave_out_damaged(assembly.source, pixel_formats(spec.data), assembly.preparations[0])
-    if remaining.left_out:
-        report(f"damaged images are left out: {list_damaged(remaining.left_out)}")
+    remaining = leave_out_damaged(assembly.source, pixel_formats(spec.data), assembly.preparations[0], report)
     return replace(assembly, source=remaining)
 
 
