@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -34,7 +34,12 @@ def listing(suffixes: Sequence[str]) -> Iterator[None]:
 
 
 def list_images(folder: Path, *, recursive: bool = True, without: Path | None = None) -> list[Path]:
-    """Return the image files in a folder, sorted by relative path.
+    """Return the image files in a folder, sorted by relative path; see `survey` for the rest."""
+    return survey(folder, recursive=recursive, without=without)[0]
+
+
+def survey(folder: Path, *, recursive: bool = True, without: Path | None = None) -> tuple[list[Path], Counter[str]]:
+    """Return the image files in a folder, sorted by relative path, and what `ignored` returns.
 
     Hidden files and folders are skipped. Links are followed, but a folder that can be reached by several paths is
     listed only once.
@@ -49,14 +54,13 @@ def list_images(folder: Path, *, recursive: bool = True, without: Path | None = 
     """
     if not folder.is_dir():
         raise DataError(f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}", hint=_advise(folder))
-    files = [file for file in _files(folder, recursive, _identify(without)) if not file.name.startswith(".")]
-    suffixes = _suffixes.get()
+    files, suffixes = list(_visible(folder, recursive, without)), _suffixes.get()
     images = [file for file in files if file.suffix.lower() in suffixes]
     if not images:
         count = f"its {len(files)} files" if len(files) > 1 else "its file"
         reason = f"none of {count} ends in {' '.join(suffixes)}" if files else "it has no visible files"
         raise DataError(f"{folder} contains no images: {reason}")
-    return sorted(images, key=lambda file: file.relative_to(folder).as_posix())
+    return sorted(images, key=lambda file: file.relative_to(folder).as_posix()), _count_others(files)
 
 
 def _advise(folder: Path) -> str | None:
@@ -80,9 +84,12 @@ def ignored(folder: Path, *, recursive: bool = True, without: Path | None = None
     Raises:
         DataError: The folder cannot be read.
     """
+    return _count_others(_visible(folder, recursive, without))
+
+
+def _count_others(files: Iterable[Path]) -> Counter[str]:
     suffixes = _suffixes.get()
-    visible = (file for file in _files(folder, recursive, _identify(without)) if not file.name.startswith("."))
-    return Counter(file.suffix.lower() for file in visible if file.suffix.lower() not in suffixes)
+    return Counter(file.suffix.lower() for file in files if file.suffix.lower() not in suffixes)
 
 
 def describe_kinds(counts: Mapping[str, int]) -> str:
@@ -97,6 +104,10 @@ def _identify(folder: Path | None) -> set[tuple[int, int]]:
         return set()
     status = folder.stat()
     return {(status.st_dev, status.st_ino)}
+
+
+def _visible(folder: Path, recursive: bool, without: Path | None) -> Iterator[Path]:
+    return (file for file in _files(folder, recursive, _identify(without)) if not file.name.startswith("."))
 
 
 def _files(folder: Path, recursive: bool, visited: set[tuple[int, int]]) -> Iterator[Path]:

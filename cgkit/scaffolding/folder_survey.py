@@ -10,7 +10,7 @@ from statistics import median, multimode
 
 from cgkit.contracts import ImageHeader
 from cgkit.errors import DataError
-from cgkit.files.image_files import describe_kinds, ignored, list_images
+from cgkit.files.image_files import describe_kinds, survey
 from cgkit.images.admission import inspect_image
 from cgkit.images.formats import Formats
 from cgkit.images.pixels import Range
@@ -69,7 +69,7 @@ def survey_folder(folder: Path, formats: Formats) -> tuple[FolderSurvey, list[Da
     headers: dict[Path, ImageHeader] = {}
     errors: list[DataError] = []
     with formats.listed():
-        paths, others = list_images(folder), describe_kinds(ignored(folder))
+        paths, ignored = survey(folder)
     for path in paths:
         try:
             headers[path] = inspect_image(path, formats=formats)
@@ -81,7 +81,7 @@ def survey_folder(folder: Path, formats: Formats) -> tuple[FolderSurvey, list[Da
     depth = multimode(header.depth for header in headers.values())[0]
     files = [path for path, header in headers.items() if header.depth == depth]
     channels = _common_channels(list(headers.values()))
-    survey = FolderSurvey(
+    return FolderSurvey(
         count=len(headers),
         side=median(sides),
         smallest=min(sides),
@@ -89,9 +89,8 @@ def survey_folder(folder: Path, formats: Formats) -> tuple[FolderSurvey, list[Da
         channels=channels,
         depth=depth,
         value_range=_value_range(files, depth, formats),
-        others=others,
-    )
-    return survey, errors
+        others=describe_kinds(ignored),
+    ), errors
 
 
 def _common_aspect(headers: Sequence[ImageHeader]) -> float | None:

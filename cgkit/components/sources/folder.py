@@ -12,7 +12,7 @@ from PIL import Image
 
 from cgkit.contracts import Extra, ImageRecord, Size
 from cgkit.errors import DataError
-from cgkit.files.image_files import describe_kinds, ignored, list_images
+from cgkit.files.image_files import describe_kinds, list_images, survey
 
 SHOWN = 3
 """Maximum number of unmatched names that an error message lists."""
@@ -60,19 +60,18 @@ class Folder:
         self.aligned = aligned
         self.names = _name_domains(a, b)
         if test_a is not None and test_b is not None:
-            self._train = ImageFiles.of(a, recursive), ImageFiles.of(b, recursive)
-            self._test = ImageFiles.of(test_a, recursive), ImageFiles.of(test_b, recursive)
+            found = [ImageFiles.of(folder, recursive) for folder in (a, b, test_a, test_b)]
+            self._train, self._test = (found[0], found[1]), (found[2], found[3])
         else:
-            split_a, split_b = (ImageFiles.of(folder, recursive).split(held_out) for folder in (a, b))
+            found = [ImageFiles.of(folder, recursive) for folder in (a, b)]
+            split_a, split_b = (files.split(held_out) for files in found)
             self._train = split_a[0], split_b[0]
             self._test = split_a[1], split_b[1]
         if aligned:
             self._test = _align(*self._test)
         train_a, train_b = self._train
         self._train = train_a.with_extras(extras_a or {}, recursive), train_b.with_extras(extras_b or {}, recursive)
-        folders = [folder for folder in (a, b, test_a, test_b) if folder is not None]
-        others = {str(folder): describe_kinds(ignored(folder, recursive=recursive)) for folder in folders}
-        self.ignored = {folder: kinds for folder, kinds in others.items() if kinds}
+        self.ignored = {str(files.folder): files.ignored for files in found if files.ignored}
 
     @staticmethod
     def example(folder: Path) -> dict[str, Path]:
@@ -107,9 +106,15 @@ class ImageFiles:
     """The image files of one domain, sorted by name."""
 
     def __init__(
-        self, folder: Path, names: Sequence[str], extras: Mapping[str, Mapping[str, Path]] | None = None
+        self,
+        folder: Path,
+        names: Sequence[str],
+        extras: Mapping[str, Mapping[str, Path]] | None = None,
+        ignored: str = "",
     ) -> None:
         self.folder = folder
+        self.ignored = ignored
+        """The other files in the folder, as text."""
         self.names = tuple(names)
         self.extras = extras or {}
         """For each of `mask`, `label` and `partner`, the files that belong to images, by the image's name."""
@@ -121,7 +126,8 @@ class ImageFiles:
         Raises:
             DataError: the folder does not exist, cannot be read, or contains no images.
         """
-        return cls(folder, [file.relative_to(folder).as_posix() for file in list_images(folder, recursive=recursive)])
+        images, others = survey(folder, recursive=recursive)
+        return cls(folder, [file.relative_to(folder).as_posix() for file in images], ignored=describe_kinds(others))
 
     def __len__(self) -> int:
         return len(self.names)
