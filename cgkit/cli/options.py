@@ -24,6 +24,10 @@ def _remember_json(context: click.Context, parameter: click.Parameter, value: bo
     return value
 
 
+def _flag(name: str, text: str) -> click.Option:
+    return click.Option([name], is_flag=True, is_eager=True, expose_value=False, callback=_remember, help=text)
+
+
 EVERYWHERE = (
     click.Option(
         ["plugin_files", "--plugin"],
@@ -35,30 +39,9 @@ EVERYWHERE = (
         callback=_remember,
         help="Load a plugin from a Python file. Can be given several times.",
     ),
-    click.Option(
-        ["--no-plugins"],
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_remember,
-        help="Load no installed plugins, only the built-in components.",
-    ),
-    click.Option(
-        ["--quiet"],
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_remember,
-        help="Print only results, warnings and errors.",
-    ),
-    click.Option(
-        ["--traceback"],
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_remember,
-        help="If a plugin fails, also print the traceback of its exception.",
-    ),
+    _flag("--no-plugins", "Load no installed plugins, only the built-in components."),
+    _flag("--quiet", "Print only results, warnings and errors."),
+    _flag("--traceback", "If a plugin fails, also print the traceback of its exception."),
 )
 """Options that every command accepts."""
 

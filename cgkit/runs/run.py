@@ -80,7 +80,7 @@ class Run:
     @property
     def progress(self) -> Progress:
         """The progress of the run."""
-        speed, watch = self._stopwatch.steps_per_second, self._stopwatch
+        speed = self._stopwatch.steps_per_second
         return Progress(
             step=self.step,
             steps=self.steps,
@@ -89,7 +89,7 @@ class Run:
             steps_per_second=speed,
             images_per_second=speed * 2 * self.spec.train.batch * self.spec.train.accumulate,
             seconds_left=(self.steps - self.step) / speed if speed else None,
-            waiting=watch.waiting,
+            waiting=self._stopwatch.waiting,
             losses=self._losses,
         )
 
@@ -208,8 +208,9 @@ class Run:
             self.trainer.settle()  # on all ranks, because all must raise the error if the step diverged
         if "record" in due:
             self._record(observers)
-        self._context.reporter.progress(self.progress)
-        self._status.trains(self.progress, self._saved.step)
+        progress = self.progress
+        self._context.reporter.progress(progress)
+        self._status.trains(progress, self._saved.step)
         improved = self._evaluate(observers) if "evaluate" in due else False
         last = last or self._validation.patience_is_over
         regular = "sample" in due or last

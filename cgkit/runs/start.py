@@ -135,8 +135,20 @@ def _run_shown(
     for place, kinds in ignored_by(prepared.assembly.source).items():
         reporter.message(f"ignored in {place}: {kinds}")
     with join(prepared.device) as processes:
-        surroundings = (folder, plugins, prepared.device, reporter, processes, layers, changes, prepared.left_out)
-        context = RunContext(prepared.spec, prepared.assembly, *surroundings, launch, prepared.started)
+        context = RunContext(
+            prepared.spec,
+            prepared.assembly,
+            folder,
+            plugins,
+            prepared.device,
+            reporter,
+            processes=processes,
+            layers=layers,
+            declared=changes,
+            left_out=prepared.left_out,
+            launch=launch,
+            started=prepared.started,
+        )
         run = Run(context)
         reporter.begin(*header(context, run, prepared.images))
         return run.train()

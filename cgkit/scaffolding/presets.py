@@ -22,6 +22,7 @@ STRETCH: Augmentation = ("resize-and-crop", {}, f"scaled to 286/256 of the size 
 KEEP: Augmentation = ("resize-and-crop", {"aspect": "keep"}, "as published, but without distorting the images")
 FLIP: Augmentation = ("flip", {}, f"mirrors half of the images: {CODE}")
 EMA: Setting = (0.999, "translates with a moving average of the weights, which is steadier: Karras et al., ICLR 2018")
+SMOOTH: Setting = ("resize", "no checkerboards in smooth areas: Odena et al., Distill 2016")
 IDENTITY: Setting = (5.0, f"preserves colours; half the cycle weight: {PAPER}, section 5.2")
 
 
@@ -79,7 +80,7 @@ PRESETS: Mapping[str, Preset] = {
         "paintings and photos, seasons, times of day",
         {
             "objective.identity": IDENTITY,
-            "generator.upsample": ("resize", "no checkerboards in smooth areas: Odena et al., Distill 2016"),
+            "generator.upsample": SMOOTH,
             "train.ema": EMA,
         },
     ),
@@ -87,7 +88,7 @@ PRESETS: Mapping[str, Preset] = {
         "stains and scanners in microscopy, where magnification matters",
         {
             "objective.identity": IDENTITY,
-            "generator.upsample": ("resize", "no checkerboards in smooth areas: Odena et al., Distill 2016"),
+            "generator.upsample": SMOOTH,
             "train.ema": EMA,
         },
         (
@@ -101,7 +102,7 @@ PRESETS: Mapping[str, Preset] = {
         "scans and measurements of more than 8 bits",
         {
             "train.precision": ("fp32", "bf16 distinguishes only some hundred levels: docs/guide/own-images.md"),
-            "generator.upsample": ("resize", "no checkerboards in smooth areas: Odena et al., Distill 2016"),
+            "generator.upsample": SMOOTH,
             "train.ema": EMA,
         },
     ),
