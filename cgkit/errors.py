@@ -266,10 +266,6 @@ def _describe(detail: Mapping[str, Any], known: Iterable[str]) -> tuple[str, str
     message = re.sub(r"be a valid (list|tuple|set)\b", "be a valid array", message)
     if isinstance(detail["input"], Mapping) and detail["type"] == "value_error":
         return message, None
-    name, key = detail["input"], str(detail["loc"][0])
-    if detail["type"] == "tuple_type" and isinstance(name, str) and key in ("metric", "tracker"):
-        message, hint = "should be an array of tables", f'write {key} = [{{ name = "{name}" }}]'
-        return f"{message}, got {_format_value(name)}", hint
     return f"{message}, got {_format_value(detail['input'])}", None
 
 

@@ -47,8 +47,7 @@ def measure_scale(
     return round(vertical, 4), round(horizontal, 4)
 
 
-def with_scales(spec: Spec, measured: Mapping[str, Factors | None]) -> Spec:
-    """Return a spec in which each missing scale is set to the measured one of the domain, `a` or `b`."""
-    declared = spec.data.trained_scale
-    scales = Scales(a=declared.a or measured["a"], b=declared.b or measured["b"])
+def with_scales(spec: Spec, scales_by_domain: Mapping[str, Factors | None]) -> Spec:
+    """Return a spec with the scales of the domains `a` and `b`."""
+    scales = Scales(a=scales_by_domain["a"], b=scales_by_domain["b"])
     return spec.model_copy(update={"data": spec.data.model_copy(update={"trained_scale": scales})})

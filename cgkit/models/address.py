@@ -19,7 +19,7 @@ MODEL = "model"
 """The folder of a run's final model."""
 BEST = "best"
 """The folder of a run's best model so far."""
-SPEC = "spec.resolved.json"
+RESOLVED = "spec.resolved.json"
 """The resolved spec of a run, by which a run folder is recognised."""
 
 
@@ -97,7 +97,7 @@ class Address:
             return self._best() if self.place == "best" else None
         model = self.folder / MODEL
         if not model.is_dir():
-            return None if (self.folder / SPEC).exists() else self.folder
+            return None if (self.folder / RESOLVED).exists() else self.folder
         # A finished run that was made longer has a model that is older than its checkpoints.
         written, steps = written_step(model), self.steps
         return None if steps and written is not None and written < steps[-1] else model

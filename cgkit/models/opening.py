@@ -11,7 +11,7 @@ from torch import nn
 
 from cgkit.checkpoints import Checkpoint, left_out_digest, load_saved_state
 from cgkit.engine.assembly import build_networks
-from cgkit.models.address import SPEC, Address
+from cgkit.models.address import RESOLVED, Address
 from cgkit.models.folder import check_request, load_generator, read_model, resolve_for_translating
 from cgkit.models.info import DIRECTIONS, ModelInfo, Weights
 from cgkit.models.provenance import made_with
@@ -48,7 +48,7 @@ def open_model(address: str | os.PathLike[str] | Address, plugins: Plugins) -> M
 def _open_checkpoint(address: Address, checkpoint: Checkpoint, plugins: Plugins) -> Model:
     """Restore the generators as a resumed run would, including the check that frozen weights are the same."""
     state, tensors = checkpoint.state, checkpoint.tensors
-    providers, file = made_with(state.get("providers")), address.folder / SPEC
+    providers, file = made_with(state.get("providers")), address.folder / RESOLVED
     spec = resolve_for_translating(state["spec"], file, plugins, providers, keep=["discriminator"])
     networks = build_networks(spec, plugins)
     if spec.train.precision == "fp64":

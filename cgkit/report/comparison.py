@@ -9,6 +9,7 @@ from typing import Any
 
 from cgkit.errors import CheckpointError, UsageError
 from cgkit.evaluation.numbers import Number, differing
+from cgkit.models.address import RESOLVED
 from cgkit.report.record import Record, read_record
 from cgkit.runs.samples.sheet import Sheet, read_sheet
 
@@ -167,7 +168,7 @@ def compare(runs: Sequence[Path | str], *, baseline: Path | str | None = None) -
     remarks = tuple(
         f"{label}: {record.problems[name]}"
         for label, record in zip(labels, records, strict=True)
-        for name in ("spec.resolved.json", "evaluation.json")
+        for name in (RESOLVED, "evaluation.json")
         if name in record.problems
     )
     scores, images = tuple(_match_numbers(records, base)), _find_shared_images(records, labels)

@@ -12,7 +12,7 @@ from typing import Any
 from cgkit.abilities import better_of
 from cgkit.errors import CgkitError, UsageError
 from cgkit.evaluation.numbers import Number, differing
-from cgkit.models.address import SPEC
+from cgkit.models.address import RESOLVED
 from cgkit.models.info import DIRECTIONS
 from cgkit.plugins import Plugins
 from cgkit.report.facts import STATES
@@ -20,7 +20,7 @@ from cgkit.report.record import HISTORY, Record, read_record
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.launch import FILE as LAUNCH
 
-RUN_FILES = frozenset({SPEC, "status.json", LAUNCH})
+RUN_FILES = frozenset({RESOLVED, "status.json", LAUNCH})
 """A folder with one of these files is a run folder."""
 
 
@@ -129,8 +129,8 @@ def _find_state(record: Record) -> tuple[str, str]:
     state = record.status.get("state", "running")
     damaged = [
         record.problems[name]
-        for name in (SPEC, "status.json")
-        if name in record.problems and (name == SPEC or (record.folder / name).exists())
+        for name in (RESOLVED, "status.json")
+        if name in record.problems and (name == RESOLVED or (record.folder / name).exists())
     ]
     if damaged or state not in STATES:
         return "damaged", "; ".join(damaged) or f"status.json has an unknown state: {state!r}"

@@ -13,7 +13,7 @@ from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.record import FILE as EVALUATION
 from cgkit.evaluation.record import Evaluation, read_evaluation
 from cgkit.health.notes import Note, read_notes
-from cgkit.models.address import Address
+from cgkit.models.address import RESOLVED, Address
 from cgkit.models.folder import no_run_folder
 from cgkit.runs.changes import Change, read_changes
 from cgkit.runs.folder import WRITTEN, RunFolder
@@ -113,7 +113,7 @@ def read_record(run: Path | str) -> Record:
         path,
         read_or_note("status.json", folder.status, {}),
         read_or_note("spec.toml", lambda: _read_text(path / WRITTEN) or _read_text(path / "spec.toml"), ""),
-        read_or_note("spec.resolved.json", folder.remembered_spec, {}),
+        read_or_note(RESOLVED, folder.remembered_spec, {}),
         read_or_note("environment.json", folder.environment, {}),
         read_or_note(HISTORY, lambda: _read_history(path / HISTORY), {}),
         read_or_note(EVALUATION, lambda: _read_evaluation(address, step), None),

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from cgkit.checkpoints import list_checkpoints
 from cgkit.errors import CheckpointError, ResourceError, RunFolderInUseError
 from cgkit.files.atomic import replace_text, replacing
+from cgkit.models.address import RESOLVED
 from cgkit.models.provenance import made_with
 from cgkit.plugins import Plugins
 from cgkit.runs.changes import FILE as CHANGES
@@ -102,7 +103,7 @@ class RunFolder:
 
     def remembered_spec(self) -> dict[str, Any] | None:
         """Return the resolved spec of the run in the folder; None if the folder holds no run yet."""
-        return self._read_json("spec.resolved.json")
+        return self._read_json(RESOLVED)
 
     def made_with(self) -> dict[str, str] | None:
         """Return the versions, by name, of the plugins used at the start of the run; None if unknown."""
@@ -154,7 +155,7 @@ class RunFolder:
                     replace_text(self.path / WRITTEN, file.text)
                 if not own or combined != file.values:
                     replace_text(self.path / SPEC, f"{HEADER}\n{tomli_w.dumps(combined)}")
-            replace_text(self.path / "spec.resolved.json", _to_json(spec.to_json()))
+            replace_text(self.path / RESOLVED, _to_json(spec.to_json()))
             launch.write(self.path)
 
     def remember_environment(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cgkit.errors import CheckpointError, UsageError
 from cgkit.files.atomic import replace_text
+from cgkit.models.address import RESOLVED
 
 FILE = "launch.json"
 SPEC = "spec.toml"
@@ -60,7 +61,7 @@ def read_launch(folder: Path) -> Launch:
         overrides, plugins = (tuple(map(str, values[key])) for key in ("overrides", "plugins"))
         return Launch(overrides, plugins, None if values["device"] is None else str(values["device"]))
     except FileNotFoundError:
-        if (folder / "spec.resolved.json").exists():
+        if (folder / RESOLVED).exists():
             hint = f"pass its spec: cgkit run SPEC --output {folder}"
             raise UsageError(f"{folder} does not say how it was started", hint=hint) from None
         hint = "pass a spec, or a folder that cgkit run has written"

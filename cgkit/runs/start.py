@@ -309,11 +309,12 @@ def _with_names(spec: Spec, assembly: Assembly) -> Spec:
 
 def _with_scales(spec: Spec, assembly: Assembly, images: Mapping[str, Inspection]) -> Spec:
     """Return a spec that records by which factors training scales the images of each domain."""
+    declared = spec.data.trained_scale
     domains = zip("ab", assembly.source.train(), pixel_formats(spec.data), assembly.preparations, strict=True)
     return with_scales(
         spec,
         {
-            side: measure_scale(domain, images[side].sizes, pixels, preparation)
+            side: getattr(declared, side) or measure_scale(domain, images[side].sizes, pixels, preparation)
             for side, domain, pixels, preparation in domains
         },
     )

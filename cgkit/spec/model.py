@@ -330,6 +330,15 @@ class Spec(Table):
         default=None, description="Settings of plugins' hooks, in one table for each package: `[plugins.cgkit-halo]`."
     )
 
+    @field_validator(*ARRAYS, mode="before")
+    @classmethod
+    def _refuse_name(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str):
+            example = f'{info.field_name} = [{{ name = "{value}" }}]'
+            raise ValueError(f"should be an array of tables; write {example}")
+        # In strict mode pydantic accepts a JSON array as a tuple, but not a Python list.
+        return tuple(value) if isinstance(value, list) else value
+
     def to_json(self) -> dict[str, Any]:
         """Return the spec as JSON values, structured like a spec file."""
         return self.model_dump(mode="json", exclude_none=True)

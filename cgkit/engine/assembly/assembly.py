@@ -142,7 +142,8 @@ def former_optimizers(
         plugins: the loaded plugins.
     """
     saved = {table: values[table] for table in ("optimizer", "train") if table in values}
-    if all(value == spec.to_json()[table] for table, value in saved.items()):
+    now = spec.to_json()
+    if all(value == now[table] for table, value in saved.items()):
         return None
     before = resolve_spec(saved, plugins)
     builder = Builder(before, plugins)
