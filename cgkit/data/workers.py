@@ -29,8 +29,9 @@ SHARED_MEMORY_HINT = (
 def count_workers(setting: int | Literal["auto"], *, on_gpu: bool, rendered: bool) -> int:
     """Return the number of worker processes for a rank.
 
-    `auto` uses two on a CPU, where the training step needs the cores, and none for images that are rendered, which
-    takes as long there as it saves. With a GPU, it uses all cores but one for each rank, if there is enough memory.
+    On a CPU, where the training step needs the cores, `auto` uses at most two, and none for images that are rendered,
+    which takes as long there as it saves. With a GPU, it uses all cores but one for each rank, if there is enough
+    memory.
 
     Args:
         setting: `data.workers` of the spec.
@@ -40,7 +41,7 @@ def count_workers(setting: int | Literal["auto"], *, on_gpu: bool, rendered: boo
     if setting != "auto":
         return setting
     if not on_gpu:
-        return 0 if rendered else 2
+        return 0 if rendered else min(2, _usable_cores())
     ranks = local_ranks()
     of_memory = _free_memory() // MEMORY // ranks
     return max(1, min(MOST, _usable_cores() // ranks - 1, of_memory))

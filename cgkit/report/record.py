@@ -16,7 +16,8 @@ from cgkit.health.notes import Note, read_notes
 from cgkit.models.address import RESOLVED, Address
 from cgkit.models.folder import no_run_folder
 from cgkit.runs.changes import Change, read_changes
-from cgkit.runs.folder import WRITTEN, RunFolder
+from cgkit.runs.folder import RunFolder
+from cgkit.runs.launch import WRITTEN
 
 HISTORY = "metrics.jsonl"
 MOMENT = ("epoch", "time")

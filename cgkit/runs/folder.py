@@ -24,7 +24,7 @@ from cgkit.models.address import RESOLVED
 from cgkit.models.provenance import made_with
 from cgkit.plugins import Plugins
 from cgkit.runs.changes import FILE as CHANGES
-from cgkit.runs.launch import SPEC, Launch
+from cgkit.runs.launch import SPEC, WRITTEN, Launch, is_combined
 from cgkit.runs.samples.sheet import Sheet
 from cgkit.spec import Spec
 from cgkit.spec.reading import Layer
@@ -32,8 +32,6 @@ from cgkit.spec.reading import Layer
 if TYPE_CHECKING:
     import torch
 
-WRITTEN = "spec.original.toml"
-"""The spec file as the user wrote it."""
 HEADER = f"""# The spec of this run, with its overrides and absolute paths. It was started with {WRITTEN}.
 # To continue the run: cgkit run FOLDER. To train it again: cgkit run FOLDER/{SPEC} --output ANOTHER
 """
@@ -145,15 +143,16 @@ class RunFolder:
         """Write the spec as resolved, as combined from its layers, and as the user wrote it; and the other options.
 
         The combined spec includes overrides and has absolute paths, so it describes the run without anything else. If
-        the run was continued with it, it is written only if there are new overrides.
+        the run was continued with it, it is written only if there are new overrides. A spec of the user's own that
+        lies in the run folder is left as it is.
         """
         file = next((layer for layer in reversed(layers) if layer.is_file), None)
         with _explain_write_errors(self.path):
             if file is not None:
-                own = Path(file.label).resolve() == (self.path / SPEC).resolve()
-                if not own:
+                inside = Path(file.label).resolve() == (self.path / SPEC).resolve()
+                if not inside:
                     replace_text(self.path / WRITTEN, file.text)
-                if not own or combined != file.values:
+                if not inside or (is_combined(self.path) and combined != file.values):
                     replace_text(self.path / SPEC, f"{HEADER}\n{tomli_w.dumps(combined)}")
             replace_text(self.path / RESOLVED, _to_json(spec.to_json()))
             launch.write(self.path)

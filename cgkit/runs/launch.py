@@ -15,6 +15,8 @@ from cgkit.models.address import RESOLVED
 FILE = "launch.json"
 SPEC = "spec.toml"
 """The whole spec of a run, which includes the overrides."""
+WRITTEN = "spec.original.toml"
+"""The spec file as the user wrote it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Launch:
         options = [("--set", text) for text in self.overrides] + [("--plugin", file) for file in self.plugins]
         options += [("--device", self.device)] if self.device is not None else []
         return shlex.join(word for option in options for word in option)
+
+
+def is_combined(folder: Path) -> bool:
+    """Return whether the spec in a run folder is the combined one; else it is the user's own, which lies there."""
+    return (folder / WRITTEN).exists()
 
 
 def read_launch(folder: Path) -> Launch:

@@ -36,7 +36,7 @@ from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.context import RunContext
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.header import header
-from cgkit.runs.launch import SPEC, Launch, read_launch
+from cgkit.runs.launch import SPEC, Launch, is_combined, read_launch
 from cgkit.runs.outcome import Outcome
 from cgkit.runs.resume import refuse_other_spec
 from cgkit.runs.run import Run
@@ -103,6 +103,8 @@ def run(
     earlier, named = Launch(), spec
     if isinstance(spec, str | Path) and Path(spec).is_dir():
         earlier, output, spec = read_launch(Path(spec)), output or spec, Path(spec) / SPEC
+        if not is_combined(spec.parent):
+            overrides = (*earlier.overrides, *overrides)
     plugins = plugins or load_plugins(files=list(map(Path, earlier.plugins)))
     layers = read_layers(spec if isinstance(spec, Mapping | Spec) else Path(spec), overrides)
     folder = RunFolder(Path(output) if output is not None else Path("runs") / _name_of(layers))

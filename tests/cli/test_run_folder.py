@@ -114,6 +114,16 @@ def test_the_users_edits_and_the_original_survive_a_continuation(cgkit: Cli, tin
     assert (tmp_path / "run" / "spec.original.toml").read_text() == tiny_spec.read_text()
 
 
+def test_a_spec_of_ones_own_in_the_run_folder_is_left_as_it_is(cgkit: Cli, tiny_spec: Path) -> None:
+    own, folder = tiny_spec.read_text(), tiny_spec.parent
+    assert cgkit("run", tiny_spec, "--output", folder, *steps(2)).code == 0
+    assert tiny_spec.read_text() == own
+    assert "step 2 of 2" in cgkit("run", folder).err
+    assert cgkit("run", folder, *steps(3)).code == 0
+    assert tiny_spec.read_text() == own
+    assert "step 3 of 3" in cgkit("run", folder).err
+
+
 def test_what_must_not_change_is_refused_and_nothing_is_remembered(cgkit: Cli, tiny_spec: Path, tmp_path: Path) -> None:
     assert cgkit("run", tiny_spec, "--output", tmp_path / "run").code == 0
     before = {file: file.read_bytes() for file in (tmp_path / "run").iterdir() if file.is_file()}

@@ -125,10 +125,10 @@ def test_every_command_that_uses_a_run_works(
     _write_clip(Path("clip.mp4"))
     assert cgkit("export", runs[0], "--format", "published", "--output", "latest_net_G_A.pth").code == 0
     commands = re.findall(r"^\| `cgkit ((?:translate|evaluate|compare|export|import) [^`]+)` \|", README, re.MULTILINE)
-    assert len(commands) == 8
+    assert len(commands) == 9
     for command in commands:
-        folders = iter(runs)
-        arguments = [str(next(folders)) if word == "RUN" else word for word in shlex.split(command)]
+        folders = map(str, runs)
+        arguments = [re.sub("^RUN(?=$|@)", lambda _: next(folders), word) for word in shlex.split(command)]  # noqa: B023
         result = cgkit(*arguments)
         assert result.code == 0, (command, result.err)
         written = Path(arguments[arguments.index("--output") + 1]) if "--output" in arguments else runs[0]
