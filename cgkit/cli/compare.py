@@ -83,7 +83,9 @@ def _tables_by_key(comparison: Comparison) -> Iterator[Rows]:
         values = [[key, *map(_format_value, values)] for key, values in differences.items()]
         yield [["spec", *comparison.labels], *values]
     if comparison.measurements:
-        scores = [[_name(each), *(_format_score(each, run) for run in runs)] for each in comparison.measurements]
+        scores = [
+            [_name(comparison, each), *(_format_score(each, run) for run in runs)] for each in comparison.measurements
+        ]
         yield [["score", *comparison.labels], *scores]
 
 
@@ -100,7 +102,7 @@ def _tables_by_run(comparison: Comparison, width: int) -> Iterator[str | Rows]:
             yield f"not comparable with {names[groups[0][0]]}: {reasons}"
         columns = [["score", *(names[run] for run in group)]]
         for each in comparison.measurements:
-            columns.append([_name(each), *(_format_number(each, run) for run in group)])
+            columns.append([_name(comparison, each), *(_format_number(each, run) for run in group)])
         for chosen in _split(columns, width):
             yield [*map(list, zip(*chosen, strict=True))]
 
@@ -139,8 +141,8 @@ def _table(rows: Rows) -> Table:
     return table
 
 
-def _name(measurement: Measurement) -> str:
-    return f"{measurement.name} {measurement.direction}"
+def _name(comparison: Comparison, measurement: Measurement) -> str:
+    return f"{measurement.name} {comparison.sides[measurement.direction]}"
 
 
 def _format_value(value: object) -> str:

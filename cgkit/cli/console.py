@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -80,13 +80,16 @@ def warning(text: str, traceback: str = "") -> None:
 
 
 @contextmanager
-def working(text: str) -> Iterator[None]:
-    """Show a spinner with a text on stderr while something takes long; without a terminal, print a line."""
+def working(text: str) -> Iterator[Callable[[str], None]]:
+    """Show a spinner with a text on stderr while something takes long; without a terminal, print a line.
+
+    The context is a function that changes the text.
+    """
     from cgkit.display.terminal import TerminalReporter
 
     with TerminalReporter(quiet=is_quiet()) as reporter:
         reporter.stage(text)
-        yield
+        yield reporter.stage
 
 
 def shows_tracebacks() -> bool:

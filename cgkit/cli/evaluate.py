@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     "--count", type=click.IntRange(1, 1_000_000), help="Number of test images per domain. [default: evaluation.count]"
 )
 @options.overrides
-@click.option("--best", is_flag=True, help="The same as RUN@best: evaluate the best model.")
 @options.device
 @options.as_json
 @click.pass_context
@@ -31,7 +31,6 @@ def command(
     metrics: str | None,
     count: int | None,
     overrides: tuple[str, ...],
-    best: bool,
     device: str | None,
     as_json: bool,
 ) -> None:
@@ -42,32 +41,36 @@ def command(
     """
     plugins = console.plugins(context)
     names = [name.strip() for name in metrics.split(",")] if metrics is not None else []
-    with console.working("scoring test images"):
+    with console.working("loading torch") as progress:
+        from cgkit.models.address import Address
+        from cgkit.runs.folder import RunFolder
         from cgkit.runs.scores.evaluate import evaluate
+        from cgkit.spec.images import in_words
 
+        labels = RunFolder(Address.parse(run).folder).labels()
         evaluation = evaluate(
             run,
             metrics=names,
             count=count,
             overrides=overrides,
-            best=best,
             device=device,
             plugins=plugins,
             report=console.warning,
+            progress=lambda text: progress(in_words(text, labels)),
         )
     if as_json:
         console.print_json({"schema": 1, **evaluation.to_json()})
     else:
-        _print(evaluation)
+        _print(evaluation, labels)
 
 
-def _print(evaluation: Evaluation) -> None:
+def _print(evaluation: Evaluation, labels: Mapping[str, str]) -> None:
     numeric = ("value", "95 % interval", "real", "untranslated")
     table = console.table("direction", "metric", *numeric, "better", right=numeric)
     for score in evaluation.numbers:
         interval = "-" if score.interval is None else " to ".join(map(_format, score.interval))
         values = (_format(score.value), interval, _format(score.real), _format(score.untranslated))
-        table.add_row(score.direction, score.name, *values, score.better or "-")
+        table.add_row(labels[score.direction], score.name, *values, score.better or "-")
     out = console.stdout()
     weights = "moving average" if evaluation.weights == "ema" else "weights as trained"
     out.print(f"step {evaluation.step}, {weights}, {_format_protocol(evaluation.numbers[0])}:")

@@ -89,7 +89,7 @@ def _print(outcome: Outcome, as_json: bool) -> None:
         console.print_json({**values, "scores": scores})
         return
     if outcome.state == "stopped":
-        console.message(f"stopped and saved at step {outcome.step}; run the same command again to continue")
+        console.message(f"stopped and saved at step {outcome.step}; to continue: cgkit run {outcome.folder}")
         return
     if outcome.scores:
         _print_scores(outcome)
@@ -98,11 +98,14 @@ def _print(outcome: Outcome, as_json: bool) -> None:
 
 
 def _print_scores(outcome: Outcome) -> None:
+    from cgkit.runs.folder import RunFolder
+
     numeric = ("untranslated", "value")
     table = console.table("direction", "metric", *numeric, "better", right=numeric)
+    labels = RunFolder(outcome.folder).labels()
     for score in outcome.scores:
         untranslated = "-" if score.untranslated is None else f"{score.untranslated:.3f}"
-        table.add_row(score.direction, score.name, untranslated, f"{score.value:.3f}", score.better or "-")
+        table.add_row(labels[score.direction], score.name, untranslated, f"{score.value:.3f}", score.better or "-")
     out = console.stdout()
     out.print(f"{outcome.scores[0].protocol['n']} test images, step {outcome.step}:")
     out.print(table)

@@ -46,6 +46,7 @@ class TerminalReporter:
         self._warns = console.rank() == 0
         self._shows = self._warns and not quiet
         self._stage: Status | None = None
+        self._subject = ""
         self._bar: Bar | None = None
         self._task = TaskID(0)
         self._last_line = 0.0
@@ -70,22 +71,28 @@ class TerminalReporter:
             self.message(f"  {label:{width}}  {fact}")
 
     def stage(self, text: str) -> None:
-        """Show a spinner with a text; without a terminal, print a line."""
+        """Show a spinner with a text; without a terminal, print a line for each new text before a colon."""
+        subject, shown = text.partition(":")[0], f"{console.clean(text)} ..."
+        changed, self._subject = subject != self._subject, subject
+        if self._stage is not None and not changed:
+            self._stage.update(shown)
+            return
         self._end_stage()
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
         if self._shows and self._console.is_terminal:
-            self._stage = self._console.status(f"{console.clean(text)} ...")
+            self._stage = self._console.status(shown)
             self._stage.start()
-        else:
-            self.message(f"{text} ...")
+        elif changed:
+            self.message(f"{subject} ...")
 
     def progress(self, progress: Progress) -> None:
         """Update the progress bar, or print a line if the last line is old enough or the run is at its end."""
         if not self._shows:
             return
         self._end_stage()
+        self._subject = ""
         self._estimate(progress)
         if self._console.is_terminal:
             self._move_bar(progress)

@@ -49,12 +49,20 @@ class Scoring:
         images: the images to translate and to compare with.
         seed: the seed of all random draws, so that the same model always gets the same scores.
         report: called with one line for each metric that cannot be computed reliably or at all.
+        progress: called with what is being done, such as "scoring test images: 24 of 200".
     """
 
-    def __init__(self, images: MeasuredImages, seed: int, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        images: MeasuredImages,
+        seed: int,
+        report: Callable[[str], None],
+        progress: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._images = images
         self._seed = seed
         self._report = report
+        self._progress = progress
         self._reported: set[str] = set()
         self._real_features: dict[tuple[str, str, str], Tensor] = {}
 
@@ -81,6 +89,7 @@ class Scoring:
             with self._drop_on_error(measured.name, accumulators):
                 accumulators[measured.name] = self._create_accumulator(measured, way)
         for start in range(0, len(sources), BATCH):
+            self._progress(f"scoring test images: {way}, {start} of {len(sources)}")
             indices = slice(start, start + BATCH)
             images = sources[indices]
             truths = references[indices] if self._images.aligned else None
@@ -89,6 +98,7 @@ class Scoring:
                 with self._drop_on_error(name, accumulators):
                     accumulator.add(batch)
         for name, accumulator in list(accumulators.items()):
+            self._progress(f"scoring test images: {way}, {name}")
             with self._drop_on_error(name, accumulators):
                 yield accumulator.compute()
         self._report_few_images([measured for measured in applying if measured.name in accumulators])

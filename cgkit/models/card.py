@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cgkit.evaluation.numbers import Number
 from cgkit.models.info import ModelInfo
+from cgkit.spec.images import labels_of
 
 
 def model_card(info: ModelInfo, scores: Sequence[Number] = (), changes: Sequence[str] = ()) -> str:
@@ -37,28 +38,36 @@ def _header(info: ModelInfo, scores: Sequence[Number]) -> str:
 
 def _description(info: ModelInfo) -> str:
     spec = info.spec
-    height, width = spec.data.size
     first, second = spec.data.channels
-    ways = " and ".join(map(spec.data.way, info.directions))
+    labels = labels_of(spec.to_json())
+    ways = " and ".join(labels[direction] for direction in info.directions)
     trained = " (CycleGAN, Zhu et al., ICCV 2017)" if info.imported is None else ""
     lines = [
         f"Translates images between two domains, from {ways}{trained}.",
         "",
         f"- generator: {' and '.join(_generators(info))}",
-        f"- channels: {first} in domain a, {second} in domain b",
+        f"- channels: {first} in {labels['a']}, {second} in {labels['b']}",
     ]
     if info.imported is not None:
         lines += [f"- imported: {_to_plain(text)}" for text in info.imported]
     else:
-        averaged = "; the weights are a moving average" if info.averaged else ""
-        lines.append(f"- trained for {info.step} steps on {width}x{height} pixels, seed {spec.seed}{averaged}")
-        scales = (spec.data.trained_scale.a, spec.data.trained_scale.b)
-        shown = ("unknown" if scale is None else " x ".join(f"{factor:.3g}" for factor in scale) for scale in scales)
-        lines.append(f"- scale of training images (height x width): {' in domain a, '.join(shown)} in domain b")
+        lines += _training(info, labels)
     for text in info.started:
         source, *networks = map(_to_plain, text.splitlines())
         lines += [f"- started from {source}", *(f"  - {network}" for network in networks)]
     return "\n".join(lines)
+
+
+def _training(info: ModelInfo, labels: Mapping[str, str]) -> Iterable[str]:
+    data, averaged = info.spec.data, "; the weights are a moving average" if info.averaged else ""
+    height, width = data.size
+    yield f"- trained for {info.step} steps on {width}x{height} pixels, seed {info.spec.seed}{averaged}"
+    scales = {labels["a"]: data.trained_scale.a, labels["b"]: data.trained_scale.b}
+    shown = (
+        f"{'unknown' if scale is None else ' x '.join(f'{factor:.3g}' for factor in scale)} in {label}"
+        for label, scale in scales.items()
+    )
+    yield f"- scale of training images (height x width): {', '.join(shown)}"
 
 
 def _usage(info: ModelInfo) -> str:

@@ -12,6 +12,7 @@ from cgkit.evaluation.numbers import Number, differing
 from cgkit.models.address import RESOLVED
 from cgkit.report.record import Record, read_record
 from cgkit.runs.samples.sheet import Sheet, read_sheet
+from cgkit.spec.images import labels_of
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,12 @@ class Comparison:
     images: SharedImages
     remarks: tuple[str, ...]
     baseline: int | None = None
+
+    @property
+    def sides(self) -> dict[str, str]:
+        """What a person calls the directions and domains; "a to b" and so on if the runs give them different names."""
+        named = [labels_of(record.spec) for record in self.records]
+        return named[0] if all(each == named[0] for each in named) else labels_of({})
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:

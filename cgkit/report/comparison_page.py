@@ -54,6 +54,7 @@ def render_comparison(comparison: Comparison, plugins: Plugins) -> str:
         differences={key: [_format_value(value) for value in values] for key, values in comparison.differences.items()},
         measurements=list(_compare_scores(comparison)),
         summaries=summaries_of({measurement.name for measurement in comparison.measurements}, plugins),
+        sides=comparison.sides,
         directions=_build_directions(comparison.images, comparison.labels),
         remarks=comparison.remarks,
         image_remarks=comparison.images.remarks,
@@ -83,7 +84,7 @@ def _compare_scores(comparison: Comparison) -> Iterator[dict[str, Any]]:
         ]
         yield {
             "name": measurement.name,
-            "direction": measurement.direction.replace("2", " to "),
+            "direction": comparison.sides[measurement.direction],
             "scale": scale(comparable),
             "reasons": {label: reason for label, reason in reasons.items() if reason},
         }

@@ -109,18 +109,19 @@ class Charts:
     pace: tuple[Chart, ...]
 
 
-def charts_of(history: Mapping[str, Values], metrics: Collection[str]) -> Charts:
+def charts_of(history: Mapping[str, Values], metrics: Collection[str], labels: Mapping[str, str]) -> Charts:
     """Return one chart per quantity, with the curves of both directions.
 
     Args:
         history: the recorded values by name and step.
         metrics: the names of the metrics; their values are shown as scores.
+        labels: what to call the directions and domains.
     """
     grouped: dict[tuple[Subject, str], list[tuple[str, int, Values]]] = {}
     for name, values in history.items():
-        stem, label, style = _split_name(name)
+        stem, side, style = _split_name(name)
         if values:
-            grouped.setdefault((subject_of(name, metrics), stem), []).append((label, style, values))
+            grouped.setdefault((subject_of(name, metrics), stem), []).append((labels.get(side, side), style, values))
     return charts_by_subject({key: sorted(lines, key=lambda line: line[1]) for key, lines in grouped.items()})
 
 
@@ -171,12 +172,11 @@ def format_value(value: float | None) -> str:
 
 
 def _split_name(name: str) -> tuple[str, str, int]:
-    """Split a recorded name; return its stem, the label that its suffix stands for, and the index of the colour."""
+    """Split a recorded name; return its stem, its direction or domain, and the index of the colour."""
     match = _SIDE.fullmatch(name)
     if match is None:
         return name, "", 0
-    label = f"domain {match['side']}" if match["side"] in ("a", "b") else match["side"].replace("2", " to ")
-    return match["stem"], label, 0 if match["side"] in _FIRST else 1
+    return match["stem"], match["side"], 0 if match["side"] in _FIRST else 1
 
 
 def title_of(stem: str) -> str:

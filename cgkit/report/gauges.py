@@ -72,13 +72,13 @@ class Scale:
     protocol: Mapping[str, str]
 
 
-def scales_of(numbers: Iterable[Number]) -> tuple[Scale, ...]:
-    """Return a scale for each metric, with the gauges of both directions."""
+def scales_of(numbers: Iterable[Number], labels: Mapping[str, str]) -> tuple[Scale, ...]:
+    """Return a scale for each metric, with the gauges of both directions, which have labels."""
     ordered = list(numbers)
     names = list(dict.fromkeys(number.name for number in ordered))
     ordered.sort(key=lambda number: names.index(number.name))
     return tuple(
-        scale([(number.direction.replace("2", " to "), int(number.direction == "b2a"), number) for number in group])
+        scale([(labels[number.direction], int(number.direction == "b2a"), number) for number in group])
         for _, group in groupby(ordered, key=lambda number: number.name)
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cgkit.report.page import render, write_page
 from cgkit.report.pictures import Gallery, gallery
 from cgkit.report.record import HISTORY, Record, read_record
 from cgkit.report.reproduction import reproduction
+from cgkit.spec.images import in_words, labels_of
 
 FILE = "report.html"
 
@@ -39,7 +41,7 @@ def write_report(run: Path | str, *, output: Path | None = None, plugins: Plugin
 
 def render_report(record: Record, plugins: Plugins) -> str:
     """Return the report page as HTML."""
-    shown = gallery(record.sheets)
+    shown, labels = gallery(record.sheets), labels_of(record.spec)
     numbers = record.evaluation.numbers if record.evaluation is not None else ()
     metrics = {number.name for number in numbers} | set(record.metrics)
     return render(
@@ -48,12 +50,12 @@ def render_report(record: Record, plugins: Plugins) -> str:
         state=state_of(record),
         facts=facts_of(record),
         gallery=shown,
-        ways=_describe_ways(record.spec),
+        labels=labels,
         gallery_data=gallery_data(shown),
-        charts=charts_of(record.history, metrics),
-        scales=scales_of(numbers),
+        charts=charts_of(record.history, metrics, labels),
+        scales=scales_of(numbers, labels),
         summaries=summaries_of(metrics, plugins),
-        notes=_group_notes(record.notes),
+        notes=_group_notes(record.notes, labels),
         environment=_flatten(record.environment),
         reproduction=reproduction(record),
         missing=record.problems,
@@ -75,20 +77,12 @@ def gallery_data(shown: Gallery | None) -> dict[str, Any]:
     return {"steps": shown.steps, "cells": cells}
 
 
-def _describe_ways(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Return each direction in words: `horse to zebra`, or `a to b` if the spec does not name the domains."""
-    data = spec.get("data")
-    names = data.get("names") if isinstance(data, Mapping) else None
-    first, second = names if isinstance(names, list) and len(names) == 2 else ("a", "b")
-    return {"a2b": f"{first} to {second}", "b2a": f"{second} to {first}"}
-
-
-def _group_notes(notes: tuple[Note, ...]) -> list[dict[str, Any]]:
+def _group_notes(notes: tuple[Note, ...], labels: Mapping[str, str]) -> list[dict[str, Any]]:
     """Group notes by rule and direction; return the last note of each group with the steps of all its notes."""
     groups: dict[tuple[str, str | None], dict[str, Any]] = {}
     for note in notes:
         entry = groups.setdefault((note.rule, note.direction), {"note": note, "steps": []})
-        entry["note"] = note
+        entry["note"] = replace(note, message=in_words(note.message, labels), advice=in_words(note.advice, labels))
         entry["steps"].append(note.step)
     return list(groups.values())
 

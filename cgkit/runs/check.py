@@ -24,7 +24,7 @@ from cgkit.images.pixels import PixelFormat
 from cgkit.plugins import Plugins
 from cgkit.runs.context import RunContext
 from cgkit.runs.cost.forecast import forecast
-from cgkit.runs.cost.pace import measure_pace, time_step
+from cgkit.runs.cost.pace import measure_pace, time_training
 from cgkit.runs.cost.verdict import Verdict, judge
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.health_monitor import circumstances
@@ -33,6 +33,9 @@ from cgkit.runs.start import Prepared, prepare
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.loading import read_layers
 from cgkit.spec.merging import combine
+
+TRAINED = 4.0
+"""Seconds for which steps are timed."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,9 @@ def check_spec(
     with memory_errors_explained(), run.arithmetic():
         run.prepare_step()
         with run.batches() as all_batches:
-            batches = next(all_batches)
-        losses = {name: float(loss) for name, loss in run.trainer.step(batches).items()}
+            losses = {name: float(loss) for name, loss in run.trainer.step(next(all_batches)).items()}
         run.trainer.settle()
-        pace = measure_pace(run, context, time_step(run, batches))
+        pace = measure_pace(run, context, time_training(run, TRAINED))
     needed = forecast(spec, pace, run.steps, max(map(len, assembly.source.test())))
     peak = peak_memory(prepared.device)
     command = [str(file), *(word for override in overrides for word in ("--set", override))]

@@ -19,6 +19,7 @@ from cgkit.runs.folder import RunFolder
 from cgkit.runs.launch import Launch
 from cgkit.runs.starting import Started
 from cgkit.spec import Spec
+from cgkit.spec.images import labels_of
 from cgkit.spec.providers import providers_used
 from cgkit.spec.reading import Layer
 
@@ -59,6 +60,11 @@ class RunContext:
     def providers(self) -> Mapping[str, str]:
         """The versions, by name, of the distributions that provide the spec's components."""
         return providers_used(self.spec, self.plugins)
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """What a person calls the directions and domains; see `cgkit.spec.images.labels_of`."""
+        return labels_of(self.spec.to_json())
 
     @property
     def pixels(self) -> tuple[PixelFormat, PixelFormat]:

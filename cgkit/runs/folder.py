@@ -27,6 +27,7 @@ from cgkit.runs.changes import FILE as CHANGES
 from cgkit.runs.launch import SPEC, WRITTEN, Launch, is_combined
 from cgkit.runs.samples.sheet import Sheet
 from cgkit.spec import Spec
+from cgkit.spec.images import labels_of
 from cgkit.spec.reading import Layer
 
 if TYPE_CHECKING:
@@ -102,6 +103,10 @@ class RunFolder:
     def remembered_spec(self) -> dict[str, Any] | None:
         """Return the resolved spec of the run in the folder; None if the folder holds no run yet."""
         return self._read_json(RESOLVED)
+
+    def labels(self) -> dict[str, str]:
+        """Return what a person calls the directions and domains: `a2b` is, for example, "horse to zebra"."""
+        return labels_of(self.remembered_spec() or {})
 
     def made_with(self) -> dict[str, str] | None:
         """Return the versions, by name, of the plugins used at the start of the run; None if unknown."""

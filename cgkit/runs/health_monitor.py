@@ -22,6 +22,7 @@ from cgkit.health.watch import Watch
 from cgkit.runs.context import RunContext
 from cgkit.runs.samples.images import SampleImages
 from cgkit.spec import Spec
+from cgkit.spec.images import in_words
 
 COUNT = 16
 """The maximum number of training images, and of test images, that each discriminator judges."""
@@ -89,7 +90,7 @@ class HealthMonitor:
 
     def _note(self, notes: Sequence[Note]) -> None:
         for note in notes:
-            self._context.reporter.warning(str(note))
+            self._context.reporter.warning(in_words(str(note), self._context.labels))
         keep(self._context.folder.path, notes)
 
     @torch.inference_mode()

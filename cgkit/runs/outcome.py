@@ -39,7 +39,8 @@ class Outcome:
 
     def _repr_html_(self) -> str:
         """Return the state, the scores and the last sheet as HTML, which Jupyter shows."""
-        names = [f"{score.name} {score.direction}" for score in self.scores]
+        labels = RunFolder(self.folder).labels() if self.scores else {}
+        names = [f"{score.name} {labels[score.direction]}" for score in self.scores]
         values = [f"{score.value:.4g}" for score in self.scores]
         untranslated = ["" if score.untranslated is None else f"{score.untranslated:.4g}" for score in self.scores]
         rows = {"score": names, "value": values, "untranslated": untranslated}

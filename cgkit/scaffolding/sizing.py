@@ -120,7 +120,7 @@ def size_run(
     *,
     tests: int,
     time_step: Callable[[Candidate], float],
-    measure: Callable[[Candidate], Pace],
+    measure: Callable[[Candidate, float], Pace],
 ) -> Sizing:
     """Choose the best setting for a time.
 
@@ -129,7 +129,7 @@ def size_run(
         seconds: the time in all.
         tests: the number of test images that are scored.
         time_step: measures the seconds of a step.
-        measure: measures everything that a run does.
+        measure: measures everything that a run of some seconds does.
 
     Raises:
         ResourceError: there is not enough memory for even the fastest setting.
@@ -147,7 +147,7 @@ def size_run(
         except ResourceError:
             measured[best] = float("inf")
     best = _choose([choice for choice in choices if choice in measured], seconds, measured)
-    pace = measure(best)
+    pace = measure(best, seconds)
     return _fill(best, pace, seconds, tests)
 
 

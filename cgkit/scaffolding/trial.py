@@ -13,7 +13,7 @@ from cgkit.engine.memory import memory_errors_explained
 from cgkit.errors import DataError
 from cgkit.plugins import Plugins
 from cgkit.runs.context import RunContext
-from cgkit.runs.cost.pace import Pace, measure_pace, time_step
+from cgkit.runs.cost.pace import Pace, measure_pace, time_step, time_training
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.run import Run
 from cgkit.scaffolding.dataset import Dataset
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     import torch
 
 
-LONGER = 4.0
-"""Seconds for which steps of the chosen setting are timed."""
+LONGER = 4.0, 20.0
+"""The fewest and the most seconds for which the chosen setting is trained."""
+SHARE = 0.005
+"""The part of the run's time for which it is trained within these limits: the speed of shared machines varies."""
 
 
 class Trial:
-    """Trains for a few steps on random images.
+    """Trains for a few steps.
 
     Args:
         dataset: the data, whose test images are translated and scored.
@@ -67,18 +69,20 @@ class Trial:
         self._report(f"  {seconds:.3g} s a step of {candidate.batch} + {candidate.batch} images")
         return seconds
 
-    def measure(self, candidate: Candidate) -> Pace:
-        """Return the pace of everything, with a longer measurement of a step."""
-        self._report("measuring this setting, its samples and scores ...")
+    def measure(self, candidate: Candidate, seconds: float) -> Pace:
+        """Return the pace of everything in a run of some seconds, after training on the images for a part of them."""
+        fewest, most = LONGER
+        trained = min(most, max(fewest, SHARE * seconds))
+        self._report(f"training with this setting for {trained:.0f} s, then measuring samples and scores ...")
         with memory_errors_explained():
             run, context = self._prepare(candidate)
             with run.arithmetic():
-                step = time_step(run, run.noise(), LONGER)
                 try:
+                    step = time_training(run, trained)
                     return measure_pace(run, context, step)
                 except DataError as error:
                     self._report(f"  not measured, and so not part of the estimate: {error}")
-                    return Pace(step)
+                    return Pace(time_step(run, run.noise(), fewest))
 
     def _prepare(self, candidate: Candidate) -> tuple[Run, RunContext]:
         """Return a run after its first step, which is slower than the others."""

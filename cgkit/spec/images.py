@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -118,11 +120,6 @@ class Data(OpenTable):
         "rendered images.",
     )
 
-    def way(self, direction: str) -> str:
-        """Return a direction in words: `horse to zebra`, or `a to b` if the domains have no names."""
-        names = self.names or ("a", "b")
-        return " to ".join(names if direction == "a2b" else names[::-1])
-
     @field_validator("size", "channels", "names", mode="before")
     @classmethod
     def _expand_number(cls, value: Any, info: ValidationInfo) -> Any:
@@ -166,3 +163,23 @@ def unheld(depth: str, span: Range | None) -> str | None:
     if low <= span[0] and span[1] <= high:
         return None
     return f"{depth} cannot store data.range, {span[0]:g} to {span[1]:g}"
+
+
+def labels_of(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a person calls the directions and domains of a run: `a2b` is "horse to zebra", `a` is "horse".
+
+    Args:
+        spec: a resolved spec as JSON values, which may be incomplete. Without `data.names`, `a2b` is "a to b", and `a`
+            is "domain a".
+    """
+    data = spec.get("data")
+    names = data.get("names") if isinstance(data, Mapping) else None
+    if isinstance(names, Sequence) and len(names) == 2:
+        a, b = map(str, names)
+        return {"a2b": f"{a} to {b}", "b2a": f"{b} to {a}", "a": a, "b": b}
+    return {"a2b": "a to b", "b2a": "b to a", "a": "domain a", "b": "domain b"}
+
+
+def in_words(text: str, labels: Mapping[str, str]) -> str:
+    """Return a text in which `domain a`, `a2b` and so on are replaced by their labels (see `labels_of`)."""
+    return re.sub(r"\b(?:domain ([ab])|(a2b|b2a))\b", lambda match: labels[match[1] or match[2]], text)

@@ -188,8 +188,6 @@ def test_scores_of_a_step_are_kept_apart_from_those_of_the_run(cgkit: Cli, finis
     assert json.loads((folder / "evaluations/step-000000002/evaluation.json").read_text())["step"] == 2
     assert cgkit("evaluate", f"{folder}@best").code == 0
     assert (folder / "best" / "evaluation.json").exists()
-    refused = cgkit("evaluate", f"{folder}@2", "--best")
-    assert (refused.code, "is not the best model" in refused.err) == (2, True)
 
 
 def test_a_run_that_trains_is_evaluated_at_its_newest_checkpoint(cgkit: Cli, in_use: Path) -> None:

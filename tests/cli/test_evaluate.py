@@ -131,7 +131,6 @@ def test_the_number_of_images_is_part_of_the_protocol(cgkit: Cli, trained: Path)
         (["--metrics", "psnrr"], 2, 'no metric is called "psnrr"; did you mean "psnr"?'),
         (["--metrics", ""], 2, "metric"),
         (["--count", "0"], 2, "--count"),
-        (["--best"], 5, "has no best model"),
         (["--device", "tpu"], 2, "tpu"),
     ],
 )

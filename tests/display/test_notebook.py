@@ -32,7 +32,7 @@ def test_a_run_is_shown_below_its_cell(cells: list[nbformat.NotebookNode]) -> No
 
 def test_the_outcome_shows_scores_and_samples(cells: list[nbformat.NotebookNode]) -> None:
     outcome = cells[1].outputs[-1].data["text/html"]
-    for part in ("finished at step 2", "<td>psnr a2b</td>", 'alt="samples of step 2"'):
+    for part in ("finished at step 2", "<td>psnr summer to winter</td>", 'alt="samples of step 2"'):
         assert part in outcome
 
 

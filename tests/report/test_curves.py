@@ -20,6 +20,9 @@ from cgkit.report.curves import (
     charts_of,
 )
 from cgkit.report.record import LARGEST
+from cgkit.spec.images import labels_of
+
+LABELS = labels_of({"data": {"names": ["horse", "zebra"]}})
 
 
 def points(path: str) -> list[tuple[float, float]]:
@@ -45,13 +48,13 @@ HISTORY = {
 
 
 def test_both_directions_of_a_quantity_share_a_chart_with_one_colour_each() -> None:
-    charts = charts_of(HISTORY, {"psnr", "kid"})
+    charts = charts_of(HISTORY, {"psnr", "kid"}, LABELS)
     lines = {chart.title: [(line.label, line.style) for line in chart.lines] for chart in charts.losses}
     assert lines == {
-        "Adversarial": [("a to b", 0), ("b to a", 1)],
+        "Adversarial": [("horse to zebra", 0), ("zebra to horse", 1)],
         "Cycle": [("forward", 0)],
-        # Domain b has the colour of the direction towards it.
-        "Identity": [("domain b", 0), ("domain a", 1)],
+        # The second domain has the colour of the direction towards it.
+        "Identity": [("zebra", 0), ("horse", 1)],
         "Odd": [("", 0)],
     }
     assert [chart.title for chart in charts.scores] == ["PSNR"], "a single score has no curve"
@@ -59,9 +62,9 @@ def test_both_directions_of_a_quantity_share_a_chart_with_one_colour_each() -> N
 
 
 def test_a_loss_and_a_metric_with_the_same_stem_have_separate_charts() -> None:
-    charts = charts_of({"cycle_forward": {1: 9.0, 2: 8.0}, "cycle_a2b": {1: 0.1, 2: 0.2}}, {"cycle"})
+    charts = charts_of({"cycle_forward": {1: 9.0, 2: 8.0}, "cycle_a2b": {1: 0.1, 2: 0.2}}, {"cycle"}, LABELS)
     assert [line.label for line in charts.losses[0].lines] == ["forward"]
-    assert [line.label for line in charts.scores[0].lines] == ["a to b"]
+    assert [line.label for line in charts.scores[0].lines] == ["horse to zebra"]
 
 
 def test_curves_of_several_runs_share_a_chart_by_name() -> None:
@@ -124,5 +127,5 @@ def test_a_group_with_a_value_that_is_not_finite_has_no_mean() -> None:
 def test_losses_that_span_decades_have_a_logarithmic_axis_and_scores_do_not() -> None:
     assert single_chart("loss", {step: 10.0**step for step in range(9)}).y.logarithmic
     assert not single_chart("loss", {step: 1.0 + step for step in range(9)}).y.logarithmic
-    charts = charts_of({"kid_a2b": {step: 10.0**step for step in range(9)}}, {"kid"})
+    charts = charts_of({"kid_a2b": {step: 10.0**step for step in range(9)}}, {"kid"}, LABELS)
     assert not charts.scores[0].y.logarithmic, "scores are read against their baselines"

@@ -7,13 +7,16 @@ from hypothesis import strategies as st
 
 from cgkit.evaluation.numbers import Number
 from cgkit.report.gauges import scale, scales_of
+from cgkit.spec.images import labels_of
+
+LABELS = labels_of({})
 
 PSNR = Number("psnr", "a2b", 20.0, (19.0, 21.5), None, 9.0, "higher", {"n": 64, "size": [64, 32], "options": {}})
 KID = Number("kid", "b2a", 0.05, (0.04, 0.06), 0.01, 0.2, "lower", {"n": 64, "options": {"network": "lite"}})
 
 
 def test_better_is_to_the_right() -> None:
-    psnr_scale, kid_scale = scales_of([PSNR, KID])
+    psnr_scale, kid_scale = scales_of([PSNR, KID], LABELS)
     (psnr,), (kid,) = psnr_scale.gauges, kid_scale.gauges
     assert psnr.untranslated is not None
     assert psnr.untranslated < psnr.place
@@ -26,7 +29,7 @@ def test_better_is_to_the_right() -> None:
 
 
 def test_both_directions_of_a_metric_share_a_scale() -> None:
-    (scale_of_both,) = scales_of([PSNR, replace(PSNR, direction="b2a", value=18.0)])
+    (scale_of_both,) = scales_of([PSNR, replace(PSNR, direction="b2a", value=18.0)], LABELS)
     assert [(gauge.label, gauge.style) for gauge in scale_of_both.gauges] == [("a to b", 0), ("b to a", 1)]
     assert scale_of_both.gauges[0].untranslated == scale_of_both.gauges[1].untranslated
     assert scale_of_both.protocol == {"n": "64", "size": "64 x 32", "options": "none"}
@@ -34,8 +37,8 @@ def test_both_directions_of_a_metric_share_a_scale() -> None:
 
 def test_protocol_fields_that_differ_list_every_value() -> None:
     other = replace(PSNR, direction="b2a", protocol={**PSNR.protocol, "n": 50})
-    assert scales_of([PSNR, other])[0].protocol["n"] == "64 / 50"
-    assert scales_of([KID])[0].protocol["options"] == "network = lite"
+    assert scales_of([PSNR, other], LABELS)[0].protocol["n"] == "64 / 50"
+    assert scales_of([KID], LABELS)[0].protocol["options"] == "network = lite"
 
 
 FINITE = st.floats(-1e30, 1e30)

@@ -72,7 +72,7 @@ def test_the_best_model_translates_and_is_evaluated_like_the_last_one(
     kept: Path, plugins: Plugins, cgkit: Callable[..., object]
 ) -> None:
     Translator.load(kept / "best", plugins=plugins, device="cpu")(torch.rand(3, 16, 16))
-    result = cgkit("evaluate", kept, "--best", "--metrics", "psnr", "--json")
+    result = cgkit("evaluate", f"{kept}@best", "--metrics", "psnr", "--json")
     best = step_of(kept / "best")
     assert result.json["step"] == best
     values = [one["value"] for one in result.json["numbers"]]

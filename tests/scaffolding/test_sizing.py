@@ -17,7 +17,7 @@ HOUR = 3600.0
 def size(hours: float, speed: float, time_step: Callable[[Candidate], float] | None = None) -> Sizing:
     """Size a run on photos of 300 pixels for a machine that does `speed` multiplications a second."""
 
-    def measure(candidate: Candidate) -> Pace:
+    def measure(candidate: Candidate, seconds: float) -> Pace:
         step = candidate.work / speed
         return Pace(step, sheet=2 * step, score=step / 4, checkpoint_bytes=10**8)
 

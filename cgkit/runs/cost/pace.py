@@ -16,7 +16,7 @@ from cgkit.runs.run import Run
 from cgkit.runs.samples.images import Samples
 
 MOST_STEPS = 15
-"""The largest number of steps that are timed."""
+"""The largest number of steps that are timed with the same images."""
 
 SCORED = 2
 """The number of test images of each domain that are scored to measure the time."""
@@ -54,6 +54,22 @@ def time_step(run: Run, batches: Sequence[Batch], seconds: float = 2.0) -> float
     while sum(times) < seconds and len(times) < MOST_STEPS:
         times.append(_time(step))
     return median(times)
+
+
+def time_training(run: Run, seconds: float) -> float:
+    """Return the mean duration in seconds of the steps in some `seconds` of training.
+
+    Images are loaded as in a run, because on a CPU the processes that load them take time from the steps.
+    """
+    ends = []
+    with run.batches() as all_batches:
+        for batches in all_batches:
+            run.trainer.step(batches)
+            run.trainer.settle()
+            ends.append(time.perf_counter())  # the first step waits for the processes to start
+            if ends[-1] - ends[0] >= seconds:
+                break
+    return (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else time_step(run, run.noise())
 
 
 def measure_pace(run: Run, context: RunContext, step: float) -> Pace:

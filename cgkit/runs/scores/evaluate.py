@@ -43,10 +43,10 @@ def evaluate(
     metrics: Sequence[str] = (),
     count: int | None = None,
     overrides: Sequence[str] = (),
-    best: bool = False,
     device: str | None = None,
     plugins: Plugins | None = None,
     report: Callable[[str], None] = lambda message: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """Evaluate the model of a run on the test images, and write the scores to `evaluation.json` in the run folder.
 
@@ -60,10 +60,10 @@ def evaluate(
         count: the number of test images of each domain; by default as in the spec.
         overrides: `path=value` texts that override the run's spec in `[data]` and `[evaluation]`, such as
             `data.a=FOLDER` if a folder has moved.
-        best: the same as the address `RUN@best`.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
         plugins: the loaded plugins; by default all that are installed.
         report: called with one line for each metric that cannot be computed reliably or at all.
+        progress: called with what is being done, such as "scoring test images: a2b, 24 of 200".
 
     Raises:
         CheckpointError: `run` is not a run folder, or its model is missing or damaged.
@@ -71,7 +71,7 @@ def evaluate(
         UsageError: no metric could be computed, or the device does not exist.
     """
     plugins = plugins or load_plugins()
-    address = _locate(run, best)
+    address = Address.parse(run)
     spec = _resolve(RunFolder(address.folder), metrics, overrides, plugins)
     model = open_model(address, plugins)
     info = model.info
@@ -82,7 +82,7 @@ def evaluate(
     with memory_errors_explained():
         generators = _generators(model).to(precision.device, precision.dtype)
         try:
-            scoring = Scoring(images, spec.evaluation.seed, report)
+            scoring = Scoring(images, spec.evaluation.seed, report, progress)
             scores = scoring.scores(translations_by(generators, precision), assembly.metrics)
         except CgkitError:
             raise
@@ -96,13 +96,6 @@ def evaluate(
     evaluation = Evaluation(info.step, weights_name(info.averaged), scores)
     write_evaluation(address.scores_folder(info.step), evaluation)
     return evaluation
-
-
-def _locate(run: Path | str, best: bool) -> Address:
-    address = Address.parse(run)
-    if best and address.place not in (None, "best"):
-        raise UsageError(f"{address} is not the best model", hint="leave out --best or the part after the @")
-    return replace(address, place="best") if best else address
 
 
 def _assemble(spec: Spec, plugins: Plugins, fallbacks: bool, report: Callable[[str], None]) -> EvaluationAssembly:

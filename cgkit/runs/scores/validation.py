@@ -20,6 +20,7 @@ from cgkit.models.info import ModelInfo
 from cgkit.runs.changes import read_changes
 from cgkit.runs.context import RunContext
 from cgkit.runs.scores.best_model import BestModel
+from cgkit.spec.images import in_words
 
 
 class Validation:
@@ -99,11 +100,16 @@ class Validation:
     @cached_property
     def _scoring(self) -> Scoring:
         context = self._context
-        return Scoring(context.evaluation_images, context.spec.evaluation.seed, context.reporter.warning)
+        reporter, seed = context.reporter, context.spec.evaluation.seed
+        return Scoring(
+            context.evaluation_images,
+            seed,
+            reporter.warning,
+            lambda text: reporter.stage(in_words(text, context.labels)),
+        )
 
     def _score(self) -> tuple[Number, ...]:
         translations = translations_by(self._trainer.best_generators, self._trainer.precision)
-        self._context.reporter.stage("scoring test images")
         return self._scoring.scores(translations, self._context.assembly.metrics)
 
     def _write_model(self, folder: Path) -> None:
