@@ -37,6 +37,9 @@ def command(
     FOLDERS are two folders of images, one per domain, or the root of a data set (trainA and trainB, train/A and
     train/B, or A and B). Without them, the spec is for the built-in landscapes.
     """
+    from cgkit.scaffolding.layouts import check_folders
+
+    check_folders(folders)
     chosen = _choose_preset(preset, hours, paper=paper, built_in=not folders)
     file = _choose_file(output, force=force)
     plugins = console.plugins(context)

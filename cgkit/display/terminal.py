@@ -189,7 +189,9 @@ def format_clock(seconds: float) -> str:
 
 
 def _format_epoch(epoch: float) -> str:
-    return f"{epoch:.0f}" if epoch >= 10 or epoch == round(epoch) else f"{epoch:.1f}"
+    if epoch >= 10 or epoch == round(epoch):
+        return f"{epoch:.0f}"
+    return f"{epoch:.1f}" if epoch >= 0.1 else f"{epoch:.1g}"
 
 
 def _format_speed(steps_per_second: float) -> str:

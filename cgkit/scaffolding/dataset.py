@@ -115,16 +115,23 @@ def survey_dataset(folders: Sequence[Path], formats: Formats) -> tuple[Dataset, 
         return Dataset(), []
     with formats.listed():
         layout = find_layout(folders)
-    surveys, remarks = [], list(layout.remarks)
+    surveys, remarks, failed = [], list(layout.remarks), []
     for side, folder in zip("ab", layout.train, strict=True):
-        survey, errors = survey_folder(folder, formats)
-        surveys.append(survey)
-        remarks += _describe(side, survey, errors)
+        try:
+            survey, errors = survey_folder(folder, formats)
+        except DataError as error:
+            failed.append(str(error))
+        else:
+            surveys.append(survey)
+            remarks += _describe(side, survey, errors)
+    if failed:
+        raise DataError("\n".join(failed))
     return Dataset(layout, tuple(surveys)), remarks
 
 
 def _describe(side: str, survey: FolderSurvey, errors: Sequence[DataError]) -> Iterator[str]:
-    yield f"{side}: {survey.count} images, shorter side {survey.side:.0f} pixels, {survey.describe()}"
+    count = f"{survey.count} image{'' if survey.count == 1 else 's'}"
+    yield f"{side}: {count}, shorter side {survey.side:.0f} pixels, {survey.describe()}"
     if survey.others:
         yield f"  ignored: {survey.others}"
     for error in errors:

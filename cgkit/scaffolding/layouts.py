@@ -38,15 +38,27 @@ class Layout:
     remarks: tuple[str, ...]
 
 
+def check_folders(folders: Sequence[Path]) -> None:
+    """Refuse more than two folders, and folders that do not exist.
+
+    Raises:
+        UsageError: there is such a problem.
+    """
+    if len(folders) > 2:
+        raise UsageError("give two folders, one per domain, the root of a data set, or none")
+    absent = [f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}" for folder in folders]
+    if missing := [text for folder, text in zip(folders, absent, strict=True) if not folder.is_dir()]:
+        raise UsageError("\n".join(missing))
+
+
 def find_layout(folders: Sequence[Path]) -> Layout:
     """Return the layout of two folders, one per domain, or of one folder, the root of a data set.
 
     Raises:
-        UsageError: there are not one or two folders, or no two domains in the root.
+        UsageError: there are more than two folders, one does not exist, or no two domains are in the root.
         DataError: a folder of test images contains none.
     """
-    if len(folders) not in (1, 2):
-        raise UsageError("give two folders, one per domain, the root of a data set, or none")
+    check_folders(folders)
     train = (folders[0], folders[1]) if len(folders) == 2 else _find_domains(folders[0])
     remarks = [remark for folder in train for remark in _warn_of_splits(folder)]
     test = _find_tests(train)

@@ -33,7 +33,7 @@ def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = st
 
     Raises:
         UsageError: two files would be written to the same file, or an input would be overwritten.
-        DataError: a folder contains no images, or a pattern matches no file.
+        DataError: a folder contains no images, a pattern matches no file, or none of the files exists.
     """
     targets: dict[Path, Path] = {}
     for given in inputs:
@@ -46,6 +46,8 @@ def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = st
                     hint="translate them into different folders",
                 )
             targets[target] = source
+    if targets and not any(os.path.lexists(source) for source in targets.values()):
+        raise DataError("\n".join(f"{source} does not exist" for source in targets.values()))
     refuse_overwriting(targets)
     return [(source, target) for target, source in targets.items()]
 

@@ -100,7 +100,7 @@ def test_the_verdict_compares_what_a_run_needs_with_the_machine(cgkit: Callable[
     assert re.search(r"^peak memory: [\d.]+ [MG]B of [\d.]+ GB$", result.out, re.MULTILINE)
     assert re.search(r"^disk: [\d.]+ [MG]B of [\d.]+ [MG]B that are free \(checkpoints", result.out, re.MULTILINE)
     assert result.out.splitlines()[-1] == f"next: cgkit run {tiny_spec} --set train.batch=1"
-    assert "change:" not in result.out
+    assert "change:" in result.out  # too few steps
 
 
 def test_a_run_that_is_too_long_gets_settings_that_fit_a_night(cgkit: Callable[..., Result], tiny_spec: Path) -> None:
@@ -110,3 +110,11 @@ def test_a_run_that_is_too_long_gets_settings_that_fit_a_night(cgkit: Callable[.
     shorter = cgkit("check", tiny_spec, "--set", setting[1], "--json").json
     assert shorter["steps"] == int(setting[1].partition("=")[2])
     assert shorter["verdict"]["seconds"] < verdict["seconds"]
+
+
+def test_a_run_that_shows_too_few_images_is_advised_to_be_longer(cgkit: Callable[..., Result], tiny_spec: Path) -> None:
+    advice = " ".join(cgkit("check", tiny_spec, "--json").json["verdict"]["changes"])
+    setting = re.search(r"results need about 20,000: --set (train.steps=\d+)", advice)
+    assert setting is not None
+    longer = cgkit("check", tiny_spec, "--set", setting[1], "--json").json
+    assert "results need" not in " ".join(longer["verdict"]["changes"])

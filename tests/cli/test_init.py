@@ -95,6 +95,16 @@ def test_a_folder_without_two_domains_is_not_enough(cgkit: Cli, tmp_path: Path, 
     assert "cgkit init FOLDER_A FOLDER_B" in result.err
 
 
+def test_all_folders_that_cannot_be_used_are_named_at_once(cgkit: Cli, tmp_path: Path) -> None:
+    gone = [tmp_path / "gone", tmp_path / "lost"]
+    assert cgkit("init", *gone).err.count("does not exist") == 2
+    assert "give two folders" in cgkit("init", tmp_path, tmp_path, tmp_path).err
+    empty = [tmp_path / "empty", tmp_path / "void"]
+    for folder in empty:
+        folder.mkdir()
+    assert cgkit("init", *empty).err.count("contains no images") == 2
+
+
 def test_an_empty_folder_is_rejected(cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
     (tmp_path / "none").mkdir()
     Image.new("RGB", (8, 8)).save(image_folder("a") / "x.png")

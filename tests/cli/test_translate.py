@@ -126,6 +126,12 @@ def test_a_bad_file_is_reported_and_the_others_are_translated(
     assert len([line for line in result.err.splitlines() if line.startswith("error:")]) == 1
 
 
+def test_a_mistyped_path_leaves_no_folder(cgkit: Cli, trained: Path, tmp_path: Path) -> None:
+    result = cgkit("translate", trained, tmp_path / "phtos", "--output", tmp_path / "translated")
+    assert (result.code, result.err.endswith("phtos does not exist\n")) == (3, True)
+    assert not (tmp_path / "translated").exists()
+
+
 def test_an_input_is_never_overwritten(cgkit: Cli, trained: Path, image_folder: MakeFolder) -> None:
     inputs = image_folder("inputs", count=1)
     before = (inputs / "image-0.png").read_bytes()

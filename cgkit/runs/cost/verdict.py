@@ -85,10 +85,13 @@ def judge(spec: Spec, needed: Forecast, steps: int, peak: int, device: torch.dev
 
 
 def _save_time(spec: Spec, needed: Forecast, steps: int) -> Iterator[str]:
-    """Advise fewer steps or, if these would be too few, smaller images."""
-    if needed.seconds <= NIGHT:
-        return
+    """Advise fewer steps or, if these would be too few, smaller images; more steps for a short run with few of them."""
     batch = spec.train.batch * spec.train.accumulate
+    if needed.seconds <= NIGHT:
+        if steps * batch < ENOUGH_IMAGES:
+            more = f"--set train.steps={math.ceil(ENOUGH_IMAGES / batch)}"
+            yield f"images shown of each domain: {steps * batch:,}, but results need about {ENOUGH_IMAGES:,}: {more}"
+        return
     share = NIGHT / needed.seconds
     fewer = max(1, math.floor(steps * share))
     night = "to finish in a night (8 hours)"
