@@ -89,8 +89,8 @@ def _save_time(spec: Spec, needed: Forecast, steps: int) -> Iterator[str]:
     batch = spec.train.batch * spec.train.accumulate
     if needed.seconds <= NIGHT:
         if steps * batch < ENOUGH_IMAGES:
-            more = f"--set train.steps={math.ceil(ENOUGH_IMAGES / batch)}"
-            yield f"images shown of each domain: {steps * batch:,}, but results need about {ENOUGH_IMAGES:,}: {more}"
+            longer = f"--set train.steps={math.ceil(ENOUGH_IMAGES / batch)}"
+            yield f"images shown of each domain: {steps * batch:,}, but results need about {ENOUGH_IMAGES:,}: {longer}"
         return
     share = NIGHT / needed.seconds
     fewer = max(1, math.floor(steps * share))
