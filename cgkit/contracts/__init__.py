@@ -41,7 +41,7 @@ from typing import Any
 
 from cgkit.contracts.evaluation import Compared, Cycle, Metric, Tracker
 from cgkit.contracts.exporters import Exporter
-from cgkit.contracts.formats import Format, ImageHeader, Layout, OpenImage, Reading
+from cgkit.contracts.formats import FileModel, Format, ImageHeader, Layout, OpenImage, Reading, Statistics
 from cgkit.contracts.images import Augmentation, Domain, ImageRecord, Role, Source
 from cgkit.contracts.kinds import KINDS, Kind, kind_named
 from cgkit.contracts.losses import AdversarialLoss, ReconstructionLoss
@@ -78,6 +78,7 @@ __all__ = [
     "Domain",
     "Exporter",
     "Extra",
+    "FileModel",
     "Format",
     "Generated",
     "Generator",
@@ -98,6 +99,7 @@ __all__ = [
     "Schedule",
     "Size",
     "Source",
+    "Statistics",
     "Term",
     "Tracker",
     "kind_named",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
+
+    from cgkit.contracts.options import Size
 
 Layout = Literal["grey", "colour", "bands"]
 
@@ -68,6 +72,67 @@ class OpenImage:
     carry: Callable[[], Any] | None = None
 
 
+class Statistics(Protocol):
+    """Mean and variance at each norm of a generator, over several images."""
+
+    def collecting(self) -> AbstractContextManager[object]:
+        """Return a context for one call of `FileModel.translate`, whose images are added to the statistics."""
+
+    def frozen(self) -> AbstractContextManager[object]:
+        """Return a context for one call of `FileModel.translate`, in which the norms use these statistics.
+
+        Parts of a volume that are translated apart then fit together.
+        """
+
+
+class FileModel(Protocol):
+    """A trained model, as a format sees it that translates whole files.
+
+    Attributes:
+        channels: the number of channels of images and of translations.
+        depth: the type of the values in which translations are written, by its NumPy name.
+        data: the options of the source of the images that the model was trained with.
+        samples: the number of parts of a file over which to collect statistics; 0 for none.
+    """
+
+    channels: tuple[int, int]
+    depth: str
+    data: Mapping[str, Any]
+    samples: int
+
+    def to_unit(self, values: NDArray[Any], header: ImageHeader) -> Tensor:
+        """Return stored values `(H, W, channels)` as an image `(C, H, W)` in [0, 1] with the channels of the domain.
+
+        Raises:
+            DataError: they do not fit the domain.
+        """
+
+    def to_values(self, translation: Tensor) -> NDArray[Any]:
+        """Return a translation `(C, H, W)` in [0, 1] as values to store, `(H, W, C)` of type `depth`."""
+
+    def translate(self, images: Tensor) -> Tensor:
+        """Translate images `(N, C, H, W)` in [0, 1], each whole; the result is on the CPU."""
+
+    def translate_windows(
+        self,
+        read: Callable[[tuple[slice, slice]], Tensor],
+        write: Callable[[tuple[slice, slice], Tensor], None],
+        size: Size,
+        progress: Callable[[float], None],
+    ) -> None:
+        """Translate an image of any size in windows; the result equals that of the whole image.
+
+        Args:
+            read: returns a window, given by its rows and columns, as `(C, h, w)` in [0, 1]; windows overlap.
+            write: takes a window of the translation, `(C, h, w)` in [0, 1]; these windows are disjoint.
+            size: height and width of the image.
+            progress: called with the fraction completed so far, from 0 to 1.
+        """
+
+    def statistics(self) -> Statistics:
+        """Return empty statistics."""
+
+
 START_BYTES = 512
 """Number of bytes at the start of a file from which its format is recognised."""
 
@@ -83,8 +148,16 @@ class Format(Protocol):
         suffixes: the suffixes of files of this format, in lower case with a dot. The first is the usual one. Folders
             are searched for these suffixes, and translations are written with them.
 
-    Optional attribute:
+    Optional attributes:
         lossy: true if an image that was written and read again differs slightly, as with JPEG.
+        only_if_chosen: true if the format is used only by specs that name it, because another one reads the same files.
+
+    Optional methods, for volumes, scenes larger than memory, and whatever else is more than one image:
+        whole: `(path: Path) -> bool`; whether a file, or a folder of files, is translated as a whole by `translate`.
+        translate: `(source: Path, target: Path, model: FileModel, progress: Callable[[float], None]) -> Sequence[str]`;
+            translate such a file into a new one, or such a folder into a new folder; return a sentence on each thing
+            that was lost or changed. `target` is a temporary path, with the suffix of the file to write: cgkit renames
+            it at the end. The errors are `DataError`, for this file, and `ValueError` from the generator.
     """
 
     suffixes: tuple[str, ...]

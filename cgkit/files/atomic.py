@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zlib import crc32
 
 
@@ -26,6 +27,21 @@ def replacing(path: Path, suffix: str = "") -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield a new, empty temporary folder next to `path`; after the `with` block, it replaces `path`.
+
+    If the block raises an exception, the temporary folder is removed and `path` is unchanged.
+    """
+    with TemporaryDirectory(prefix=".tmp-", dir=path.parent) as made:
+        temporary, earlier = Path(made) / "new", Path(made) / "earlier"
+        temporary.mkdir()
+        yield temporary
+        if path.is_dir():
+            path.replace(earlier)
+        temporary.replace(path)
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -55,7 +55,7 @@ def survey(folder: Path, *, recursive: bool = True, without: Path | None = None)
     if not folder.is_dir():
         raise DataError(f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}", hint=_advise(folder))
     files, suffixes = list(_visible(folder, recursive, without)), _suffixes.get()
-    images = [file for file in files if file.suffix.lower() in suffixes]
+    images = [file for file in files if file.name.lower().endswith(suffixes)]
     if not images:
         count = f"its {len(files)} files" if len(files) > 1 else "its file"
         reason = f"none of {count} ends in {' '.join(suffixes)}" if files else "it has no visible files"
@@ -89,7 +89,7 @@ def ignored(folder: Path, *, recursive: bool = True, without: Path | None = None
 
 def _count_others(files: Iterable[Path]) -> Counter[str]:
     suffixes = _suffixes.get()
-    return Counter(file.suffix.lower() for file in files if file.suffix.lower() not in suffixes)
+    return Counter(file.suffix.lower() for file in files if not file.name.lower().endswith(suffixes))
 
 
 def describe_kinds(counts: Mapping[str, int]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from cgkit.components.formats import FORMATS
@@ -55,6 +56,23 @@ class NamedFormat:
                 f" {type(error).__name__}: {error}"
             ) from error
 
+    def is_whole(self, path: Path) -> bool:
+        """Return whether the format translates a file or a folder as a whole.
+
+        Raises:
+            PluginError: the format failed.
+        """
+        whole = getattr(self.format, "whole", None)
+        try:
+            return whole is not None and bool(whole(path))
+        except OSError:  # reading the file says why
+            return False
+        except Exception as error:  # a plugin's format may raise anything
+            raise PluginError(
+                f"format {self.name!r} of {self.provider} cannot tell whether {path} is a whole:"
+                f" {type(error).__name__}: {error}"
+            ) from error
+
 
 @dataclass(frozen=True)
 class Carry:
@@ -98,7 +116,7 @@ class Formats:
         Raises:
             DataError: no format recognises the file, or several do; the message does not name the file.
         """
-        matches = [entry for entry in self.entries if entry.recognises(start)]
+        matches = [entry for entry in self._in_use if entry.recognises(start)]
         if not matches:
             titles = ", ".join(entry.title for entry in self.entries)
             raise DataError(f"not an image in a supported format ({titles})", hint=self._explain("remove it"))
@@ -110,8 +128,16 @@ class Formats:
         Raises:
             DataError: several formats have the suffix, and the spec names none of them.
         """
-        matches = _claiming(suffix, self.entries)
+        matches = _claiming(suffix, self._in_use)
         return _only(matches, f"can be written as {suffix}") if matches else None
+
+    def of_whole(self, path: Path) -> NamedFormat | None:
+        """Return the format that translates a file or folder as a whole, such as a volume; None if it is an image."""
+        return next((entry for entry in self._in_use if entry.is_whole(path)), None)
+
+    @property
+    def _in_use(self) -> list[NamedFormat]:
+        return [entry for entry in self.entries if entry.chosen or not getattr(entry.format, "only_if_chosen", False)]
 
     def _explain(self, hint: str | None) -> str:
         return "; ".join((*([hint] if hint else []), *self.missing))

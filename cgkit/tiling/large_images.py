@@ -110,7 +110,7 @@ class LargeImages:
             image, _ = with_alpha(pixels[0], read_with_alpha(window)[1] if carry_alpha else None, target)
             translation[window.slices] = to_values(image, written)
 
-        self._translate(lambda window: read_with_alpha(window)[0][None], write, (height, width), progress)
+        self.translate_windows(lambda window: read_with_alpha(window)[0][None], write, (height, width), progress)
         return translation, written
 
     def translate_tensor(self, image: Tensor, out_channels: int) -> Tensor:
@@ -124,11 +124,11 @@ class LargeImages:
         def write(window: Window, pixels: Tensor) -> None:
             translation[:, *window.slices] = pixels[0]
 
-        self._translate(read, write, (height, width), lambda share: None)
+        self.translate_windows(read, write, (height, width), lambda share: None)
         return translation
 
-    def _translate(self, read: Read, write: Write, size: Size, progress: Progress) -> None:
-        """Translate an image in [0, 1] of any size.
+    def translate_windows(self, read: Read, write: Write, size: Size, progress: Progress) -> None:
+        """Translate an image in [0, 1] of any size, whose windows are read and written one by one.
 
         Raises:
             UsageError: the method is `exact`, and the generator cannot be tiled exactly.

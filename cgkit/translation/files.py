@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from cgkit.data.framing import resize
-from cgkit.errors import DataError, UsageError
+from cgkit.errors import CgkitWarning, DataError, UsageError
 from cgkit.files.limits import at_most
-from cgkit.images.formats import Carry
-from cgkit.images.pixels import PixelFormat, to_unit
+from cgkit.images.pixels import to_unit
 from cgkit.images.reading import Values, read_values
-from cgkit.images.writing import check_format, suffix_for, write_image, write_values
+from cgkit.images.writing import write_image, write_values
 from cgkit.tiling.windows import Progress
-from cgkit.translation.clips import CONTAINERS, is_clip
+from cgkit.translation.clips import is_clip
+from cgkit.translation.jobs import Job, names_file, plan_file, plan_folder
 from cgkit.translation.pipeline import batches, in_order
-from cgkit.translation.planning import Shard, in_shard, list_files, plan, refuse_overwriting
-from cgkit.translation.record import begin
+from cgkit.translation.planning import Shard
 from cgkit.translation.translator import Translator
 from cgkit.translation.video import SAMPLES, translate_clip
+from cgkit.translation.wholes import translate_whole_file
 
 THREADS = 2
 """Number of threads that decode and encode files. Two suffice: on a CPU, the generator takes 100 times as long."""
@@ -35,49 +33,6 @@ THREADS = 2
 
 FileProgress = Callable[[Path, float], None]
 """Called with the file being translated and the fraction completed so far, from 0 to 1."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One file in the pipeline; which fields are set depends on the stage that it has reached.
-
-    Attributes:
-        source: the file to translate.
-        target: the file to write.
-        image: the source image, later its translation, as `(C, H, W)` in [0, 1].
-        alpha: the alpha channel to carry over to the translation, `(1, H, W)`.
-        carry: what else the source file says, for a translation in the same format.
-        values: the source image as stored in its file, as long as it might be translated in tiles.
-        written: the translation of an image that was translated in tiles, as stored in a file, and its pixel format.
-        error: the reason why the file cannot be translated.
-        skipped: whether an earlier call has already written the target.
-        complete: whether the target has been written.
-    """
-
-    source: Path
-    target: Path
-    image: Tensor | None = None
-    alpha: Tensor | None = None
-    carry: Carry | None = None
-    values: Values | None = None
-    written: tuple[NDArray[Any], PixelFormat] | None = None
-    error: DataError | None = None
-    skipped: bool = False
-    complete: bool = False
-
-    @property
-    def finished(self) -> bool:
-        return self.skipped or self.complete or self.error is not None
-
-    @property
-    def shape(self) -> torch.Size | None:
-        return None if self.image is None else self.image.shape
-
-    def fail(self, error: DataError) -> _Job:
-        return replace(self, image=None, values=None, error=error)
-
-    def fail_because(self, reason: str, hint: str | None = None) -> _Job:
-        return self.fail(DataError(f"{self.source}: {reason}", hint=hint))
 
 
 @dataclass(frozen=True)
@@ -129,9 +84,9 @@ def translate_files(
     if names_file(translator, output):
         if suffix is not None or shard != (1, 1):
             raise UsageError(f"{output} is one file, so there is no format and no shard to choose")
-        jobs = [_plan_one(translator, inputs, output, overwrite=overwrite)]
+        jobs = [plan_file(translator, inputs, output, overwrite=overwrite)]
     else:
-        jobs = _plan(translator, inputs, output, suffix, shard, overwrite=overwrite)
+        jobs = plan_folder(translator, inputs, output, suffix, shard, overwrite=overwrite)
     started(len(jobs))
     batch = batch if translator.takes_batches else 1
     threads = ThreadPoolExecutor(THREADS)
@@ -139,8 +94,8 @@ def translate_files(
     limits.enter_context(at_most(translator.max_pixels))
     try:
         loaded = in_order(threads, partial(_load, translator), jobs, ahead=2 * batch)
-        video_stage = partial(_translate_video, translator, samples, batch)
-        small = _translate_large(translator, loaded, video_stage, progress)
+        whole_files = partial(_translate_whole, translator, samples, batch)
+        small = _translate_large(translator, loaded, whole_files, progress)
         translated = _translate_batches(translator, small, batch)
         yield from in_order(threads, partial(_write, translator), translated, ahead=batch)
     finally:
@@ -148,45 +103,8 @@ def translate_files(
         limits.close()
 
 
-def names_file(translator: Translator, output: Path) -> bool:
-    """Return whether a path names one file to write, not a folder."""
-    suffix = output.suffix.lower()
-    return not output.is_dir() and (suffix in CONTAINERS or translator.formats.of_suffix(suffix) is not None)
-
-
-def _plan(
-    translator: Translator, inputs: Sequence[Path], output: Path, suffix: str | None, shard: Shard, *, overwrite: bool
-) -> list[_Job]:
-    if suffix is not None:
-        check_format(suffix, translator.target, translator.formats)
-
-    def choose_suffix(own: str) -> str:
-        return own if own.lower() in CONTAINERS else suffix or suffix_for(own, translator.target, translator.formats)
-
-    with translator.formats.listed():
-        planned = plan(inputs, output, choose_suffix)
-    planned = [(source, target) for source, target in planned if in_shard(target, output, shard)]
-    record = begin(output, translator.identity(), (target for _, target in planned), overwrite=overwrite)
-    return [_Job(source, target, skipped=record.holds(target, source)) for source, target in planned]
-
-
-def _plan_one(translator: Translator, inputs: Sequence[Path], output: Path, *, overwrite: bool) -> _Job:
-    with translator.formats.listed():
-        sources = list_files(inputs, output)
-    if len(sources) != 1:
-        raise UsageError(f"{output} is one file, but there are {len(sources)} images", hint="give --output a folder")
-    if is_clip(sources[0]) != is_clip(output):
-        raise UsageError(f"{sources[0]} cannot be written as {output.suffix}", hint="give --output a folder")
-    if not is_clip(output):
-        check_format(output.suffix, translator.target, translator.formats)
-    refuse_overwriting({output: sources[0]})
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output} would be replaced", hint="choose another --output, or allow it with --overwrite")
-    return _Job(sources[0], output)
-
-
-def _load(translator: Translator, job: _Job) -> _Job:
-    if job.skipped or is_clip(job.source):
+def _load(translator: Translator, job: Job) -> Job:
+    if job.skipped or job.whole is not None or is_clip(job.source):
         return job
     try:
         values = read_values(job.source, translator.source, translator.formats)
@@ -199,7 +117,7 @@ def _load(translator: Translator, job: _Job) -> _Job:
     return _convert(translator, job, values)
 
 
-def _convert(translator: Translator, job: _Job, values: Values) -> _Job:
+def _convert(translator: Translator, job: Job, values: Values) -> Job:
     try:
         image, alpha = to_unit(values.content, values.header, translator.source)
     except DataError as error:
@@ -214,14 +132,14 @@ def _convert(translator: Translator, job: _Job, values: Values) -> _Job:
 
 def _translate_large(
     translator: Translator,
-    jobs: Iterable[_Job],
-    translate_video: Callable[[_Job, FileProgress], _Job],
+    jobs: Iterable[Job],
+    translate_file: Callable[[Job, FileProgress], Job],
     progress: FileProgress,
-) -> Iterator[_Job]:
-    """Translate videos, and large images in tiles; prepare the other images for the next stage."""
+) -> Iterator[Job]:
+    """Translate videos and other whole files, and large images in tiles; prepare other images for the next stage."""
     for job in jobs:
-        if is_clip(job.source) and not job.finished:
-            yield translate_video(job, progress)
+        if (job.whole is not None or is_clip(job.source)) and not job.finished:
+            yield translate_file(job, progress)
         elif job.values is None:
             yield job
         elif not translator.tiles_values(*job.values.content.shape[:2]):
@@ -230,7 +148,20 @@ def _translate_large(
             yield _translate_in_tiles(translator, job, job.values, partial(progress, job.source))
 
 
-def _translate_video(translator: Translator, samples: int, batch: int, job: _Job, progress: FileProgress) -> _Job:
+def _translate_whole(translator: Translator, samples: int, batch: int, job: Job, progress: FileProgress) -> Job:
+    if job.whole is None:
+        return _translate_video(translator, samples, batch, job, progress)
+    report = partial(progress, job.source)
+    try:
+        remarks = translate_whole_file(translator, job.whole, job.source, job.target, samples, report)
+    except DataError as error:
+        return job.fail(error)
+    for remark in remarks:
+        warnings.warn(f"{job.source}: {remark}", CgkitWarning, stacklevel=2)
+    return replace(job, complete=True)
+
+
+def _translate_video(translator: Translator, samples: int, batch: int, job: Job, progress: FileProgress) -> Job:
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
         report = partial(progress, job.source)
@@ -244,7 +175,7 @@ def _translate_video(translator: Translator, samples: int, batch: int, job: _Job
     return replace(job, complete=True)
 
 
-def _translate_in_tiles(translator: Translator, job: _Job, values: Values, progress: Progress) -> _Job:
+def _translate_in_tiles(translator: Translator, job: Job, values: Values, progress: Progress) -> Job:
     try:
         written = translator.large.translate_values(values, translator.source, translator.target, progress)
     except DataError as error:
@@ -254,7 +185,7 @@ def _translate_in_tiles(translator: Translator, job: _Job, values: Values, progr
     return replace(job, values=None, written=written)
 
 
-def _translate_batches(translator: Translator, jobs: Iterable[_Job], batch: int) -> Iterator[_Job]:
+def _translate_batches(translator: Translator, jobs: Iterable[Job], batch: int) -> Iterator[Job]:
     for part in batches(jobs, lambda job: job.shape, batch):
         images = [job.image for job in part if job.image is not None]
         if not images:
@@ -268,7 +199,7 @@ def _translate_batches(translator: Translator, jobs: Iterable[_Job], batch: int)
             yield from (replace(job, image=image) for job, image in zip(part, translations, strict=True))
 
 
-def _write(translator: Translator, job: _Job) -> Path | Skipped | DataError:
+def _write(translator: Translator, job: Job) -> Path | Skipped | DataError:
     if job.skipped:
         return Skipped(job.target)
     if job.complete:

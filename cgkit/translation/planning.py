@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +21,12 @@ FileAndName = tuple[Path, Path]
 """An input file, and the path of its translation in the output folder, still with the suffix of the input file."""
 
 
-def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = str) -> list[tuple[Path, Path]]:
+def plan(
+    inputs: Sequence[Path],
+    output: Path,
+    suffix: Callable[[str], str] = str,
+    whole: Callable[[Path], bool] = lambda path: False,
+) -> list[tuple[Path, Path]]:
     """Return each input file and the file to write its translation to, in order.
 
     Images from a folder or a pattern keep their relative paths; a single file keeps its name. What is in the output
@@ -30,6 +36,7 @@ def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = st
         inputs: files, folders, and patterns such as `photos/**/*.png` (a file of exactly that name takes precedence).
         output: the folder to write into.
         suffix: maps the suffix of an input to that of its translation, such as `.png`.
+        whole: tells whether a file or folder is translated as a whole; these keep their names.
 
     Raises:
         UsageError: two files would be written to the same file, or an input would be overwritten.
@@ -37,8 +44,8 @@ def plan(inputs: Sequence[Path], output: Path, suffix: Callable[[str], str] = st
     """
     targets: dict[Path, Path] = {}
     for given in inputs:
-        for source, name in _list_files(given, output):
-            ending = suffix(name.suffix)
+        for source, name in _list_wholes(given, output, whole):
+            ending = name.suffix if whole(source) else suffix(name.suffix)
             target = output / (name if ending == name.suffix else name.with_suffix(ending))
             if target in targets and not _is_same_file(targets[target], source):
                 raise UsageError(
@@ -86,6 +93,22 @@ def _list_files(given: Path, output: Path) -> Iterator[FileAndName]:
         yield from _expand(given, output)
     else:
         yield given, Path(given.name)
+
+
+def _list_wholes(given: Path, output: Path, whole: Callable[[Path], bool]) -> Iterator[FileAndName]:
+    """Yield what `_list_files` does, but a folder that is translated as a whole in place of the files in it."""
+    if given.is_dir() and whole(given):
+        yield given, Path(given.resolve().name)
+        return
+    is_whole = cache(whole)
+    done = set()
+    for source, name in _list_files(given, output):
+        folder = source.parent
+        if source == given or not is_whole(folder):
+            yield source, name
+        elif folder not in done:
+            done.add(folder)
+            yield folder, name.parent
 
 
 def _inside(folder: Path, output: Path) -> Path | None:
