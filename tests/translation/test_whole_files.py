@@ -137,7 +137,7 @@ def test_a_damaged_stack_is_reported_and_leaves_nothing(
     result = cgkit("--plugin", plugin, "translate", model, tmp_path / "in", "--output", tmp_path / "out")
     assert result.code != 0
     assert "bad.stack: " in result.err
-    assert [file.name for file in (tmp_path / "out").glob("*")] == ["good.stack"]
+    assert [file.name for file in (tmp_path / "out").glob("[!.]*")] == ["good.stack"]
 
 
 def test_one_stack_can_be_written_to_a_named_file(
