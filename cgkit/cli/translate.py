@@ -105,6 +105,13 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, text: str) 
 @click.option(
     "--max-side", type=click.IntRange(16), metavar="PIXELS", help="Scale larger images down to this longest side first."
 )
+@click.option(
+    "--metadata",
+    type=click.Choice(["keep", "drop"]),
+    default="keep",
+    show_default=True,
+    help="keep the date, place, camera, resolution or georeference of each image in its translation, or drop them.",
+)
 @click.option("--max-pixels", type=click.IntRange(1), help="Largest image to accept, in pixels. [default: 64 million]")
 @click.option(
     "--statistics-from",

@@ -29,6 +29,8 @@ class ImageHeader:
             `float64`.
         layout: meaning of the channels besides alpha: grey, colour (red, green, blue), or bands of unknown meaning.
         alpha: whether the last channel is an alpha channel.
+        nodata: the value of pixels without data, in all channels; None if the file names none. NaN always means that.
+        notes: what the file holds besides the image, and is left out: `the first of its 2 pictures is used`.
     """
 
     width: int
@@ -38,6 +40,20 @@ class ImageHeader:
     depth: str = "uint8"
     layout: Layout = "colour"
     alpha: bool = False
+    nodata: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def nodata_in(depth: str, nodata: float) -> float:
+    """Return the value that stands for pixels without data in values of a type: `nodata`, or the lowest integer.
+
+    Readers and writers share this rule, because a translation may have another type than its image.
+    """
+    if depth.startswith("float"):
+        return nodata
+    bits = int(depth.lstrip("uint"))
+    lowest, highest = (0, 2**bits - 1) if depth.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return nodata if float(nodata).is_integer() and lowest <= nodata <= highest else float(lowest)
 
 
 @dataclass(frozen=True)
@@ -64,7 +80,7 @@ class OpenImage:
         header: the header.
         decode: decodes the pixels to an upright `(H, W, channels)` array of type `header.depth`.
         carry: returns what else the file says, such as its resolution or its place on Earth, for `write` of the same
-            format. Nothing else looks into it, but it must be valid after the file is closed.
+            format, or of one with the same `metadata`. It must be valid after the file is closed.
     """
 
     header: ImageHeader
@@ -150,6 +166,8 @@ class Format(Protocol):
 
     Optional attributes:
         lossy: true if an image that was written and read again differs slightly, as with JPEG.
+        metadata: a word; formats with the same one understand each other's `carry`. `exif` is that of photographs: a
+            dictionary of arguments of Pillow's `save`.
         only_if_chosen: true if the format is used only by specs that name it, because another one reads the same files.
 
     Optional methods, for volumes, scenes larger than memory, and whatever else is more than one image:
@@ -179,5 +197,5 @@ class Format(Protocol):
             values: the image, `(H, W, channels)`.
             alpha: whether the last channel is an alpha channel.
             carry: the `carry` of the image that these values were made from, if it was read from a file of this
-                format; otherwise None.
+                format or of one with the same `metadata`; otherwise None.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +24,14 @@ class Inspection:
         sizes: Height and width of each image file that fits its domain, even if it is too small.
         depths: The types of values in these files, each with the first file that has it.
         channels: The numbers of channels in these files, each once, in ascending order.
+        notes: What the files hold that is not used, and how many files do: `the first of its 2 pictures is used: 4`.
     """
 
     problems: tuple[DataError, ...]
     sizes: tuple[Size, ...]
     depths: tuple[tuple[str, Path], ...] = ()
     channels: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Return the sizes as text: `256x256`, or `200x150 to 640x480` (width x height, smallest to largest)."""
@@ -67,6 +70,7 @@ def check_images(
     sizes: list[Size] = []
     depths: dict[str, Path] = {}
     channels: set[int] = set()
+    notes: Counter[str] = Counter()
     undeclared: Path | None = None
     for record in records:
         if record.path is None:
@@ -86,9 +90,11 @@ def check_images(
         sizes.append((header.height, header.width))
         depths.setdefault(header.depth, record.path)
         channels.add(header.channels)
+        notes.update(header.notes)
     if undeclared is not None:
         problems.insert(0, _describe_missing_range(undeclared, pixels, formats))
-    return Inspection(tuple(problems), tuple(sizes), tuple(depths.items()), tuple(sorted(channels)))
+    counted = tuple(f"{note}: {count} image{'s' * (count != 1)}" for note, count in notes.items())
+    return Inspection(tuple(problems), tuple(sizes), tuple(depths.items()), tuple(sorted(channels)), counted)
 
 
 def common_depth(inspections: Sequence[Inspection]) -> str | None:

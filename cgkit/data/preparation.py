@@ -20,7 +20,15 @@ from cgkit.errors import CgkitError, DataError, PluginError, is_out_of_memory
 from cgkit.images.encoded import EncodedImage
 from cgkit.images.formats import Formats, built_in
 from cgkit.images.pixels import PixelFormat, to_unit
-from cgkit.images.reading import read_image
+from cgkit.images.reading import read_with_missing
+
+TRIES = 10
+"""How often a part of an image with pixels without data is chosen, to find one without."""
+
+FEW = 0.01
+"""The share of pixels without data that a training image may have."""
+
+_MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -45,16 +53,20 @@ class Preparation:
 
     def load(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
         """Load an image of a domain as float32 `(C, H, W)` in [0, 1], at its original size."""
+        return self._load(record, pixels)[0]
+
+    def _load(self, record: ImageRecord, pixels: PixelFormat) -> tuple[Tensor, Tensor | None]:
+        """Load an image, and 1 for each of its pixels without data, `(1, H, W)`; None if it has no such pixels."""
         if record.render is not None:
             with _failures_explained(f"rendering {record.name} in the source"):
-                return _convert_rendered(record.render(), record.name, pixels)
+                return _convert_rendered(record.render(), record.name, pixels), None
         if record.encoded is not None:
             with _failures_explained(f"fetching {record.name} from the source"):
                 file = EncodedImage(record.name, record.encoded())
-            return read_image(file, pixels, self.formats)
+            return read_with_missing(file, pixels, self.formats)
         if record.path is None:
             raise PluginError(f"the image {record.name!r} from the source has no path, no bytes and no render function")
-        return read_image(record.path, pixels, self.formats)
+        return read_with_missing(record.path, pixels, self.formats)
 
     def for_testing(self, record: ImageRecord, pixels: PixelFormat) -> Tensor:
         """Return an image scaled as for training and cropped to the training size, without randomness.
@@ -89,15 +101,35 @@ class Preparation:
             partner: The pixel format of the other domain, for partner images.
         """
         with seeded(seed):
-            image = self.load(record, pixels)[None]
-            extras = self._load_extras(record, image.shape[-2:], partner or pixels)
-            image = self._move(image, extras, self._frame(record.name), geometric=True)
+            whole, missing = self._load(record, pixels)
+            extras = self._load_extras(record, whole.shape[-2:], partner or pixels)
+            image, extras = self._frame_data(whole[None], missing, extras, self._frame(record.name))
             for augmentation in self.augmentations:
                 with _failures_explained(f"augmentation {type(augmentation).__module__}.{type(augmentation).__name__}"):
                     image = self._move(image, extras, augmentation, geometric=is_geometric(augmentation))
         if image.shape != (1, pixels.channels, *self.size):
             raise PluginError(f"the augmentations turned {record.name} into the wrong shape {tuple(image.shape)}")
         return image[0], extra_images.finish(extras, record)
+
+    def _frame_data(
+        self, image: Tensor, missing: Tensor | None, extras: dict[str, Tensor], frame: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Frame an image and its extras; of several tries, return the first that shows hardly any pixel without data.
+
+        If all tries show more, return the one that shows the fewest.
+        """
+        if missing is None:
+            return self._move(image, extras, frame, geometric=True), extras
+        tries = []
+        for _ in range(TRIES):
+            moved = {**extras, _MISSING: missing[None]}
+            framed = self._move(image, moved, frame, geometric=True)
+            share = float(moved.pop(_MISSING).mean())
+            tries.append((share, framed, moved))
+            if share <= FEW:
+                break
+        _, framed, moved = min(tries, key=lambda one: one[0])
+        return framed, moved
 
     def _frame(self, name: str) -> Callable[[Tensor], Tensor]:
         framing = self.framing

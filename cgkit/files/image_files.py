@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cgkit.errors import DataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".jp2", ".gif", ".ppm", ".pgm")
 """Suffixes of pictures, in lower case."""
 
 ARRAYS = (".npy", ".npz")

@@ -14,6 +14,7 @@ from cgkit.components.formats import FORMATS
 from cgkit.contracts import Format
 from cgkit.errors import DataError, PluginError
 from cgkit.files.image_files import listing
+from cgkit.images.signatures import describe_other
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class NamedFormat:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What identifies the format: its provider and its name."""
-        return self.provider, self.name
+        """What formats have in common that understand each other's `carry`: a word, or their provider and name."""
+        shared = getattr(self.format, "metadata", None)
+        return ("", str(shared)) if shared else (self.provider, self.name)
 
     @property
     def title(self) -> str:
@@ -118,8 +120,12 @@ class Formats:
         """
         matches = [entry for entry in self._in_use if entry.recognises(start)]
         if not matches:
+            if (other := describe_other(start)) is not None:
+                raise DataError(f"{other[0]}: not an image that is read here", hint=self._explain(other[1]))
             titles = ", ".join(entry.title for entry in self.entries)
-            raise DataError(f"not an image in a supported format ({titles})", hint=self._explain("remove it"))
+            raise DataError(
+                f"not an image in a supported format ({titles})", hint=self._explain("convert or remove it")
+            )
         return _only(_claiming(suffix, matches) or matches, "can be read")
 
     def of_suffix(self, suffix: str) -> NamedFormat | None:

@@ -93,6 +93,11 @@ def misfit(header: ImageHeader, pixels: PixelFormat) -> DataError | None:
         return None
     besides = " besides alpha" if pixels.has_alpha else ""
     hint = "set data.channels, or remove the file"
+    if header.format == "TIFF" and header.layout == "bands" and held == wanted + 1:
+        hint = (
+            f"a map's last channel is read as a band, such as near infrared: set data.channels = {held}; if it is "
+            'transparency, add data.alpha = "channel"'
+        )
     if header.format in ("NPY", "NPZ") and wanted in (header.height, header.width):
         hint = "the shape must be (H, W) or (H, W, channels)"
     return DataError(f"has {held} channel{'s' * (held > 1)}, but its domain has {wanted}{besides}", hint=hint)
@@ -101,9 +106,9 @@ def misfit(header: ImageHeader, pixels: PixelFormat) -> DataError | None:
 def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> tuple[Tensor, Tensor | None]:
     """Convert an image to the range [0, 1] and the channels of its domain; also return its alpha channel.
 
-    Values outside the domain's range are clipped. Images with alpha are composited over the background, unless alpha
-    is a channel of the domain. Grey is repeated in three channels; colour is reduced to one channel, the luma (ITU-R
-    BT.601).
+    Values outside the domain's range are clipped. Pixels without data become 0. Images with alpha are composited over
+    the background, unless alpha is a channel of the domain. Grey is repeated in three channels; colour is reduced to
+    one channel, the luma (ITU-R BT.601).
 
     Args:
         values: The stored values, `(H, W, channels)`.
@@ -115,16 +120,21 @@ def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> t
         (opaque), or None if neither the image nor the domain has one.
 
     Raises:
-        DataError: The image does not fit the domain, or contains NaN or infinity; the message does not name the file.
+        DataError: The image does not fit the domain, or contains infinity; the message does not name the file.
     """
     if (problem := misfit(header, pixels)) is not None:
         raise problem
     whole = WHOLE_RANGES.get(header.depth)
+    missing = missing_in(values, header)
+    if missing is not None and values.dtype.kind == "f":
+        values = np.where(missing, values.dtype.type(0), values)
     if not header.alpha:
         colours, alpha = _to_unit_range(values, pixels.range or whole), None
     else:
         colours = _to_unit_range(values[..., :-1], pixels.range or whole)
         alpha = _to_unit_range(values[..., -1:], (0, _max_alpha(header.depth)))
+    if missing is not None:
+        colours.masked_fill_(torch.from_numpy(missing[..., 0]), 0.0)
     if pixels.has_alpha:
         alpha = torch.ones_like(colours[:1]) if alpha is None else alpha
         return torch.cat([_convert_channels(colours, pixels.colours), alpha]), alpha
@@ -132,6 +142,39 @@ def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> t
         background = torch.tensor(pixels.background, dtype=torch.float32).div(255)[:, None, None]
         colours = colours * alpha + background * (1 - alpha)
     return _convert_channels(colours, pixels.colours), alpha
+
+
+def missing_in(values: NDArray[Any], header: ImageHeader) -> NDArray[np.bool_] | None:
+    """Return which pixels of an image have no data, `(H, W, 1)`; None if all have.
+
+    These are the pixels of which any value is NaN, and those of which all values are `header.nodata`. A single value
+    may be that by chance: black is often declared as no data, but pure red is not black.
+    """
+    colours = values[..., :-1] if header.alpha else values
+    missing = np.zeros((*values.shape[:2], 1), bool)
+    if values.dtype.kind == "f":
+        missing |= np.isnan(colours).any(-1, keepdims=True)
+    if header.nodata is not None and not np.isnan(header.nodata):
+        with np.errstate(over="ignore"):
+            nodata = np.asarray(header.nodata).astype(values.dtype) if values.dtype.kind == "f" else header.nodata
+        missing |= (colours == nodata).all(-1, keepdims=True)
+    return missing if missing.any() else None
+
+
+def put_back(values: NDArray[Any], missing: NDArray[np.bool_], nodata: float) -> NDArray[Any]:
+    """Return a translation whose pixels without data have the value `nodata`, and no others.
+
+    Args:
+        values: the values of the translation, `(H, W, channels)`.
+        missing: which pixels of its image have no data, `(H, W, 1)`.
+        nodata: the value for them, which `nodata_in` has fitted to the type of the values.
+    """
+    value = np.asarray(nodata).astype(values.dtype)
+    if values.dtype.kind == "f":
+        moved = np.nextafter(value, value.dtype.type(np.inf))
+    else:
+        moved = value + 1 if value < np.iinfo(values.dtype).max else value - 1
+    return np.where(missing, value, np.where(values == value, moved, values)).astype(values.dtype)
 
 
 def to_values(image: Tensor, pixels: PixelFormat) -> NDArray[Any]:
@@ -171,7 +214,7 @@ def _to_unit_range(values: NDArray[Any], span: Range | None) -> Tensor:
     # Always make a copy, since the operations below are in place.
     copy = np.array(values.transpose(2, 0, 1), dtype=np.float64 if needs_float64 else np.float32, order="C")
     if not np.isfinite(copy).all():
-        raise DataError("contains NaN or infinite values", hint="replace these values, or remove the file")
+        raise DataError("contains infinite values", hint="replace these values, or remove the file")
     return torch.from_numpy(copy).sub_(low).div_(high - low).clamp_(0, 1).float()
 
 

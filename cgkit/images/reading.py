@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -17,7 +18,7 @@ from cgkit.errors import DataError
 from cgkit.images.admission import admitted
 from cgkit.images.encoded import EncodedImage
 from cgkit.images.formats import Carry, Formats
-from cgkit.images.pixels import PixelFormat, misfit, to_unit
+from cgkit.images.pixels import PixelFormat, misfit, missing_in, to_unit
 
 COLOUR = PixelFormat()
 """The default pixel format: three colour channels with 8 bits each."""
@@ -48,6 +49,17 @@ def read_with_alpha(
     """Read an image as `read_image` does, and return the image and its alpha channel (see `to_unit`)."""
     with admitted(path, pixels, formats) as image:
         return to_unit(image.decode(), image.header, pixels)
+
+
+def read_with_missing(
+    path: Path | EncodedImage, pixels: PixelFormat = COLOUR, formats: Formats | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Read an image as `read_image` does; return it and 1 for each pixel without data, `(1, H, W)` or None."""
+    with admitted(path, pixels, formats) as image:
+        values = image.decode()
+        missing = missing_in(values, image.header)
+        unit = to_unit(values, image.header, pixels)[0]
+        return unit, None if missing is None else torch.from_numpy(missing.transpose(2, 0, 1).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -92,14 +104,16 @@ def values_of_picture(picture: Image.Image, pixels: PixelFormat = COLOUR) -> Val
 
 
 def extremes_of(path: Path, pixels: PixelFormat = COLOUR, formats: Formats | None = None) -> tuple[float, float]:
-    """Return the lowest and the highest finite value stored in a file, regardless of any declared range.
+    """Return the lowest and the highest finite value of the pixels with data, regardless of any declared range.
 
     Raises:
         DataError: The file fails a check, cannot be decoded, or contains no finite number.
     """
     with admitted(path, pixels, formats) as image:
         values = image.decode()
-        finite = values[np.isfinite(values)]
+        missing = missing_in(values, image.header)
+        present = values if missing is None else values[~missing[..., 0]]
+        finite = present[np.isfinite(present)]
         if not finite.size:
             raise DataError("contains no finite number")
         return float(finite.min()), float(finite.max())

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import errno
+import math
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cgkit.errors import CgkitError, DataError, ResourceError, UsageError
+from cgkit.contracts.formats import nodata_in
+from cgkit.errors import CgkitError, CgkitWarning, DataError, ResourceError, UsageError
 from cgkit.files.atomic import replacing
 from cgkit.images.formats import Carry, Formats, NamedFormat, built_in
-from cgkit.images.pixels import PixelFormat, to_values, with_alpha
+from cgkit.images.pixels import PixelFormat, put_back, to_values, with_alpha
 from cgkit.images.reading import COLOUR
+
+Missing = tuple[NDArray[np.bool_], float]
+"""Which pixels of an image have no data, `(H, W, 1)`, and the value for them in its file."""
 
 
 def suffix_for(suffix: str, pixels: PixelFormat, formats: Formats | None = None) -> str:
@@ -54,6 +61,7 @@ def write_image(
     *,
     alpha: Tensor | None = None,
     carry: Carry | None = None,
+    missing: Missing | None = None,
     formats: Formats | None = None,
 ) -> None:
     """Write an image, all or nothing, in the format that the suffix names.
@@ -65,7 +73,8 @@ def write_image(
         path: The file to write; an existing file is replaced.
         pixels: The pixel format of the domain.
         alpha: An alpha channel to append, `(1, H, W)` in [0, 1]; ignored unless the image is grey or colour.
-        carry: What else the source image's file says; ignored unless the image is written in the same format.
+        carry: What else the source image's file says; ignored unless the image's format understands it.
+        missing: Which pixels have no data, and the value for them in the source image's file.
         formats: The available formats; by default those that ship with cgkit.
 
     Raises:
@@ -78,7 +87,7 @@ def write_image(
         shape = tuple(image.shape)
         raise DataError(f"{path}: an image of shape {shape} does not have the {pixels.channels} channels of its domain")
     image, pixels = with_alpha(image, alpha, pixels)
-    write_values(to_values(image, pixels), path, pixels, carry=carry, formats=formats)
+    write_values(to_values(image, pixels), path, pixels, carry=carry, missing=missing, formats=formats)
 
 
 def write_values(
@@ -87,6 +96,7 @@ def write_values(
     pixels: PixelFormat,
     *,
     carry: Carry | None = None,
+    missing: Missing | None = None,
     formats: Formats | None = None,
 ) -> None:
     """Write `(H, W, C)` values from `to_values` to an image file, as `write_image` does.
@@ -99,6 +109,8 @@ def write_values(
     try:
         named = check_format(path.suffix, pixels, formats)
         content = carry.content if carry is not None and carry.format == named.key else None
+        if missing is not None:
+            values = _put_missing_back(values, missing, path, marked=content is not None)
         with replacing(path) as temporary, temporary.open("w+b") as stream:
             named.format.write(stream, values, alpha=pixels.has_alpha, carry=content)
     except UsageError as error:
@@ -111,6 +123,17 @@ def write_values(
         raise
     except Exception as error:  # formats do not document what they raise for values that they cannot write
         raise DataError(f"{path}: cannot be written as {named.title}: {type(error).__name__}: {error}") from error
+
+
+def _put_missing_back(values: NDArray[Any], missing: Missing, path: Path, *, marked: bool) -> NDArray[Any]:
+    """Return values with pixels without data, if the file can mark these: with a tag, or with NaN."""
+    pixels, nodata = missing
+    value = nodata_in(values.dtype.name, nodata) if marked and not math.isnan(nodata) else math.nan
+    if math.isnan(value) and values.dtype.kind != "f":
+        what = f"its pixels without data are translated like the others, since {path.suffix} cannot mark them"
+        warnings.warn(f"{path}: {what}", CgkitWarning, stacklevel=2)
+        return values
+    return put_back(values, pixels, value)
 
 
 def _holds(named: NamedFormat, pixels: PixelFormat) -> bool:

@@ -205,6 +205,9 @@ def prepare(
     if reporter is not None:
         for line in (line for source in started for line in str(source).splitlines()):
             reporter.message(line)
+        for side, inspection in images.items():
+            for note in inspection.notes:
+                reporter.message(f"domain {side}: {note}")
     return Prepared(spec, assembly, chosen, images, started)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,15 +10,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
+from cgkit.contracts import Size
 from cgkit.data.framing import resize
 from cgkit.errors import CgkitWarning, DataError, UsageError
 from cgkit.files.limits import at_most
-from cgkit.images.pixels import to_unit
+from cgkit.images.pixels import missing_in, to_unit
 from cgkit.images.reading import Values, read_values
-from cgkit.images.writing import write_image, write_values
+from cgkit.images.writing import Missing, write_image, write_values
 from cgkit.tiling.windows import Progress
 from cgkit.translation.clips import is_clip
 from cgkit.translation.jobs import Job, names_file, plan_file, plan_folder
@@ -110,7 +114,15 @@ def _load(translator: Translator, job: Job) -> Job:
         values = read_values(job.source, translator.source, translator.formats)
     except DataError as error:
         return job.fail(error)
-    job = replace(job, carry=values.carry)
+    for note in values.header.notes:
+        translator.remark(note, f"{job.source}: {note}")
+    missing = missing_in(values.content, values.header)
+    nodata = math.nan if values.header.nodata is None else values.header.nodata
+    job = replace(
+        job,
+        carry=values.carry if translator.keeps_metadata else None,
+        missing=None if missing is None else (missing, nodata),
+    )
     height, width = values.content.shape[:2]
     if translator.large.might_tile(height, width) and not translator.scaling.changes(height, width):
         return replace(job, values=values)
@@ -127,7 +139,16 @@ def _convert(translator: Translator, job: Job, values: Values) -> Job:
     result = translator.scaling.sizes(height, width)[1]
     alpha = None if carried is None else resize(carried, result)
     # Resolution and georeference are only true of a translation that has the size of its image.
-    return replace(job, image=image, alpha=alpha, values=None, carry=job.carry if result == (height, width) else None)
+    carry = job.carry if result == (height, width) else None
+    return replace(job, image=image, alpha=alpha, values=None, carry=carry, missing=_resize(job.missing, result))
+
+
+def _resize(missing: Missing | None, size: Size) -> Missing | None:
+    """Return which pixels of a resized image have no data: the nearest pixels decide."""
+    if missing is None or missing[0].shape[:2] == size:
+        return missing
+    rows, columns = (np.arange(new) * old // new for new, old in zip(size, missing[0].shape[:2], strict=True))
+    return missing[0][rows[:, None], columns], missing[1]
 
 
 def _translate_large(
@@ -206,14 +227,13 @@ def _write(translator: Translator, job: Job) -> Path | Skipped | DataError:
         return job.target
     if job.image is None and job.written is None:
         return job.error or DataError(f"{job.source}: not translated")
+    said: dict[str, Any] = {"carry": job.carry, "missing": job.missing, "formats": translator.formats}
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
         if job.image is not None:
-            write_image(
-                job.image, job.target, translator.target, alpha=job.alpha, carry=job.carry, formats=translator.formats
-            )
+            write_image(job.image, job.target, translator.target, alpha=job.alpha, **said)
         elif job.written is not None:
-            write_values(job.written[0], job.target, job.written[1], carry=job.carry, formats=translator.formats)
+            write_values(job.written[0], job.target, job.written[1], **said)
     except DataError as error:
         return error
     except UsageError as error:  # an unknown suffix, or a format without transparency

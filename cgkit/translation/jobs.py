@@ -15,7 +15,7 @@ from cgkit.errors import DataError, UsageError
 from cgkit.images.formats import Carry, NamedFormat
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import Values
-from cgkit.images.writing import check_format, suffix_for
+from cgkit.images.writing import Missing, check_format, suffix_for
 from cgkit.translation.clips import CONTAINERS, is_clip
 from cgkit.translation.planning import Shard, in_shard, list_files, plan, refuse_overwriting
 from cgkit.translation.record import begin
@@ -31,7 +31,8 @@ class Job:
         target: the file to write.
         image: the source image, later its translation, as `(C, H, W)` in [0, 1].
         alpha: the alpha channel to carry over to the translation, `(1, H, W)`.
-        carry: what else the source file says, for a translation in the same format.
+        carry: what else the source file says, for a translation in a format that understands it.
+        missing: which pixels of the source image have no data, and the value for them.
         values: the source image as stored in its file, as long as it might be translated in tiles.
         written: the translation of an image that was translated in tiles, as stored in a file, and its pixel format.
         error: the reason why the file cannot be translated.
@@ -45,6 +46,7 @@ class Job:
     image: Tensor | None = None
     alpha: Tensor | None = None
     carry: Carry | None = None
+    missing: Missing | None = None
     values: Values | None = None
     written: tuple[NDArray[Any], PixelFormat] | None = None
     error: DataError | None = None

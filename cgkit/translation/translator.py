@@ -54,6 +54,8 @@ class Translator:
         self.scaling = Scaling()
         """At which size images are translated, and which size their translations have."""
         self._mentioned: set[str] = set()
+        self.keeps_metadata = True
+        """Whether translated files keep what their sources say besides pixels, such as date, place and resolution."""
         self.formats: Formats = built_in()
         """The formats in which image files are read and written."""
         domains = pixel_formats(info.spec.data)
@@ -85,6 +87,7 @@ class Translator:
         scale: Scale = "native",
         size: Literal["own", "scaled"] = "own",
         max_side: int | None = None,
+        metadata: Literal["keep", "drop"] = "keep",
         plugins: Plugins | None = None,
     ) -> Self:
         """Load the model in a run folder or model folder, or from a checkpoint of a run.
@@ -108,6 +111,8 @@ class Translator:
                 was translated.
             max_side: the longest side of a translation in pixels; larger images are scaled down before they are
                 translated.
+            metadata: `keep` carries what a file says besides its pixels to its translation, if both formats can hold
+                it: date, place, camera and resolution of photographs, the georeference of maps. `drop` leaves it out.
             plugins: the loaded plugins; by default, all installed plugins are loaded.
 
         Raises:
@@ -127,7 +132,7 @@ class Translator:
             return model.generator(direction, weights)
 
         translator = cls(generator, info, direction, device_and_precision, Tiling(tile, tiling), load_network)
-        translator.max_pixels = max_pixels
+        translator.max_pixels, translator.keeps_metadata = max_pixels, metadata == "keep"
         translator.scaling = choose_scaling(info.spec, direction, scale, size, max_side)
         translator.formats = load_formats(plugins, info.spec.format or ())
         return translator
@@ -193,9 +198,14 @@ class Translator:
         if self.scaling.exceeds(height, width):
             notes["side"] = f"images of more than {self.scaling.max_side} pixels a side are scaled down to that first"
         for name, note in notes.items():
-            if note is not None and name not in self._mentioned:
-                self._mentioned.add(name)
-                warnings.warn(note, CgkitWarning, stacklevel=2)
+            if note is not None:
+                self.remark(name, note)
+
+    def remark(self, name: str, text: str) -> None:
+        """Warn of something once: the first time that something of this name is remarked."""
+        if name not in self._mentioned:
+            self._mentioned.add(name)
+            warnings.warn(text, CgkitWarning, stacklevel=2)
 
     def _at_scale(self, batch: Tensor, translate: Callable[[Tensor], Tensor]) -> Tensor:
         height, width = batch.shape[-2:]

@@ -60,10 +60,6 @@ def empty(path: Path) -> None:
     path.touch()
 
 
-def gif(path: Path) -> None:
-    Image.new("RGB", (3, 3)).save(path, format="GIF")
-
-
 def animated_gif(path: Path) -> None:
     FRAMES[0].save(path, format="GIF", save_all=True, append_images=FRAMES[1:])
 
@@ -141,8 +137,7 @@ BAD = {
     dangling: "cannot be read: No such file",
     empty: "empty",
     text: "not an image",
-    gif: "not an image in a supported format",
-    animated_gif: "not an image in a supported format",
+    animated_gif: "is an animation of 2 frames; save each frame",
     animated_png: "2 frames",
     animated_webp: "2 frames",
     postscript: "not an image in a supported format",

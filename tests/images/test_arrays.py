@@ -104,7 +104,7 @@ def test_an_array_that_is_not_an_image_is_refused(tmp_path: Path, array: np.ndar
 
 def test_a_channels_first_array_is_explained(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", noise(3, 20, 30))
-    with pytest.raises(DataError, match=r"has 30 channels.*the shape must be \(H, W\) or \(H, W, channels\)"):
+    with pytest.raises(DataError, match=r"looks like \(channels, H, W\); save it with the channels last: np\.moveaxis"):
         read_image(tmp_path / "x.npy")
 
 

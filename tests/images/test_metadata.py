@@ -92,6 +92,31 @@ def test_damaged_metadata_harm_no_translation(tmp_path: Path) -> None:
     assert torch.equal(read_image(written, PixelFormat(1)), torch.ones(1, 6, 9))
 
 
-def test_other_formats_get_nothing(tmp_path: Path) -> None:
-    Image.fromarray(noise(6, 9, 3, depth="uint8")).save(tmp_path / "x.jpg", dpi=(300, 300))
-    assert "dpi" not in load_image(translate(tmp_path / "x.jpg", tmp_path / "y.png", PixelFormat())).info
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif"])
+def test_photographs_keep_date_and_place_in_another_format(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    exif[306] = "2024:05:06 07:08:09"
+    exif.get_ifd(0x8825)[1] = "N"
+    Image.fromarray(noise(16, 24, 3, depth="uint8")).save(tmp_path / "x.jpg", exif=exif, dpi=(300, 300))
+    written = load_image(translate(tmp_path / "x.jpg", tmp_path / f"y{suffix}", PixelFormat()))
+    kept = written.getexif()
+    assert (kept[306], kept.get_ifd(0x8825)[1], kept.get(ORIENTATION)) == ("2024:05:06 07:08:09", "N", None)
+    assert written.size == (16, 24)
+
+
+def test_deep_colour_keeps_date_and_resolution(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[306] = "2024:05:06 07:08:09"
+    Image.fromarray(noise(6, 9, 3, depth="uint8")).save(tmp_path / "x.png", exif=exif, dpi=(300, 300))
+    written = load_image(translate(tmp_path / "x.png", tmp_path / "y.png", PixelFormat(3, depth="uint16")))
+    assert written.getexif()[306] == "2024:05:06 07:08:09"
+    assert written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    deep = PixelFormat(3, depth="uint16")
+    again = load_image(translate(tmp_path / "y.png", tmp_path / "z.png", deep))
+    assert again.getexif()[306] == "2024:05:06 07:08:09"
+
+
+def test_maps_give_pictures_nothing(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", noise(6, 9, 3, depth="uint8"), metadata=None, resolution=(300, 300))
+    assert "dpi" not in load_image(translate(tmp_path / "x.tif", tmp_path / "y.png", PixelFormat())).info

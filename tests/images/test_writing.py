@@ -133,7 +133,7 @@ def test_transparency_is_written(tmp_path: Path, suffix: str, channels: int) -> 
 @pytest.mark.parametrize(
     ("pixels", "kept", "changed"),
     [
-        (PixelFormat(3), [".png", ".jpg", ".JPG", ".tif", ".webp", ".bmp", ".npy", ".gif", ""], {}),
+        (PixelFormat(3), [".png", ".jpg", ".JPG", ".tif", ".webp", ".bmp", ".npy", ""], {".gif": ".png"}),
         (PixelFormat(1, depth="uint16"), [".png", ".tif", ".npy"], {".jpg": ".png", ".webp": ".png", ".bmp": ".png"}),
         (PixelFormat(3, depth="float32", range=(0, 1)), [".tiff", ".npz"], {".png": ".tif", ".jpg": ".tif"}),
         (PixelFormat(13), [".tif"], {".png": ".tif"}),
@@ -151,7 +151,9 @@ def test_a_format_that_cannot_hold_the_domain_is_replaced(
 
 
 def test_unsupported_formats_and_shapes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"the suffix .\.gif. is not supported; use one of \.png"):
+    with pytest.raises(UsageError, match=r"the suffix .\.xyz. is not supported; use one of \.png"):
+        write_image(torch.rand(3, 4, 4), tmp_path / "x.xyz")
+    with pytest.raises(UsageError, match="GIF cannot store 3 channels of uint8; write png, tiff or npy"):
         write_image(torch.rand(3, 4, 4), tmp_path / "x.gif")
     with pytest.raises(DataError, match=r"shape \(5, 4, 4\) does not have the 3 channels"):
         write_image(torch.rand(5, 4, 4), tmp_path / "x.png")

@@ -14,6 +14,10 @@ from cgkit.components.formats.axes import as_stored
 from cgkit.contracts import ImageHeader, Layout, OpenImage, Reading
 from cgkit.errors import DataError
 
+_MOST_COLOURS = 4
+_LEAST_SIDE = 16
+"""An array that is at most 4 pixels high, but at least 16 wide and deep, has its channels first."""
+
 _MAX_HEADER = 10_000  # bytes; NumPy parses the header as a Python literal, which is unsafe for very long texts
 
 
@@ -90,6 +94,9 @@ def _read_header(stream: IO[bytes], length: int, file_format: str, reading: Read
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise DataError(f"contains an array of shape {shape}", hint="the shape must be (H, W) or (H, W, channels)")
     height, width, channels = (*shape, 1)[:3]
+    if height <= _MOST_COLOURS and min(width, channels) >= _LEAST_SIDE:
+        remedy = "save it with the channels last: np.moveaxis(array, 0, -1)"
+        raise DataError(f"contains an array of shape {shape}, which looks like (channels, H, W)", hint=remedy)
     size = height * width * channels * dtype.itemsize
     if length - stream.tell() < size:
         raise ValueError("some of its data is missing")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO, ClassVar
 
@@ -16,6 +18,7 @@ from cgkit.components.formats.axes import as_stored
 from cgkit.components.formats.metadata import metadata_of
 from cgkit.components.formats.pictures import picture_header, picture_values
 from cgkit.contracts import OpenImage, Reading
+from cgkit.contracts.formats import START_BYTES
 from cgkit.errors import DataError
 from cgkit.files.limits import check_size
 
@@ -28,6 +31,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # keep Pillow's mess
 class PillowFormat:
     """A format of grey and colour images with 8 bits per channel."""
 
+    metadata = "exif"
     name: ClassVar[str]
     """The name of the format in Pillow."""
 
@@ -49,19 +53,6 @@ class PillowFormat:
     def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
         """Write an image with Pillow."""
         save_picture(values, stream, self.name, **self.options, **(carry or {}))
-
-
-class Jpeg(PillowFormat):
-    """JPEG, which is lossy; translations are written with quality 95."""
-
-    name = "JPEG"
-    lossy = True
-    suffixes = (".jpg", ".jpeg")
-    options: ClassVar[Mapping[str, Any]] = {"quality": 95, "subsampling": 0}
-
-    def recognises(self, start: bytes) -> bool:
-        """Return whether a file starts like a JPEG file."""
-        return start.startswith(b"\xff\xd8\xff")
 
 
 class WebP(PillowFormat):
@@ -86,6 +77,76 @@ class Bmp(PillowFormat):
     def recognises(self, start: bytes) -> bool:
         """Return whether a file starts like a bitmap."""
         return start.startswith(b"BM")
+
+
+class Avif(PillowFormat):
+    """AVIF with 8 bits per channel, which is lossy; translations are written with quality 95."""
+
+    name = "AVIF"
+    lossy = True
+    suffixes = (".avif",)
+    transparent = True
+    options: ClassVar[Mapping[str, Any]] = {"quality": 95, "subsampling": "4:4:4"}
+
+    def recognises(self, start: bytes) -> bool:
+        """Return whether a file names AVIF among its brands."""
+        return brands_of(start)[:1] in ([b"avif"], [b"avis"])
+
+
+class Gif(PillowFormat):
+    """GIF with a single frame; it is not written, because it holds too few colours."""
+
+    name = "GIF"
+    suffixes = (".gif",)
+
+    def recognises(self, start: bytes) -> bool:
+        """Return whether a file starts like a GIF file."""
+        return start.startswith((b"GIF87a", b"GIF89a"))
+
+    def holds(self, channels: int, depth: str, alpha: bool) -> bool:
+        """Return false."""
+        return False
+
+
+class Netpbm(PillowFormat):
+    """PBM, PGM and PPM: grey with 8 or 16 bits, and colour with 8 bits."""
+
+    name = "PPM"
+    metadata = ""
+    suffixes = (".ppm", ".pgm", ".pbm", ".pnm")
+
+    def recognises(self, start: bytes) -> bool:
+        """Return whether a file starts like one of Netpbm."""
+        return start[:1] == b"P" and start[1:2] in b"123456" and start[2:3].isspace()
+
+    def open(self, stream: BinaryIO, reading: Reading) -> OpenImage:
+        """Read the header of a file.
+
+        Raises:
+            DataError: it has colours of more than 8 bits, which Pillow would round.
+        """
+        start = re.sub(rb"#[^\n]*\n", b" ", stream.read(START_BYTES)).split(None, 4)
+        stream.seek(0)
+        deep = start[0] in (b"P2", b"P3", b"P5", b"P6") and int(start[3]) > 255
+        if deep and start[0] in (b"P3", b"P6"):
+            raise DataError("has colours of more than 8 bits, which are not read from PPM", hint="convert it to PNG")
+        opened = super().open(stream, reading)
+        if not deep:
+            return opened
+        header = replace(opened.header, depth="uint16")  # Pillow scales them to 16 bits
+        return OpenImage(header, lambda: opened.decode().astype("uint16"))
+
+    def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
+        """Write an image; the format has no place for metadata."""
+        save_picture(values, stream, self.name)
+
+
+def brands_of(start: bytes) -> list[bytes]:
+    """Return the brands of a file in the ISO base media format, such as AVIF and HEIC, by its first bytes."""
+    if start[4:8] != b"ftyp":
+        return []
+    box = start[8 : int.from_bytes(start[:4])]
+    return [box[:4], *(box[place : place + 4] for place in range(8, len(box), 4))]
 
 
 def identify(stream: BinaryIO, name: str) -> Image.Image:
@@ -116,14 +177,20 @@ def open_picture(picture: Image.Image) -> OpenImage:
     check_single(picture)
     header = picture_header(picture)
     if header is None:
-        raise DataError(f"has the pixel mode {picture.mode}, which is not supported")
+        raise DataError(f"has the pixel mode {picture.mode}, which is not supported", hint="convert it to PNG")
+    if picture.format == "MPO":  # the others are gain maps, previews or second views
+        header = replace(header, notes=(f"the first of its {_count_frames(picture)} pictures is used",))
     return OpenImage(header, partial(picture_values, picture), partial(metadata_of, picture))
 
 
 def check_single(picture: Image.Image) -> None:
     """Raise a `DataError` if a picture is animated."""
-    if (frames := getattr(picture, "n_frames", 1)) > 1:
-        raise DataError(f"has {frames} frames", hint="save each frame as a separate image")
+    if (frames := _count_frames(picture)) > 1 and picture.format != "MPO":
+        raise DataError(f"is an animation of {frames} frames", hint="save each frame as a separate image")
+
+
+def _count_frames(picture: Image.Image) -> int:
+    return int(getattr(picture, "n_frames", 1))
 
 
 def save_picture(values: NDArray[Any], stream: BinaryIO, name: str, **options: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO
@@ -15,7 +16,7 @@ from PIL import Image
 from cgkit.components.formats.optional_libraries import library
 from cgkit.components.formats.pictures import upright
 from cgkit.components.formats.pillow import identify, open_picture
-from cgkit.components.formats.tiff_tags import carried_tags
+from cgkit.components.formats.tiff_tags import carried_tags, is_map, nodata_of
 from cgkit.components.formats.tiff_writing import write_tiff
 from cgkit.contracts import ImageHeader, Layout, OpenImage, Reading
 from cgkit.errors import DataError
@@ -25,8 +26,13 @@ _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF
 _SIGNED_OR_FLOAT = (2, 3)
 _WHITE_IS_ZERO, _RGB, _PALETTE, _GREY = 0, 2, 3, (0, 1)
 _ALPHAS = (1, 2)
-_COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)
-"""The supported compression methods, all lossless: none, LZW, deflate, PackBits, old deflate, LZMA and Zstandard."""
+_ASSOCIATED = 1  # colours are premultiplied with alpha
+_COMPRESSIONS = (1, 5, 7, 8, 32773, 32946, 33003, 33005, 34712, 34887, 34925, 50000, 50001)
+"""The supported compression methods: none, LZW, JPEG, deflate, PackBits, old deflate, JPEG 2000, LERC, LZMA, Zstandard
+and WebP."""
+
+_YCBCR, _RAW = 6, (32803, 34892)  # photometric interpretations; tifffile converts the first to RGB
+_DNG_VERSION, _SUB_IMAGES, _MAKE = 50706, 330, 271
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # keep tifffile's messages off stderr
 
@@ -47,15 +53,16 @@ class Tiff:
             DataError: The file has several pages although `reading.pages` is false, is of an unsupported kind, or needs
                 a library (tifffile or imagecodecs) that is not installed.
         """
-        picture = None if reading.pages else _open_with_pillow(stream)
+        picture = None if reading.pages else _open_with_pillow(stream, reading)
         stream.seek(0)
         if picture is not None:
             opened = open_picture(picture)
             tags = picture.tag_v2  # type: ignore[attr-defined]
             # Read now: once the pixels are decoded, Pillow has removed the orientation.
             carried = carried_tags(tags.get)
-            return OpenImage(opened.header, opened.decode, lambda: carried)
-        return _open_with_tifffile(stream, pages=reading.pages)
+            header = replace(opened.header, nodata=nodata_of(tags.get))
+            return OpenImage(header, opened.decode, lambda: carried)
+        return _open_with_tifffile(stream, reading)
 
     def holds(self, channels: int, depth: str, alpha: bool) -> bool:
         """Return true: TIFF can store every image."""
@@ -66,21 +73,21 @@ class Tiff:
         write_tiff(stream, values, alpha=alpha, tags=carry or {})
 
 
-def _open_with_pillow(stream: BinaryIO) -> Image.Image | None:
+def _open_with_pillow(stream: BinaryIO, reading: Reading) -> Image.Image | None:
     """Open a file with Pillow if it reads the file without loss; otherwise return None.
 
     Pillow misreads signed values as unsigned, and may omit bands.
     """
     try:
         picture = identify(stream, "TIFF")
-        return picture if _keeps_everything(picture) else None
+        return picture if _keeps_everything(picture, reading) else None
     except (DataError, MemoryError, Image.DecompressionBombError):
         raise
     except Exception:  # noqa: BLE001 - Pillow does not document what it raises for files that it cannot read
         return None
 
 
-def _keeps_everything(picture: Image.Image) -> bool:
+def _keeps_everything(picture: Image.Image, reading: Reading) -> bool:
     tags = picture.tag_v2  # type: ignore[attr-defined]
     bits, formats = (_to_tuple(tags.get(tag, default)) for tag, default in ((258, (1,)), (339, (1,))))
     bands = len(picture.getbands())
@@ -89,18 +96,29 @@ def _keeps_everything(picture: Image.Image) -> bool:
         and not any(number in _SIGNED_OR_FLOAT for number in formats)
         and int(tags.get(277, 1)) == bands
         and getattr(picture, "n_frames", 1) == 1
+        and not any(_is_raw(tags.get(262), tags.get(code)) for code in (_DNG_VERSION, _SUB_IMAGES))
+        and not (338 in tags and is_map(tags.get) and reading.alpha_of != bands)
     )
 
 
-def _open_with_tifffile(stream: BinaryIO, *, pages: bool) -> OpenImage:
+def _is_raw(photometric: Any, other: Any) -> bool:
+    """Return whether a picture belongs to a raw photograph, by its photometric interpretation and another tag."""
+    return photometric in _RAW or other is not None
+
+
+def _open_with_tifffile(stream: BinaryIO, reading: Reading) -> OpenImage:
     tifffile = library("tifffile", "this kind of TIFF")
     library("imagecodecs", "this kind of TIFF")
     length = stream.seek(0, 2)
     stream.seek(0)
     every_page = tifffile.TiffFile(stream).pages
+    first = every_page.first.tags
+    if _DNG_VERSION in first or int(every_page.first.photometric) in _RAW or (_SUB_IMAGES in first and _MAKE in first):
+        raise DataError("is a raw photograph, and would be read as its preview", hint="develop it to TIFF or PNG first")
     bands = [page for page in islice(every_page, MAX_PAGES + 1) if not _is_auxiliary(page)]
-    _check_pages(bands, pages=pages, length=length)
-    return OpenImage(_make_header(bands), partial(_decode, bands), partial(carried_tags, bands[0].tags.valueof))
+    _check_pages(bands, pages=reading.pages, length=length)
+    header = _make_header(bands, reading)
+    return OpenImage(header, partial(_decode, bands), partial(carried_tags, bands[0].tags.valueof))
 
 
 def _is_auxiliary(page: Any) -> bool:
@@ -129,32 +147,48 @@ def _check_pages(bands: Sequence[Any], *, pages: bool, length: int) -> None:
             raise DataError(f"has {kind}, which is not supported", hint="save it with 16 bits per channel")
         if int(page.compression) not in _COMPRESSIONS:
             name = getattr(page.compression, "name", page.compression)
-            raise DataError(f"is compressed with {name}, which is not supported", hint="use lossless compression")
+            raise DataError(f"is compressed with {name}, which is not read", hint="save it with deflate or LZW")
         # Without this check, tifffile would fill missing data with zeros.
         ends = (start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=False))
         if not page.dataoffsets or max(ends) > length or min(page.databytecounts) == 0:
             raise ValueError("some of its data is missing")
 
 
-def _make_header(bands: Sequence[Any]) -> ImageHeader:
+def _make_header(bands: Sequence[Any], reading: Reading) -> ImageHeader:
     page = bands[0]
     height, width = int(page.imagelength), int(page.imagewidth)
     if _read_orientation(page) in (5, 6, 7, 8):
         height, width = width, height
     channels = len(bands) if len(bands) > 1 else int(page.samplesperpixel)
     alpha = any(int(kind) in _ALPHAS for kind in page.extrasamples) and channels in (2, 4)
+    # GDAL tags any fourth band as alpha, even near infrared.
+    alpha = alpha and (not is_map(page.tags.valueof) or reading.alpha_of == channels)
     layout: Layout = "bands"
-    if int(page.photometric) == _RGB and channels - alpha == 3:
+    if int(page.photometric) in (_RGB, _YCBCR) and channels - alpha == 3:
         layout = "colour"
     elif int(page.photometric) in _GREY and channels - alpha == 1:
         layout = "grey"
-    return ImageHeader(width, height, channels, "TIFF", page.dtype.name, layout, alpha and layout != "bands")
+    alpha = alpha and layout != "bands"
+    nodata = nodata_of(page.tags.valueof)
+    return ImageHeader(width, height, channels, "TIFF", page.dtype.name, layout, alpha, nodata)
 
 
 def _decode(bands: Sequence[Any]) -> NDArray[Any]:
     parts = [_to_channels_last(page, page.asarray(maxworkers=1)) for page in bands]
     values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    if _ASSOCIATED in map(int, bands[0].extrasamples) and values.shape[-1] in (2, 4):
+        values = _divide_by_alpha(values)
     return upright(values.astype(values.dtype.newbyteorder("="), copy=False), _read_orientation(bands[0]))
+
+
+def _divide_by_alpha(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values whose colours are not premultiplied with alpha; they are 0 where alpha is."""
+    alpha = values[..., -1:].astype(np.float64)
+    highest = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 1.0
+    colours = np.divide(values[..., :-1] * float(highest), alpha, out=np.zeros(values[..., :-1].shape), where=alpha > 0)
+    colours = colours.clip(0, highest)
+    colours = np.rint(colours) if values.dtype.kind in "iu" else colours
+    return np.concatenate([colours.astype(values.dtype), values[..., -1:]], axis=-1)
 
 
 def _to_channels_last(page: Any, values: NDArray[Any]) -> NDArray[Any]:

@@ -14,8 +14,13 @@ KEPT = {
     34735: _SHORT,  # GeoKeyDirectory
     34736: _DOUBLE,  # GeoDoubleParams
     34737: _ASCII,  # GeoAsciiParams
+    42112: _ASCII,  # GDAL_METADATA: names and units of bands, and other items
+    42113: _ASCII,  # GDAL_NODATA
 }
-"""The tags of GeoTIFF that are carried over (OGC 19-008r4), each with its type in the file."""
+"""The tags of GeoTIFF (OGC 19-008r4) and GDAL that are carried over, each with its type in the file."""
+
+NODATA = 42113
+_PLACES = (33550, 33922, 34264, 34735)
 
 RESOLUTION, UNIT = (282, 283), 296
 """The tags of the horizontal and the vertical resolution, and that of their unit."""
@@ -45,6 +50,19 @@ def carried_tags(read: Callable[[int], Any]) -> dict[int, Any]:
     if all(dots > 0 for dots in resolution.values()):
         kept |= {**resolution, UNIT: 3 if value_of(UNIT) == 3 else 2}
     return kept
+
+
+def is_map(read: Callable[[int], Any]) -> bool:
+    """Return whether an image has a place on Earth."""
+    return any(read(code) is not None for code in _PLACES)
+
+
+def nodata_of(read: Callable[[int], Any]) -> float | None:
+    """Return the value of pixels without data; None if the file names none."""
+    try:
+        return float(str(read(NODATA)).strip("\0 "))
+    except ValueError:
+        return None
 
 
 def _is_of(kind: int, value: Any) -> bool:

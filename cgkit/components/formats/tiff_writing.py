@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
@@ -12,7 +13,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from cgkit.components.formats.axes import as_stored
 from cgkit.components.formats.optional_libraries import library
 from cgkit.components.formats.pillow import save_picture
-from cgkit.components.formats.tiff_tags import KEPT, RESOLUTION, UNIT
+from cgkit.components.formats.tiff_tags import KEPT, NODATA, RESOLUTION, UNIT, nodata_of
+from cgkit.contracts.formats import nodata_in
 
 
 def write_tiff(stream: BinaryIO, values: NDArray[Any], *, alpha: bool, tags: Mapping[int, Any]) -> None:
@@ -22,12 +24,21 @@ def write_tiff(stream: BinaryIO, values: NDArray[Any], *, alpha: bool, tags: Map
         DataError: tifffile is needed, but not installed.
     """
     channels = values.shape[-1]
+    tags = _with_nodata(tags, values.dtype.name)
     if values.dtype == np.uint8 and (channels in (1, 3) or (alpha and channels in (2, 4))):
         save_picture(values, stream, "TIFF", compression="tiff_deflate", tiffinfo=_to_directory(tags))
     else:
         flat = as_stored(values)
         options = {**_layout_of(flat, alpha=alpha), **_to_options(tags)}
         library("tifffile", "this kind of TIFF").imwrite(stream, flat, compression="zlib", metadata=None, **options)
+
+
+def _with_nodata(tags: Mapping[int, Any], depth: str) -> Mapping[int, Any]:
+    """Return the tags with the value of pixels without data that `write_values` has written."""
+    nodata = nodata_of(tags.get)
+    if nodata is None or nodata_in(depth, nodata) == nodata or math.isnan(nodata_in(depth, nodata)):
+        return tags
+    return {**tags, NODATA: f"{nodata_in(depth, nodata):.0f}"}
 
 
 def _layout_of(values: NDArray[Any], *, alpha: bool) -> dict[str, Any]:
