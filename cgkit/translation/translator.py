@@ -99,8 +99,8 @@ class Translator:
             weights: `ema` for the moving average of the weights, `raw` for the weights as trained; by default the
                 moving average if the model has one.
             device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
-            precision: `fp32`, `bf16`, or `auto` for bf16 if the hardware supports it natively; by default the precision
-                of training, or fp32 if translations have more than 8 bits.
+            precision: `fp32`, `bf16`, or `auto` for bf16 if the hardware supports it; by default the precision of
+                training, or fp32 if translations have more than 8 bits.
             tile: `auto` uses tiles if a whole image would need a lot of memory; `never` translates every image whole;
                 a number translates every image in tiles with at most that many pixels per side.
             tiling: `exact` for the result of translating the whole image; `thumbnail` and `independent` approximate it.
@@ -109,10 +109,8 @@ class Translator:
                 scaled its images; a number is such a factor.
             size: `own` scales a translation back to the size of its image; `scaled` leaves it at the size at which it
                 was translated.
-            max_side: the longest side of a translation in pixels; larger images are scaled down before they are
-                translated.
-            metadata: `keep` carries what a file says besides its pixels to its translation, if both formats can hold
-                it: date, place, camera and resolution of photographs, the georeference of maps. `drop` leaves it out.
+            max_side: the longest side of a translation in pixels; larger images are first scaled down.
+            metadata: whether translated files keep date, place, camera, resolution and georeference of their sources.
             plugins: the loaded plugins; by default, all installed plugins are loaded.
 
         Raises:
