@@ -102,6 +102,8 @@ class Component:
             raise
         except (Exception, SystemExit) as error:  # a plugin's module may raise any exception
             hint = install_hint(error, self.provider)
+            if "torchvision::" in str(error):
+                hint = "torch and torchvision do not fit together: install both again, pip install -U torch torchvision"
             raise PluginError(f"{self} cannot be loaded: {describe_exception(error)}", hint=hint) from error
         if not callable(target):
             raise PluginError(f"{self} cannot be used: {self.target} is not callable")

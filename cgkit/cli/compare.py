@@ -46,9 +46,10 @@ def command(
 
     Scores that were measured differently are not compared; the table names the differences.
     """
-    from cgkit.report.comparison import compare
+    with console.working("reading the runs"):
+        from cgkit.report.comparison import compare
 
-    comparison = compare(runs, baseline=baseline)
+        comparison = compare(runs, baseline=baseline)
     if output is not None:
         from cgkit.report.comparison_page import write_comparison
 
@@ -94,7 +95,7 @@ def _tables_by_run(comparison: Comparison, width: int) -> Iterator[str | Rows]:
     names = [f"{ascii_uppercase[run % 26]}{run // 26 or ''}" for run in range(len(comparison.labels))]
     yield [["run", ""], *map(list, zip(names, comparison.labels, strict=True))]
     if comparison.differences:
-        yield [["spec", "value: runs"], *_group_values(comparison, names)]
+        yield [["spec", "value of runs"], *_group_values(comparison, names)]
     groups = comparison.groups if comparison.measurements else ()
     for group in groups:
         if group is not groups[0]:

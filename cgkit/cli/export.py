@@ -65,10 +65,11 @@ def command(
     agree. `cgkit list-components --kind exporter` lists all exporters.
     """
     plugins = console.plugins(context)
-    from cgkit.exchange.exporting import export_model
-
     choice: dict[str, Any] = {"format": file_format, "options": exporter_options}
-    comparison = export_model(run, output, direction=direction, weights=weights, plugins=plugins, **choice)
+    with console.working("loading torch, exporting and comparing"):
+        from cgkit.exchange.exporting import export_model
+
+        comparison = export_model(run, output, direction=direction, weights=weights, plugins=plugins, **choice)
     if as_json:
         shapes = [list(shape) for shape in comparison.shapes] if comparison else []
         difference = comparison.difference if comparison else None
@@ -78,6 +79,6 @@ def command(
     else:
         sizes = ", ".join(f"{number}x{width}x{height}" for number, _, height, width in comparison.shapes)
         console.message(
-            f"{output}: differs from the generator by at most {comparison.difference:.1e} (range 0 to 1) "
+            f"wrote {output}; it differs from the generator by at most {comparison.difference:.1e} (range 0 to 1) "
             f"on images of {sizes} pixels"
         )

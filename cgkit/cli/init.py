@@ -52,6 +52,8 @@ def command(
     text = start(order, plugins, device, console.message, console.warning)
     file.parent.mkdir(parents=True, exist_ok=True)
     replace_text(file, text)
+    if output is None and file != DEFAULT:
+        console.message(f"{DEFAULT} already exists, so the spec is {file}")
     console.message(f"wrote {file}; next: cgkit check {file}, then cgkit run {file}")
 
 
@@ -79,5 +81,4 @@ def _choose_file(output: Path | None, *, force: bool) -> Path:
     free = next(name for name in names if not name.exists())
     if output is not None:
         raise UsageError(f"{output} already exists", hint=f"use --output {free}, or overwrite it with --force")
-    console.message(f"{wanted} already exists; writing {free}")
     return free

@@ -156,18 +156,21 @@ def command(
     be translated, the error is reported, the other files are translated, and the exit code is 3.
     """
     plugins = console.plugins(context)
-    from cgkit.translation.files import translate_files
-    from cgkit.translation.planning import ignored_files, listed_files
-    from cgkit.translation.translator import Translator
+    from cgkit.translation.planning import ignored_files, listed_files, refuse_missing
 
     files = [file for path in inputs for file in (listed_files(sys.stdin.buffer) if str(path) == "-" else [path])]
     if not files:
         raise UsageError("nothing to translate: standard input lists no files")
-    translator = Translator.load(run, plugins=plugins, **loading)
+    refuse_missing(files)
+    with console.working("loading torch and the model"):
+        from cgkit.translation.files import translate_files
+        from cgkit.translation.translator import Translator
+
+        translator = Translator.load(run, plugins=plugins, **loading)
     with translator.formats.listed():
         ignored = ignored_files(files, output)
     if ignored:
-        console.message(f"{describe_kinds(ignored)} ignored: not images")
+        console.message(f"ignored: {describe_kinds(ignored)}")
     with FileProgress() as progress:
         results = translate_files(
             translator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -140,6 +141,8 @@ def training_batches(
         PluginError: The source or an augmentation failed.
         ResourceError: A worker was killed, or the shared memory is full.
     """
+    # torch warns of more workers than cores, which are the user's choice.
+    warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
     loader = DataLoader(
         _ErrorsAsItems(images),
         batch_sampler=batches,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LINE_INTERVAL = 20.0
 """Seconds between two lines if stderr is not a terminal: long enough for a log to stay readable."""
 
-ESTIMATE_AFTER = 10.0
+ESTIMATE_AFTER = 20.0
 """Seconds of training after which its duration is estimated."""
 
 BAR_FROM = 80
@@ -103,13 +103,14 @@ class TerminalReporter:
     def sheet(self, step: int, file: Path) -> None:
         """Print where the sheet of the first step is."""
         if step == 1:
-            self.message(f"the first pictures are in {file}: noise, as nothing has been learned yet")
+            self.message(f"the first pictures, after one step, are in {file}")
 
     def message(self, text: str) -> None:
         """Print a message."""
         if self._shows:
             self._end_stage()
-            self._console.print(console.clean(text))
+            # Words are kept whole, except in commands, which must be copied as one line.
+            self._console.print(console.clean(text), soft_wrap=not self._console.is_terminal or "cgkit " in text)
 
     def warning(self, text: str, traceback: str = "") -> None:
         """Print a warning."""
@@ -117,7 +118,8 @@ class TerminalReporter:
             self._end_stage()
             if self._tracebacks and traceback:
                 self._console.print(console.clean(traceback), end="")
-            self._console.print(f"warning: {console.clean(text)}", style="yellow")
+            wraps = not self._console.is_terminal or "cgkit " in text
+            self._console.print(f"warning: {console.clean(text)}", style="yellow", soft_wrap=wraps)
 
     def _estimate(self, progress: Progress) -> None:
         """Print once how long training takes, as soon as some seconds of steps have been measured."""
@@ -175,7 +177,8 @@ def format_duration(seconds: float) -> str:
     """Return a duration in words: `40 seconds`, `25 minutes`, `6.5 hours`, `4.1 days`."""
     for limit, length, name in ((120, 1, "seconds"), (7200, 60, "minutes")):
         if seconds < limit:
-            return f"{seconds / length:.0f} {name}"
+            count = round(seconds / length)
+            return f"{count} {name[:-1] if count == 1 else name}"
     return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cgkit.errors import ResourceError
+from cgkit.errors import DataError, ResourceError
 from cgkit.files import json_lines
 from cgkit.files.atomic import replace_text
 
@@ -33,6 +33,12 @@ class Change:
 
     def __str__(self) -> str:
         return f"after step {self.step}: {self.path} from {shorten(self.old)} to {shorten(self.new)}"
+
+
+def with_hint_on_moved_data(error: DataError) -> DataError:
+    """Return the error of a run whose images cannot be read, with what to do if their folders have moved."""
+    hint = "if the images have moved, say where they are: --set data.a=FOLDER, or data.b, data.test_a, data.test_b"
+    return DataError(error.message, hint="; ".join(filter(None, (error.hint, hint))))
 
 
 def is_within(path: str, tables: Sequence[str]) -> bool:

@@ -79,14 +79,25 @@ class RunFolder:
             try:
                 lock.acquire(timeout=0.2)  # since `is_in_use` holds it for a moment
             except Timeout:
-                holder = self.status().get("pid", "unknown")
-                raise RunFolderInUseError(
-                    f"{self.path} is in use by process {holder}", hint="wait until it ends, or choose another --output"
-                ) from None
+                raise self._in_use() from None
         try:
             yield
         finally:
             lock.release()
+
+    def refuse_if_in_use(self) -> None:
+        """Refuse a folder in which a run trains, before anything takes time.
+
+        Raises:
+            RunFolderInUseError: another process holds the lock.
+        """
+        if self.is_in_use():
+            raise self._in_use()
+
+    def _in_use(self) -> RunFolderInUseError:
+        holder = self.status().get("pid", "unknown")
+        hint = f"wait until it ends, or choose another --output; to follow it: cgkit watch {self.path}"
+        return RunFolderInUseError(f"{self.path} is in use by process {holder}", hint=hint)
 
     def is_in_use(self) -> bool:
         """Return whether a run holds the lock of the folder, which it loses even if it is killed."""

@@ -38,7 +38,8 @@ class Launch:
         added = tuple(str(file.resolve()) for file in plugins)
         names = {Path(file).name for file in added}
         kept = tuple(file for file in self.plugins if Path(file).name not in names)
-        earlier = [text for text in self.overrides if text not in overrides]
+        places = {text.partition("=")[0].strip() for text in overrides}
+        earlier = [text for text in self.overrides if text.partition("=")[0].strip() not in places]
         return Launch((*earlier, *overrides), kept + added, device or self.device)
 
     def write(self, folder: Path) -> None:

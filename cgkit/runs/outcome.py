@@ -37,6 +37,11 @@ class Outcome:
         """Return the sheets of sample translations, PNG files, by step."""
         return RunFolder(self.folder).samples()
 
+    def __repr__(self) -> str:
+        """Return the state, step, folder and scores in one line."""
+        scores = "".join(f", {score.name} {score.direction} {score.value:.4g}" for score in self.scores)
+        return f"Outcome({self.state} at step {self.step}, {self.folder}{scores})"
+
     def _repr_html_(self) -> str:
         """Return the state, the scores and the last sheet as HTML, which Jupyter shows."""
         labels = RunFolder(self.folder).labels() if self.scores else {}

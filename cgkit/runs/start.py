@@ -30,9 +30,10 @@ from cgkit.engine.distributed import join
 from cgkit.engine.memory import memory_errors_explained, memory_of, refuse_oversized_batch
 from cgkit.engine.objective import Objective
 from cgkit.engine.precision import choose_device
-from cgkit.errors import CgkitWarning, DataError, Problem, SpecError, UsageError
+from cgkit.errors import CgkitWarning, DamagedImageError, DataError, Problem, SpecError, UsageError
 from cgkit.models.provenance import refuse_other_plugins
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.changes import with_hint_on_moved_data
 from cgkit.runs.context import RunContext
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.header import header
@@ -132,6 +133,8 @@ def _run_shown(
     reporter: Reporter,
     changes: Sequence[str],
 ) -> Outcome:
+    if int(os.environ.get("RANK", "0")) == 0:
+        folder.refuse_if_in_use()
     reporter.stage("reading the spec and the headers of the images")
     prepared = prepare(layers, plugins, launch.device, folder=folder, reporter=reporter, changes=changes)
     for place, kinds in ignored_by(prepared.assembly.source).items():
@@ -185,10 +188,10 @@ def prepare(
     spec = _resolve(layers, plugins, folder, reporter, changes)
     chosen = choose_device(device)
     memory = memory_of(chosen)
+    fresh = folder is None or not list_checkpoints(folder.checkpoints)
     try:
         refuse_oversized_batch(spec, memory, int(os.environ.get("WORLD_SIZE", "1")))
         with memory_errors_explained():
-            fresh = folder is None or not list_checkpoints(folder.checkpoints)
             assembly = assemble(spec, plugins, fresh=fresh, memory=memory)
             started = start_from(spec.start, assembly.model, plugins) if spec.start and fresh else ()
             _check_components(spec, assembly)
@@ -198,9 +201,13 @@ def prepare(
                 source = leave_out_damaged(assembly.source, pixels, assembly.preparations[0], warn)
                 assembly = replace(assembly, source=source)
             images, depths = _inspect_images(spec, assembly)
-        spec = _with_scales(with_depths(_with_names(spec, assembly), depths), assembly, images)
+        spec = _with_scales(
+            with_depths(_with_names(spec, assembly, _remembered_names(folder)), depths), assembly, images
+        )
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
+    except DataError as error:
+        raise (error if fresh else with_hint_on_moved_data(error)) from error.__cause__
     _warn_of_terms_alone(assembly.objective)
     if reporter is not None:
         for line in (line for source in started for line in str(source).splitlines()):
@@ -299,6 +306,8 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         found += check_extras(_records(train_images), preparation.extras, pixels, partner, preparation.formats)
     _check_for_extras(spec, assembly)
     problems = list(dict.fromkeys(map(str, found)))
+    if any(isinstance(error, DamagedImageError) for error in found):
+        problems.append("to train without the damaged images: --set data.skip_damaged=true")
     if problems:
         more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
         raise DataError("\n".join([*problems[:MAX_PROBLEMS], *more]))
@@ -306,9 +315,14 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
     return train, {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
 
 
-def _with_names(spec: Spec, assembly: Assembly) -> Spec:
-    """Return a spec that records what the domains are called."""
-    names = spec.data.names or domain_names_of(assembly.source)
+def _remembered_names(folder: RunFolder | None) -> tuple[str, str] | None:
+    names = ((folder.remembered_spec() if folder is not None else None) or {}).get("data", {}).get("names")
+    return (str(names[0]), str(names[1])) if names else None
+
+
+def _with_names(spec: Spec, assembly: Assembly, earlier: tuple[str, str] | None) -> Spec:
+    """Return a spec that records what the domains are called: as when the run started, even if its data has moved."""
+    names = spec.data.names or earlier or domain_names_of(assembly.source)
     return spec.model_copy(update={"data": spec.data.model_copy(update={"names": names})})
 
 

@@ -79,8 +79,8 @@ def _find_domains(root: Path) -> tuple[Path, Path]:
             return root / a, root / b
     known = ", ".join(f"{a} and {b}" for a, b in LAYOUTS[:3])
     raise UsageError(
-        f"{root} does not contain two domains: there are no folders {known}",
-        hint="give the folder of each domain: cgkit init FOLDER_A FOLDER_B",
+        f"{root} does not contain two domains",
+        hint=f"give the folder of each: cgkit init FOLDER_A FOLDER_B; or name its subfolders {known}",
     )
 
 

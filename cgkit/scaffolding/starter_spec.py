@@ -136,7 +136,7 @@ def heading_of(sizing: Sizing, hours: float, arithmetic: str) -> list[str]:
     """Return the lines of the comment that explains the choice."""
     step, spent, others = sizing.pace.step, sizing.seconds / 3600, sizing.others / 60
     return [
-        f"Sized for {hours:g} hours on this machine. Measured here ({arithmetic}): {step:.3g} s a step;",
+        f"Sized for {hours:g} hours on this machine. Measured here ({arithmetic}): {step:.3g} s a step.",
         f"Steps: {sizing.steps:,}, in {spent:.2g} h, of which {others:.1f} minutes for samples, scores, checkpoints.",
         "Enough steps first, then the size of the images, then the width and depth of the networks.",
     ]

@@ -13,9 +13,13 @@ from typing import BinaryIO
 
 from cgkit.errors import DataError, UsageError
 from cgkit.files.image_files import ignored, list_images
+from cgkit.translation.record import NAME
 
 Shard = tuple[int, int]
 """The number of a part of all files, from 1, and the number of parts."""
+
+TRANSLATIONS = "earlier translations"
+"""What translations in the subfolders of an input folder are called among the files that are left out."""
 
 FileAndName = tuple[Path, Path]
 """An input file, and the path of its translation in the output folder, still with the suffix of the input file."""
@@ -40,7 +44,7 @@ def plan(
 
     Raises:
         UsageError: two files would be written to the same file, or an input would be overwritten.
-        DataError: a folder contains no images, a pattern matches no file, or none of the files exists.
+        DataError: a folder contains no images, or a pattern matches no file.
     """
     targets: dict[Path, Path] = {}
     for given in inputs:
@@ -53,10 +57,18 @@ def plan(
                     hint="translate them into different folders",
                 )
             targets[target] = source
-    if targets and not any(os.path.lexists(source) for source in targets.values()):
-        raise DataError("\n".join(f"{source} does not exist" for source in targets.values()))
     refuse_overwriting(targets)
     return [(source, target) for target, source in targets.items()]
+
+
+def refuse_missing(inputs: Sequence[Path]) -> None:
+    """Refuse inputs none of which exists, as if they were mistyped; a single missing file is reported with the others.
+
+    Raises:
+        DataError: there is no such file, folder or pattern.
+    """
+    if inputs and not any(os.path.lexists(given) or glob.has_magic(str(given)) for given in inputs):
+        raise DataError("\n".join(f"{given} does not exist" for given in inputs))
 
 
 def list_files(inputs: Sequence[Path], output: Path) -> list[Path]:
@@ -65,9 +77,13 @@ def list_files(inputs: Sequence[Path], output: Path) -> list[Path]:
 
 
 def ignored_files(inputs: Sequence[Path], output: Path) -> Counter[str]:
-    """Return how many files of the input folders are not images, by suffix."""
-    folders = [given for given in inputs if given.is_dir()]
-    return sum((ignored(folder, without=_inside(folder, output)) for folder in folders), Counter())
+    """Return how many files of the input folders are left out: by suffix, if they are not images."""
+    counts: Counter[str] = Counter()
+    for folder in (given for given in inputs if given.is_dir()):
+        counts += ignored(folder, without=_inside(folder, output))
+        images = list_images(folder, without=_inside(folder, output))
+        counts[TRANSLATIONS] += len(images) - len(_without_translations(images, folder))
+    return +counts
 
 
 def in_shard(target: Path, output: Path, shard: Shard) -> bool:
@@ -87,7 +103,7 @@ def listed_files(stream: BinaryIO) -> list[Path]:
 
 def _list_files(given: Path, output: Path) -> Iterator[FileAndName]:
     if given.is_dir():
-        images = list_images(given, without=_inside(given, output))
+        images = _without_translations(list_images(given, without=_inside(given, output)), given)
         yield from ((source, source.relative_to(given)) for source in images)
     elif glob.has_magic(str(given)) and not given.exists():
         yield from _expand(given, output)
@@ -109,6 +125,14 @@ def _list_wholes(given: Path, output: Path, whole: Callable[[Path], bool]) -> It
         elif folder not in done:
             done.add(folder)
             yield folder, name.parent
+
+
+def _without_translations(images: Sequence[Path], root: Path) -> list[Path]:
+    """Return the images that are not in a subfolder into which an earlier command has translated."""
+    is_written = cache(lambda folder: (folder / NAME).exists())
+    return [
+        image for image in images if not any(is_written(root / part) for part in image.relative_to(root).parents[:-1])
+    ]
 
 
 def _inside(folder: Path, output: Path) -> Path | None:

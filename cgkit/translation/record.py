@@ -48,7 +48,7 @@ def begin(output: Path, identity: str, targets: Iterable[Path], *, overwrite: bo
         if foreign := [target for target in targets if target.exists()]:
             more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
             raise UsageError(
-                f"{foreign[0]}{more} would be replaced, but this model did not write it",
+                f"{foreign[0]}{more} would be replaced, but this model did not write it in this direction",
                 hint="choose another --output, or allow it with --overwrite",
             )
     try:

@@ -107,8 +107,7 @@ class Translator:
             max_pixels: the largest number of pixels that an image file may have; by default 64 million.
             scale: `native` translates images as they are; `trained` first scales them by the factor by which training
                 scaled its images; a number is such a factor.
-            size: `own` scales a translation back to the size of its image; `scaled` leaves it at the size at which it
-                was translated.
+            size: `own` scales a translation back to the size of its image; `scaled` leaves it as translated.
             max_side: the longest side of a translation in pixels; larger images are first scaled down.
             metadata: whether translated files keep date, place, camera, resolution and georeference of their sources.
             plugins: the loaded plugins; by default, all installed plugins are loaded.

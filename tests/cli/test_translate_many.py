@@ -166,6 +166,6 @@ def test_files_that_are_no_images_are_counted(cgkit: Cli, trained: Path, tmp_pat
         (inputs / name).parent.mkdir(exist_ok=True)
         (inputs / name).touch()
     result = cgkit("translate", trained, inputs, "--output", inputs / "out", "--json")
-    assert "3 .heic, 1 .txt ignored: not images" in result.err
+    assert "ignored: 3 .heic, 1 .txt" in result.err
     assert result.json["ignored"] == {".heic": 3, ".txt": 1}
     assert "ignored" not in cgkit("translate", trained, inputs / "0.png", "--output", tmp_path / "out").err

@@ -41,13 +41,12 @@ class Column:
 
     @property
     def title(self) -> str:
-        """The heading of the column, with the names of the domains if there is room for them."""
-        named = self._title(*self.domains)
-        return named if ImageDraw.Draw(self.pictures[0]).textlength(named) <= self.pictures[0].width else self._title()
-
-    def _title(self, a: str = "a", b: str = "b") -> str:
+        """The heading of the column, with the names of the domains if there is room for those of all columns."""
+        width, draw = self.pictures[0].width, ImageDraw.Draw(self.pictures[0])
+        fits = all(draw.textlength(f"back to {name}") <= width for name in self.domains)
+        a, b = self.domains if fits else ("a", "b")
         source, target = (a, b) if self.direction == "a2b" else (b, a)
-        titles = {"source": source, "translation": f"{source} to {target}", "truth": f"real {target}"}
+        titles = {"source": source, "translation": f"to {target}", "truth": f"real {target}"}
         return titles.get(self.role, f"back to {source}")
 
 

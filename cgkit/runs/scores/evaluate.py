@@ -26,7 +26,7 @@ from cgkit.models.info import ModelInfo
 from cgkit.models.opening import Model, open_model
 from cgkit.options import REQUIRED, options_of
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.runs.changes import is_within
+from cgkit.runs.changes import is_within, with_hint_on_moved_data
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.resume import FIXED
 from cgkit.spec import Spec, resolve_spec
@@ -102,8 +102,7 @@ def _assemble(spec: Spec, plugins: Plugins, fallbacks: bool, report: Callable[[s
     try:
         assembly = assemble_for_evaluation(spec, plugins, fallbacks=fallbacks)
     except DataError as error:
-        hint = "; ".join(filter(None, (error.hint, "if the images have moved, add --set data.a=FOLDER, and so on")))
-        raise DataError(error.message, hint=hint) from error
+        raise with_hint_on_moved_data(error) from error
     if not spec.data.skip_damaged:
         return assembly
     remaining = leave_out_damaged(assembly.source, pixel_formats(spec.data), assembly.preparations[0], report)
