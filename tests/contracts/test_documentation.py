@@ -106,7 +106,7 @@ def test_every_snippet_runs_and_prints_what_the_page_shows(
     monkeypatch.syspath_prepend(str(tmp_path))
     if "cgkit init" not in text_of(page):
         Path("spec.toml").write_text(TINY)
-    for folder, size in (("photos", (40, 36)), ("paintings", (36, 40))):
+    for folder, size in (("photos", (40, 36)), ("paintings", (36, 40)), ("summer", (40, 36)), ("winter", (40, 36))):
         image_folder(folder, size=size)
     names: dict[str, Any] = {"__name__": "page"}
     output: str | None = None
