@@ -108,7 +108,7 @@ def translate_files(
 
 
 def _load(translator: Translator, job: Job) -> Job:
-    if job.skipped or job.whole is not None or is_clip(job.source):
+    if job.finished or job.whole is not None or is_clip(job.source):
         return job
     try:
         values = read_values(job.source, translator.source, translator.formats)

@@ -95,11 +95,13 @@ def plan_folder(
 
     with translator.formats.listed():
         planned = plan(inputs, output, choose_suffix, lambda path: translator.formats.of_whole(path) is not None)
-    planned = [(source, target) for source, target in planned if in_shard(target, output, shard)]
-    record = begin(output, translator.identity(), (target for _, target in planned), overwrite=overwrite)
+    planned = [(source, target, error) for source, target, error in planned if in_shard(target, output, shard)]
+    record = begin(output, translator.identity(), (target for _, target, _ in planned), overwrite=overwrite)
     return [
-        Job(source, target, whole=translator.formats.of_whole(source), skipped=record.holds(target, source))
-        for source, target in planned
+        Job(source, target, error=error)
+        if error is not None
+        else Job(source, target, whole=translator.formats.of_whole(source), skipped=record.holds(target, source))
+        for source, target, error in planned
     ]
 
 

@@ -30,8 +30,8 @@ def plan(
     output: Path,
     suffix: Callable[[str], str] = str,
     whole: Callable[[Path], bool] = lambda path: False,
-) -> list[tuple[Path, Path]]:
-    """Return each input file and the file to write its translation to, in order.
+) -> list[tuple[Path, Path, DataError | None]]:
+    """Return each input file, the file to write its translation to, and the error if another has that file; in order.
 
     Images from a folder or a pattern keep their relative paths; a single file keeps its name. What is in the output
     folder is not among the images of a folder or a pattern, so that a command can be repeated.
@@ -43,22 +43,23 @@ def plan(
         whole: tells whether a file or folder is translated as a whole; these keep their names.
 
     Raises:
-        UsageError: two files would be written to the same file, or an input would be overwritten.
+        UsageError: an input would be overwritten.
         DataError: a folder contains no images, or a pattern matches no file.
     """
     targets: dict[Path, Path] = {}
+    planned: list[tuple[Path, Path, DataError | None]] = []
     for given in inputs:
         for source, name in _list_wholes(given, output, whole):
             ending = name.suffix if whole(source) else suffix(name.suffix)
             target = output / (name if ending == name.suffix else name.with_suffix(ending))
-            if target in targets and not _is_same_file(targets[target], source):
-                raise UsageError(
-                    f"{targets[target]} and {source} would both be written to {target}",
-                    hint="translate them into different folders",
-                )
-            targets[target] = source
+            other = targets.setdefault(target, source)
+            if other == source:
+                planned.append((source, target, None))
+            elif not _is_same_file(other, source):
+                message = f"{source}: not translated, because {other} is written to {target}, too"
+                planned.append((source, target, DataError(message, hint="translate it into another folder")))
     refuse_overwriting(targets)
-    return [(source, target) for target, source in targets.items()]
+    return planned
 
 
 def refuse_missing(inputs: Sequence[Path]) -> None:

@@ -241,10 +241,10 @@ def test_the_spec_says_what_was_measured_and_what_is_too_little(
 
 def test_files_that_are_no_images_are_counted(cgkit: Cli, tmp_path: Path, image_folder: MakeFolder) -> None:
     a, b = image_folder("a"), image_folder("b")
-    for name in ("1.heic", "2.HEIC", "notes.txt"):
+    for name in ("1.cr2", "2.CR2", "notes.txt"):
         (a / name).write_text("")
     file = tmp_path / "spec.toml"
-    counted = "2 .heic, 1 .txt"
+    counted = "2 .cr2, 1 .txt"
     assert f"ignored: {counted}" in cgkit("init", a, b, "--output", file, "--paper").err
     few = (*TINY, "--set", "train.steps=1", "--set", "data.size=32", "--set", "discriminator.layers=1")
     checked = cgkit("check", file, *few, "--json")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -140,16 +141,19 @@ def test_an_input_is_never_overwritten(cgkit: Cli, trained: Path, image_folder: 
     assert (inputs / "image-0.png").read_bytes() == before
 
 
-def test_two_inputs_of_the_same_name_are_rejected(
+def test_of_two_inputs_of_the_same_name_the_second_is_reported(
     cgkit: Cli, trained: Path, tmp_path: Path, image_folder: MakeFolder
 ) -> None:
-    result = cgkit("translate", trained, image_folder("x"), image_folder("y"), "--output", tmp_path / "out")
-    assert result.code == 2
-    assert "would both be written" in result.err
-    assert not (tmp_path / "out").exists()
+    first, second = image_folder("x"), image_folder("y")
+    shutil.copy(next(second.glob("*.png")), second / "other.png")
+    result = cgkit("translate", trained, first, second, "--output", tmp_path / "out")
+    assert result.code == 3
+    assert result.err.count("translate it into another folder") == len(list(first.iterdir()))
+    assert (tmp_path / "out" / "other.png").exists()
 
 
 def test_a_folder_without_a_model_is_rejected(cgkit: Cli, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     result = cgkit("translate", tmp_path, tmp_path / "x.png", "--output", tmp_path / "out")
     assert result.code == 5
     assert "holds no model" in result.err

@@ -162,10 +162,10 @@ def test_shards_divide_the_files_among_them(cgkit: Cli, trained: Path, tmp_path:
 
 def test_files_that_are_no_images_are_counted(cgkit: Cli, trained: Path, tmp_path: Path) -> None:
     inputs = make_images(tmp_path / "in", 1)
-    for name in ("a.heic", "b.HEIC", "notes.txt", ".hidden", "deeper/c.heic"):
+    for name in ("a.cr2", "b.CR2", "notes.txt", ".hidden", "deeper/c.cr2"):
         (inputs / name).parent.mkdir(exist_ok=True)
         (inputs / name).touch()
     result = cgkit("translate", trained, inputs, "--output", inputs / "out", "--json")
-    assert "ignored: 3 .heic, 1 .txt" in result.err
-    assert result.json["ignored"] == {".heic": 3, ".txt": 1}
+    assert "ignored: 3 .cr2, 1 .txt" in result.err
+    assert result.json["ignored"] == {".cr2": 3, ".txt": 1}
     assert "ignored" not in cgkit("translate", trained, inputs / "0.png", "--output", tmp_path / "out").err

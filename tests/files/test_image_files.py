@@ -39,15 +39,15 @@ def test_links_are_followed_but_loops_only_once(tmp_path: Path) -> None:
 
 
 def test_files_that_are_not_listed_are_counted_by_suffix(tmp_path: Path) -> None:
-    make_tree(tmp_path, "a.png", "b.HEIC", "sub/c.heic", "notes.txt", "README", ".hidden.heic", ".git/d.heic")
-    assert ignored(tmp_path) == {".heic": 2, ".txt": 1, "": 1}
-    assert ignored(tmp_path, recursive=False) == {".heic": 1, ".txt": 1, "": 1}
-    assert describe_kinds(ignored(tmp_path)) == "2 .heic, 1 without a suffix, 1 .txt"
+    make_tree(tmp_path, "a.png", "b.CR2", "sub/c.cr2", "notes.txt", "README", ".hidden.cr2", ".git/d.cr2")
+    assert ignored(tmp_path) == {".cr2": 2, ".txt": 1, "": 1}
+    assert ignored(tmp_path, recursive=False) == {".cr2": 1, ".txt": 1, "": 1}
+    assert describe_kinds(ignored(tmp_path)) == "2 .cr2, 1 without a suffix, 1 .txt"
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [([], "contains no images: it has no visible files"), (["a.txt", "b.gif"], "none of its 2 files")],
+    [([], "contains no images: it has no visible files"), (["a.txt", "b.xyz"], "none of its 2 files")],
 )
 def test_the_error_describes_a_folder_without_images(tmp_path: Path, names: list[str], message: str) -> None:
     with pytest.raises(DataError, match=message):
