@@ -143,3 +143,16 @@ def test_init_train_and_translate_mask_them(cgkit: Cli, tmp_path: Path, tiny_tex
         before, after = read_map(file), read_map(tmp_path / "out" / file.name)
         assert ((after == -32768) == (before == -32768)).all()
         assert tag(tmp_path / "out" / file.name, NODATA) == "-32768"
+
+
+def test_the_meaning_of_bands_and_their_names_are_kept(tmp_path: Path) -> None:
+    names = '<GDALMetadata><Item name="DESCRIPTION" sample="3">near infrared</Item></GDALMetadata>'
+    tags = [*PLACE, (ITEMS, "s", 0, names, True)]
+    values = noise(6, 7, 4, depth="uint8")
+    options = {"photometric": "rgb", "extrasamples": ["unassalpha"], "metadata": None}
+    tifffile.imwrite(tmp_path / "x.tif", values, extratags=tags, **options)  # type: ignore[arg-type]
+    carry = read_values(tmp_path / "x.tif", PixelFormat(4)).carry
+    write_values(values, tmp_path / "y.tif", PixelFormat(4), carry=carry)
+    assert np.array_equal(read_map(tmp_path / "y.tif"), values)
+    for code in (262, 338, 33550, 33922, ITEMS):
+        assert tag(tmp_path / "y.tif", code) == tag(tmp_path / "x.tif", code)

@@ -14,12 +14,16 @@ KEPT = {
     34735: _SHORT,  # GeoKeyDirectory
     34736: _DOUBLE,  # GeoDoubleParams
     34737: _ASCII,  # GeoAsciiParams
+    50844: _DOUBLE,  # RPCCoefficient: where an image of an unrectified scene lies
     42112: _ASCII,  # GDAL_METADATA: names and units of bands, and other items
     42113: _ASCII,  # GDAL_NODATA
 }
 """The tags of GeoTIFF (OGC 19-008r4) and GDAL that are carried over, each with its type in the file."""
 
 NODATA = 42113
+PHOTOMETRIC, EXTRA_SAMPLES = 262, 338
+"""The tags of what the bands mean: red, green and blue, and what the others are."""
+
 _PLACES = (33550, 33922, 34264, 34735)
 
 RESOLUTION, UNIT = (282, 283), 296
@@ -47,6 +51,12 @@ def carried_tags(read: Callable[[int], Any]) -> dict[int, Any]:
         return {}
     kept = {code: value for code, kind in KEPT.items() if _is_of(kind, value := value_of(code))}
     resolution = {code: _to_number(value_of(code)) for code in RESOLUTION}
+    if is_map(value_of) and value_of(EXTRA_SAMPLES) is not None:
+        extra = value_of(EXTRA_SAMPLES)
+        kept |= {
+            PHOTOMETRIC: int(value_of(PHOTOMETRIC)),
+            EXTRA_SAMPLES: extra if isinstance(extra, tuple) else (extra,),
+        }
     if all(dots > 0 for dots in resolution.values()):
         kept |= {**resolution, UNIT: 3 if value_of(UNIT) == 3 else 2}
     return kept

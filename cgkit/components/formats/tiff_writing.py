@@ -13,8 +13,10 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from cgkit.components.formats.axes import as_stored
 from cgkit.components.formats.optional_libraries import library
 from cgkit.components.formats.pillow import save_picture
-from cgkit.components.formats.tiff_tags import KEPT, NODATA, RESOLUTION, UNIT, nodata_of
+from cgkit.components.formats.tiff_tags import EXTRA_SAMPLES, KEPT, NODATA, PHOTOMETRIC, RESOLUTION, UNIT, nodata_of
 from cgkit.contracts.formats import nodata_in
+
+_RGB = 2
 
 
 def write_tiff(stream: BinaryIO, values: NDArray[Any], *, alpha: bool, tags: Mapping[int, Any]) -> None:
@@ -29,7 +31,7 @@ def write_tiff(stream: BinaryIO, values: NDArray[Any], *, alpha: bool, tags: Map
         save_picture(values, stream, "TIFF", compression="tiff_deflate", tiffinfo=_to_directory(tags))
     else:
         flat = as_stored(values)
-        options = {**_layout_of(flat, alpha=alpha), **_to_options(tags)}
+        options = {**_layout_of(flat, tags, alpha=alpha), **_to_options(tags)}
         library("tifffile", "this kind of TIFF").imwrite(stream, flat, compression="zlib", metadata=None, **options)
 
 
@@ -41,13 +43,15 @@ def _with_nodata(tags: Mapping[int, Any], depth: str) -> Mapping[int, Any]:
     return {**tags, NODATA: f"{nodata_in(depth, nodata):.0f}"}
 
 
-def _layout_of(values: NDArray[Any], *, alpha: bool) -> dict[str, Any]:
+def _layout_of(values: NDArray[Any], tags: Mapping[int, Any], *, alpha: bool) -> dict[str, Any]:
     channels = 1 if values.ndim == 2 else values.shape[-1]
     options: dict[str, Any] = {"photometric": "rgb" if channels - alpha == 3 else "minisblack"}
     if channels > 1:
         options["planarconfig"] = "contig"
     if alpha:
         options["extrasamples"] = ["unassalpha"]
+    elif tags.get(PHOTOMETRIC) == _RGB and channels == 3 + len(tags[EXTRA_SAMPLES]):
+        options |= {"photometric": "rgb", "extrasamples": [int(kind) for kind in tags[EXTRA_SAMPLES]]}
     if np.issubdtype(values.dtype, np.integer):
         options["predictor"] = True  # makes files smaller; some programs cannot read it for floats
     return options
@@ -57,6 +61,8 @@ def _to_directory(tags: Mapping[int, Any]) -> ImageFileDirectory_v2:
     """Return tags as Pillow writes them."""
     directory = ImageFileDirectory_v2()
     for code, value in tags.items():
+        if code in (PHOTOMETRIC, EXTRA_SAMPLES):
+            continue
         if code in KEPT:
             directory.tagtype[code] = KEPT[code]
         directory[code] = value
