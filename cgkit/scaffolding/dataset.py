@@ -17,6 +17,9 @@ from cgkit.spec.model import Evaluation
 BUILT_IN = 64
 """The size of the built-in landscapes in pixels; they can be painted in any size."""
 
+MANY_BANDS = 16
+"""Images with more channels than this may be volumes."""
+
 HELD_OUT = 0.1
 """The fraction of the images held out for testing, if there are no test images."""
 
@@ -132,6 +135,9 @@ def survey_dataset(folders: Sequence[Path], formats: Formats) -> tuple[Dataset, 
 def _describe(side: str, survey: FolderSurvey, errors: Sequence[DataError]) -> Iterator[str]:
     count = f"{survey.count} image{'' if survey.count == 1 else 's'}"
     yield f"{side}: {count}, shorter side {survey.side:.0f} pixels, {survey.describe()}"
+    if survey.channels > MANY_BANDS:
+        volumes = "if they are the slices of volumes, train on those with the package cgkit-medical"
+        yield f"  warning: {survey.channels} channels are taken for bands of one image; {volumes}"
     if survey.others:
         yield f"  ignored: {survey.others}"
     for error in errors:

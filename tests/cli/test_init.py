@@ -280,3 +280,11 @@ def test_the_paper_is_the_paper(cgkit: Cli, tmp_path: Path) -> None:
     assert (train["epochs"], train["batch"], train["learning_rate"]) == (200, 1, 2e-4)
     assert cgkit("init", "--output", tmp_path / "x", "--paper", "--preset", "quick").code == 2
     assert cgkit("init", "--output", tmp_path / "x", "--preset", "paper", "--hours", "1").code == 2
+
+
+def test_many_channels_may_be_a_volume(cgkit: Cli, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "0.npy", np.random.default_rng(0).random((64, 64, 40), np.float32))
+    result = cgkit("init", tmp_path / "a", tmp_path / "b", "--paper", "--output", tmp_path / "spec.toml")
+    assert "warning: 40 channels are taken for bands of one image; if they are the slices of volumes" in result.err
