@@ -67,7 +67,7 @@ def _print(checked: Checked) -> None:
 
 def _describe(verdict: Verdict) -> Iterator[str]:
     """Yield the lines of a verdict."""
-    from cgkit.display.terminal import format_duration
+    from cgkit.display.durations import format_duration
 
     parts = ", ".join(f"{part} {format_duration(seconds)}" for part, seconds in verdict.parts.items())
     ends = datetime.fromisoformat(verdict.ends)

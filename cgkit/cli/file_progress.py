@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 
 from cgkit.cli import console
-from cgkit.display.terminal import format_clock
+from cgkit.display.durations import format_clock
 
 INTERVAL = 20.0
 """Seconds between two lines if stderr is not a terminal."""

@@ -71,7 +71,7 @@ def command(
 
 def _add_remembered_plugins(context: click.Context, folder: Path) -> None:
     """Load the plugin files with which the run in a folder was started, in addition to those given now."""
-    from cgkit.runs.launch import read_launch
+    from cgkit.runs.continuing.launch import read_launch
 
     state = context.find_root().ensure_object(dict)
     files = read_launch(folder).followed_by((), state.get("plugin_files", ()), None).plugins

@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column
 
 from cgkit.display import console
+from cgkit.display.durations import format_clock, format_duration
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -171,24 +172,6 @@ def describe(progress: Progress) -> tuple[str, str]:
     losses = [f"{name} {value:.3f}" for name, value in sums.items()]
     losses += [f"{progress.waiting:.0%} waiting for data"] if progress.waiting >= 0.1 else []
     return "  ".join(done), "  ".join(losses)
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration in words: `40 seconds`, `25 minutes`, `6.5 hours`, `4.1 days`."""
-    for limit, length, name in ((120, 1, "seconds"), (7200, 60, "minutes")):
-        if seconds < limit:
-            count = round(seconds / length)
-            return f"{count} {name[:-1] if count == 1 else name}"
-    return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
-
-
-def format_clock(seconds: float) -> str:
-    """Return a duration as `2:05`, `1:02:05`, or `3 d 4 h`."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 100:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def _format_epoch(epoch: float) -> str:

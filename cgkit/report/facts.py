@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from cgkit.display.durations import format_duration
 from cgkit.plugins import Plugins
 from cgkit.report.record import Record, number_or_none
 
@@ -38,10 +39,10 @@ def facts_of(record: Record) -> dict[str, str]:
     if step is not None:
         facts["Steps"] = f"{step} of {steps}" if steps is not None else str(step)
     if seconds := _measure_training_time(record):
-        facts["Training time"] = _format_duration(seconds)
+        facts["Training time"] = format_duration(seconds)
     left = number_or_none(record.status.get("seconds_left"))
     if left is not None and record.status.get("state") == "running":
-        facts["Time left"] = _format_duration(left)
+        facts["Time left"] = format_duration(left)
     for name, value in (("Device", record.environment.get("device")), ("Last update", record.status.get("at"))):
         if value:
             facts[name] = str(value).replace("T", " ").replace("+00:00", " UTC")
@@ -75,10 +76,3 @@ def _find_setting(record: Record, key: str, step: int) -> Any:
         if change.path == f"train.{key}" and step <= change.step:
             value = change.old
     return value
-
-
-def _format_duration(seconds: float) -> str:
-    minutes, hours = round(seconds / 60), int(seconds // 3600)
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if hours < 2 else f"{hours} h {minutes - 60 * hours} min"

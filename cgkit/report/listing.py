@@ -17,8 +17,8 @@ from cgkit.models.info import DIRECTIONS
 from cgkit.plugins import Plugins
 from cgkit.report.facts import STATES
 from cgkit.report.record import HISTORY, Record, read_record
+from cgkit.runs.continuing.launch import FILE as LAUNCH
 from cgkit.runs.folder import RunFolder
-from cgkit.runs.launch import FILE as LAUNCH
 
 RUN_FILES = frozenset({RESOLVED, "status.json", LAUNCH})
 """A folder with one of these files is a run folder."""

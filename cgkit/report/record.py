@@ -15,9 +15,9 @@ from cgkit.evaluation.record import Evaluation, read_evaluation
 from cgkit.health.notes import Note, read_notes
 from cgkit.models.address import RESOLVED, Address
 from cgkit.models.folder import no_run_folder
-from cgkit.runs.changes import Change, read_changes
+from cgkit.runs.continuing.changes import Change, read_changes
+from cgkit.runs.continuing.launch import WRITTEN
 from cgkit.runs.folder import RunFolder
-from cgkit.runs.launch import WRITTEN
 
 HISTORY = "metrics.jsonl"
 MOMENT = ("epoch", "time")

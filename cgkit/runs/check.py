@@ -28,8 +28,8 @@ from cgkit.runs.cost.pace import measure_pace, time_training
 from cgkit.runs.cost.verdict import Verdict, judge
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.health_monitor import circumstances
+from cgkit.runs.preparation import Prepared, prepare
 from cgkit.runs.run import Run
-from cgkit.runs.start import Prepared, prepare
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.loading import read_layers
 from cgkit.spec.merging import combine

@@ -15,8 +15,8 @@ from cgkit.engine.distributed import ALONE, Processes
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.images.pixels import PixelFormat
 from cgkit.plugins import Plugins
+from cgkit.runs.continuing.launch import Launch
 from cgkit.runs.folder import RunFolder
-from cgkit.runs.launch import Launch
 from cgkit.runs.starting import Started
 from cgkit.spec import Spec
 from cgkit.spec.images import labels_of

@@ -23,8 +23,8 @@ from cgkit.files.atomic import replace_text, replacing
 from cgkit.models.address import RESOLVED
 from cgkit.models.provenance import made_with
 from cgkit.plugins import Plugins
-from cgkit.runs.changes import FILE as CHANGES
-from cgkit.runs.launch import SPEC, WRITTEN, Launch, is_combined
+from cgkit.runs.continuing.changes import FILE as CHANGES
+from cgkit.runs.continuing.launch import SPEC, WRITTEN, Launch, is_combined
 from cgkit.runs.samples.sheet import Sheet
 from cgkit.spec import Spec
 from cgkit.spec.images import labels_of

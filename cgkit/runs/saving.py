@@ -14,9 +14,9 @@ from cgkit.engine.assembly import former_optimizers
 from cgkit.engine.trainer import Trainer
 from cgkit.errors import ResourceError
 from cgkit.models.provenance import made_with, refuse_other_plugins
-from cgkit.runs.changes import Change, keep_changes
 from cgkit.runs.context import RunContext
-from cgkit.runs.resume import misfits_explained, refuse_other_data, refuse_other_spec
+from cgkit.runs.continuing.changes import Change, keep_changes
+from cgkit.runs.continuing.resume import misfits_explained, refuse_other_data, refuse_other_spec
 from cgkit.runs.scores.validation import Validation
 from cgkit.spec.merging import combine
 

@@ -24,7 +24,7 @@ from cgkit.cli.run import STOPPED
 from cgkit.components.formats import FORMATS
 from cgkit.files.limits import MAX_BYTES, MAX_PIXELS
 from cgkit.plugins import HOOKS, load_plugins
-from cgkit.runs.resume import MAY_CHANGE, MAY_CHANGE_IN_DATA
+from cgkit.runs.continuing.resume import MAY_CHANGE, MAY_CHANGE_IN_DATA
 from cgkit.spec import load_spec
 from cgkit.testing import check_component
 from tests.conftest import TINY, Result

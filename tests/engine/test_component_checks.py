@@ -8,7 +8,7 @@ from torch import nn
 
 from cgkit.errors import SpecError
 from cgkit.plugins import load_plugins
-from cgkit.runs.start import prepare
+from cgkit.runs.preparation import prepare
 from cgkit.spec.loading import read_layers
 
 

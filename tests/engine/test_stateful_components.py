@@ -13,7 +13,8 @@ from cgkit.checkpoints import read_latest
 from cgkit.contracts import Role
 from cgkit.engine.objective import Objective
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.runs.start import prepare, run
+from cgkit.runs.preparation import prepare
+from cgkit.runs.start import run
 from cgkit.spec.loading import read_layers
 
 

@@ -22,7 +22,8 @@ from cgkit.engine.precision import Precision
 from cgkit.engine.trainer import Trainer
 from cgkit.errors import CgkitError, CgkitWarning, SpecError
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.runs.start import prepare, run
+from cgkit.runs.preparation import prepare
+from cgkit.runs.start import run
 from cgkit.spec import resolve_spec
 from cgkit.spec.loading import read_layers
 from tests.conftest import Result

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 import cgkit
 from cgkit.checkpoints import list_checkpoints
-from cgkit.runs.changes import read_changes
+from cgkit.runs.continuing.changes import read_changes
 from tests.cli.test_run import assert_one_error, folder_spec
 from tests.conftest import Result
 

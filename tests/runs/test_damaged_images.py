@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from cgkit.checkpoints import list_checkpoints
 from cgkit.health.notes import read_notes
-from cgkit.runs.changes import read_changes
+from cgkit.runs.continuing.changes import read_changes
 from tests.cli.test_run import assert_one_error, folder_spec, text_called_png, truncated_jpeg
 from tests.conftest import Result
 

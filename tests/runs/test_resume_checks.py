@@ -10,7 +10,7 @@ import pytest
 from cgkit.errors import DataError, SpecError
 from cgkit.plugins import Plugins
 from cgkit.registry import Registries
-from cgkit.runs.resume import refuse_other_data, refuse_other_spec
+from cgkit.runs.continuing.resume import refuse_other_data, refuse_other_spec
 from cgkit.spec import Spec, resolve_spec
 from tests.packaged_components import USING_BOTH, linear, load_with_two_packages, provide
 

@@ -26,9 +26,9 @@ from cgkit.models.info import ModelInfo
 from cgkit.models.opening import Model, open_model
 from cgkit.options import REQUIRED, options_of
 from cgkit.plugins import Plugins, load_plugins
-from cgkit.runs.changes import is_within, with_hint_on_moved_data
+from cgkit.runs.continuing.changes import is_within, with_hint_on_moved_data
+from cgkit.runs.continuing.resume import FIXED
 from cgkit.runs.folder import RunFolder
-from cgkit.runs.resume import FIXED
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.merging import combine
 from cgkit.spec.reading import Layer, read_override

@@ -17,8 +17,8 @@ from cgkit.evaluation.scoring import Scoring
 from cgkit.models.folder import write_model, written_step
 from cgkit.models.inference import translations_by
 from cgkit.models.info import ModelInfo
-from cgkit.runs.changes import read_changes
 from cgkit.runs.context import RunContext
+from cgkit.runs.continuing.changes import read_changes
 from cgkit.runs.scores.best_model import BestModel
 from cgkit.spec.images import in_words
 

@@ -20,7 +20,7 @@ from cgkit.errors import (
 )
 from cgkit.models.provenance import OBSERVERS
 from cgkit.plugins import Plugins
-from cgkit.runs.changes import Change, difference, is_within, shorten
+from cgkit.runs.continuing.changes import Change, difference, is_within, shorten
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.loading import located
 from cgkit.spec.reading import Layer
