@@ -73,6 +73,8 @@ def _print(comparison: Comparison) -> None:
         if number:
             out.print()
         out.print(console.clean(part) if isinstance(part, str) else _table(part))
+    if comparison.measurements and comparison.sides["a2b"] != "a to b":
+        console.message(f"a2b is {comparison.sides['a2b']}, and b2a is {comparison.sides['b2a']}")
     for remark in (*comparison.remarks, *comparison.images.remarks):
         console.message(remark)
 
@@ -84,9 +86,7 @@ def _tables_by_key(comparison: Comparison) -> Iterator[Rows]:
         values = [[key, *map(_format_value, values)] for key, values in differences.items()]
         yield [["spec", *comparison.labels], *values]
     if comparison.measurements:
-        scores = [
-            [_name(comparison, each), *(_format_score(each, run) for run in runs)] for each in comparison.measurements
-        ]
+        scores = [[_name(each), *(_format_score(each, run) for run in runs)] for each in comparison.measurements]
         yield [["score", *comparison.labels], *scores]
 
 
@@ -103,7 +103,7 @@ def _tables_by_run(comparison: Comparison, width: int) -> Iterator[str | Rows]:
             yield f"not comparable with {names[groups[0][0]]}: {reasons}"
         columns = [["score", *(names[run] for run in group)]]
         for each in comparison.measurements:
-            columns.append([_name(comparison, each), *(_format_number(each, run) for run in group)])
+            columns.append([_name(each), *(_format_number(each, run) for run in group)])
         for chosen in _split(columns, width):
             yield [*map(list, zip(*chosen, strict=True))]
 
@@ -142,8 +142,8 @@ def _table(rows: Rows) -> Table:
     return table
 
 
-def _name(comparison: Comparison, measurement: Measurement) -> str:
-    return f"{measurement.name} {comparison.sides[measurement.direction]}"
+def _name(measurement: Measurement) -> str:
+    return f"{measurement.name} {measurement.direction}"
 
 
 def _format_value(value: object) -> str:

@@ -203,7 +203,7 @@ def test_a_taken_default_name_is_numbered(cgkit: Cli, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         result = cgkit("init", "--paper")
-    assert "spec.toml already exists; writing spec-2.toml" in result.err
+    assert "spec.toml already exists, so the spec is spec-2.toml" in result.err
     names = [tomllib.loads(Path(file).read_text())["name"] for file in ("spec.toml", "spec-2.toml")]
     assert names == ["seasons", "seasons-2"]
 

@@ -59,7 +59,7 @@ def test_training_time_is_computed_from_the_recorded_speed(run_folder: Path) -> 
     lines = [{"step": step, "images_per_second": 2.0} for step in (100, 200)]
     (run_folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     # 200 steps with two images per domain.
-    assert "<dd>7 min</dd>" in write_report(run_folder).read_text()
+    assert "<dd>7 minutes</dd>" in write_report(run_folder).read_text()
 
 
 def test_sheets_without_a_layout_are_shown_whole(run_folder: Path) -> None:
