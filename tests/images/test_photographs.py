@@ -55,11 +55,11 @@ def test_without_the_library_heic_says_what_to_install(tmp_path: Path, monkeypat
 
 
 def test_12_bit_jpeg_keeps_its_bits(tmp_path: Path) -> None:
-    values = PHOTO.astype(np.uint16) * 16
+    values = np.rint(PHOTO * (4095 / 255)).astype(np.uint16)
     (tmp_path / "x.jpg").write_bytes(imagecodecs.jpeg8_encode(values, bitspersample=12, level=98))
     header = inspect_image(tmp_path / "x.jpg")
     assert (header.width, header.height, header.depth) == (48, 32, "uint16")
-    assert np.abs(levels(tmp_path / "x.jpg", PixelFormat(range=(0, 4080))) - PHOTO).mean() < 4
+    assert np.abs(levels(tmp_path / "x.jpg") - PHOTO).mean() < 4
 
 
 def test_lossless_jpeg_is_read_exactly(tmp_path: Path) -> None:

@@ -83,6 +83,10 @@ def _open_deep(stream: BinaryIO) -> OpenImage:
 
     def decode() -> NDArray[Any]:
         stream.seek(0)
-        return np.asarray(codecs.jpeg_decode(stream.read())).reshape(height, width, channels)
+        values = np.asarray(codecs.jpeg_decode(stream.read())).reshape(height, width, channels)
+        if not 8 < bits < 16:
+            return values
+        # White is the highest value of the bits in use, so values are scaled to those of 16 bits.
+        return np.rint(values * (65_535 / (2**bits - 1))).astype(np.uint16)
 
     return OpenImage(header, decode)
