@@ -19,13 +19,7 @@ def choose(match: Match, given: Mapping[str, str], sample: Sample | None = None)
         CheckpointError: no network reproduces the sample.
     """
     found = match.recognised
-    networks = [found, *found.alternatives]
-    for name, value in given.items():
-        values = _values(networks, name)
-        networks = [network for network in networks if network.options.get(name) == value]
-        if not networks:
-            fitting = f"they fit {' and '.join(values)}" if values else f"{match.component.name} has no {name}"
-            raise UsageError(f"the tensors do not fit --{name} {value}", hint=fitting)
+    networks = _with_options(match, given)
     remarks = [f"{name} {value} was given" for name, value in given.items()]
     open_options = [name for name in found.options if len(_values(networks, name)) > 1 and name != "affine"]
     chosen = networks[0]
@@ -42,6 +36,18 @@ def choose(match: Match, given: Mapping[str, str], sample: Sample | None = None)
         others = " and ".join(f"--{name} {' or '.join(_values(networks, name)[1:])}" for name in open_options)
         remarks.append(f"{_name(chosen, open_options)} assumed, as published: the tensors also fit {others}")
     return replace(match, recognised=replace(chosen, remarks=(*chosen.remarks, *remarks)))
+
+
+def _with_options(match: Match, given: Mapping[str, str]) -> list[Recognised]:
+    """Return the networks that have the given options."""
+    networks = [match.recognised, *match.recognised.alternatives]
+    for name, value in given.items():
+        values = _values(networks, name)
+        networks = [network for network in networks if network.options.get(name) == value]
+        if not networks:
+            fitting = f"they fit {' and '.join(values)}" if values else f"{match.component.name} has no {name}"
+            raise UsageError(f"the tensors do not fit --{name} {value}", hint=fitting)
+    return networks
 
 
 def _reproducing(

@@ -76,7 +76,7 @@ def import_weights(
         ResourceError: the folder cannot be written.
     """
     plugins = plugins or load_plugins()
-    matches = _match_all(files, output, plugins, generator, key, options or {}, sample)
+    matches = _match_all(files, output, plugins, options or {}, sample, generator=generator, key=key)
     spec = _make_spec(matches, name or _model_name(next(iter(files.values()))), license, plugins)
     generators = {
         way: load_state(build_generator(spec, plugins, way), match.recognised, what=f"{match.component} for {way}")
@@ -94,27 +94,24 @@ def _match_all(
     files: Mapping[str, Path],
     output: Path,
     plugins: Plugins,
-    generator: str | None,
-    key: str | None,
     options: Mapping[str, str],
     sample: tuple[Path, Path] | None,
+    **chosen: str | None,
 ) -> dict[str, Match]:
-    """Return the network in each file, or raise all problems at once."""
-    problems: list[CgkitError] = []
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+    problems: list[CgkitError] = []  # all of them are raised at once
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
         problems.append(UsageError(f"{output} exists and is not empty", hint="choose another --output"))
     if sample is not None and len(files) > 1:
         problems.append(UsageError("a sample is of one direction", hint="import one file at a time with --sample"))
     matches = {}
     for direction, file in files.items():
         try:
-            match = recognise(read_foreign(file), plugins, generator=generator, key=key)
-            channels = match.recognised.in_channels, match.recognised.out_channels
-            compared = None if sample is None or problems else read_sample(sample, channels)
+            match = recognise(read_foreign(file), plugins, **chosen)
+            compared = None if sample is None or problems else read_sample(sample, match.recognised)
             matches[direction] = choose(match, options, compared)
         except CgkitError as error:
-            named = error.message if str(file) in error.message else f"{file}: {error.message}"
-            problems.append(type(error)(named, hint=error.hint))
+            place = "" if str(file) in error.message else f"{file}: "
+            problems.append(type(error)(place + error.message, hint=error.hint))
     if problems:
         raise type(problems[0])("\n".join(map(str, problems))) if len(problems) > 1 else problems[0]
     return matches

@@ -53,12 +53,10 @@ def main(file: Path, output: Path) -> None:
 
 
 def check_archive(file: Path) -> None:
-    """Check the sizes that the parts of a zip file claim before anything is unpacked; accept other files unchecked.
-
-    torch.save does not compress, so the parts of an honest file cannot be larger than the file.
+    """Check the parts of a zip file before anything is unpacked; torch.save does not compress, so none can be larger.
 
     Raises:
-        RefusedError: the parts claim to be larger than the file, or the table of contents is damaged.
+        RefusedError: the parts claim to be larger than the file, are not torch's, or their table is damaged.
     """
     with file.open("rb") as opened:
         if opened.read(len(_ZIP)) != _ZIP:
@@ -68,13 +66,11 @@ def check_archive(file: Path) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             claimed = sum(part.file_size for part in archive.infolist())
-            kind = _other_archive(archive.namelist())
+            _refuse_other_archives(archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, OverflowError) as error:
         raise RefusedError(f"it is a damaged zip file: {error}") from error
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    if kind is not None:
-        raise RefusedError(f"it is {kind}")
     size = file.stat().st_size
     if claimed > size:
         raise RefusedError(
@@ -82,8 +78,8 @@ def check_archive(file: Path) -> None:
         )
 
 
-def _other_archive(names: list[str]) -> str | None:
-    """Return what a zip file with these parts is, and what to do, if torch.save did not write it."""
+def _refuse_other_archives(names: list[str]) -> None:
+    """Say what a zip file with these parts is, and what to do, if torch.save did not write it."""
     save = "if you trust it, save torch.{}(FILE).state_dict{} with torch.save, and import that"
     endings = {
         "/constants.pkl": f"a TorchScript program; {save.format('jit.load', '()')}",
@@ -93,11 +89,12 @@ def _other_archive(names: list[str]) -> str | None:
     }
     for ending, kind in endings.items():
         if any(name.endswith(ending) for name in names):
-            return kind
+            raise RefusedError(f"it is {kind}")
     if any(name.endswith("/data.pkl") for name in names):
-        return None
+        return
     weights = [name for name in names if name.endswith((".pth", ".pt", ".ckpt", ".bin", ".safetensors"))]
-    return f"a zip archive of {', '.join((weights or names)[:3]) or 'nothing'}; unpack it, and import the weights in it"
+    parts = ", ".join((weights or names)[:3]) or "nothing"
+    raise RefusedError(f"it is a zip archive of {parts}; unpack it, and import the weights in it")
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

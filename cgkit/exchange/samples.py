@@ -36,8 +36,8 @@ class Sample:
     limit: float
 
 
-def read_sample(files: tuple[Path, Path], channels: tuple[int, int]) -> Sample:
-    """Read an image and its translation, which have the given numbers of channels.
+def read_sample(files: tuple[Path, Path], network: Recognised) -> Sample:
+    """Read an image and its translation, with the channels of a network.
 
     A file may be an image, which stands for [-1, 1]; a `.npy` file; or a file that `read_foreign` reads, with one
     tensor, or with `x` and `y`, or `input` and `output`. Floating-point numbers are what the network sees and returns.
@@ -45,6 +45,7 @@ def read_sample(files: tuple[Path, Path], channels: tuple[int, int]) -> Sample:
     Raises:
         CgkitError: a file cannot be read, or does not fit the network.
     """
+    channels = network.in_channels, network.out_channels
     parts = [_read(file, count, names) for file, count, names in zip(files, channels, _NAMES, strict=True)]
     (image, exact), (translation, exact_too) = parts
     if image[:, 0].shape != translation[:, 0].shape:

@@ -55,13 +55,7 @@ def recognise_any(
 ) -> Recognised:
     """Recognise every network that published tensors fit, the most usual first.
 
-    Args:
-        tensors: the tensors of the published network by name.
-        layers: the convolutions of the network and their norms.
-        generator: our network, built as `(in_channels, out_channels, **options)`.
-        channels: the numbers of channels of its input and its output.
-        options: the options that the tensors tell, except those of the norms.
-        paddings: the possible values of its option `padding`, if it has one.
+    `options` are what the tensors tell about our network, without norms; `paddings` are the values left for `padding`.
 
     Raises:
         ValueError: a tensor is missing, has the wrong shape, or has an effect but no counterpart in our network.
@@ -105,10 +99,7 @@ def convert_from_published(
 ) -> dict[str, Tensor]:
     """Return the state of our network for published tensors, without biases that a norm cancels.
 
-    Args:
-        tensors: the tensors of the published network by name.
-        layers: the convolutions of the network and their norms.
-        own: a state of our network, which determines the names and shapes of the result.
+    `own` is a state of our network, which determines the names and shapes of the result.
 
     Raises:
         ValueError: a tensor is missing, has the wrong shape, or has an effect but no counterpart in our network.
