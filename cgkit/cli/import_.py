@@ -26,6 +26,17 @@ from cgkit.errors import UsageError
     "--generator", help="Name of the generator that the weights belong to. [default: detected from the tensors]"
 )
 @click.option("--key", help="Prefix of the network's tensor names, if the file holds several networks.")
+@click.option("--norm", help="Norm of the network if its tensors do not tell: instance, batch or none.")
+@click.option(
+    "--padding", help="Padding of its blocks if its tensors do not tell: reflection, replicate, zero or all-zero."
+)
+@click.option(
+    "--sample",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="INPUT OUTPUT",
+    help="An image, and what the original program made of it; the network that reproduces it is imported.",
+)
 @options.as_json
 @click.pass_context
 def command(
@@ -39,12 +50,15 @@ def command(
     license: str | None,
     generator: str | None,
     key: str | None,
+    norm: str | None,
+    padding: str | None,
+    sample: tuple[Path, Path] | None,
     as_json: bool,
 ) -> None:
     """Convert the weights in FILE, saved by another program, to a model folder for `cgkit translate`.
 
     FILE is in the format of torch.save or of safetensors; no code in it is executed. The architecture is detected from
-    the tensors and printed.
+    the tensors and printed, with a remark on what they do not tell.
     """
     files = {way: path for way, path in {"a2b": a2b, "b2a": b2a}.items() if path is not None}
     if (file is None) == (not files):
@@ -54,7 +68,18 @@ def command(
     plugins = console.plugins(context)
     from cgkit.exchange.importing import describe, import_weights
 
-    imported = import_weights(files, output, name=name, license=license, generator=generator, key=key, plugins=plugins)
+    given = {name: value for name, value in {"norm": norm, "padding": padding}.items() if value is not None}
+    imported = import_weights(
+        files,
+        output,
+        name=name,
+        license=license,
+        generator=generator,
+        key=key,
+        options=given,
+        sample=sample,
+        plugins=plugins,
+    )
     if as_json:
         console.print_json({"schema": 1, "folder": str(output), "found": imported.found})
         return

@@ -57,6 +57,8 @@ class Recognised:
         options: the options of the generator; options left out have their defaults.
         state: the state dict of the generator built with these options.
         remarks: sentences for the user, such as which tensors were ignored or which options could not be determined.
+        alternatives: the same generator with other options, if these tensors fit it as well and it is less usual.
+        undecided: names of options for which neither is usual, so that the user must choose.
     """
 
     in_channels: int
@@ -64,6 +66,8 @@ class Recognised:
     options: Options
     state: Mapping[str, Tensor]
     remarks: tuple[str, ...] = ()
+    alternatives: tuple[Recognised, ...] = ()
+    undecided: tuple[str, ...] = ()
 
 
 class Discriminator(Protocol):

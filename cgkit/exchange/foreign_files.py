@@ -14,11 +14,11 @@ from torch import Tensor
 from cgkit.checkpoints import tensor_files
 from cgkit.errors import CheckpointError
 from cgkit.exchange import reading_process
+from cgkit.exchange.file_kinds import is_safetensors, mistaken_for_weights
 
 LARGEST = 4 << 30
 """Largest accepted file, in bytes: twenty times the weights of the largest published generator of this family."""
 
-_SUFFIX = ".safetensors"
 _MIN_TIMEOUT = 600
 """Least time limit for the reading process, in seconds.
 
@@ -39,10 +39,12 @@ def read_foreign(file: Path) -> dict[str, Tensor]:
     """
     size = _check_file(file)
     try:
-        if file.suffix == _SUFFIX:
+        if (kind := mistaken_for_weights(file)) is not None:
+            raise CheckpointError(f"{file} is no file of weights: it is {kind}")
+        if is_safetensors(file):
             return tensor_files.read(file)
         with tempfile.TemporaryDirectory(prefix="cgkit-import-") as folder:
-            output = Path(folder) / f"tensors{_SUFFIX}"
+            output = Path(folder) / "tensors.safetensors"
             _convert_in_subprocess(file, output, timeout=_MIN_TIMEOUT + size // (5 << 20))
             return tensor_files.read(output)
     except (ValueError, OSError) as error:

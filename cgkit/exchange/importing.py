@@ -15,11 +15,12 @@ from typing import Any
 
 from torch import nn
 
-from cgkit.checkpoints import load_strictly
 from cgkit.engine.assembly import build_generator
-from cgkit.errors import CheckpointError, ResourceError, SpecError, UsageError
+from cgkit.errors import CgkitError, CheckpointError, ResourceError, SpecError, UsageError
+from cgkit.exchange.choosing import choose
 from cgkit.exchange.foreign_files import read_foreign
-from cgkit.exchange.recognition import Match, recognise
+from cgkit.exchange.recognition import Match, load_state, recognise
+from cgkit.exchange.samples import read_sample
 from cgkit.models.folder import write_model
 from cgkit.models.info import ModelInfo
 from cgkit.plugins import Plugins, load_plugins
@@ -49,6 +50,8 @@ def import_weights(
     license: str | None = None,
     generator: str | None = None,
     key: str | None = None,
+    options: Mapping[str, str] | None = None,
+    sample: tuple[Path, Path] | None = None,
     plugins: Plugins | None = None,
 ) -> Imported:
     """Write weights as a model folder that `Translator.load` and `cgkit translate` accept, all or nothing.
@@ -60,34 +63,58 @@ def import_weights(
         license: the licence of the weights, for the model card.
         generator: the name of the generator that the weights belong to; by default all generators are tried.
         key: the prefix of the names of the tensors to import, if a file contains several networks.
+        options: values of options that the tensors do not tell, such as `norm`; by default the published ones.
+        sample: an image, and what the original program made of it; the network that reproduces it is imported.
         plugins: the loaded plugins; by default all installed plugins are loaded.
 
     Raises:
         CheckpointError: a file is damaged or refused, its tensors are not recognised or cannot be used, or the two
-            files do not belong together.
+            files do not belong together, or no network reproduces the sample.
         SpecError: the name or the licence is invalid.
-        UsageError: the folder is not empty, the choice of network or generator is ambiguous, or `generator` or `key`
-            does not exist.
+        UsageError: the folder is not empty, the choice of network or generator is ambiguous, `generator` or `key` does
+            not exist, or the sample cannot be compared.
         ResourceError: the folder cannot be written.
     """
     plugins = plugins or load_plugins()
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UsageError(f"{output} exists and is not empty", hint="choose another --output")
-    matches = {}
-    for direction, file in files.items():
-        tensors = read_foreign(file)
-        try:
-            matches[direction] = recognise(tensors, plugins, generator=generator, key=key)
-        except (CheckpointError, UsageError) as error:
-            raise type(error)(f"{file}: {error.message}", hint=error.hint) from error
+    matches = _match_all(files, output, plugins, options or {}, sample, generator=generator, key=key)
     spec = _make_spec(matches, name or _model_name(next(iter(files.values()))), license, plugins)
-    generators = {way: _load_generator(spec, match, way, files[way], plugins) for way, match in matches.items()}
+    generators = {
+        way: load_state(build_generator(spec, plugins, way), match.recognised, what=f"{match.component} for {way}")
+        for way, match in matches.items()
+    }
     found = {way: _collect_facts(match, generators[way], files[way]) for way, match in matches.items()}
     info = ModelInfo(
         spec, 0, False, tuple(matches), tuple(_describe_source(way, facts) for way, facts in found.items())
     )
     _write(output, generators, info, providers_used(spec, plugins))
     return Imported(output, found)
+
+
+def _match_all(
+    files: Mapping[str, Path],
+    output: Path,
+    plugins: Plugins,
+    options: Mapping[str, str],
+    sample: tuple[Path, Path] | None,
+    **chosen: str | None,
+) -> dict[str, Match]:
+    problems: list[CgkitError] = []  # all of them are raised at once
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        problems.append(UsageError(f"{output} exists and is not empty", hint="choose another --output"))
+    if sample is not None and len(files) > 1:
+        problems.append(UsageError("a sample is of one direction", hint="import one file at a time with --sample"))
+    matches = {}
+    for direction, file in files.items():
+        try:
+            match = recognise(read_foreign(file), plugins, **chosen)
+            compared = None if sample is None or problems else read_sample(sample, match.recognised)
+            matches[direction] = choose(match, options, compared)
+        except CgkitError as error:
+            place = "" if str(file) in error.message else f"{file}: "
+            problems.append(type(error)(place + error.message, hint=error.hint))
+    if problems:
+        raise type(problems[0])("\n".join(map(str, problems))) if len(problems) > 1 else problems[0]
+    return matches
 
 
 def _make_spec(matches: Mapping[str, Match], name: str, license: str | None, plugins: Plugins) -> Spec:
@@ -121,16 +148,6 @@ def _make_spec(matches: Mapping[str, Match], name: str, license: str | None, plu
         raise CheckpointError(f"the recognised network cannot be built: {reasons}") from error
 
 
-def _load_generator(spec: Spec, match: Match, direction: str, file: Path, plugins: Plugins) -> nn.Module:
-    generator = build_generator(spec, plugins, direction)
-    own = generator.state_dict()
-    state = {
-        name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in match.recognised.state.items()
-    }
-    load_strictly(generator, state, what=f"{match.component} for {file}")
-    return generator.eval()
-
-
 def _collect_facts(match: Match, generator: nn.Module, file: Path) -> dict[str, Any]:
     recognised = match.recognised
     with file.open("rb") as opened:
@@ -139,6 +156,8 @@ def _collect_facts(match: Match, generator: nn.Module, file: Path) -> dict[str, 
     remarks = list(recognised.remarks)
     if match.numbers > sum(tensor.numel() for tensor in recognised.state.values()):
         remarks.insert(0, f"the file has {match.numbers:,} values, some of which have no effect")
+    if match.unused:
+        remarks.append(f"other tensors of the file are not used: {', '.join(match.unused[:5])}")
     return {
         "file": os.fspath(file),
         "sha256": digest,

@@ -53,12 +53,10 @@ def main(file: Path, output: Path) -> None:
 
 
 def check_archive(file: Path) -> None:
-    """Check the sizes that the parts of a zip file claim before anything is unpacked; accept other files unchecked.
-
-    torch.save does not compress, so the parts of an honest file cannot be larger than the file.
+    """Check the parts of a zip file before anything is unpacked; torch.save does not compress, so none can be larger.
 
     Raises:
-        RefusedError: the parts claim to be larger than the file, or the table of contents is damaged.
+        RefusedError: the parts claim to be larger than the file, are not torch's, or their table is damaged.
     """
     with file.open("rb") as opened:
         if opened.read(len(_ZIP)) != _ZIP:
@@ -68,6 +66,7 @@ def check_archive(file: Path) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             claimed = sum(part.file_size for part in archive.infolist())
+            _refuse_other_archives(archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, OverflowError) as error:
         raise RefusedError(f"it is a damaged zip file: {error}") from error
     finally:
@@ -77,6 +76,25 @@ def check_archive(file: Path) -> None:
         raise RefusedError(
             f"its parts would unpack to {claimed:,} bytes, but the file has {size:,}; weights are saved uncompressed"
         )
+
+
+def _refuse_other_archives(names: list[str]) -> None:
+    """Say what a zip file with these parts is, and what to do, if torch.save did not write it."""
+    save = "if you trust it, save torch.{}(FILE).state_dict{} with torch.save, and import that"
+    endings = {
+        "/constants.pkl": f"a TorchScript program; {save.format('jit.load', '()')}",
+        "/archive_format": f"a program of torch.export; {save.format('export.load', '')}",
+        ".weights.h5": "a Keras model; cgkit imports the weights of PyTorch networks",
+        ".npy": "an archive of NumPy arrays; cgkit imports the weights of PyTorch networks",
+    }
+    for ending, kind in endings.items():
+        if any(name.endswith(ending) for name in names):
+            raise RefusedError(f"it is {kind}")
+    if any(name.endswith("/data.pkl") for name in names):
+        return
+    weights = [name for name in names if name.endswith((".pth", ".pt", ".ckpt", ".bin", ".safetensors"))]
+    parts = ", ".join((weights or names)[:3]) or "nothing"
+    raise RefusedError(f"it is a zip archive of {parts}; unpack it, and import the weights in it")
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
@@ -89,14 +107,16 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     import torch
 
     try:
-        with warnings.catch_warnings(action="ignore"):  # torch's warnings are about its API, not the file
-            content = torch.load(file, map_location="cpu", weights_only=True)
+        # torch's warnings are about its API, not the file; of a path, it would look at the suffix.
+        with warnings.catch_warnings(action="ignore"), file.open("rb") as opened:
+            content = torch.load(opened, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise RefusedError(_explain(error)) from error
     except MemoryError:
         raise
     except Exception as error:  # a hostile or damaged file may raise anything
-        raise RefusedError(f"it cannot be read: {type(error).__name__}: {error}") from error
+        reason = str(error).partition(". ")[0]  # what follows may be torch's advice to switch its safety off
+        raise RefusedError(f"it is damaged, or no file of torch.save: {type(error).__name__}: {reason}") from error
     tensors: dict[str, Tensor] = {}
     for name, tensor in _iterate_tensors(content):
         if name in tensors:
@@ -141,10 +161,12 @@ def _check_plain(name: str, tensor: Tensor) -> Tensor:
 
 
 def _explain(error: Exception) -> str:
+    """Return why torch refused a file, without its advice to switch its safety off."""
     requested = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if requested:
-        return f"it needs {requested[1]}, but only tensors and plain values are read; save the network's state_dict()"
-    return f"it is damaged, or contains more than tensors and plain values: {error}"
+    cause = f"it needs {requested[1]}" if requested else "it is damaged, or needs more than tensors and plain values"
+    return (
+        f"{cause}, but nothing in it is run; in the program that wrote it, save torch.save(network.state_dict(), FILE)"
+    )
 
 
 def _limit_resources(size: int) -> None:

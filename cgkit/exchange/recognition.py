@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from cgkit.abilities import recogniser_of
+from cgkit.checkpoints import load_strictly
 from cgkit.contracts import Recognised
 from cgkit.errors import CheckpointError, UsageError, did_you_mean
 from cgkit.plugins import Plugins
@@ -26,12 +28,14 @@ class Match:
         component: the generator that recognised the network.
         recognised: the options and state of the generator, and the channels of its images.
         numbers: the total number of elements in the network's tensors.
+        unused: the beginnings of the names of the file's other tensors.
     """
 
     key: str
     component: Component
     recognised: Recognised
     numbers: int
+    unused: tuple[str, ...] = ()
 
 
 def recognise(
@@ -64,12 +68,25 @@ def recognise(
     for level in _levels(tensors):
         matches = [match for part, inner in level.items() for match in _match(part, inner, generators, reasons)]
         if len(matches) == 1:
-            return matches[0]
+            own = f"{matches[0].key}." if matches[0].key else ""
+            unused = dict.fromkeys(re.split(r"\.\d", name)[0] for name in tensors if not name.startswith(own))
+            return replace(matches[0], unused=tuple(unused))
         if matches:
             raise _ambiguity_error(matches)
     examples = ", ".join(list(tensors)[:3])
     reason = "; ".join(dict.fromkeys(reasons)) or "no generator recognises it"
-    raise CheckpointError(f"the network with the tensors {examples} ... cannot be used: {reason}")
+    raise CheckpointError(
+        f"the network with the tensors {examples} ... cannot be used: {reason}",
+        hint=None if reasons else "`cgkit list-components --kind generator` lists the generators",
+    )
+
+
+def load_state(generator: nn.Module, recognised: Recognised, *, what: str) -> nn.Module:
+    """Load recognised tensors, converted to its dtypes, into a generator, or raise `CheckpointError`."""
+    own = generator.state_dict()
+    state = {name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in recognised.state.items()}
+    load_strictly(generator, state, what=what)
+    return generator.eval()
 
 
 def _levels(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, dict[str, Tensor]]]:

@@ -3,18 +3,21 @@
 The published code is the PyTorch code of CycleGAN and pix2pix (Zhu et al., 2017; Isola et al., 2017). Its convolutions
 have a bias in networks with instance norm, but not in networks with batch norm or without norms; the last convolution
 always has a bias. Batch norms have a scale and a shift; instance norms have neither. In files from old PyTorch
-versions, instance norms carry running statistics, which the published code discards on loading.
+versions, instance norms carry running statistics, which the published code discards on loading. Other code differs in
+all of this, so that several networks may fit the same tensors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
 from torch import Tensor, nn
 
-from cgkit.components.layers.normalisation import Norm, Normalisation
+from cgkit.components.layers.normalisation import Normalisation
+from cgkit.contracts import Options, Recognised
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _PARTS = ("weight", "bias", *_STATISTICS)
@@ -42,20 +45,53 @@ def names_match(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> bool:
     return known >= tensors.keys() and all(weight is not None and weight.ndim == 4 for weight in weights)
 
 
-def detect_norms(tensors: Mapping[str, Tensor], layers: Sequence[Layer]) -> tuple[Normalisation, tuple[str, ...]]:
-    """Infer the norms of a published network from its tensors, and return them with remarks for the user."""
+def recognise_any(
+    tensors: Mapping[str, Tensor],
+    layers: Sequence[Layer],
+    generator: Callable[..., nn.Module],
+    channels: tuple[int, int],
+    options: Options,
+    paddings: Sequence[str] = (),
+) -> Recognised:
+    """Recognise every network that published tensors fit, the most usual first.
+
+    `options` are what the tensors tell about our network, without norms; `paddings` are the values left for `padding`.
+
+    Raises:
+        ValueError: a tensor is missing, has the wrong shape, or has an effect but no counterpart in our network.
+    """
+    found: list[Recognised] = []
+    norms, is_usual = _fitting_norms(tensors, layers)
+    for (norm, remark), padding in product(norms, [{"padding": padding} for padding in paddings] or [{}]):
+        chosen = {**options, "norm": norm.kind, "affine": norm.affine, **padding}
+        with torch.device("meta"):
+            own = generator(*channels, **chosen).state_dict()
+        try:
+            state = convert_from_published(tensors, layers, own)
+        except ValueError:
+            if not found:
+                raise
+        else:
+            found.append(Recognised(*channels, chosen, state, (remark,) if remark else ()))
+    return replace(found[0], alternatives=tuple(found[1:]), undecided=() if is_usual else ("norm",))
+
+
+def _fitting_norms(
+    tensors: Mapping[str, Tensor], layers: Sequence[Layer]
+) -> tuple[list[tuple[Normalisation, str]], bool]:
+    """Return the norms that fit the tensors, each with a remark, and whether the first of them is the usual one."""
     layer = next(layer for layer in layers if layer.published_norm is not None)
     affine = f"{layer.published_norm}.weight" in tensors
-    running = f"{layer.published_norm}.running_mean" in tensors
     biased = f"{layer.published}.bias" in tensors
-    if running and not biased:
-        remark = "its batch norms use their running statistics, as in the published code with --eval"
-        return Normalisation("batch", affine), (remark,)
-    if running:
-        remark = "the running statistics of its instance norms are ignored, as in the published code"
-        return Normalisation("instance", affine), (remark,)
-    kind: Norm = "instance" if affine or biased else "none"
-    return Normalisation(kind, affine), ()
+    instance, none = Normalisation("instance", affine), Normalisation("none", False)
+    if f"{layer.published_norm}.running_mean" in tensors:
+        used = "its batch norms use their running statistics, as in the published code with --eval"
+        ignored = "the running statistics of its instance norms are ignored, as in the published code"
+        norms = [(Normalisation("batch", affine), used), (instance, ignored)]
+        return norms[:: -1 if biased and not affine else 1], not (biased and affine)
+    if affine:
+        return [(instance, "")], True
+    return [(instance, ""), (none, "")][:: 1 if biased else -1], biased
 
 
 def convert_from_published(
@@ -63,10 +99,7 @@ def convert_from_published(
 ) -> dict[str, Tensor]:
     """Return the state of our network for published tensors, without biases that a norm cancels.
 
-    Args:
-        tensors: the tensors of the published network by name.
-        layers: the convolutions of the network and their norms.
-        own: a state of our network, which determines the names and shapes of the result.
+    `own` is a state of our network, which determines the names and shapes of the result.
 
     Raises:
         ValueError: a tensor is missing, has the wrong shape, or has an effect but no counterpart in our network.
@@ -80,6 +113,9 @@ def convert_from_published(
                 without_effect = part in _STATISTICS or (layer.our_norm is not None and ours == layer.ours)
                 if key in own:
                     state[key] = _check_shape(tensor, own[key], name)
+                    bias = tensors.get(f"{layer.published}.bias")
+                    if part == "running_mean" and bias is not None:
+                        state[key] = state[key] - bias  # the convolution before our norm has no bias
                 elif tensor is not None and not without_effect:
                     raise ValueError(f"{name} does not belong to the network that the other tensors describe")
     return state

@@ -14,7 +14,7 @@ from cgkit.components.generators import resnet_published
 from cgkit.components.generators.published import convert_to_published
 from cgkit.components.layers.fused.folded_convolution import FoldedConvolution
 from cgkit.components.layers.normalisation import Norm, Normalisation
-from cgkit.components.layers.padding import ReflectionPadding
+from cgkit.components.layers.padding import Padding, ReflectionPadding, padding_layer
 from cgkit.components.layers.sequence import Layers, Residual
 from cgkit.components.layers.sizes import check_size
 from cgkit.components.layers.winograd import Convolution3x3
@@ -26,7 +26,8 @@ class ResnetGenerator(nn.Module):
 
     The network is that of CycleGAN (Zhu et al., 2017, and its PyTorch code); the paper writes it as
     `c7s1-64, d128, d256, R256 (9 times), u128, u64, c7s1-3`. The 7x7 convolutions and the blocks use reflection
-    padding; the other layers use zero padding. There is no ReLU after a block's sum and no norm before the final tanh.
+    padding, or what `padding` says; the other layers use zero padding. There is no ReLU after a block's sum and no norm
+    before the final tanh.
 
     Height and width must be multiples of `2**downsamplings` and at least 4 pixels; if there are residual blocks, they
     must also be at least twice `2**downsamplings`.
@@ -41,6 +42,8 @@ class ResnetGenerator(nn.Module):
         upsample: the kind of upsampling layers: "transposed" (transposed convolutions, as published) or "resize"
             (nearest-neighbour upsampling and a convolution, which avoid checkerboard artefacts; Odena et al., 2016).
         downsamplings: number of times that height and width are halved before the blocks and doubled after them.
+        padding: what the blocks see beyond the border: "reflection" as published, "replicate" or "zero"; "all-zero"
+            pads the 7x7 convolutions with zeros as well, as DeepLIIF does.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class ResnetGenerator(nn.Module):
         affine: bool = False,
         upsample: Literal["transposed", "resize"] = "transposed",
         downsamplings: Annotated[int, Ge(0), Le(5)] = 2,
+        padding: Literal["reflection", "replicate", "zero", "all-zero"] = "reflection",
     ) -> None:
         super().__init__()
         self.stride = 2**downsamplings
@@ -63,17 +67,19 @@ class ResnetGenerator(nn.Module):
         self._least = max(4, 2 * self.stride if blocks else self.stride)
         norms = self._norms = Normalisation(norm, affine)
         self._structure = resnet_published.Structure(downsamplings, blocks, dropout > 0)
-        self._upsample = upsample
+        self._upsample, self._padding = upsample, padding
+        outer: Padding = "zero" if padding == "all-zero" else "reflection"
+        inner: Padding = "zero" if padding == "all-zero" else padding
         bias = norms.keeps_bias
         widths = [width * 2**n for n in range(downsamplings + 1)]
 
         layers = [
-            ReflectionPadding(3),
+            padding_layer(outer, 3),
             *_with_norm_and_relu(FoldedConvolution(in_channels, width, 7, bias=bias), norms),
         ]
         for narrow, wide in pairwise(widths):
             layers += _with_norm_and_relu(nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=bias), norms)
-        layers += [_residual_block(widths[-1], norms, dropout) for _ in range(blocks)]
+        layers += [_residual_block(widths[-1], norms, dropout, inner) for _ in range(blocks)]
         for wide, narrow in pairwise(reversed(widths)):
             if upsample == "resize":
                 layers += [nn.Upsample(scale_factor=2), ReflectionPadding(1)]
@@ -81,7 +87,7 @@ class ResnetGenerator(nn.Module):
             else:
                 doubling: dict[str, Any] = {"stride": 2, "padding": 1, "output_padding": 1}
                 layers += _with_norm_and_relu(nn.ConvTranspose2d(wide, narrow, 3, **doubling, bias=bias), norms)
-        layers += [ReflectionPadding(3), FoldedConvolution(width, out_channels, 7), nn.Tanh()]
+        layers += [padding_layer(outer, 3), FoldedConvolution(width, out_channels, 7), nn.Tanh()]
         self.layers = Layers(*layers)
 
     @staticmethod
@@ -128,19 +134,22 @@ class ResnetGenerator(nn.Module):
         """Return the tensors of this network under their published names.
 
         Raises:
-            ValueError: `upsample` is not "transposed", or this network has a bias that the published one lacks.
+            ValueError: `upsample` or `padding` is not the published one, or this network has a bias that the published
+                one lacks.
         """
         if self._upsample != "transposed":
             raise ValueError(f'no published network has upsample = "{self._upsample}"')
+        if self._padding != "reflection":
+            raise ValueError(f'no published network has padding = "{self._padding}"')
         return convert_to_published(self, self._structure.layers(), self._norms)
 
 
-def _residual_block(channels: int, norms: Normalisation, dropout: float) -> Residual:
+def _residual_block(channels: int, norms: Normalisation, dropout: float, padding: Padding) -> Residual:
     return Residual(
-        ReflectionPadding(1),
+        padding_layer(padding, 1),
         *_with_norm_and_relu(Convolution3x3(channels, channels, bias=norms.keeps_bias), norms),
         nn.Dropout(dropout),
-        ReflectionPadding(1),
+        padding_layer(padding, 1),
         Convolution3x3(channels, channels, bias=norms.keeps_bias),
         norms(channels),
     )

@@ -2,26 +2,25 @@
 
 Like ours, the published network is one sequence of layers: `model.0`, `model.1` and so on. Layers within a residual
 block have names such as `model.10.conv_block.1`. With dropout, each block has one more layer, and the numbers of
-the layers after the dropout layer are one higher.
+the layers after the dropout layer are one higher. Padding by zeros is part of the convolutions, not a layer of its own.
+UPIT's names lack the first part: `10.conv_block.1`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor, nn
 
-from cgkit.components.generators.published import Layer, convert_from_published, detect_norms, names_match
+from cgkit.components.generators.published import Layer, names_match, recognise_any
 from cgkit.contracts import Recognised
 
 DROPOUT = 0.5
 """The dropout rate of the published networks that have dropout; weight files do not record the rate."""
 
-_NAME = re.compile(r"model\.(?P<layer>\d{1,3})\.(?:(?P<block>\w+)\.(?P<inner>\d)\.)?\w+")
+_NAME = re.compile(r"(?P<first>model\.|)(?P<layer>\d{1,3})\.(?:(?P<block>\w+)\.(?P<inner>\d)\.)?\w+")
 _BLOCK = "conv_block"
 _FIRST, _SECOND = 1, 6
 """The positions of the convolutions in a block with a dropout layer; our blocks always have one."""
@@ -36,12 +35,16 @@ class Structure:
         blocks: number of residual blocks.
         dropout: whether each block has a dropout layer.
         block: the published name of the sequence of layers in a block.
+        first: the first part of the published names, with its dot, if any.
+        padded: whether the blocks have padding layers.
     """
 
     downsamplings: int
     blocks: int
     dropout: bool
     block: str = _BLOCK
+    first: str = "model."
+    padded: bool = True
 
     def layers(self) -> list[Layer]:
         """Return every convolution with its norm, in forward order."""
@@ -50,20 +53,21 @@ class Structure:
         upsampling = [first_block + self.blocks + 3 * number for number in range(self.downsamplings)]
         last = first_block + self.blocks + 3 * self.downsamplings + 1
         return [
-            *map(_outer_layer, outer),
+            *map(self._outer_layer, outer),
             *(self._block_layer(first_block + n, inner) for n in range(self.blocks) for inner in (_FIRST, _SECOND)),
-            *map(_outer_layer, upsampling),
-            Layer(f"layers.{last}", f"model.{last}", last=True),
+            *map(self._outer_layer, upsampling),
+            Layer(f"layers.{last}", f"{self.first}{last}", last=True),
         ]
 
     def _block_layer(self, layer: int, inner: int) -> Layer:
-        theirs = inner if inner == _FIRST or self.dropout else inner - 1
-        ours, published = f"layers.{layer}.layers", f"model.{layer}.{self.block}"
+        second = inner == _SECOND
+        theirs = inner - (second and not self.dropout) - (0 if self.padded else 1 + second)
+        ours, published = f"layers.{layer}.layers", f"{self.first}{layer}.{self.block}"
         return Layer(f"{ours}.{inner}", f"{published}.{theirs}", f"{ours}.{inner + 1}", f"{published}.{theirs + 1}")
 
-
-def _outer_layer(layer: int) -> Layer:
-    return Layer(f"layers.{layer}", f"model.{layer}", f"layers.{layer + 1}", f"model.{layer + 1}")
+    def _outer_layer(self, layer: int) -> Layer:
+        ours, theirs = "layers.", self.first
+        return Layer(f"{ours}{layer}", f"{theirs}{layer}", f"{ours}{layer + 1}", f"{theirs}{layer + 1}")
 
 
 def recognise(tensors: Mapping[str, Tensor], generator: Callable[..., nn.Module]) -> Recognised | None:
@@ -75,19 +79,16 @@ def recognise(tensors: Mapping[str, Tensor], generator: Callable[..., nn.Module]
     if not names_match(tensors, layers):
         return None
     first, last = tensors[f"{layers[0].published}.weight"], tensors[f"{layers[-1].published}.weight"]
-    norms, remarks = detect_norms(tensors, layers)
-    options: dict[str, Any] = {
+    options = {
         "width": first.shape[0],
         "blocks": structure.blocks,
         "dropout": DROPOUT if structure.dropout else 0.0,
-        "norm": norms.kind,
-        "affine": norms.affine,
         "downsamplings": structure.downsamplings,
     }
-    in_channels, out_channels = first.shape[1], last.shape[0]
-    with torch.device("meta"):
-        own = generator(in_channels, out_channels, **options).state_dict()
-    return Recognised(in_channels, out_channels, options, convert_from_published(tensors, layers, own), remarks)
+    paddings = ["reflection", "replicate"] if structure.padded else ["zero", "all-zero"]
+    channels = first.shape[1], last.shape[0]
+    recognised = recognise_any(tensors, layers, generator, channels, options, paddings[: 2 if structure.blocks else 1])
+    return recognised if structure.padded else replace(recognised, undecided=(*recognised.undecided, "padding"))
 
 
 def _detect_structure(tensors: Mapping[str, Tensor]) -> Structure | None:
@@ -96,6 +97,7 @@ def _detect_structure(tensors: Mapping[str, Tensor]) -> Structure | None:
     if not matches or None in matches:
         return None
     names = {match["block"] for match in matches if match is not None and match["block"]}
+    firsts = {match["first"] for match in matches if match is not None}
     layers: dict[int, list[int]] = {}
     for match in matches:
         if match is not None and tensors[match.string].ndim == 4:
@@ -106,8 +108,9 @@ def _detect_structure(tensors: Mapping[str, Tensor]) -> Structure | None:
     blocks = [convolutions for _, convolutions in sorted(layers.items()) if convolutions]
     outer = len(layers) - len(blocks)
     kinds = {tuple(sorted(convolutions)) for convolutions in blocks}
-    if len(names) > 1 or outer < 2 or outer % 2 or not kinds <= {(1, 5), (1, 6), (0, 3), (0, 4)} or len(kinds) > 1:
+    if outer < 2 or outer % 2 or max(len(names), len(firsts), len(kinds)) > 1:
         return None
-    if kinds & {(0, 3), (0, 4)}:
-        raise ValueError("its blocks are padded with zeros, but this generator pads by reflection")
-    return Structure((outer - 2) // 2, len(blocks), (1, 6) in kinds, next(iter(names), _BLOCK))
+    if not kinds <= {(1, 5), (1, 6), (0, 3), (0, 4)}:
+        return None
+    dropout, padded = bool(kinds & {(1, 6), (0, 4)}), not kinds & {(0, 3), (0, 4)}
+    return Structure((outer - 2) // 2, len(blocks), dropout, next(iter(names), _BLOCK), firsts.pop(), padded)

@@ -7,12 +7,10 @@ of each further level contains the level inside it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from cgkit.components.generators.published import Layer, convert_from_published, detect_norms, names_match
+from cgkit.components.generators.published import Layer, names_match, recognise_any
 from cgkit.contracts import Recognised
 
 _OUTERMOST = "model.model"
@@ -52,12 +50,8 @@ def recognise(tensors: Mapping[str, Tensor], generator: Callable[..., nn.Module]
     if not names_match(tensors, all_layers):
         return None
     first, last = tensors[f"{_OUTERMOST}.0.weight"], tensors[f"{_OUTERMOST}.3.weight"]
-    norms, remarks = detect_norms(tensors, all_layers)
-    options: dict[str, Any] = {"width": first.shape[0], "depth": depth, "norm": norms.kind, "affine": norms.affine}
-    in_channels, out_channels = first.shape[1], last.shape[1]
-    with torch.device("meta"):
-        own = generator(in_channels, out_channels, **options).state_dict()
-    return Recognised(in_channels, out_channels, options, convert_from_published(tensors, all_layers, own), remarks)
+    channels = first.shape[1], last.shape[1]
+    return recognise_any(tensors, all_layers, generator, channels, {"width": first.shape[0], "depth": depth})
 
 
 def _is_innermost(level: int, tensors: Mapping[str, Tensor]) -> bool:

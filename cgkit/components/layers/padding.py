@@ -1,12 +1,22 @@
-"""Reflection padding with a deterministic gradient."""
+"""Padding layers, including reflection padding with a deterministic gradient."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Padding = Literal["reflection", "replicate", "zero"]
+"""What the pixels beyond the border are: a reflection of those inside, repetitions of the border, or zeros."""
+
+
+def padding_layer(kind: Padding, width: int) -> nn.Module:
+    """Return a layer that adds `width` pixels on each side."""
+    if kind == "reflection":
+        return ReflectionPadding(width)
+    return nn.ReplicationPad2d(width) if kind == "replicate" else nn.ZeroPad2d(width)
 
 
 class ReflectionPadding(nn.Module):

@@ -114,6 +114,7 @@ def test_a_batch_norm_without_scale_is_exported_with_a_scale_of_one() -> None:
     ("generator", "reason"),
     [
         (lambda: ResnetGenerator(3, 3, width=4, blocks=1, upsample="resize"), "resize"),
+        (lambda: ResnetGenerator(3, 3, width=4, blocks=1, padding="zero"), "zero"),
         (lambda: drawn(ResnetGenerator(3, 3, width=4, blocks=1, norm="none")), "no bias"),
         (lambda: UnetGenerator(3, 3, width=4, depth=1), "depth = 1"),
     ],
@@ -143,10 +144,12 @@ def test_similar_networks_are_not_recognised(change: dict[str, Tensor | None], r
     assert UnetGenerator.recognise(tensors) is None
 
 
-def test_blocks_padded_with_zeros_are_refused() -> None:
+def test_blocks_padded_with_zeros_leave_the_padding_of_the_other_layers_open() -> None:
     tensors = drawn(Resnet(3, 3, 4, 1)).state_dict()
     renamed = {"conv_block.1.": "conv_block.0.", "conv_block.5.": "conv_block.3."}
     for ours, theirs in renamed.items():
         tensors = {name.replace(ours, theirs): tensor for name, tensor in tensors.items()}
-    with pytest.raises(ValueError, match="padded with zeros"):
-        ResnetGenerator.recognise(tensors)
+    recognised = recognise("resnet", tensors)
+    fitting = {other.options["padding"] for other in (recognised, *recognised.alternatives)}
+    assert fitting == {"zero", "all-zero"}
+    assert recognised.undecided == ("padding",)
