@@ -199,11 +199,11 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         found += check_extras(_records(train_images), preparation.extras, pixels, partner, preparation.formats)
     _check_for_extras(spec, assembly)
     problems = list(dict.fromkeys(map(str, found)))
-    if any(isinstance(error, DamagedImageError) for error in found):
-        problems.append("to train without the damaged images: --set data.skip_damaged=true")
     if problems:
         more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
-        raise DataError("\n".join([*problems[:MAX_PROBLEMS], *more]))
+        damaged = any(isinstance(error, DamagedImageError) for error in found)
+        hint = "or train without damaged images: --set data.skip_damaged=true" if damaged else None
+        raise DataError("\n".join([*problems[:MAX_PROBLEMS], *more]), hint=hint)
     declared = {"a": spec.data.depth.a, "b": spec.data.depth.b}
     return train, {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
 

@@ -232,7 +232,7 @@ def test_the_spec_says_what_was_measured_and_what_is_too_little(
     file = tmp_path / "spec.toml"
     result = cgkit("init", image_folder("a"), image_folder("b"), "--output", file, *SHORT)
     text = file.read_text()
-    assert re.search(r"# .*Measured here \(\w+ on \w+\): [\d.]+ s a step;", text)
+    assert re.search(r"# .*Measured here \(\w+ on \w+\): [\d.]+ s a step\.", text)
     assert re.search(r"# Steps: [\d,]+, in [\d.e-]+ h", text)
     assert re.search(r"chosen: 32x32 pixels, width 24, 4 blocks, steps: [\d,]+", result.err)
     assert "give it more time, for example --hours" in result.err

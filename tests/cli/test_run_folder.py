@@ -152,7 +152,7 @@ def test_overrides_given_again_are_remembered_once(cgkit: Cli, tiny_spec: Path, 
     for count in (3, 2, 3):
         assert cgkit("run", tmp_path / "run", *steps(count)).code == 0
     launch = json.loads((tmp_path / "run" / "launch.json").read_text())
-    assert launch == {"overrides": ["train.steps=2", "train.steps=3"], "plugins": [], "device": None}
+    assert launch == {"overrides": ["train.steps=3"], "plugins": [], "device": None}
 
 
 def test_a_folder_without_a_run_is_refused(cgkit: Cli, tiny_spec: Path, tmp_path: Path) -> None:

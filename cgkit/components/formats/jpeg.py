@@ -87,6 +87,7 @@ def _open_deep(stream: BinaryIO) -> OpenImage:
         if not 8 < bits < 16:
             return values
         # White is the highest value of the bits in use, so values are scaled to those of 16 bits.
-        return np.rint(values * (65_535 / (2**bits - 1))).astype(np.uint16)
+        scaled: NDArray[Any] = np.rint(values * (65_535 / (2**bits - 1))).astype(np.uint16)
+        return scaled
 
     return OpenImage(header, decode)
