@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from cgkit.translation.clips import Clip
@@ -24,7 +25,8 @@ _OF_THE_ENCODING = {"DISPLAYMATRIX", "SEI_UNREGISTERED", "PANSCAN", "MOTION_VECT
 
 def about(part: Any) -> dict[str, str]:
     """Return the metadata of a container or stream without those about the file itself."""
-    return {name: text for name, text in part.metadata.items() if name.lower() not in _OF_THE_FILE}
+    said = {name: text for name, text in part.metadata.items() if name.lower() not in _OF_THE_FILE}
+    return {"title": said["name"], **said} if "name" in said else said  # as MP4 and MOV call the titles of streams
 
 
 def differences(before: Clip, after: Clip, dropped: set[int]) -> list[str]:
@@ -35,9 +37,13 @@ def differences(before: Clip, after: Clip, dropped: set[int]) -> list[str]:
         after: the translation.
         dropped: the numbers of the streams that were left out.
     """
-    streams = list(before.container.streams)
-    found = [f"{_name(stream)} is lost" for stream in streams if stream.index in dropped]
-    kept = [stream for stream in streams if stream.index not in dropped]
+    kept = [stream for stream in before.container.streams if stream.index not in dropped]
+    # FFmpeg itself writes streams for chapters and time codes.
+    replaced = Counter(stream.type for stream in list(after.container.streams)[len(kept) :])
+    found = []
+    for stream in (before.container.streams[index] for index in sorted(dropped)):
+        replaced[stream.type] -= 1
+        found += [f"{_name(stream)} is lost"] if replaced[stream.type] < 0 else []
     pairs = [(_facts(before), _facts(after))]
     pairs += [(_stream_facts(a, a), _stream_facts(b, a)) for a, b in zip(kept, after.container.streams, strict=False)]
     for old, new in pairs:
@@ -56,7 +62,7 @@ def _facts(clip: Clip) -> dict[str, Any]:
         "alpha": first.format.components[-1].is_alpha or None,
         "pixel aspect": clip.pixel_aspect,
         "colour range": "full" if clip.colours.full else "limited",
-        "colour matrix": clip.colours.matrix,
+        "colour matrix": clip.colours.matrix or None,
         "colour primaries": first.color_primaries if first.color_primaries != 2 else None,
         "transfer curve": first.color_trc if first.color_trc != 2 else None,
         "interlacing": first.interlaced_frame or None,
@@ -78,5 +84,5 @@ def _stream_facts(stream: Any, source: Any) -> dict[str, Any]:
 
 
 def _name(stream: Any) -> str:
-    codec = "" if stream.codec_context is None else f" ({stream.codec_context.codec.canonical_name})"
-    return f"{stream.type} stream {stream.index}{codec}"
+    codec = stream.codec_context and stream.codec_context.codec.canonical_name
+    return f"{stream.type} stream {stream.index} ({codec or stream.metadata.get('handler_name', 'unknown')})"

@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from cgkit.errors import DataError
 from cgkit.translation.clips import Clip
 from cgkit.translation.planes import Colours, import_av, planar
 
-_ENCODERS = {
+_ENCODERS: dict[str, dict[str, dict[str, str]]] = {
     "h264": {"libx264": {"crf": "17"}, "libx264rgb": {"crf": "17"}},
     "hevc": {"libx265": {"crf": "19", "x265-params": "log-level=error"}},
-    "vp8": {"libvpx": {"crf": "8", "b": "8M"}},
+    "vp8": {"libvpx": {"crf": "8", "b": "8M", "auto-alt-ref": "0"}},
     "vp9": {"libvpx-vp9": {"crf": "20", "b": "0"}},
     "av1": {"libsvtav1": {"crf": "22"}},
     "prores": {"prores_ks": {}},
@@ -64,7 +66,7 @@ class Encoding:
         if self.counts or output.format.name == "avi":
             context.max_b_frames = 0  # the order of packets is that of frames
         if self.encoder == "dnxhd" and source.codec_context.bit_rate:
-            context.bit_rate = source.codec_context.bit_rate
+            context.bit_rate = 5_000_000 * round(source.codec_context.bit_rate / 5_000_000)
         if self.encoder == "libx265" and source.codec_context.name == "hevc" and output.format.name in ("mp4", "mov"):
             context.codec_tag = source.codec_context.codec_tag  # Apple's players need hvc1
         context.sample_aspect_ratio = clip.pixel_aspect
@@ -85,12 +87,15 @@ def choose_encoding(clip: Clip, container: str, channels: int) -> Encoding:
         DataError: this FFmpeg cannot write any video into the container.
     """
     own = clip.stream.codec_context.codec.canonical_name
-    wanted = planar(clip.first.format)
-    if channels == 3:
-        wanted = wanted.replace("gray", "yuv420p")
+    layout = clip.first.format
+    wanted = planar(layout).replace("gray", "yuv420p") if channels == 3 else planar(layout)
+    # Some encoders refuse subsampled chroma for odd sizes.
+    names = [wanted, re.sub("4[124][0-3]p", "444p", wanted)]
+    if wanted == planar(layout) and not layout.has_palette:
+        names.insert(0, layout.name)
     for codec in dict.fromkeys((own, *_FALLBACKS.get(container, ("h264", "mpeg4")))):
         profile = clip.stream.codec_context.profile if codec == own else None
-        for encoder, options, pixels in _encoders(codec, wanted, profile or ""):
+        for encoder, options, pixels in _encoders(codec, names, profile or ""):
             # MPEG-2 and some others know few time bases, but their packets need no times.
             for (colours, tags), counts in product(_colours(clip, pixels), (False, True)):
                 encoding = Encoding(encoder, options, pixels, colours, tags, counts)
@@ -99,22 +104,23 @@ def choose_encoding(clip: Clip, container: str, channels: int) -> Encoding:
     raise DataError(f"this FFmpeg can write neither {own} nor another codec into {container}")
 
 
-def _encoders(codec: str, wanted: str, profile: str) -> Iterator[tuple[str, dict[str, str], str]]:
+def _encoders(codec: str, names: list[str], profile: str) -> Iterator[tuple[str, dict[str, str], str]]:
     """Yield the encoders of a codec, with options and pixel formats; first those that lose least."""
     av = import_av()
     profiles = {"dnxhd": profile.lower().replace(" ", "_"), "prores_ks": profile.lower().replace("xq", "4444xq")}
-    found = []
-    for encoder, options in _ENCODERS.get(codec, {codec: _FINE}).items():
+    encoders = _ENCODERS.get(codec, {codec: _FINE})
+    losses: dict[tuple[str, str], int] = {}
+    for encoder in encoders:
         try:
             supported = [layout.name for layout in av.Codec(encoder, "w").video_formats or ()]
         except ValueError:
             continue  # FFmpeg can decode this codec, but not encode it
-        options = {**options, "profile": profiles[encoder]} if profiles.get(encoder) else options
-        # Some encoders refuse subsampled chroma for odd sizes.
-        for name in dict.fromkeys((wanted, re.sub("4[124][0-3]p", "444p", wanted))):
+        for name in names:
             pixels, loss = av.codec.codec.find_best_pix_fmt_of_list(supported, name, True)
-            found.append((loss, (encoder, options, pixels.name if pixels else name)))
-    yield from (choice for _, choice in sorted(found, key=lambda entry: entry[0]))
+            losses.setdefault((encoder, pixels.name if pixels else name), loss)
+    for encoder, pixel_format in sorted(losses, key=lambda choice: losses[choice]):
+        profiled = {"profile": profiles[encoder]} if profiles.get(encoder) else {}
+        yield encoder, {**encoders[encoder], **profiled}, pixel_format
 
 
 def _colours(clip: Clip, pixels: str) -> Iterator[tuple[Colours, dict[str, int]]]:
@@ -125,11 +131,8 @@ def _colours(clip: Clip, pixels: str) -> Iterator[tuple[Colours, dict[str, int]]
     if layout.is_rgb:
         yield Colours(0, full=True), tags
         return
-    own = (
-        clip.colours
-        if len(layout.components) == 1
-        else replace(clip.colours, matrix=clip.colours.matrix or assumed.matrix)
-    )
+    grey = len(layout.components) == 1
+    own = replace(clip.colours, matrix=0 if grey else clip.colours.matrix or assumed.matrix)
     if own == clip.colours and pixels == first.format.name:
         yield own, {**tags, "colorspace": first.colorspace, "color_range": first.color_range}
     yield own, {**tags, "colorspace": own.matrix or 2, "color_range": 2 if own.full else 1}
@@ -147,10 +150,13 @@ def _works(encoding: Encoding, clip: Clip, container: str) -> bool:
     try:
         with av.open(file, "w", format=container) as output:
             stream = encoding.add_to(output, clip)
-            frame = av.VideoFrame(stream.width, stream.height, encoding.pixels)
+            grey = np.full((stream.height, stream.width, 1), 0.5, np.float32)
+            frame = encoding.colours.from_rgb(grey, encoding.pixels, None)
             frame.pts, frame.time_base = 0, 1 / stream.codec_context.framerate
             output.mux([*stream.encode(frame), *stream.encode(None)])
         with av.open(io.BytesIO(file.getvalue())) as written:
-            return Colours.of(next(written.decode(video=0))) == encoding.colours
+            codec = written.streams.video[0].codec_context.codec.canonical_name
+            colours = Colours.of(next(written.decode(video=0)))
+            return bool(codec == av.Codec(encoding.encoder, "w").canonical_name and colours == encoding.colours)
     except (ValueError, StopIteration, av.error.FFmpegError):
         return False

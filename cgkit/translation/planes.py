@@ -136,7 +136,8 @@ def import_av() -> Any:
 def _view(frame: Any, part: Any) -> NDArray[Any]:
     plane = frame.planes[part.plane]
     depth = np.dtype("u1" if part.bits <= 8 else ">u2" if frame.format.is_big_endian else "<u2")
-    return np.frombuffer(plane, depth).reshape(plane.height, -1)[:, : plane.width]
+    values: NDArray[Any] = np.frombuffer(plane, depth).reshape(plane.height, -1)[:, : plane.width]
+    return values
 
 
 def _enlarge(plane: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -106,9 +106,10 @@ def _collect_statistics(translator: Translator, clip: Clip, samples: int) -> Sta
 
 
 def _translate(translator: Translator, images: list[Tensor], statistics: Statistics | None) -> Iterator[Tensor]:
-    for part in torch.stack(images).split(len(images) if translator.takes_batches else 1) if images else ():
+    size = max(1, len(images)) if translator.takes_batches else 1
+    for start in range(0, len(images), size):
         with nullcontext() if statistics is None else statistics.frozen():
-            translations = translator.translate_whole(part)
+            translations = translator.translate_whole(torch.stack(images[start : start + size]))
         yield from translations
 
 
