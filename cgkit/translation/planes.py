@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,11 +133,11 @@ def import_av() -> Any:
         raise DataError("videos need PyAV", hint='pip install "cgkit[video]"') from error
 
 
-def _view(frame: Any, part: Any) -> NDArray[Any]:
+def _view(frame: Any, part: Any) -> NDArray[np.uint16]:
     plane = frame.planes[part.plane]
-    depth = np.dtype("u1" if part.bits <= 8 else ">u2" if frame.format.is_big_endian else "<u2")
-    values: NDArray[Any] = np.frombuffer(plane, depth).reshape(plane.height, -1)[:, : plane.width]
-    return values
+    depth = "u1" if part.bits <= 8 else ">u2" if frame.format.is_big_endian else "<u2"
+    shape = (plane.height, plane.line_size // np.dtype(depth).itemsize)
+    return cast("NDArray[np.uint16]", np.ndarray(shape, depth, plane)[:, : plane.width])
 
 
 def _enlarge(plane: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
