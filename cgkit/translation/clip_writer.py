@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,8 @@ class ClipWriter:
             copy.disposition = stream.disposition
             self._streams[stream.index] = copy
         self._video = self._streams[clip.stream.index]
+        with self._writing():
+            self._output.start_encoding()
         self.dropped = {stream.index for stream in clip.container.streams} - set(self._streams)
 
     def frame(self, values: NDArray[np.float32], like: Frame, alpha: NDArray[np.float32] | None = None) -> None:
@@ -76,7 +80,8 @@ class ClipWriter:
             packet.stream = self._streams[packet.stream.index]
             if packet.dts is None:  # a cover picture
                 packet.pts = packet.dts = packet.pts or 0
-            self._mux(packet)
+            with self._writing():
+                self._output.mux(packet)
 
     def close(self, *, complete: bool) -> None:
         """Close the file; if `complete`, first flush the frames still buffered in the encoder."""
@@ -85,16 +90,18 @@ class ClipWriter:
         self._output.close()
 
     def _encode(self, frame: Any) -> None:
-        for packet in self._video.encode(frame):
-            if self._counted:
-                like = self._counted.popleft()
-                packet.time_base = self._clip.stream.time_base
-                packet.pts, packet.dts, packet.duration = like.time, like.time, like.lasts
-            self._mux(packet)
+        with self._writing():
+            for packet in self._video.encode(frame):
+                if self._counted:
+                    like = self._counted.popleft()
+                    packet.time_base = self._clip.stream.time_base
+                    packet.pts, packet.dts, packet.duration = like.time, like.time, like.lasts
+                self._output.mux(packet)
 
-    def _mux(self, packet: Any) -> None:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            self._output.mux(packet)
+            yield
         except import_av().error.FFmpegError as error:
             raise DataError(f"cannot be written as {self._output.format.name}: {error.strerror}") from error
 
@@ -102,6 +109,8 @@ class ClipWriter:
 def _holds(container: str, stream: Any) -> bool:
     """Return whether a container format can hold a stream that is not changed."""
     av = import_av()
+    if stream.type == "data" and "timecode" in stream.metadata:
+        return False  # FFmpeg writes it again, from the metadata of the video stream
     try:
         with av.open(io.BytesIO(), "w", format=container) as output:
             output.add_stream_from_template(stream)

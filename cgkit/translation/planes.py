@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,11 +133,11 @@ def import_av() -> Any:
         raise DataError("videos need PyAV", hint='pip install "cgkit[video]"') from error
 
 
-def _view(frame: Any, part: Any) -> NDArray[np.uint16]:
+def _view(frame: Any, part: Any) -> NDArray[Any]:
     plane = frame.planes[part.plane]
     depth = "u1" if part.bits <= 8 else ">u2" if frame.format.is_big_endian else "<u2"
-    shape = (plane.height, plane.line_size // np.dtype(depth).itemsize)
-    return cast("NDArray[np.uint16]", np.ndarray(shape, depth, plane)[:, : plane.width])
+    values: NDArray[Any] = np.frombuffer(plane, depth).reshape(plane.height, -1)
+    return values[:, : plane.width]
 
 
 def _enlarge(plane: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -154,4 +154,4 @@ def _reduce(plane: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     rows, columns = (-(-plane.shape[axis] // shape[axis]) for axis in (0, 1))
     missing = [(0, shape[0] * rows - plane.shape[0]), (0, shape[1] * columns - plane.shape[1])]
     padded = np.pad(plane, missing, mode="edge")
-    return padded.reshape(shape[0], rows, shape[1], columns).mean((1, 3))
+    return np.asarray(padded.reshape(shape[0], rows, shape[1], columns).mean((1, 3)))
