@@ -70,7 +70,11 @@ def _facts(clip: Clip) -> dict[str, Any]:
     }
     attached = dict.fromkeys(clip.side_data - _OF_THE_ENCODING, True)
     metadata = {f'metadata "{name.lower()}"': text for name, text in about(clip.container).items()}
-    return {**facts, **{name.lower().replace("_", " "): True for name in sorted(attached)}, **metadata}
+    return {
+        **facts,
+        **{name.replace("A53_CC", "closed_captions").lower().replace("_", " "): True for name in sorted(attached)},
+        **metadata,
+    }
 
 
 def _stream_facts(stream: Any, source: Any) -> dict[str, Any]:

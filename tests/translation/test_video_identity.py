@@ -246,6 +246,20 @@ CASES: dict[str, tuple[str, str, str, dict[str, Any], list[str]]] = {
         {"container": "matroska", "metadata": {"DIRECTOR": "Me"}},
         ['metadata "director" is lost'],
     ),
+    "hdr with mastering data": (
+        "a.mp4",
+        "libx265",
+        "yuv420p10le",
+        {
+            "tags": HDR,
+            "colours": Colours(BT2020, False),
+            "options": {
+                "x265-params": "log-level=error:hdr10=1:max-cll=1000,400:master-display="
+                "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+            },
+        },
+        ["content light level is lost", "mastering display metadata is lost"],
+    ),
     "interlaced frames": (
         "a.mp4",
         "libx264",
