@@ -140,18 +140,22 @@ def _check_pages(bands: Sequence[Any], *, pages: bool, length: int) -> None:
             raise DataError("has pages of different sizes or depths")
         if len(bands) > 1 and page.axes != "YX":
             raise DataError("has several pages, which also have several bands each")
-        if page.axes not in ("YX", "YXS", "SYX") or page.dtype is None or page.dtype.kind not in "biuf":
-            raise DataError(f"has axes {page.axes} and type {page.dtype}, which are not those of an image")
-        if page.bitspersample not in (1, 8, 16, 32, 64) or int(page.photometric) == _PALETTE:
-            kind = "a palette" if int(page.photometric) == _PALETTE else f"{page.bitspersample} bits per channel"
-            raise DataError(f"has {kind}, which is not supported", hint="save it with 16 bits per channel")
-        if int(page.compression) not in _COMPRESSIONS:
-            name = getattr(page.compression, "name", page.compression)
-            raise DataError(f"is compressed with {name}, which is not read", hint="save it with deflate or LZW")
-        # Without this check, tifffile would fill missing data with zeros.
-        ends = (start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=False))
-        if not page.dataoffsets or max(ends) > length or min(page.databytecounts) == 0:
-            raise ValueError("some of its data is missing")
+        _check_page(page, length)
+
+
+def _check_page(page: Any, length: int) -> None:
+    if page.axes not in ("YX", "YXS", "SYX") or page.dtype is None or page.dtype.kind not in "biuf":
+        raise DataError(f"has axes {page.axes} and type {page.dtype}, which are not those of an image")
+    if page.bitspersample not in (1, 8, 16, 32, 64) or int(page.photometric) == _PALETTE:
+        kind = "a palette" if int(page.photometric) == _PALETTE else f"{page.bitspersample} bits per channel"
+        raise DataError(f"has {kind}, which is not supported", hint="save it with 16 bits per channel")
+    if int(page.compression) not in _COMPRESSIONS:
+        name = getattr(page.compression, "name", page.compression)
+        raise DataError(f"is compressed with {name}, which is not read", hint="save it with deflate or LZW")
+    # Without this check, tifffile would fill missing data with zeros.
+    ends = (start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=False))
+    if not page.dataoffsets or max(ends) > length or min(page.databytecounts) == 0:
+        raise ValueError("some of its data is missing")
 
 
 def _make_header(bands: Sequence[Any], reading: Reading) -> ImageHeader:
