@@ -10,6 +10,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from cgkit.images.formats import built_in
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image, read_values
 from cgkit.images.writing import write_image
@@ -120,3 +121,10 @@ def test_deep_colour_keeps_date_and_resolution(tmp_path: Path) -> None:
 def test_maps_give_pictures_nothing(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "x.tif", noise(6, 9, 3, depth="uint8"), metadata=None, resolution=(300, 300))
     assert "dpi" not in load_image(translate(tmp_path / "x.tif", tmp_path / "y.png", PixelFormat())).info
+
+
+def test_formats_of_photographs_share_their_metadata() -> None:
+    formats = {entry.name: entry.format for entry in built_in().entries}
+    sharing = [name for name, one in formats.items() if getattr(one, "metadata", "") == "exif"]
+    assert {"png", "jpeg", "webp", "avif", "heif"} <= set(sharing)
+    assert all(formats[name].metadata == "exif" for name in sharing)  # type: ignore[attr-defined]

@@ -148,3 +148,13 @@ def test_one_stack_can_be_written_to_a_named_file(
     result = cgkit("--plugin", plugin, "translate", model, tmp_path / "one.stack", "--output", output)
     assert result.code == 0, result.err
     assert read_stack(output).shape == slices.shape
+
+
+def test_a_format_may_wait_until_a_spec_chooses_it(
+    cgkit: Cli, plugin: Path, model: Path, tmp_path: Path, slices: NDArray[np.uint8]
+) -> None:
+    plugin.write_text(STACKS.replace('    suffixes = (".stack"', '    only_if_chosen = True\n    suffixes = (".stack"'))
+    write_stack(tmp_path / "one.stack", slices)
+    result = cgkit("--plugin", plugin, "translate", model, tmp_path / "one.stack", "--output", tmp_path / "out")
+    assert result.code == 3
+    assert "one.stack: not an image" in result.err
