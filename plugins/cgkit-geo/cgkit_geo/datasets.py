@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 
 from cgkit.errors import DataError
@@ -36,9 +36,11 @@ logging.getLogger("rasterio").addHandler(logging.NullHandler())  # keep GDAL's m
 @contextmanager
 def gdal(**options: Any) -> Iterator[None]:
     """Set GDAL's options during a `with` block, in this thread."""
-    # Files without a georeference are fine. A context that resets filters would not be safe in threads.
-    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
-    with rasterio.Env(**_OPTIONS, **options):
+    # Files without a georeference are fine, and so are alpha bands besides a nodata value, since both are read. A
+    # context that resets filters would not be safe in threads.
+    for category in (NotGeoreferencedWarning, NodataShadowWarning):
+        warnings.filterwarnings("ignore", category=category)
+    with rasterio.Env(**{**_OPTIONS, **options}):
         yield
 
 
@@ -90,6 +92,11 @@ def open_path(path: Path, overview: int | None) -> Dataset:
     return _open(lambda **options: rasterio.open(os.path.abspath(path), **options), driver, overview)  # noqa: PTH100
 
 
+def damaged(error: Exception) -> DataError:
+    """Return the error for a file that GDAL cannot read."""
+    return DataError(f"damaged or truncated: {error.__cause__ or error}", hint="repair or remove it")
+
+
 def _open(opener: Any, driver: str | None, overview: int | None) -> Dataset:
     if driver is None:
         raise ValueError("it is no GeoTIFF, JPEG 2000 or VRT file")
@@ -105,4 +112,4 @@ def _open(opener: Any, driver: str | None, overview: int | None) -> Dataset:
     return opener(driver=driver, OVERVIEW_LEVEL=overview)
 
 
-__all__ = ["CACHE_MB", "Dataset", "RasterioError", "driver_of", "gdal", "open_path", "open_stream"]
+__all__ = ["CACHE_MB", "Dataset", "RasterioError", "damaged", "driver_of", "gdal", "open_path", "open_stream"]

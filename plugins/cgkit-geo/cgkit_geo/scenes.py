@@ -15,7 +15,7 @@ from torch import Tensor
 from cgkit.contracts import FileModel, ImageHeader
 from cgkit.errors import DataError
 from cgkit_geo.bands import Bands, Choice, choose_bands
-from cgkit_geo.datasets import Dataset, gdal, open_path
+from cgkit_geo.datasets import Dataset, RasterioError, damaged, gdal, open_path
 from cgkit_geo.georeference import georeference_of
 from cgkit_geo.pixels import Hidden, Pixels, check_alpha, read_pixels
 from cgkit_geo.sampling import SIDE, Box, Windows, boxes, in_order, sample
@@ -59,7 +59,7 @@ def translate_scene(
     """
     if target.suffix.lower() not in WRITTEN:
         raise DataError("is translated into a GeoTIFF", hint="give --output a folder, or a file that ends in .tif")
-    with gdal(), open_path(source, choice.overview) as dataset:
+    with gdal(), _opened(source, choice.overview) as dataset:
         bands = choose_bands(dataset, choice, model.channels[0])
         scene = _Scene(dataset, bands, model, choice.fill)
         scene.check()
@@ -72,6 +72,13 @@ def translate_scene(
         with writing(str(target), size, channels, depth.name, georeference, alpha=alpha) as writer:
             scene.translate(writer, progress)
     return georeference.lost(channels, depth)
+
+
+def _opened(source: Path, overview: int | None) -> Dataset:
+    try:
+        return open_path(source, overview)
+    except (RasterioError, ValueError) as error:
+        raise damaged(error) from error
 
 
 class _Scene:
@@ -131,7 +138,10 @@ class _Scene:
         return float(self._read(box).valid.mean())
 
     def _read(self, box: Box) -> Pixels:
-        return read_pixels(self._dataset, self._bands, _window(box))
+        try:
+            return read_pixels(self._dataset, self._bands, _window(box))
+        except RasterioError as error:
+            raise damaged(error) from error
 
     def _read_unit(self, box: Box) -> Tensor:
         """Return a box of the scene in [0, 1]; pixels without values are 0, or as the format's option says."""

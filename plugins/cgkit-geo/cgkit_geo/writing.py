@@ -112,9 +112,12 @@ def writing(
 
 def _is_colour(georeference: Georeference, colours: int, channels: int) -> bool:
     """Return whether the first three bands are red, green and blue: as in the source, if it has as many bands."""
-    if channels == len(georeference.bands):
-        return tuple(band.meaning for band in georeference.bands[:3]) == RGB
-    return colours == 3
+    if channels != len(georeference.bands):
+        return colours == 3
+    meanings = [band.meaning for band in georeference.bands]
+    # GDAL only writes other meanings, such as near infrared, if the file does not claim to be RGB.
+    others = set(meanings) - {*RGB, ColorInterp.undefined, ColorInterp.alpha}
+    return tuple(meanings[:3]) == RGB and not others
 
 
 def _add_overviews(path: str, size: tuple[int, int]) -> None:

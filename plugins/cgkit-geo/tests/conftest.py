@@ -78,6 +78,7 @@ def raster(tmp_path: Path) -> Write:
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         shape = {"count": len(bands), "height": bands.shape[1], "width": bands.shape[2], "dtype": bands.dtype.name}
+        shape["photometric"] = "MINISBLACK"
         with gdal(), rasterio.open(file, "w", **{"driver": "GTiff", **PLACE, **shape, **profile}) as dataset:
             if meanings:
                 dataset.colorinterp = [ColorInterp[meaning] for meaning in meanings.split()]

@@ -24,6 +24,7 @@ GREY = DRAWS.integers(1, 200, (40, 50), dtype=np.uint8)
 COLOUR = DRAWS.integers(1, 200, (3, 40, 50), dtype=np.uint8)
 FOUR = DRAWS.integers(1, 200, (4, 40, 50), dtype=np.uint8)
 SMOOTH = np.stack([np.add.outer(np.arange(600), np.arange(700)) // 8 % 200 + at for at in (0, 20, 40)]).astype(np.uint8)
+NAN = float("nan")
 RGB = "red green blue"
 
 
@@ -34,7 +35,7 @@ def last(values: Any) -> Any:
 def test_colour_interpretation_says_what_the_bands_mean(raster: Write) -> None:
     assert read(raster("grey.tif", GREY))[0].layout == "grey"
     assert read(raster("rgb.tif", COLOUR, photometric="RGB"))[0].layout == "colour"
-    assert read(raster("bands.tif", COLOUR, photometric="MINISBLACK"))[0].layout == "bands"
+    assert read(raster("bands.tif", COLOUR))[0].layout == "bands"
 
 
 @pytest.mark.parametrize("depth", ["uint8", "uint16", "int16", "uint32", "int32", "float32", "float64", "int8"])
@@ -79,9 +80,7 @@ def test_alpha_says_which_pixels_have_values_or_is_a_channel(raster: Write) -> N
     assert np.array_equal(values, last(np.concatenate([COLOUR, alpha])))
 
 
-@pytest.mark.parametrize(
-    ("depth", "nodata"), [("uint8", 0), ("int16", -32768), ("float32", -9999), ("float32", np.nan)]
-)
+@pytest.mark.parametrize(("depth", "nodata"), [("uint8", 0), ("int16", -32768), ("float32", -9999), ("float32", NAN)])
 def test_nodata_is_read_as_the_lowest_value_of_the_image(raster: Write, depth: str, nodata: float) -> None:
     stored = GREY.astype(depth)
     stored[:10] = nodata
@@ -111,17 +110,17 @@ def test_a_mask_in_the_file_or_next_to_it_marks_nodata(raster: Write) -> None:
 
 
 def test_bands_are_chosen_in_any_order(raster: Write) -> None:
-    header, values = read(raster("x.tif", FOUR, photometric="MINISBLACK"), bands=(4, 1))
+    header, values = read(raster("x.tif", FOUR), bands=(4, 1))
     assert header.channels == 2
     assert np.array_equal(values, last(FOUR[[3, 0]]))
-    blue_first = raster("bgr.tif", COLOUR, photometric="MINISBLACK", meanings="blue green red")
+    blue_first = raster("bgr.tif", COLOUR, meanings="blue green red")
     assert read(blue_first, bands=(3, 2, 1))[0].layout == "colour"
     with pytest.raises(DataError, match="has 3 bands, so there is no band 4"):
         read(blue_first, bands=(4,))
 
 
 @pytest.mark.parametrize(
-    ("compression", "difference"), [("jpeg", 12), ("webp", 12), ("lerc", 0), ("zstd", 0), ("deflate", 0), ("lzw", 0)]
+    ("compression", "difference"), [("jpeg", 12), ("webp", 20), ("lerc", 0), ("zstd", 0), ("deflate", 0), ("lzw", 0)]
 )
 def test_cogs_of_every_compression_are_read(raster: Write, tmp_path: Path, compression: str, difference: int) -> None:
     plain = raster("plain.tif", SMOOTH, photometric="RGB", overviews=(2,))
