@@ -37,20 +37,20 @@ class Box:
     bottom: int
     right: int
 
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """The rows and the columns."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
+    def contains(self, other: Box) -> bool:
+        """Return whether another box is within this one."""
+        starts = self.top <= other.top and self.left <= other.left
+        return starts and self.bottom >= other.bottom and self.right >= other.right
+
+    def inside(self, outer: Box) -> tuple[slice, slice]:
+        """Return the rows and the columns of this box in what another box covers."""
+        top, left = self.top - outer.top, self.left - outer.left
+        return slice(top, top + self.bottom - self.top), slice(left, left + self.right - self.left)
 
     def grown(self, before: int, after: int, size: tuple[int, int]) -> Box:
         """Return the box with more pixels above and to the left, and below and to the right, within the scene."""
         top, left = max(0, self.top - before), max(0, self.left - before)
         return Box(top, left, min(size[0], self.bottom + after), min(size[1], self.right + after))
-
-    def of(self, values: Tensor, outer: Box) -> Tensor:
-        """Return this box of values `(C, h, w)` that cover another box."""
-        top, left = self.top - outer.top, self.left - outer.left
-        return values[:, top : top + self.bottom - self.top, left : left + self.right - self.left]
 
 
 Read = Callable[[Box], Tensor]
@@ -100,6 +100,10 @@ class Windows:
                 )
         self._margin = max(self._needed(Box(box.top, box.left, *_end(box))) for box in sampled[:2])
 
+    def outer(self, box: Box) -> Box:
+        """Return the box that must be read to translate a box."""
+        return box.grown(self._margin, self._margin, self._size)
+
     def translate(self, box: Box) -> Tensor:
         """Return the translation of a box, `(C, h, w)`."""
         return self._with_margin(box, self._margin, self._margin)
@@ -107,7 +111,7 @@ class Windows:
     def _with_margin(self, box: Box, before: int, after: int) -> Tensor:
         outer = box.grown(before, after, self._size)
         with self._statistics.frozen():
-            return box.of(self._model.translate(self._read(outer)[None])[0], outer)
+            return self._model.translate(self._read(outer)[None])[0][:, *box.inside(outer)]
 
     def _needed(self, box: Box) -> int:
         """Return the smallest margin with which the translation of a box is as with the longest one."""

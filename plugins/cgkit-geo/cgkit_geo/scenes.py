@@ -91,6 +91,7 @@ class _Scene:
         self._fill = _lowest(bands.depth) if fill is None else fill
         self._size = dataset.height, dataset.width
         self._header: ImageHeader = bands.header(dataset)
+        self._last: tuple[Box, Pixels] | None = None
         self.lacks_values = np.dtype(bands.depth).kind == "f" or bands.alpha is not None
         """Whether pixels may have no value although there is no nodata value."""
 
@@ -127,6 +128,7 @@ class _Scene:
         windows = Windows(self._model, self._read_unit, self._size)
         windows.prepare(sample(boxes(self._size, SIDE), self._model.samples, self._share_of_values))
         for box in in_order(boxes(self._size, windows.side), progress):
+            self._read(windows.outer(box))  # once for the model and for what is written back
             pixels = self._read(box)
             if pixels.seen.any():
                 translation = windows.translate(box)
@@ -138,10 +140,14 @@ class _Scene:
         return float(self._read(box).valid.mean())
 
     def _read(self, box: Box) -> Pixels:
-        try:
-            return read_pixels(self._dataset, self._bands, _window(box))
-        except RasterioError as error:
-            raise damaged(error) from error
+        """Read a box, unless the last one that was read contains it."""
+        if self._last is None or not self._last[0].contains(box):
+            try:
+                self._last = box, read_pixels(self._dataset, self._bands, _window(box))
+            except RasterioError as error:
+                raise damaged(error) from error
+        outer, pixels = self._last
+        return pixels.part(*box.inside(outer))
 
     def _read_unit(self, box: Box) -> Tensor:
         """Return a box of the scene in [0, 1]; pixels without values are 0, or as the format's option says."""
