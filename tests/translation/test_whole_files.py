@@ -148,3 +148,14 @@ def test_one_stack_can_be_written_to_a_named_file(
     result = cgkit("--plugin", plugin, "translate", model, tmp_path / "one.stack", "--output", output)
     assert result.code == 0, result.err
     assert read_stack(output).shape == slices.shape
+
+
+def test_a_format_may_say_with_which_suffix_a_whole_is_written(
+    cgkit: Cli, plugin: Path, model: Path, tmp_path: Path, slices: NDArray[np.uint8]
+) -> None:
+    written_as = "    def written_as(self, path):\n        return '.v.slice'\n\n    def translate("
+    plugin.write_text(STACKS.replace("    def translate(", written_as))
+    write_stack(tmp_path / "in" / "one.stack", slices)
+    result = cgkit("--plugin", plugin, "translate", model, tmp_path / "in", "--output", tmp_path / "out")
+    assert result.code == 0, result.err
+    assert read_stack(tmp_path / "out" / "one.v.slice").shape == slices.shape

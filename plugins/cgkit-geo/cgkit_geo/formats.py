@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
@@ -42,7 +41,7 @@ class Geo:
         bands: the numbers of the bands to read, from 1, in this order; by default all but an alpha band.
         alpha: whether a band that is tagged as alpha is one; by default it must look like one.
         overview: the overview to read in place of the image, from 0 for the largest.
-        fill: the stored value of pixels without data; by default the lowest value of the image.
+        fill: the stored value of pixels without data; by default the low end of the range of values.
     """
 
     suffixes: tuple[str, ...] = (".tif", ".tiff")
@@ -87,9 +86,9 @@ class Geo:
 
     def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
         """Write a GeoTIFF, compressed without loss, with what the source says; a warning says what is lost."""
-        carried = carry if isinstance(carry, Carry) else Carry(Georeference(), Hidden(np.zeros(0, bool), values, None))
-        hidden = carried.hidden if isinstance(carry, Carry) else None
-        georeference = carried.georeference
+        georeference, hidden = (carry.georeference, carry.hidden) if carry is not None else (Georeference(), None)
+        if hidden is not None and hidden.where.any():
+            georeference = georeference.marking(values.dtype)
         with MemoryFile(filename=f"{uuid.uuid4()}.tif") as memory:
             size, channels, depth = values.shape[:2], values.shape[2], values.dtype.name
             with writing(memory.name, size, channels, depth, georeference, alpha=alpha) as writer:
@@ -120,7 +119,7 @@ class Scene(Geo):
         bands: the numbers of the bands to read, from 1, in this order; by default all but an alpha band.
         alpha: whether a band that is tagged as alpha is one; by default it must look like one.
         overview: the overview to read in place of the image, from 0 for the largest.
-        fill: the stored value of pixels without data; by default the lowest value of the image.
+        fill: the stored value of pixels without data; by default the low end of the range of values.
     """
 
     suffixes = (".jp2", ".vrt")

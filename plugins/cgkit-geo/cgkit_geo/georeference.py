@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,11 @@ class Georeference:
         if self.nodata is not None and not holds_value(dtype, self.nodata):
             sentences.append(f"{dtype} cannot hold its nodata value {self.nodata:g}; a mask marks these pixels instead")
         return sentences
+
+    def marking(self, dtype: np.dtype[Any]) -> Georeference:
+        """Return the same with a mask, if nothing else could mark pixels without values, such as NaN, in a type."""
+        is_marked = self.nodata is not None or self.transparent or dtype.kind == "f"
+        return self if is_marked else replace(self, masked=True)
 
     def nodata_as(self, dtype: np.dtype[Any]) -> float | None:
         """Return the nodata value of a translation; None if its type cannot hold it."""

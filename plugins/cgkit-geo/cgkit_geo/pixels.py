@@ -46,13 +46,12 @@ class Pixels:
         """Return `(H, W, channels)` values, with a value in place of nodata.
 
         Args:
-            fill: the value; by default the lowest one of the image.
+            fill: the value; by default the lowest one of the type, which becomes the low end of any range.
             shows_alpha: whether the alpha band is the last channel.
         """
         values = self.values
         if not self.valid.all():
-            if fill is None:
-                fill = values[self.valid].min() if self.valid.any() else 0
+            fill = _lowest(values.dtype) if fill is None else fill
             values = np.where(self.valid, values, np.asarray(fill).astype(values.dtype))
         if self.alpha is None or not shows_alpha:
             return values
@@ -161,6 +160,10 @@ def _without(values: NDArray[Any], nodata: float) -> NDArray[Any]:
     else:
         beside = stored - 1 if stored == np.iinfo(values.dtype).max else stored + 1
     return np.where(values == stored, beside, values).astype(values.dtype, copy=False)
+
+
+def _lowest(dtype: np.dtype[Any]) -> float:
+    return float(np.finfo(dtype).min) if dtype.kind == "f" else int(np.iinfo(dtype).min)
 
 
 def _opaque(dtype: np.dtype[Any]) -> int:

@@ -66,8 +66,8 @@ def translate_scene(
         size = dataset.height, dataset.width
         channels, depth = model.channels[1], np.dtype(model.depth)
         georeference = georeference_of(dataset, bands)
-        if georeference.nodata is None and scene.lacks_values and depth.kind != "f":
-            georeference = replace(georeference, masked=not georeference.transparent)
+        if scene.lacks_values:
+            georeference = georeference.marking(depth)
         alpha = bands.shows_alpha and channels == model.channels[0]
         with writing(str(target), size, channels, depth.name, georeference, alpha=alpha) as writer:
             scene.translate(writer, progress)
@@ -88,7 +88,7 @@ class _Scene:
         self._dataset = dataset
         self._bands = bands
         self._model = model
-        self._fill = _lowest(bands.depth) if fill is None else fill
+        self._fill = fill
         self._size = dataset.height, dataset.width
         self._header: ImageHeader = bands.header(dataset)
         self._last: tuple[Box, Pixels] | None = None
@@ -160,12 +160,6 @@ class _Scene:
         if translation.shape[-2:] != hidden.where.shape:
             raise DataError("keeps its size, with its georeference", hint="leave out --size and --max-side")
         writer.write(self._model.to_values(translation), hidden, _window(box))
-
-
-def _lowest(depth: str) -> float:
-    """Return the lowest value of a type, which becomes the low end of any range."""
-    dtype = np.dtype(depth)
-    return float(np.finfo(dtype).min) if dtype.kind == "f" else int(np.iinfo(dtype).min)
 
 
 def _window(box: Box) -> Any:

@@ -40,14 +40,10 @@ class Writer:
         self._channels = channels
         self._nodata = georeference.nodata_as(dtype)
         self._masked = georeference.needs_mask(dtype)
-        self._unmarked = self._nodata is None and dtype.kind != "f" and not georeference.transparent
-        self.hides = False
-        """Whether there was a pixel without values that the file cannot mark."""
 
     def write(self, values: NDArray[Any], hidden: Hidden | None, window: Window | None = None) -> None:
         """Write values `(h, w, channels)`, in which the pixels without values become as in the source."""
         if hidden is not None:
-            self.hides |= self._unmarked and not self._masked and bool(hidden.where.any())
             values = put_back(values, hidden, self._nodata)
         self._dataset.write(values.transpose(2, 0, 1), list(range(1, self._channels + 1)), window=window)
         if hidden is not None and self._dataset.count > self._channels and hidden.alpha is not None:

@@ -74,18 +74,18 @@ def test_alpha_says_which_pixels_have_values_or_is_a_channel(raster: Write) -> N
     file = raster("x.tif", np.concatenate([COLOUR, alpha]), meanings=f"{RGB} alpha")
     header, values = read(file)
     assert (header.channels, header.alpha, header.layout) == (3, False, "colour")
-    assert (values[:10] == COLOUR[:, 10:].min()).all()
+    assert (values[:10] == 0).all()
     header, values = read(file, alpha_of=4)
     assert (header.channels, header.alpha) == (4, True)
     assert np.array_equal(values, last(np.concatenate([COLOUR, alpha])))
 
 
 @pytest.mark.parametrize(("depth", "nodata"), [("uint8", 0), ("int16", -32768), ("float32", -9999), ("float32", NAN)])
-def test_nodata_is_read_as_the_lowest_value_of_the_image(raster: Write, depth: str, nodata: float) -> None:
+def test_nodata_is_read_as_the_lowest_value_of_the_type(raster: Write, depth: str, nodata: float) -> None:
     stored = GREY.astype(depth)
     stored[:10] = nodata
     _, values = read(raster("x.tif", stored, nodata=nodata))
-    assert (values[:10] == GREY[10:].min()).all()
+    assert (values[:10] == {"uint8": 0, "int16": -32768, "float32": np.finfo("float32").min}[depth]).all()
     assert np.array_equal(values[10:, :, 0], stored[10:])
 
 

@@ -135,6 +135,14 @@ def test_nan_that_is_not_declared_is_written_back(raster: Write, tmp_path: Path)
     assert np.isfinite(stored(target)).sum() == values.size - 7
 
 
+def test_a_mask_marks_nan_in_types_without_it(raster: Write, tmp_path: Path) -> None:
+    values = GREY.astype("float32")
+    values[0, :7] = np.nan
+    target = copy(raster("x.tif", values), tmp_path / "y.tif", lambda image: image.clip(0, 255).astype(np.uint8))
+    with gdal(), rasterio.open(target) as dataset:
+        assert np.array_equal(dataset.dataset_mask() > 0, np.isfinite(values))
+
+
 def test_a_mask_is_kept(raster: Write, tmp_path: Path) -> None:
     mask = np.ones((40, 50), bool)
     mask[:, :5] = False
