@@ -35,7 +35,7 @@ class Pixels:
     @property
     def seen(self) -> NDArray[np.bool_]:
         """Which pixels have a value in any band, `(H, W)`."""
-        return self.valid.any(-1)
+        return np.asarray(self.valid.any(-1), bool)
 
     def part(self, rows: slice, columns: slice) -> Pixels:
         """Return a part of the pixels."""

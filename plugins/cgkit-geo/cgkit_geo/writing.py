@@ -117,7 +117,7 @@ def _is_colour(georeference: Georeference, colours: int, channels: int) -> bool:
 
 
 def _add_overviews(path: str, size: tuple[int, int]) -> None:
-    factors = []
+    factors: list[int] = []
     while max(size) / 2 ** len(factors) > SMALLEST:
         factors.append(2 ** (len(factors) + 1))
     if factors:
