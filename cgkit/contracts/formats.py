@@ -172,6 +172,7 @@ class Format(Protocol):
 
     Optional methods, for volumes, scenes larger than memory, and whatever else is more than one image:
         whole: `(path: Path) -> bool`; whether a file, or a folder of files, is translated as a whole by `translate`.
+        written_as: `(path: Path) -> str`; the suffix of what `translate` writes; by default that of the source.
         translate: `(source: Path, target: Path, model: FileModel, progress: Callable[[float], None]) -> Sequence[str]`;
             translate such a file into a new one, or such a folder into a new folder; return a sentence on each thing
             that was lost or changed. `target` is a temporary path, with the suffix of the file to write: cgkit renames

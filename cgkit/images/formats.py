@@ -75,6 +75,11 @@ class NamedFormat:
                 f" {type(error).__name__}: {error}"
             ) from error
 
+    def suffix_of_whole(self, path: Path) -> str:
+        """Return the suffix with which the translation of a whole file or folder is written: by default its own."""
+        written_as = getattr(self.format, "written_as", None)
+        return path.suffix if written_as is None else str(written_as(path))
+
 
 @dataclass(frozen=True)
 class Carry:
@@ -136,6 +141,11 @@ class Formats:
         """
         matches = _claiming(suffix, self._in_use)
         return _only(matches, f"can be written as {suffix}") if matches else None
+
+    def suffix_of_whole(self, path: Path) -> str | None:
+        """Return the suffix with which a file or folder is written as a whole; None if it is an image."""
+        named = self.of_whole(path)
+        return None if named is None else named.suffix_of_whole(path)
 
     def of_whole(self, path: Path) -> NamedFormat | None:
         """Return the format that translates a file or folder as a whole, such as a volume; None if it is an image."""

@@ -94,7 +94,7 @@ def plan_folder(
         return own if own.lower() in CONTAINERS else suffix or suffix_for(own, translator.target, translator.formats)
 
     with translator.formats.listed():
-        planned = plan(inputs, output, choose_suffix, lambda path: translator.formats.of_whole(path) is not None)
+        planned = plan(inputs, output, choose_suffix, translator.formats.suffix_of_whole)
     planned = [(source, target, error) for source, target, error in planned if in_shard(target, output, shard)]
     record = begin(output, translator.identity(), (target for _, target, _ in planned), overwrite=overwrite)
     return [

@@ -29,7 +29,7 @@ def plan(
     inputs: Sequence[Path],
     output: Path,
     suffix: Callable[[str], str] = str,
-    whole: Callable[[Path], bool] = lambda path: False,
+    whole: Callable[[Path], str | None] = lambda path: None,
 ) -> list[tuple[Path, Path, DataError | None]]:
     """Return each input file, the file to write its translation to, and the error if another has that file; in order.
 
@@ -40,7 +40,7 @@ def plan(
         inputs: files, folders, and patterns such as `photos/**/*.png` (a file of exactly that name takes precedence).
         output: the folder to write into.
         suffix: maps the suffix of an input to that of its translation, such as `.png`.
-        whole: tells whether a file or folder is translated as a whole; these keep their names.
+        whole: returns the suffix to write for a file or folder that is translated as a whole; None for an image.
 
     Raises:
         UsageError: an input would be overwritten.
@@ -50,7 +50,8 @@ def plan(
     planned: list[tuple[Path, Path, DataError | None]] = []
     for given in inputs:
         for source, name in _list_wholes(given, output, whole):
-            ending = name.suffix if whole(source) else suffix(name.suffix)
+            as_whole = whole(source)
+            ending = suffix(name.suffix) if as_whole is None else as_whole
             target = output / (name if ending == name.suffix else name.with_suffix(ending))
             other = targets.setdefault(target, source)
             if other == source:
@@ -112,16 +113,16 @@ def _list_files(given: Path, output: Path) -> Iterator[FileAndName]:
         yield given, Path(given.name)
 
 
-def _list_wholes(given: Path, output: Path, whole: Callable[[Path], bool]) -> Iterator[FileAndName]:
+def _list_wholes(given: Path, output: Path, whole: Callable[[Path], str | None]) -> Iterator[FileAndName]:
     """Yield what `_list_files` does, but a folder that is translated as a whole in place of the files in it."""
-    if given.is_dir() and whole(given):
+    if given.is_dir() and whole(given) is not None:
         yield given, Path(given.resolve().name)
         return
     is_whole = cache(whole)
     done = set()
     for source, name in _list_files(given, output):
         folder = source.parent
-        if source == given or not is_whole(folder):
+        if source == given or is_whole(folder) is None:
             yield source, name
         elif folder not in done:
             done.add(folder)

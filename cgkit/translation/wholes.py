@@ -48,7 +48,15 @@ class Model:
         size: Size,
         progress: Progress,
     ) -> None:
-        """Translate an image of any size in windows."""
+        """Translate an image of any size in windows.
+
+        Raises:
+            DataError: images are to be translated at another scale than their own.
+        """
+        self._translator.mention(*size)
+        if self._translator.scaling.changes(*size):
+            hint = "leave out --scale and --max-side; or scale the file first"
+            raise DataError("is translated in windows, only at its own scale", hint=hint)
 
         def read_window(window: Window) -> Tensor:
             return read(window.slices)[None]

@@ -158,3 +158,14 @@ def test_a_format_may_wait_until_a_spec_chooses_it(
     result = cgkit("--plugin", plugin, "translate", model, tmp_path / "one.stack", "--output", tmp_path / "out")
     assert result.code == 3
     assert "one.stack: not an image" in result.err
+
+
+def test_a_format_may_say_with_which_suffix_a_whole_is_written(
+    cgkit: Cli, plugin: Path, model: Path, tmp_path: Path, slices: NDArray[np.uint8]
+) -> None:
+    written_as = "    def written_as(self, path):\n        return '.v.slice'\n\n    def translate("
+    plugin.write_text(STACKS.replace("    def translate(", written_as))
+    write_stack(tmp_path / "in" / "one.stack", slices)
+    result = cgkit("--plugin", plugin, "translate", model, tmp_path / "in", "--output", tmp_path / "out")
+    assert result.code == 0, result.err
+    assert read_stack(tmp_path / "out" / "one.v.slice").shape == slices.shape
