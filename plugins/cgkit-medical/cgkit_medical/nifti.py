@@ -72,10 +72,8 @@ def open_nifti(path: Path) -> Volume:
 def _read(path: Path, shape: tuple[int, int, int], depth: str) -> NDArray[Any]:
     image: Any = nibabel.load(path)
     stored = image.dataobj.get_unscaled()
-    values = rescale(
-        np.asarray(stored, stored.dtype.newbyteorder("=")), depth, image.dataobj.slope, image.dataobj.inter
-    )
-    return values.reshape(shape, order="F")
+    native = np.asarray(stored, stored.dtype.newbyteorder("=")).reshape(shape, order="F")
+    return rescale(native, depth, image.dataobj.slope, image.dataobj.inter)
 
 
 def _write(source: Path, target: Path, values: NDArray[Any], padding: float | None) -> Sequence[str]:

@@ -165,9 +165,8 @@ def _align(
         )
     stems = sorted(by_stem_a)
     for first, second in ((by_stem_a[stem], by_stem_b[stem]) for stem in stems):
-        shapes, spacings = (
-            [which(v.shape, v.affine, axis) for v in (first, second)] for which in (stack_shape, _spacing)
-        )
+        shapes = [stack_shape(volume.shape, volume.affine, axis) for volume in (first, second)]
+        spacings = [stack_spacing(volume.affine, axis) for volume in (first, second)]
         if shapes[0] != shapes[1] or not np.allclose(spacings[0], spacings[1], rtol=1e-3):
             raise DataError(
                 f"{first.path} and {second.path} should be aligned, but have different voxels: "
@@ -175,10 +174,6 @@ def _align(
                 hint="resample one to the other, for example with nilearn.image.resample_to_img",
             )
     return (a[0], [by_stem_a[stem] for stem in stems]), (b[0], [by_stem_b[stem] for stem in stems])
-
-
-def _spacing(shape: tuple[int, int, int], affine: Any, axis: Axis) -> tuple[float, float, float]:
-    return stack_spacing(affine, axis)
 
 
 def _describe(shape: Sequence[int], spacing: Sequence[float]) -> str:

@@ -28,7 +28,7 @@ def hold_out(a: Sequence[Found], b: Sequence[Found], share: float, folders: tupl
     for patients, folder in zip((patients_a, patients_b), folders, strict=True):
         if len(patients) < 2:
             raise DataError(
-                f"{folder} has volumes of only one patient, {next(iter(patients))}, who cannot be trained on and held out",
+                f"{folder} has only one patient, {next(iter(patients))}, who cannot be both trained on and held out",
                 hint="give test_a and test_b, or set held_out = 0 to test on the training volumes",
             )
     both = patients_a & patients_b

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tomli_w
 
 from cgkit.files.image_files import describe_kinds
 from cgkit_medical.finding import Found, find_volumes
@@ -79,9 +78,8 @@ class Survey:
         yield f"  spacing      {_spans([_spacing(volume) for volume in self.volumes])} mm"
         yield f"  orientation  {_counted(orientation(volume.affine) for volume in self.volumes)}"
         yield f"  type         {_counted(volume.depth for volume in self.volumes)}"
-        values = ", ".join(
-            f"{share:g} %: {value:.5g}" for share, value in zip(PERCENTILES, self.percentiles, strict=True)
-        )
+        pairs = zip(PERCENTILES, self.percentiles, strict=True)
+        values = ", ".join(f"{share:g} %: {value:.5g}" for share, value in pairs)
         examined = f" (of {EXAMINED} volumes)" if volumes > EXAMINED else ""
         yield f"  values       {values}{examined}"
         if self.padding:
@@ -117,19 +115,22 @@ def suggest(a: Survey, b: Survey, axis: Axis, neighbours: int) -> str:
     sides = [min(stack_shape(v.shape, v.affine, axis)[1:]) for v in (*a.volumes, *b.volumes)]
     size = max(STRIDE * 8, min(LARGEST, min(sides)) // STRIDE * STRIDE)
     few = min(len({volume.patient for volume in each.volumes}) for each in (a, b)) < 2
-    data: dict[str, Any] = {
-        "source": "volumes",
-        "a": a.folder.as_posix(),
-        "b": b.folder.as_posix(),
-        "axis": axis,
-        "neighbours": neighbours,
-        "channels": 2 * neighbours + 1,
-        "size": size,
-        "range": {"a": a.range, "b": b.range},
-        **({"held_out": 0} if few else {}),
-    }
-    names = [survey.folder.resolve().name for survey in (a, b)]
-    return tomli_w.dumps({"name": f"{names[0]}-to-{names[1]}", "requires": ["cgkit-medical"], "data": data})
+    names = [each.folder.resolve().name for each in (a, b)]
+    lines = [
+        f"name = {json.dumps('-to-'.join(names))}",
+        'requires = ["cgkit-medical"]',
+        "",
+        "[data]",
+        'source = "volumes"',
+        *(f"{side} = {json.dumps(each.folder.as_posix())}" for side, each in (("a", a), ("b", b))),
+        f"axis = {json.dumps(axis)}",
+        f"neighbours = {neighbours}",
+        f"channels = {2 * neighbours + 1}",
+        f"size = {size}",
+        f"range = {{ a = {a.range}, b = {b.range} }}",
+        *(["held_out = 0  # one patient cannot be both trained on and held out"] if few else []),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _spacing(volume: Found) -> tuple[float, ...]:

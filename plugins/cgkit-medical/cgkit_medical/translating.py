@@ -75,11 +75,9 @@ def translate_volume(
     slices.translate(as_stack(written, volume.affine, slicing.axis), filled, progress)
     lost, padding = restore(written, values, mask)
     if mask.any():
-        kept = f"{mask.sum() - lost:,} voxels of padding were kept as they are" if lost < mask.sum() else ""
-        changed = (
-            f"{lost:,} voxels of padding were changed, since {model.depth} cannot hold their values" if lost else ""
-        )
-        remarks += [text for text in (kept, changed) if text]
+        remarks.append(f"{mask.sum() - lost:,} voxels of padding were written unchanged")
+    if lost:
+        remarks.append(f"{lost:,} voxels of padding were not kept, since {model.depth} cannot hold their values")
     if slices.averaged:
         remarks.append(f"its values are the mean of {model.channels[1]} channels; train with data.channels = 1")
     return [*remarks, *volume.write(target, written, padding)]
