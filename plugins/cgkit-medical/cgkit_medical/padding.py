@@ -43,12 +43,14 @@ def without_padding(values: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[An
     return np.where(mask, np.asarray(lowest, values.dtype), values)
 
 
-def restore(written: NDArray[Any], values: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[int, float | None]:
-    """Write the padding of a volume unchanged into its translation.
+def restore(
+    written: NDArray[Any], values: NDArray[Any], mask: NDArray[np.bool_], low: float
+) -> tuple[int, float | None]:
+    """Write the padding of a volume unchanged into its translation; if its type cannot hold it, write `low`.
 
     Returns:
-        the number of voxels whose padding the type of the translation cannot hold, which are left as they are; and the
-        value of the padding that was written if it is a single number.
+        the number of voxels whose padding the type of the translation cannot hold; and the value of the padding that
+        was written if it is a single number.
     """
     padding = values[mask]
     if written.dtype.kind == "f":
@@ -58,6 +60,7 @@ def restore(written: NDArray[Any], values: NDArray[Any], mask: NDArray[np.bool_]
         with np.errstate(invalid="ignore"):
             held = np.isfinite(padding) & (padding >= limits.min) & (padding <= limits.max)
             held &= padding == np.rint(padding)
+    written[mask] = low
     where = mask.copy()
     where[mask] = held
     written[where] = padding[held].astype(written.dtype)

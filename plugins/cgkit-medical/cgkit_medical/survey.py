@@ -129,6 +129,10 @@ def suggest(a: Survey, b: Survey, axis: Axis, neighbours: int) -> str:
         f"size = {size}",
         f"range = {{ a = {a.range}, b = {b.range} }}",
         *(["held_out = 0  # one patient cannot be both trained on and held out"] if few else []),
+        "",
+        "[[augmentation]]",
+        'name = "resize-and-crop"',
+        f"resize = {json.dumps(size > min(sides))}  # windows at the size of the voxels, which carries meaning",
     ]
     return "\n".join(lines) + "\n"
 

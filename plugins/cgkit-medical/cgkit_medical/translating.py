@@ -73,7 +73,7 @@ def translate_volume(
     written = np.empty(volume.shape, model.depth)
     slices = _Slices(stack, slicing.neighbours, model)
     slices.translate(as_stack(written, volume.affine, slicing.axis), filled, progress)
-    lost, padding = restore(written, values, mask)
+    lost, padding = restore(written, values, mask, slices.lowest())
     if mask.any():
         remarks.append(f"{mask.sum() - lost:,} voxels of padding were written unchanged")
     if lost:
@@ -137,6 +137,10 @@ class _Slices:
             for index, translation in zip(indices, translations, strict=True):
                 written[index] = self._model.to_values(self._own(translation))[..., 0]
             progress(indices[-1] / count if indices[-1] + 1 < count else 1.0)
+
+    def lowest(self) -> float:
+        """Return the value of the low end of the range of translations."""
+        return float(self._model.to_values(torch.zeros(self._model.channels[1], 1, 1)).flat[0])
 
     def _load(self, indices: Sequence[int]) -> Tensor:
         windows = (with_neighbours(self._stack, index, self._neighbours) for index in indices)
