@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from cgkit.contracts import ImageRecord
 from cgkit_medical.decoded import DECODED
 from cgkit_medical.finding import Found
+from cgkit_medical.foreground import filled_slices
+from cgkit_medical.opening import open_volume
+from cgkit_medical.padding import padding_of
 from cgkit_medical.slicing import Axis, as_stack, with_neighbours
 
 
@@ -118,10 +121,6 @@ class Slices:
 
 def filled_numbers(volume: Found, cut: Cut, least: float) -> list[int]:
     """Return the numbers of the slices of a volume that show something; see `cgkit_medical.foreground`."""
-    from cgkit_medical.foreground import filled_slices
-    from cgkit_medical.opening import open_volume
-    from cgkit_medical.padding import padding_of
-
     opened = open_volume(volume.path)
     values: NDArray[np.generic] = opened.read()
     mask = padding_of(values, opened, cut.padding)

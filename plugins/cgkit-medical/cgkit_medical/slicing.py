@@ -47,7 +47,7 @@ def stack_shape(shape: Sequence[int], affine: Affine, axis: Axis) -> tuple[int, 
 
 def orientation(affine: Affine) -> str:
     """Return towards what i, j and k count, as nibabel writes it: `RAS` is right, anterior, superior."""
-    return "".join(aff2axcodes(affine))
+    return "".join(aff2axcodes(affine))  # type: ignore[no-untyped-call]
 
 
 def with_neighbours(stack: NDArray[Any], index: int, neighbours: int) -> NDArray[Any]:
@@ -61,7 +61,7 @@ def _layout(affine: Affine, axis: Axis) -> tuple[tuple[int, ...], tuple[int, ...
     if axis in ("i", "j", "k"):
         own = "ijk".index(axis)
         return (own, *(other for other in (2, 1, 0) if other != own)), (1, 1, 1)
-    orientations = io_orientation(affine)
+    orientations = io_orientation(affine)  # type: ignore[no-untyped-call]  # nibabel has types in part
     order, steps = [], []
     for letter in TOWARDS[axis]:
         body = RAS.index(OPPOSITE.get(letter, letter))
