@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from cgkit.contracts import ImageHeader, ImageRecord, Size
+from cgkit.data.preparation import fetch
 from cgkit.errors import DataError
 from cgkit.images.admission import inspect_image
+from cgkit.images.encoded import EncodedImage
 from cgkit.images.formats import Formats
 from cgkit.images.pixels import WRITTEN_AS, PixelFormat, misfit
 from cgkit.images.reading import extremes_of
@@ -57,7 +60,9 @@ def check_images(
     at_least: Size = (1, 1),
     formats: Formats | None = None,
 ) -> Inspection:
-    """Read the header of every image file; images that a source renders or fetches as bytes are skipped.
+    """Read the header of every image file, and of the first image that a source fetches as bytes.
+
+    Images that a source renders are skipped.
 
     Args:
         records: The images of one domain.
@@ -71,26 +76,31 @@ def check_images(
     depths: dict[str, Path] = {}
     channels: set[int] = set()
     notes: Counter[str] = Counter()
-    undeclared: Path | None = None
+    undeclared: Path | EncodedImage | None = None
+    fetched = False
     for record in records:
-        if record.path is None:
+        if record.path is None and (fetched or record.encoded is None):
             continue
         try:
-            header = inspect_image(record.path, pixels, formats)
+            file = record.path or fetch(record.name, cast("Callable[[], bytes]", record.encoded))
+            fetched = fetched or record.path is None
+            header = inspect_image(file, pixels, formats)
             if not pixels.has_range_of(header.depth):  # reported below, only for the first such file
-                undeclared = undeclared or record.path
+                undeclared = undeclared or file
                 continue
             if (problem := misfit(header, pixels)) is not None:
-                raise DataError(f"{record.path}: {problem.message}", hint=problem.hint)
+                raise DataError(f"{file}: {problem.message}", hint=problem.hint)
         except DataError as error:
             problems.append(error)
+            continue
+        depths.setdefault(header.depth, Path(str(file)))
+        channels.add(header.channels)
+        notes.update(header.notes)
+        if record.path is None:
             continue
         if header.height < at_least[0] or header.width < at_least[1]:
             problems.append(_describe_too_small(record.path, header, at_least))
         sizes.append((header.height, header.width))
-        depths.setdefault(header.depth, record.path)
-        channels.add(header.channels)
-        notes.update(header.notes)
     if undeclared is not None:
         problems.insert(0, _describe_missing_range(undeclared, pixels, formats))
     counted = tuple(f"{note}: {count} image{'s' * (count != 1)}" for note, count in notes.items())
@@ -129,7 +139,7 @@ def _describe_too_small(path: Path, header: ImageHeader, at_least: Size) -> Data
     )
 
 
-def _describe_missing_range(path: Path, pixels: PixelFormat, formats: Formats | None) -> DataError:
+def _describe_missing_range(path: Path | EncodedImage, pixels: PixelFormat, formats: Formats | None) -> DataError:
     low, high = extremes_of(path, pixels, formats)
     depth = inspect_image(path, pixels, formats).depth
     return DataError(

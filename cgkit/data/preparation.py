@@ -61,9 +61,7 @@ class Preparation:
             with _failures_explained(f"rendering {record.name} in the source"):
                 return _convert_rendered(record.render(), record.name, pixels), None
         if record.encoded is not None:
-            with _failures_explained(f"fetching {record.name} from the source"):
-                file = EncodedImage(record.name, record.encoded())
-            return read_with_missing(file, pixels, self.formats)
+            return read_with_missing(fetch(record.name, record.encoded), pixels, self.formats)
         if record.path is None:
             raise PluginError(f"the image {record.name!r} from the source has no path, no bytes and no render function")
         return read_with_missing(record.path, pixels, self.formats)
@@ -172,6 +170,12 @@ class Preparation:
             extras[name] = extra_images.move_labels(extra, move) if name == "label" else move(extra)
         torch.set_rng_state(after)
         return moved
+
+
+def fetch(name: str, encoded: Callable[[], bytes]) -> EncodedImage:
+    """Return the file of an image whose bytes the source returns."""
+    with _failures_explained(f"fetching {name} from the source"):
+        return EncodedImage(name, encoded())
 
 
 def _convert_rendered(image: NDArray[np.float32], name: str, pixels: PixelFormat) -> Tensor:

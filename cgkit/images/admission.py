@@ -28,7 +28,9 @@ DEPTHS = (*WHOLE_RANGES, *WRITTEN_AS, "uint32", "int16", "int32", "float32")
 """The types of values that a header may state."""
 
 
-def inspect_image(path: Path, pixels: PixelFormat | None = None, formats: Formats | None = None) -> ImageHeader:
+def inspect_image(
+    path: Path | EncodedImage, pixels: PixelFormat | None = None, formats: Formats | None = None
+) -> ImageHeader:
     """Read the header of an image without decoding its pixels.
 
     Args:

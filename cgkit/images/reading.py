@@ -103,7 +103,9 @@ def values_of_picture(picture: Image.Image, pixels: PixelFormat = COLOUR) -> Val
     return Values(picture_values(picture), header)
 
 
-def extremes_of(path: Path, pixels: PixelFormat = COLOUR, formats: Formats | None = None) -> tuple[float, float]:
+def extremes_of(
+    path: Path | EncodedImage, pixels: PixelFormat = COLOUR, formats: Formats | None = None
+) -> tuple[float, float]:
     """Return the lowest and the highest finite value of the pixels with data, regardless of any declared range.
 
     Raises:

@@ -142,7 +142,7 @@ def resolve_for_translating(
     other_versions = refuse_other_plugins(providers, spec, plugins, file.parent)
     if other_versions is not None:
         warnings.warn(f"{other_versions}, so it may translate differently", CgkitWarning, stacklevel=2)
-    return spec
+    return _with_source(spec, values)
 
 
 def load_generator(
@@ -233,6 +233,16 @@ def _keep_for_translating(values: Any, keep: Collection[str]) -> Any:
     dropped = {"requires", "plugins", *COMPONENT_TABLES, *ARRAYS} - {"generator", "format", *keep}
     data = {key: value for key, value in values["data"].items() if key in Data.model_fields and key != "source"}
     return {**{key: value for key, value in values.items() if key not in dropped}, "data": data}
+
+
+def _with_source(spec: Spec, values: Any) -> Spec:
+    """Return a spec that names the source of the training images again, which may not be installed here."""
+    table = values.get("data") if isinstance(values, dict) else None
+    if not isinstance(table, dict) or "source" not in table:
+        return spec
+    data = {**{name: getattr(spec.data, name) for name in Data.model_fields}, "source": table["source"]}
+    options = {name: value for name, value in table.items() if name not in Data.model_fields}
+    return spec.model_copy(update={"data": Data.model_construct(**data, **options)})
 
 
 def _without_paths(values: Any, plugins: Plugins) -> Any:

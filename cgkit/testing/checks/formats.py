@@ -37,7 +37,7 @@ def suffixes_are_in_lower_case_with_a_dot(subject: Subject) -> None:
     suffixes = subject.build().suffixes
     assert isinstance(suffixes, tuple), f"its suffixes are {suffixes!r}; expected a tuple"
     assert suffixes, "it has no suffix"
-    wrong = [suffix for suffix in suffixes if not re.fullmatch(r"\.[a-z0-9_+-]+", str(suffix))]
+    wrong = [suffix for suffix in suffixes if not re.fullmatch(r"(\.[a-z0-9_+-]+)+", str(suffix))]
     assert not wrong, f"the suffix {wrong[0]!r} is not like .tif"
 
 

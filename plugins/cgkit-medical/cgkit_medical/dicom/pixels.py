@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
 
-INTEGERS = ("uint8", "int16", "uint16", "int32", "uint32")
-"""The types for rescaled values, from the smallest to the largest."""
+from cgkit_medical.rescaling import rescale, rescaled_depth
 
 
 @dataclass(frozen=True)
@@ -55,26 +54,19 @@ class Stored:
     @property
     def depth(self) -> str:
         """The type of the values that `read` returns: integers as long as rescaling gives integers, else float32."""
-        if not self._is_rescaled:
+        if self.channels > 1:
             return self.own_depth
-        ends = [end * self.slope + self.intercept for end in (self.lowest, self.highest)]
-        if self.slope.is_integer() and self.intercept.is_integer():
-            for depth in INTEGERS:
-                if np.iinfo(depth).min <= min(ends) and max(ends) <= np.iinfo(depth).max:
-                    return depth
-        return "float32"
+        return rescaled_depth(self.own_depth, (self.lowest, self.highest), self.slope, self.intercept)
 
     def read(self, stream: BinaryIO) -> NDArray[Any]:
         """Decode the pixels: `(H, W, channels)` of type `depth`, with high values bright."""
         stream.seek(0)
         values = pixel_array(stream).clip(self.lowest, self.highest)
         values = values.reshape(*values.shape[:2], self.channels).astype(self.own_depth, copy=False)
+        return self.convert(values)
+
+    def convert(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return stored values as the modality measured them, of type `depth`, with high values bright."""
         if self.inverted:
             values = (self.lowest + self.highest - values.astype(np.int64)).astype(self.own_depth)
-        if self._is_rescaled:
-            values = (values * self.slope + self.intercept).astype(self.depth)
-        return values
-
-    @property
-    def _is_rescaled(self) -> bool:
-        return self.channels == 1 and (self.slope, self.intercept) != (1.0, 0.0)
+        return values if self.channels > 1 else rescale(values, self.depth, self.slope, self.intercept)

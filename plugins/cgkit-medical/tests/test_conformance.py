@@ -7,6 +7,6 @@ from collections.abc import Callable
 from cgkit.testing import conformance
 
 
-@conformance("cgkit-dicom")
+@conformance("cgkit-medical")
 def test_every_component_keeps_its_contract(check: Callable[[], None]) -> None:
     check()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
 
 Write = Callable[..., Path]
-Cli = Callable[..., tuple[int, str]]
+Cli = Callable[..., Any]
 
 SPEC = """
 name = "tiny"
@@ -61,17 +62,17 @@ def folder(dicom: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.mark.usefixtures("folder")
 def test_every_command_takes_dicom_files(cgkit: Cli) -> None:
-    code, messages = cgkit("init", "mr", "ct", "--output", "started.toml")
-    assert code == 0
-    assert "b: 4 images, shorter side 20 pixels, grey of int16 from" in messages
+    result = cgkit("init", "mr", "ct", "--output", "started.toml")
+    assert result.code == 0
+    assert "b: 4 images, shorter side 20 pixels, grey of int16 from" in result.err
     for command in (
         ("check", "spec.toml"),
         ("run", "spec.toml", "--output", "run"),
         ("evaluate", "run"),
         ("translate", "run", "mr", "--output", "out"),
     ):
-        code, messages = cgkit(*command)
-        assert code == 0, messages
+        result = cgkit(*command)
+        assert result.code == 0, result.err
     translation = pydicom.dcmread("out/0.dcm")
     assert translation.SOPClassUID.name == "Secondary Capture Image Storage"
     assert (translation.Rows, translation.Columns) == (20, 24)
@@ -83,8 +84,8 @@ def test_every_command_takes_dicom_files(cgkit: Cli) -> None:
 def test_a_translation_names_the_patient_only_if_the_spec_says_so(cgkit: Cli, folder: Path) -> None:
     for name, spec in (("without", SPEC), ("with", SPEC + KEPT)):
         (folder / "spec.toml").write_text(spec)
-        assert cgkit("run", "spec.toml", "--output", name)[0] == 0
-        assert cgkit("translate", name, "mr/0.dcm", "--output", f"out-{name}")[0] == 0
+        assert cgkit("run", "spec.toml", "--output", name).code == 0
+        assert cgkit("translate", name, "mr/0.dcm", "--output", f"out-{name}").code == 0
     source = pydicom.dcmread("mr/0.dcm")
     anonymous, named = (pydicom.dcmread(f"out-{name}/0.dcm") for name in ("without", "with"))
     assert (str(anonymous.PatientName), anonymous.StudyInstanceUID == "1.2.3") == ("", False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cgkit_dicom.dicom import Dicom
+from cgkit_medical.dicom.image_format import Dicom
 from numpy.typing import NDArray
 from pydicom.uid import MPEG2MPML, DeflatedExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
