@@ -97,12 +97,16 @@ def plan_folder(
         planned = plan(inputs, output, choose_suffix, translator.formats.suffix_of_whole)
     planned = [(source, target, error) for source, target, error in planned if in_shard(target, output, shard)]
     record = begin(output, translator.identity(), (target for _, target, _ in planned), overwrite=overwrite)
-    return [
+    jobs = [
         Job(source, target, error=error)
         if error is not None
         else Job(source, target, whole=translator.formats.of_whole(source), skipped=record.holds(target, source))
         for source, target, error in planned
     ]
+    whole = next((job for job in jobs if job.whole is not None), None)
+    if suffix is not None and whole is not None:
+        translator.remark("format", f"{whole.source} is written as {whole.target.name}: {suffix} is only for images")
+    return jobs
 
 
 def plan_file(translator: Translator, inputs: Sequence[Path], output: Path, *, overwrite: bool) -> Job:

@@ -117,6 +117,16 @@ def test_a_stack_is_translated_by_its_format_as_a_whole(
     assert "1 already translated" in again.err
 
 
+def test_a_format_for_images_does_not_apply_to_a_whole(
+    cgkit: Cli, plugin: Path, model: Path, tmp_path: Path, slices: NDArray[np.uint8]
+) -> None:
+    write_stack(tmp_path / "one.stack", slices)
+    arguments = (tmp_path / "one.stack", "--output", tmp_path / "out", "--format", "png")
+    result = cgkit("--plugin", plugin, "translate", model, *arguments)
+    assert result.code == 0
+    assert "is written as one.stack: .png is only for images" in result.err
+
+
 def test_a_folder_can_be_a_whole(
     cgkit: Cli, plugin: Path, model: Path, tmp_path: Path, slices: NDArray[np.uint8]
 ) -> None:
