@@ -66,6 +66,12 @@ class Scoring:
         self._reported: set[str] = set()
         self._real_features: dict[tuple[str, str, str], Tensor] = {}
 
+    def check(self, metrics: Sequence[Measured]) -> None:
+        """Report the metrics whose features cannot be computed here, for example because a package is missing."""
+        for measured in metrics:
+            with self._drop_on_error(measured.name, {}):
+                extractor_of(measured.metric)
+
     @torch.inference_mode()
     def scores(self, translate: Mapping[str, Translate], metrics: Sequence[Measured]) -> tuple[Number, ...]:
         """Return the scores of each direction; metrics that do not apply or cannot be computed are left out.

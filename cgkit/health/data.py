@@ -66,7 +66,15 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
     shared = _find_shared(train[0], train[1])
     if shared:
         message = f"{_list_names(shared)} in both domains: translation cannot be learned from identical images"
-        notes.append(Note(0, "duplicates", None, message, "remove them from one of the domains (--change data)"))
+        notes.append(
+            Note(
+                0,
+                "duplicates",
+                None,
+                message,
+                "remove them from one of the domains; a run continues with --change data",
+            )
+        )
     for side, trained, tested in zip("ab", train, test, strict=True):
         if trained.fingerprint() == tested.fingerprint():
             continue
@@ -74,7 +82,15 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
         if shared:
             sets = f"both the training and the test images of domain {side}"
             message = f"{_list_names(shared)} among {sets}: scores will be too good"
-            notes.append(Note(0, "duplicates", None, message, "remove them from the training images (--change data)"))
+            notes.append(
+                Note(
+                    0,
+                    "duplicates",
+                    None,
+                    message,
+                    "remove them from the training images; a run continues with --change data",
+                )
+            )
     return notes
 
 

@@ -148,6 +148,7 @@ class Run:
             failures = failures_recorded(self._context, save=lambda: self._save_if_whole(observers), end=self._end)
             with failures, memory_errors_explained():
                 if self._processes.is_first:
+                    self._validation.check()
                     self._validation.complete_best()
                 self.prepare_step()
                 if self._processes.is_first and self.trainer.is_recorded:

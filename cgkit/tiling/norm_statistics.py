@@ -68,23 +68,25 @@ def precise() -> AbstractContextManager[object]:
     if _InterceptedNorms.active.count:
         return nullcontext()
 
-    def normalise(number: int, call: NormCall, compute: Callable[[], Any]) -> Any:
-        features = call.features
-        if features.dtype != torch.float32 or features.ndim != 4 or features[0, 0].numel() < _LARGE:
-            return compute()
-        if not features.is_contiguous(memory_format=torch.channels_last):
-            return compute()
-        output = torch.empty_like(features)
-        for image, normalised in zip(torch.split(features, 1), torch.split(output, 1), strict=True):
-            moments = Moments()
-            for rows in torch.split(image, 64, 2):
-                moments.add(rows)
-            affine = moments.scale_and_shift(call)
-            for rows, target in zip(torch.split(image, 64, 2), torch.split(normalised, 64, 2), strict=True):
-                target.copy_(apply_affine(rows, affine))
-        return output
+    return _InterceptedNorms(_normalise)
 
-    return _InterceptedNorms(normalise)
+
+def _normalise(number: int, call: NormCall, compute: Callable[[], Any]) -> Any:
+    """Normalise a large channels_last map with sums over parts of it; leave all others to torch."""
+    features = call.features
+    if features.dtype != torch.float32 or features.ndim != 4 or features[0, 0].numel() < _LARGE:
+        return compute()
+    if not features.is_contiguous(memory_format=torch.channels_last):
+        return compute()
+    output = torch.empty_like(features)
+    for image, normalised in zip(torch.split(features, 1), torch.split(output, 1), strict=True):
+        moments = Moments()
+        for rows in torch.split(image, 64, 2):
+            moments.add(rows)
+        affine = moments.scale_and_shift(call)
+        for rows, target in zip(torch.split(image, 64, 2), torch.split(normalised, 64, 2), strict=True):
+            target.copy_(apply_affine(rows, affine))
+    return output
 
 
 class _Active(threading.local):
