@@ -43,6 +43,8 @@ def command(
 
 
 def _print(checked: Checked) -> None:
+    from cgkit.spec.images import in_words, labels_of
+
     out = console.stdout()
     for (side, images), name in zip(checked.images.items(), checked.names or ("", ""), strict=True):
         domain = f"{side} ({name})" if name else side
@@ -59,8 +61,9 @@ def _print(checked: Checked) -> None:
     out.print(f"steps: {checked.steps}, {checked.precision} on {checked.device}, {checked.seconds_a_step:.3g} s a step")
     losses = ", ".join(f"{name} {value:.3f}" for name, value in checked.losses.items())
     out.print(f"losses of the first step: {losses}")
+    labels = labels_of({"data": {"names": checked.names}})
     for note in checked.notes:
-        console.warning(str(note))
+        console.warning(in_words(str(note), labels))
     for line in _describe(checked.verdict):
         out.print(line)
 

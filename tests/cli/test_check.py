@@ -96,7 +96,7 @@ def test_the_reported_peak_memory_is_that_of_the_run(
 
 def test_the_verdict_compares_what_a_run_needs_with_the_machine(cgkit: Callable[..., Result], tiny_spec: Path) -> None:
     result = cgkit("check", tiny_spec, "--set", "train.batch=1")
-    assert re.search(r"^time: \d+ seconds; started now, it ends on .* \(training", result.out, re.MULTILINE)
+    assert re.search(r"^time: \d+ seconds?; started now, it ends on .* \(training", result.out, re.MULTILINE)
     assert re.search(r"^peak memory: [\d.]+ [MG]B of [\d.]+ GB$", result.out, re.MULTILINE)
     assert re.search(r"^disk: [\d.]+ [MG]B of [\d.]+ [MG]B that are free \(checkpoints", result.out, re.MULTILINE)
     assert result.out.splitlines()[-1] == f"next: cgkit run {tiny_spec} --set train.batch=1"
