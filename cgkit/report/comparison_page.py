@@ -84,7 +84,7 @@ def _compare_scores(comparison: Comparison) -> Iterator[dict[str, Any]]:
         ]
         yield {
             "name": measurement.name,
-            "direction": comparison.sides[measurement.direction],
+            "direction": comparison.sides.get(measurement.direction, measurement.direction),
             "scale": scale(comparable),
             "reasons": {label: reason for label, reason in reasons.items() if reason},
         }

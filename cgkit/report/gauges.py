@@ -78,7 +78,7 @@ def scales_of(numbers: Iterable[Number], labels: Mapping[str, str]) -> tuple[Sca
     names = list(dict.fromkeys(number.name for number in ordered))
     ordered.sort(key=lambda number: names.index(number.name))
     return tuple(
-        scale([(labels[number.direction], int(number.direction == "b2a"), number) for number in group])
+        scale([(labels.get(number.direction, number.direction), int(number.direction == "b2a"), number) for number in group])
         for _, group in groupby(ordered, key=lambda number: number.name)
     )
 
