@@ -215,7 +215,7 @@ def test_on_a_signal_the_step_finishes_and_the_run_saves_and_exits_with_75(
     os.killpg(process.pid, number)  # terminals and schedulers signal the loader's workers too
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 75
-    assert "run the same command again to continue" in errors
+    assert f"to continue: cgkit run {folder}" in errors
     status = json.loads((folder / "status.json").read_text())
     assert status["state"] == "stopped"
     assert status["exit_code"] == 75
