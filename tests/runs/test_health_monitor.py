@@ -15,7 +15,9 @@ from torch.nn.utils import spectral_norm
 
 from cgkit.health.notes import Note, read_notes
 from cgkit.plugins import Plugins, load_plugins
+from cgkit.runs.folder import RunFolder
 from cgkit.runs.start import run
+from cgkit.spec.images import in_words
 from tests.conftest import RecordingReporter, Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -57,7 +59,8 @@ def noted(tiny_spec: Path, tmp_path: Path, linear: Plugins) -> Callable[..., dic
         folder = tmp_path / name
         run(tiny_spec, overrides=[*WATCHED, *overrides], output=folder, plugins=linear, reporter=heard)
         notes = read_notes(folder)
-        assert [str(note) for note in notes] == heard.warnings
+        labels = RunFolder(folder).labels()
+        assert [in_words(str(note), labels) for note in notes] == heard.warnings
         found = {(note.rule, note.direction): note for note in notes}
         assert len(found) == len(notes)  # each is noted once
         return found
