@@ -186,7 +186,7 @@ def test_layers_that_do_not_fit_are_listed_and_keep_their_random_weights(
         (["start.from={run}@best2"], 5, "has no checkpoint 'best2'"),
         (["start.from=nowhere"], 2, "there is no run, model or file "),
         (["start.from={run}/checkpoints"], 5, "holds no model"),
-        (["start.from={run}/spec.toml"], 5, "spec.toml was refused"),
+        (["start.from={run}/spec.toml"], 5, "spec.toml"),
         (["start.generators=false"], 2, 'does not say where the weights come from; for example from = "runs/x"'),
         (["start.from=x", "start.generators=false", "start.discriminators=false"], 2, "takes neither generators nor"),
         (["start.form=x"], 2, 'start.form: unknown key; did you mean "from"?'),
