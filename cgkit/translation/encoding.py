@@ -42,7 +42,7 @@ class Encoding:
         pixels: FFmpeg's name of the pixel format.
         colours: how its frames represent colours.
         tags: what says so to players, by its name in PyAV.
-        counts: whether the encoder is told the number of each frame instead of its time.
+        counts: whether the encoder takes the number of each frame instead of its time.
     """
 
     encoder: str

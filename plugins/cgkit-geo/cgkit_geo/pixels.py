@@ -156,10 +156,10 @@ def holds_value(dtype: np.dtype[Any], value: float | None) -> bool:
 def _without(values: NDArray[Any], nodata: float) -> NDArray[Any]:
     stored = values.dtype.type(nodata)
     if values.dtype.kind == "f":
-        beside = np.nextafter(stored, values.dtype.type(0 if stored else 1))
+        neighbour = np.nextafter(stored, values.dtype.type(0 if stored else 1))
     else:
-        beside = stored - 1 if stored == np.iinfo(values.dtype).max else stored + 1
-    return np.where(values == stored, beside, values).astype(values.dtype, copy=False)
+        neighbour = stored - 1 if stored == np.iinfo(values.dtype).max else stored + 1
+    return np.where(values == stored, neighbour, values).astype(values.dtype, copy=False)
 
 
 def _lowest(dtype: np.dtype[Any]) -> float:

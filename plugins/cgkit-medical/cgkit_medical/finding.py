@@ -14,7 +14,7 @@ from cgkit_medical.dicom.series import dicom_files
 from cgkit_medical.opening import SUFFIXES, open_volume
 from cgkit_medical.volume import Affine
 
-_BESIDE = {".mhd": (".raw", ".zraw")}
+_COMPANIONS = {".mhd": (".raw", ".zraw")}
 """The suffixes of files that belong to a volume in another file."""
 
 _BIDS = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)(?=[_/.]|$)")
@@ -73,8 +73,8 @@ def find_volumes(folder: Path) -> tuple[list[Found], Counter[str]]:
         volumes = [file for file in files if file.name.lower().endswith(SUFFIXES)]
         slices = dicom_files(parent)
         paths += [*volumes, *([parent] if slices else [])]
-        beside = {file.with_suffix(end) for file in volumes for end in _BESIDE.get(file.suffix.lower(), ())}
-        others.update(file.suffix.lower() for file in files if file not in {*volumes, *slices, *beside})
+        companions = {file.with_suffix(end) for file in volumes for end in _COMPANIONS.get(file.suffix.lower(), ())}
+        others.update(file.suffix.lower() for file in files if file not in {*volumes, *slices, *companions})
     if not paths:
         kinds = f"its {sum(others.values())} files are others" if others else "it has no files"
         raise DataError(f"{folder} contains no volumes ({', '.join(SUFFIXES)}, DICOM): {kinds}")
