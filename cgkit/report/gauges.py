@@ -77,10 +77,8 @@ def scales_of(numbers: Iterable[Number], labels: Mapping[str, str]) -> tuple[Sca
     ordered = list(numbers)
     names = list(dict.fromkeys(number.name for number in ordered))
     ordered.sort(key=lambda number: names.index(number.name))
-    return tuple(
-        scale([(labels.get(number.direction, number.direction), int(number.direction == "b2a"), number) for number in group])
-        for _, group in groupby(ordered, key=lambda number: number.name)
-    )
+    sides = [(labels.get(one.direction, one.direction), int(one.direction == "b2a"), one) for one in ordered]
+    return tuple(scale(list(group)) for _, group in groupby(sides, key=lambda side: side[2].name))
 
 
 def scale(labelled: Sequence[tuple[str, int, Number]]) -> Scale:
