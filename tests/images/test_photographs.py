@@ -62,6 +62,15 @@ def test_12_bit_jpeg_keeps_its_bits(tmp_path: Path) -> None:
     assert np.abs(levels(tmp_path / "x.jpg") - PHOTO).mean() < 4
 
 
+def test_the_frame_of_a_thumbnail_is_not_that_of_the_picture(tmp_path: Path) -> None:
+    content = imagecodecs.ljpeg_encode(noise(8, 9, depth="uint16"))
+    thumbnail = b"Exif\0\0" + b"\xff\xc3\0\x0b\x10\0\x40\0\x40\1\1\x11\0"
+    segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    (tmp_path / "x.jpg").write_bytes(content[:2] + segment + content[2:])
+    header = inspect_image(tmp_path / "x.jpg")
+    assert (header.width, header.height) == (9, 8)
+
+
 def test_lossless_jpeg_is_read_exactly(tmp_path: Path) -> None:
     values = noise(8, 9, depth="uint16")
     (tmp_path / "x.jpg").write_bytes(imagecodecs.ljpeg_encode(values))

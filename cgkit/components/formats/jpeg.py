@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,22 @@ class Jpeg(PillowFormat):
 
     def open(self, stream: BinaryIO, reading: Reading) -> OpenImage:
         """Read the header of a file; of several pictures in it, as phones write them, of the first."""
-        process, bits = _read_frame(stream)
-        return super().open(stream, reading) if (process, bits) in _READ_BY_PILLOW else _open_deep(stream)
+        frame = _read_frame(stream)
+        if (frame.process, frame.bits) in _READ_BY_PILLOW:
+            return super().open(stream, reading)
+        return _open_deep(stream, frame)
 
 
-def _read_frame(stream: BinaryIO) -> tuple[int, int]:
-    """Return the marker and the bits per channel of the first frame.
+class _Frame(NamedTuple):
+    process: int
+    bits: int
+    height: int
+    width: int
+    channels: int
+
+
+def _read_frame(stream: BinaryIO) -> _Frame:
+    """Return the header of the first frame.
 
     Raises:
         ValueError: there is none.
@@ -50,30 +61,25 @@ def _read_frame(stream: BinaryIO) -> tuple[int, int]:
             if marker[1] == 0xFF:  # a fill byte
                 stream.seek(-1, 1)
             elif 0xC0 <= marker[1] <= 0xCF and marker[1] not in _NO_FRAMES:
-                return marker[1], stream.read(3)[2]
+                return _Frame(marker[1], *struct.unpack(">2xBHHB", stream.read(8)))
             else:
                 length = int.from_bytes(stream.read(2))
                 stream.seek(length - 2, 1)
         raise ValueError("its header cannot be read")
-    except IndexError:
+    except (IndexError, struct.error):
         raise ValueError("its header cannot be read") from None
     finally:
         stream.seek(0)
 
 
-def _open_deep(stream: BinaryIO) -> OpenImage:
+def _open_deep(stream: BinaryIO, frame: _Frame) -> OpenImage:
     """Open a lossless JPEG file, or one with more than 8 bits per channel.
 
     Raises:
         DataError: imagecodecs is not installed, or the file has another number of channels than 1 or 3.
     """
-    process, bits = _read_frame(stream)
+    _, bits, height, width, channels = frame
     codecs = library("imagecodecs", f"JPEG of {bits} bits" if bits > 8 else "this kind of JPEG")
-    stream.seek(2)
-    content = stream.read()
-    at = content.index(bytes([0xFF, process]))
-    height, width = int.from_bytes(content[at + 5 : at + 7]), int.from_bytes(content[at + 7 : at + 9])
-    channels = content[at + 9]
     if channels not in (1, 3):
         raise DataError(
             f"is a JPEG of {bits} bits with {channels} channels, which is not read", hint="convert it to TIFF"
