@@ -103,6 +103,10 @@ def misfit(header: ImageHeader, pixels: PixelFormat) -> DataError | None:
     return DataError(f"has {held} channel{'s' * (held > 1)}, but its domain has {wanted}{besides}", hint=hint)
 
 
+Mask = NDArray[np.bool_]
+"""Which pixels of an image have no data, `(H, W, 1)`."""
+
+
 def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> tuple[Tensor, Tensor | None]:
     """Convert an image to the range [0, 1] and the channels of its domain; also return its alpha channel.
 
@@ -122,10 +126,16 @@ def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> t
     Raises:
         DataError: The image does not fit the domain, or contains infinity; the message does not name the file.
     """
+    return to_unit_without(missing_in(values, header), values, header, pixels)
+
+
+def to_unit_without(
+    missing: Mask | None, values: NDArray[Any], header: ImageHeader, pixels: PixelFormat
+) -> tuple[Tensor, Tensor | None]:
+    """Convert an image as `to_unit` does, if it is known which pixels have no data."""
     if (problem := misfit(header, pixels)) is not None:
         raise problem
     whole = WHOLE_RANGES.get(header.depth)
-    missing = missing_in(values, header)
     if missing is not None and values.dtype.kind == "f":
         values = np.where(missing, values.dtype.type(0), values)
     if not header.alpha:
@@ -144,12 +154,14 @@ def to_unit(values: NDArray[Any], header: ImageHeader, pixels: PixelFormat) -> t
     return _convert_channels(colours, pixels.colours), alpha
 
 
-def missing_in(values: NDArray[Any], header: ImageHeader) -> NDArray[np.bool_] | None:
-    """Return which pixels of an image have no data, `(H, W, 1)`; None if all have.
+def missing_in(values: NDArray[Any], header: ImageHeader) -> Mask | None:
+    """Return which pixels of an image have no data; None if all have data.
 
     These are the pixels of which any value is NaN, and those of which all values are `header.nodata`. A single value
     may be that by chance: black is often declared as no data, but pure red is not black.
     """
+    if header.nodata is None and values.dtype.kind != "f":
+        return None
     colours = values[..., :-1] if header.alpha else values
     missing = np.zeros((*values.shape[:2], 1), bool)
     if values.dtype.kind == "f":
@@ -161,7 +173,7 @@ def missing_in(values: NDArray[Any], header: ImageHeader) -> NDArray[np.bool_] |
     return missing if missing.any() else None
 
 
-def put_back(values: NDArray[Any], missing: NDArray[np.bool_], nodata: float) -> NDArray[Any]:
+def put_back(values: NDArray[Any], missing: Mask, nodata: float) -> NDArray[Any]:
     """Return a translation whose pixels without data have the value `nodata`, and no others.
 
     Args:

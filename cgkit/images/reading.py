@@ -18,7 +18,7 @@ from cgkit.errors import DataError
 from cgkit.images.admission import admitted
 from cgkit.images.encoded import EncodedImage
 from cgkit.images.formats import Carry, Formats
-from cgkit.images.pixels import PixelFormat, misfit, missing_in, to_unit
+from cgkit.images.pixels import PixelFormat, misfit, missing_in, to_unit, to_unit_without
 
 COLOUR = PixelFormat()
 """The default pixel format: three colour channels with 8 bits each."""
@@ -58,7 +58,7 @@ def read_with_missing(
     with admitted(path, pixels, formats) as image:
         values = image.decode()
         missing = missing_in(values, image.header)
-        unit = to_unit(values, image.header, pixels)[0]
+        unit = to_unit_without(missing, values, image.header, pixels)[0]
         return unit, None if missing is None else torch.from_numpy(missing.transpose(2, 0, 1).astype(np.float32))
 
 

@@ -8,7 +8,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,10 +15,10 @@ from cgkit.contracts.formats import nodata_in
 from cgkit.errors import CgkitError, CgkitWarning, DataError, ResourceError, UsageError
 from cgkit.files.atomic import replacing
 from cgkit.images.formats import Carry, Formats, NamedFormat, built_in
-from cgkit.images.pixels import PixelFormat, put_back, to_values, with_alpha
+from cgkit.images.pixels import Mask, PixelFormat, put_back, to_values, with_alpha
 from cgkit.images.reading import COLOUR
 
-Missing = tuple[NDArray[np.bool_], float]
+Missing = tuple[Mask, float]
 """Which pixels of an image have no data, `(H, W, 1)`, and the value for them in its file."""
 
 

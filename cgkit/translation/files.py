@@ -19,7 +19,7 @@ from cgkit.contracts import Size
 from cgkit.data.framing import resize
 from cgkit.errors import CgkitWarning, DataError, UsageError
 from cgkit.files.limits import at_most
-from cgkit.images.pixels import missing_in, to_unit
+from cgkit.images.pixels import missing_in, to_unit_without
 from cgkit.images.reading import Values, read_values
 from cgkit.images.writing import Missing, write_image, write_values
 from cgkit.tiling.windows import Progress
@@ -131,7 +131,8 @@ def _load(translator: Translator, job: Job) -> Job:
 
 def _convert(translator: Translator, job: Job, values: Values) -> Job:
     try:
-        image, alpha = to_unit(values.content, values.header, translator.source)
+        missing = None if job.missing is None else job.missing[0]
+        image, alpha = to_unit_without(missing, values.content, values.header, translator.source)
     except DataError as error:
         return job.fail_because(error.message, error.hint)
     height, width = image.shape[-2:]
