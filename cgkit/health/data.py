@@ -18,6 +18,7 @@ SHOWINGS = 1000
 This is five times the number in the published recipe: 200 epochs, for data sets as small as 400 images (appendix 7.1).
 """
 
+CONTINUE = "a run continues with --change data"
 AUGMENT = 'add [[augmentation]] with name = "diff-augment" (--change augmentation)'
 """Advice against discriminators that memorise images."""
 
@@ -66,15 +67,7 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
     shared = _find_shared(train[0], train[1])
     if shared:
         message = f"{_list_names(shared)} in both domains: translation cannot be learned from identical images"
-        notes.append(
-            Note(
-                0,
-                "duplicates",
-                None,
-                message,
-                "remove them from one of the domains; a run continues with --change data",
-            )
-        )
+        notes.append(Note(0, "duplicates", None, message, f"remove them from one of the domains; {CONTINUE}"))
     for side, trained, tested in zip("ab", train, test, strict=True):
         if trained.fingerprint() == tested.fingerprint():
             continue
@@ -82,15 +75,7 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
         if shared:
             sets = f"both the training and the test images of domain {side}"
             message = f"{_list_names(shared)} among {sets}: scores will be too good"
-            notes.append(
-                Note(
-                    0,
-                    "duplicates",
-                    None,
-                    message,
-                    "remove them from the training images; a run continues with --change data",
-                )
-            )
+            notes.append(Note(0, "duplicates", None, message, f"remove them from the training images; {CONTINUE}"))
     return notes
 
 

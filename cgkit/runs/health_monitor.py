@@ -14,7 +14,7 @@ from cgkit.engine.assembly import Assembly
 from cgkit.engine.objective import logits_of
 from cgkit.engine.trainer import Trainer
 from cgkit.health import measuring
-from cgkit.health.data import damaged, duplicates, starved
+from cgkit.health.data import damaged, starved
 from cgkit.health.flatness import Contrasts
 from cgkit.health.notes import Note, keep, read_notes, rewind
 from cgkit.health.observation import Circumstances, Observation
@@ -51,8 +51,7 @@ class HealthMonitor:
     def begin(self) -> None:
         """Discard earlier notes, and note the problems that can be detected before the first step."""
         self.rewind(-1)
-        source = self._context.assembly.source
-        self._note(starved(self._circumstances) + duplicates(source.train(), source.test()))
+        self._note(starved(self._circumstances))
 
     def step_finished(self, batches: Sequence[Batch]) -> None:
         """Measure the contrast of the images of a step, and remember which images were damaged."""
