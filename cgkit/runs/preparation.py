@@ -103,9 +103,7 @@ def prepare(
                 source = leave_out_damaged(assembly.source, pixels, assembly.preparations[0], warn)
                 assembly = replace(assembly, source=source)
             images, depths = _inspect_images(spec, assembly)
-        spec = _with_scales(
-            with_depths(_with_names(spec, assembly, _remembered_names(folder)), depths), assembly, images
-        )
+        spec = _with_scales(with_depths(_with_names(spec, domain_names_of(assembly.source)), depths), assembly, images)
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
     except DataError as error:
@@ -141,7 +139,8 @@ def _resolve(
         other_versions = refuse_other_plugins(made_with, spec, plugins, folder.path)
         if other_versions is not None and reporter is not None:
             reporter.warning(other_versions)
-    return spec
+    names = (remembered or {}).get("data", {}).get("names")
+    return _with_names(spec, (str(names[0]), str(names[1])) if names else None)
 
 
 def _check_components(spec: Spec, assembly: Assembly) -> None:
@@ -208,15 +207,9 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
     return train, {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
 
 
-def _remembered_names(folder: RunFolder | None) -> tuple[str, str] | None:
-    names = ((folder.remembered_spec() if folder is not None else None) or {}).get("data", {}).get("names")
-    return (str(names[0]), str(names[1])) if names else None
-
-
-def _with_names(spec: Spec, assembly: Assembly, earlier: tuple[str, str] | None) -> Spec:
-    """Return a spec that records what the domains are called: as when the run started, even if its data has moved."""
-    names = spec.data.names or earlier or domain_names_of(assembly.source)
-    return spec.model_copy(update={"data": spec.data.model_copy(update={"names": names})})
+def _with_names(spec: Spec, names: tuple[str, str] | None) -> Spec:
+    """Return a spec that records what the domains are called, unless it says so itself."""
+    return spec.model_copy(update={"data": spec.data.model_copy(update={"names": spec.data.names or names})})
 
 
 def _with_scales(spec: Spec, assembly: Assembly, images: Mapping[str, Inspection]) -> Spec:
