@@ -110,8 +110,7 @@ class TerminalReporter:
         """Print a message."""
         if self._shows:
             self._end_stage()
-            # Words are kept whole, except in commands, which must be copied as one line.
-            self._console.print(console.clean(text), soft_wrap=not self._console.is_terminal or "cgkit " in text)
+            self._print(console.clean(text))
 
     def warning(self, text: str, traceback: str = "") -> None:
         """Print a warning."""
@@ -119,8 +118,12 @@ class TerminalReporter:
             self._end_stage()
             if self._tracebacks and traceback:
                 self._console.print(console.clean(traceback), end="")
-            wraps = not self._console.is_terminal or "cgkit " in text
-            self._console.print(f"warning: {console.clean(text)}", style="yellow", soft_wrap=wraps)
+            self._print(f"warning: {console.clean(text)}", style="yellow")
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        """Print a text whose words are kept whole, except in commands, which must be copied as one line."""
+        soft_wrap = not self._console.is_terminal or "cgkit " in text
+        self._console.print(text, style=style, soft_wrap=soft_wrap)
 
     def _estimate(self, progress: Progress) -> None:
         """Print once how long training takes, as soon as some seconds of steps have been measured."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cgkit.abilities import ignored_by
+from cgkit.display.console import rank
 from cgkit.display.python import reporter_for_caller
 from cgkit.display.reporter import Reporter
 from cgkit.engine.distributed import join
@@ -89,7 +89,7 @@ def _run_shown(
     reporter: Reporter,
     changes: Sequence[str],
 ) -> Outcome:
-    if int(os.environ.get("RANK", "0")) == 0:
+    if rank() == 0:
         folder.refuse_if_in_use()
     reporter.stage("reading the spec and the headers of the images")
     prepared = prepare(layers, plugins, launch.device, folder=folder, reporter=reporter, changes=changes)
