@@ -168,7 +168,7 @@ def command(
 
         translator = Translator.load(run, plugins=plugins, **loading)
     with translator.formats.listed():
-        ignored = ignored_files(files, output)
+        ignored = ignored_files(files, output, translator.formats.of_whole)
     if ignored:
         console.message(f"ignored: {describe_kinds(ignored)}")
     with FileProgress() as progress:

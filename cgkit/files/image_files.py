@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -39,7 +39,7 @@ def list_images(folder: Path, *, recursive: bool = True, without: Path | None = 
 
 
 def survey(folder: Path, *, recursive: bool = True, without: Path | None = None) -> tuple[list[Path], Counter[str]]:
-    """Return the image files in a folder, sorted by relative path, and what `ignored` returns.
+    """Return the image files in a folder, sorted by relative path, and how many other files it has, by suffix.
 
     Hidden files and folders are skipped. Links are followed, but a folder that can be reached by several paths is
     listed only once.
@@ -54,13 +54,21 @@ def survey(folder: Path, *, recursive: bool = True, without: Path | None = None)
     """
     if not folder.is_dir():
         raise DataError(f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}", hint=_advise(folder))
-    files, suffixes = list(_visible(folder, recursive, without)), _suffixes.get()
-    images = [file for file in files if file.name.lower().endswith(suffixes)]
+    images, others = divide(folder, recursive=recursive, without=without)
     if not images:
-        count = f"its {len(files)} files" if len(files) > 1 else "its file"
-        reason = f"none of {count} ends in {' '.join(suffixes)}" if files else "it has no visible files"
+        count = f"its {others.total()} files" if others.total() > 1 else "its file"
+        reason = f"none of {count} ends in {' '.join(_suffixes.get())}" if others else "it has no visible files"
         raise DataError(f"{folder} contains no images: {reason}")
-    return sorted(images, key=lambda file: file.relative_to(folder).as_posix()), _count_others(files)
+    return images, others
+
+
+def divide(folder: Path, *, recursive: bool = True, without: Path | None = None) -> tuple[list[Path], Counter[str]]:
+    """Return what `survey` does, but no error if there are no images."""
+    files: dict[bool, list[Path]] = {True: [], False: []}
+    for file in _visible(folder, recursive, without):
+        files[file.name.lower().endswith(_suffixes.get())].append(file)
+    images = sorted(files[True], key=lambda file: file.relative_to(folder).as_posix())
+    return images, Counter(file.suffix.lower() for file in files[False])
 
 
 def _advise(folder: Path) -> str | None:
@@ -69,27 +77,6 @@ def _advise(folder: Path) -> str | None:
     if any(not character.isprintable() for character in text) or "\\" in text:
         return r"in TOML, write paths with / or in single quotes: 'C:\images\trainA'"
     return None
-
-
-def ignored(folder: Path, *, recursive: bool = True, without: Path | None = None) -> Counter[str]:
-    """Count the files in a folder that `list_images` leaves out, by suffix in lower case (empty if there is none).
-
-    Hidden files and folders are not counted.
-
-    Args:
-        folder: The folder.
-        recursive: Whether to include the files in its subfolders.
-        without: A subfolder to leave out, with everything in it.
-
-    Raises:
-        DataError: The folder cannot be read.
-    """
-    return _count_others(_visible(folder, recursive, without))
-
-
-def _count_others(files: Iterable[Path]) -> Counter[str]:
-    suffixes = _suffixes.get()
-    return Counter(file.suffix.lower() for file in files if not file.name.lower().endswith(suffixes))
 
 
 def describe_kinds(counts: Mapping[str, int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,13 +50,8 @@ class NamedFormat:
         Raises:
             PluginError: the format failed, which it must not, whatever the bytes are.
         """
-        try:
+        with self._failure_explained("whether a file is its own"):
             return bool(self.format.recognises(start))
-        except Exception as error:  # a plugin's format may raise anything
-            raise PluginError(
-                f"format {self.name!r} of {self.provider} cannot tell whether a file is its own:"
-                f" {type(error).__name__}: {error}"
-            ) from error
 
     def is_whole(self, path: Path) -> bool:
         """Return whether the format translates a file or a folder as a whole.
@@ -65,20 +60,23 @@ class NamedFormat:
             PluginError: the format failed.
         """
         whole = getattr(self.format, "whole", None)
-        try:
+        with self._failure_explained(f"whether {path} is a whole"), suppress(OSError):  # reading the file says why
             return whole is not None and bool(whole(path))
-        except OSError:  # reading the file says why
-            return False
-        except Exception as error:  # a plugin's format may raise anything
-            raise PluginError(
-                f"format {self.name!r} of {self.provider} cannot tell whether {path} is a whole:"
-                f" {type(error).__name__}: {error}"
-            ) from error
+        return False
 
     def suffix_of_whole(self, path: Path) -> str:
         """Return the suffix with which the translation of a whole file or folder is written: by default its own."""
         written_as = getattr(self.format, "written_as", None)
         return path.suffix if written_as is None else str(written_as(path))
+
+    @contextmanager
+    def _failure_explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # a plugin's format may raise anything
+            raise PluginError(
+                f"format {self.name!r} of {self.provider} cannot tell {what}: {type(error).__name__}: {error}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -141,11 +139,6 @@ class Formats:
         """
         matches = _claiming(suffix, self._in_use)
         return _only(matches, f"can be written as {suffix}") if matches else None
-
-    def suffix_of_whole(self, path: Path) -> str | None:
-        """Return the suffix with which a file or folder is written as a whole; None if it is an image."""
-        named = self.of_whole(path)
-        return None if named is None else named.suffix_of_whole(path)
 
     def of_whole(self, path: Path) -> NamedFormat | None:
         """Return the format that translates a file or folder as a whole, such as a volume; None if it is an image."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +94,20 @@ def plan_folder(
     def choose_suffix(own: str) -> str:
         return own if own.lower() in CONTAINERS else suffix or suffix_for(own, translator.target, translator.formats)
 
+    of_whole = cache(translator.formats.of_whole)  # which may read the file
+
+    def choose_suffix_of_whole(path: Path) -> str | None:
+        named = of_whole(path)
+        return None if named is None else named.suffix_of_whole(path)
+
     with translator.formats.listed():
-        planned = plan(inputs, output, choose_suffix, translator.formats.suffix_of_whole)
+        planned = plan(inputs, output, choose_suffix, choose_suffix_of_whole)
     planned = [(source, target, error) for source, target, error in planned if in_shard(target, output, shard)]
     record = begin(output, translator.identity(), (target for _, target, _ in planned), overwrite=overwrite)
     jobs = [
         Job(source, target, error=error)
         if error is not None
-        else Job(source, target, whole=translator.formats.of_whole(source), skipped=record.holds(target, source))
+        else Job(source, target, whole=of_whole(source), skipped=record.holds(target, source))
         for source, target, error in planned
     ]
     whole = next((job for job in jobs if job.whole is not None), None)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cgkit.errors import DataError, UsageError
-from cgkit.files.image_files import ignored, list_images
+from cgkit.files.image_files import divide, list_images
 from cgkit.translation.record import NAME
 
 Shard = tuple[int, int]
@@ -78,12 +78,15 @@ def list_files(inputs: Sequence[Path], output: Path) -> list[Path]:
     return [source for given in inputs for source, _ in _list_files(given, output)]
 
 
-def ignored_files(inputs: Sequence[Path], output: Path) -> Counter[str]:
-    """Return how many files of the input folders are left out: by suffix, if they are not images."""
+def ignored_files(inputs: Sequence[Path], output: Path, whole: Callable[[Path], object]) -> Counter[str]:
+    """Return how many files of the input folders are left out: by suffix, if they are not images.
+
+    `whole` tells whether a folder is translated as a whole; of such a folder, nothing is left out.
+    """
     counts: Counter[str] = Counter()
-    for folder in (given for given in inputs if given.is_dir()):
-        counts += ignored(folder, without=_inside(folder, output))
-        images = list_images(folder, without=_inside(folder, output))
+    for folder in (given for given in inputs if given.is_dir() and not whole(given)):
+        images, others = divide(folder, without=_inside(folder, output))
+        counts += others
         counts[TRANSLATIONS] += len(images) - len(_without_translations(images, folder))
     return +counts
 
@@ -118,11 +121,10 @@ def _list_wholes(given: Path, output: Path, whole: Callable[[Path], str | None])
     if given.is_dir() and whole(given) is not None:
         yield given, Path(given.resolve().name)
         return
-    is_whole = cache(whole)
     done = set()
     for source, name in _list_files(given, output):
         folder = source.parent
-        if source == given or is_whole(folder) is None:
+        if source == given or whole(folder) is None:
             yield source, name
         elif folder not in done:
             done.add(folder)

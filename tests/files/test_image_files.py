@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cgkit.errors import DataError
-from cgkit.files.image_files import describe_kinds, ignored, list_images
+from cgkit.files.image_files import describe_kinds, divide, list_images
 
 
 def make_tree(folder: Path, *names: str) -> Path:
@@ -40,9 +40,9 @@ def test_links_are_followed_but_loops_only_once(tmp_path: Path) -> None:
 
 def test_files_that_are_not_listed_are_counted_by_suffix(tmp_path: Path) -> None:
     make_tree(tmp_path, "a.png", "b.CR2", "sub/c.cr2", "notes.txt", "README", ".hidden.cr2", ".git/d.cr2")
-    assert ignored(tmp_path) == {".cr2": 2, ".txt": 1, "": 1}
-    assert ignored(tmp_path, recursive=False) == {".cr2": 1, ".txt": 1, "": 1}
-    assert describe_kinds(ignored(tmp_path)) == "2 .cr2, 1 without a suffix, 1 .txt"
+    assert divide(tmp_path)[1] == {".cr2": 2, ".txt": 1, "": 1}
+    assert divide(tmp_path, recursive=False)[1] == {".cr2": 1, ".txt": 1, "": 1}
+    assert describe_kinds(divide(tmp_path)[1]) == "2 .cr2, 1 without a suffix, 1 .txt"
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,18 @@ def test_a_folder_can_be_a_whole(
     assert np.array_equal(np.concatenate(parts), read_stack(tmp_path / "out" / "one.stack"))
 
 
+def test_nothing_of_a_folder_that_is_a_whole_is_ignored(
+    cgkit: Cli, plugin: Path, model: Path, tmp_path: Path, slices: NDArray[np.uint8]
+) -> None:
+    plugin.write_text(STACKS.replace('(".stack", ".v.slice")', '(".stack",)'))
+    for number, one in enumerate(slices):
+        write_stack(tmp_path / "patient" / f"{number}.v.slice", one[None])
+    result = cgkit("--plugin", plugin, "translate", model, tmp_path / "patient", "--output", tmp_path / "out")
+    assert result.code == 0, result.err
+    assert "ignored" not in result.err
+    assert len(list((tmp_path / "out" / "patient").iterdir())) == 3
+
+
 def test_a_damaged_stack_is_reported_and_leaves_nothing(
     cgkit: Cli, plugin: Path, model: Path, tmp_path: Path, slices: NDArray[np.uint8]
 ) -> None:
