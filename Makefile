@@ -1,6 +1,10 @@
 # One idea a recipe. `make` lists them.
 .DEFAULT_GOAL := help
 
+space := $(subst ,, )
+packages := $(wildcard plugins/*)
+packages-mypy = MYPYPATH=$(subst $(space),:,$(packages)) mypy --strict $(addprefix -p ,$(subst -,_,$(notdir $(packages))))
+
 help:  ## list the recipes
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -14,7 +18,7 @@ test:  ## run all tests on two cores
 	pytest -n 2
 
 check:  ## check style, types, imports, spelling and counts
-	ruff check . && ruff format --check . && mypy && lint-imports && codespell && python docs/counts.py
+	ruff check . && ruff format --check . && mypy && $(packages-mypy) && lint-imports && codespell && python docs/counts.py
 
 counts:  ## count how large the code is, and check the limits
 	python docs/counts.py

@@ -121,9 +121,9 @@ class TerminalReporter:
             self._print(f"warning: {console.clean(text)}", style="yellow")
 
     def _print(self, text: str, style: str | None = None) -> None:
-        """Print a text whose words are kept whole, except in commands, which must be copied as one line."""
+        """Print a text. Commands and paths stay in one piece, so that they can be copied; other words stay whole."""
         soft_wrap = not self._console.is_terminal or "cgkit " in text
-        self._console.print(text, style=style, soft_wrap=soft_wrap)
+        self._console.print(text, style=style, soft_wrap=soft_wrap, overflow="ignore", crop=False)
 
     def _estimate(self, progress: Progress) -> None:
         """Print once how long training takes, as soon as some seconds of steps have been measured."""

@@ -72,7 +72,15 @@ def test_a_terminal_shows_a_header_and_then_a_bar_that_fits(columns: int, tiny_s
     code, lines = in_terminal(columns, "run", tiny_spec, "--output", tmp_path / "run", "--device", "cpu")
     assert code == 0
     header = "\n".join(lines[: next(number for number, line in enumerate(lines) if "0/4" in line)])
-    for fact in ("tiny, in", "1 thread, fp32", "12 images", "4 to test", "4 steps of batch 2", "report.html", "Ctrl-C"):
+    for fact in (
+        "tiny, in",
+        "1 thread, fp32",
+        "12 images",
+        "4 to test",
+        "4 steps of batch 2",
+        f"{tmp_path}/run/report.html",
+        "Ctrl-C",
+    ):
         assert fact in header
     bars = [line for line in lines if re.search(r"[0-4]/4 +\d+%", line)]
     assert [line for line in bars if len(line) > columns] == []

@@ -29,12 +29,15 @@ class MetaImage(VolumeFiles):
     """MetaImage volumes, compressed or not."""
 
     suffixes = (".mha", ".mhd")
-    reader = staticmethod(lambda path: open_metaimage(path))
 
     def recognises(self, start: bytes) -> bool:
         """Return whether a file starts with a key that starts every MetaImage header."""
         key, equals, _ = start.partition(b"=")
         return bool(equals) and key.strip() in (b"ObjectType", b"NDims", b"Comment")
+
+    def open_volume(self, path: Path) -> Volume:
+        """Read the header of a file."""
+        return open_metaimage(path)
 
 
 def open_metaimage(path: Path) -> Volume:
@@ -63,7 +66,7 @@ def _affine(header: Header) -> Affine:
 
 def _read(path: Path, shape: tuple[int, int, int], depth: str) -> NDArray[Any]:
     header = read_header(path)
-    stored = np.frombuffer(_read_values(path, header), np.dtype(header.depth).newbyteorder(header.byte_order))
+    stored = np.frombuffer(_read_values(path, header), np.dtype(header.byte_order + np.dtype(header.depth).str[1:]))
     native = stored.astype(header.depth, copy=False).reshape(shape, order="F")
     return rescale(native, depth, *header.scaling)
 

@@ -27,7 +27,6 @@ class Nifti(VolumeFiles):
     """NIfTI volumes, compressed or not."""
 
     suffixes = (".nii.gz", ".nii")
-    reader = staticmethod(lambda path: open_nifti(path))
 
     def recognises(self, start: bytes) -> bool:
         """Return whether a file starts like a NIfTI file of either version, compressed or not."""
@@ -39,6 +38,10 @@ class Nifti(VolumeFiles):
         magic = start[344:348], start[4:12]
         return magic[0] == b"n+1\0" or magic[1] == b"n+2\0\r\n\x1a\n"
 
+    def open_volume(self, path: Path) -> Volume:
+        """Read the header of a file."""
+        return open_nifti(path)
+
 
 def open_nifti(path: Path) -> Volume:
     """Read the header of a NIfTI file.
@@ -47,18 +50,20 @@ def open_nifti(path: Path) -> Volume:
         DataError: it holds no grey volume.
     """
     try:
-        image = nibabel.load(path)
+        image: Any = nibabel.load(path)
     except ImageFileError as error:
         raise ValueError(str(error)) from error
     if not isinstance(image, Nifti1Image):  # which NIfTI-2 images are too
         raise DataError("is no NIfTI file in one part", hint="save it as .nii.gz")
     shape = spatial_shape(image.shape)
-    stored = image.header.get_data_dtype()
+    header: Any = image.header  # nibabel has no types for these two
+    data: Any = image.dataobj
+    stored = header.get_data_dtype()
     if stored.kind not in "iuf" or stored.itemsize > 8:
         kind = "colours" if stored.fields else "complex numbers" if stored.kind == "c" else str(stored)
         raise DataError(f"holds {kind}, not grey values", hint="save one volume for each component")
     own = stored.newbyteorder("=").name
-    slope, intercept = (float(number) for number in (image.dataobj.slope, image.dataobj.inter))
+    slope, intercept = (float(number) for number in (data.slope, data.inter))
     depth = rescaled_depth(own, whole_range(own), slope, intercept)
     return Volume(
         shape,

@@ -93,11 +93,12 @@ class Volumes:
         """Write two folders of small volumes, and return options that refer to them."""
         import nibabel
 
+        make: Any = nibabel.Nifti1Image  # which has no types
         for side, level in (("a", 100), ("b", 900)):
             (folder / side).mkdir()
             for number in range(3):
                 values = np.random.default_rng([level, number]).integers(0, level, (12, 10, 5)).astype(np.int16)
-                image = nibabel.Nifti1Image(values, np.diag([1.0, 1.0, 2.0, 1.0]))
+                image = make(values, np.diag([1.0, 1.0, 2.0, 1.0]))
                 nibabel.save(image, folder / side / f"patient-{number}.nii.gz")
         return {"a": str(folder / "a"), "b": str(folder / "b"), "held_out": 0.3, "neighbours": 1}
 

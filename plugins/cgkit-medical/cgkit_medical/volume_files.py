@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
@@ -23,11 +23,9 @@ class VolumeFiles:
 
     Attributes:
         suffixes: the suffixes of the files.
-        reader: opens a file.
     """
 
     suffixes: tuple[str, ...]
-    reader: ClassVar[Callable[[Path], Volume]]
 
     def recognises(self, start: bytes) -> bool:
         """Return whether a file is of this format."""
@@ -49,6 +47,10 @@ class VolumeFiles:
         """Refuse to write an image."""
         raise NotImplementedError
 
+    def open_volume(self, path: Path) -> Volume:
+        """Read the header of a file."""
+        raise NotImplementedError
+
     def whole(self, path: Path) -> bool:
         """Return whether a path is a file with a suffix of this format."""
         return path.name.lower().endswith(self.suffixes) and path.is_file()
@@ -63,7 +65,7 @@ class VolumeFiles:
                 hint=f"name the --output like *{self.suffixes[0]}",
             )
         with damage_explained():
-            volume = type(self).reader(source)
+            volume = self.open_volume(source)
         return translate_volume(volume, target, model, progress)
 
 

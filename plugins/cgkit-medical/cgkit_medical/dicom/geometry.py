@@ -75,7 +75,7 @@ def _step(
             f"has several slices at the same place, {where:g} mm: perhaps phases or echoes",
             hint="put each phase or echo into a folder of its own",
         )
-    step = (positions[-1] - positions[0]) / len(distances)
+    step: NDArray[np.float64] = (positions[-1] - positions[0]) / len(distances)
     across = step - normal * (step @ normal)
     if np.linalg.norm(across) > TILT * usual:
         raise DataError(
