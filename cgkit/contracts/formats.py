@@ -167,7 +167,7 @@ class Format(Protocol):
     Optional attributes:
         lossy: true if an image that was written and read again differs slightly, as with JPEG.
         metadata: a word; formats with the same one understand each other's `carry`. `exif` is that of photographs: a
-            dictionary of arguments of Pillow's `save`.
+            dictionary of arguments of Pillow's `save`; `georeference` may be another key, for TIFF.
         only_if_chosen: true if the format is used only by specs that name it, because another one reads the same files.
 
     Optional methods, for volumes, scenes larger than memory, and whatever else is more than one image:

@@ -16,6 +16,9 @@ from cgkit.errors import DataError, PluginError
 from cgkit.files.image_files import listing
 from cgkit.images.signatures import describe_other
 
+PHOTOGRAPHS = ("", "exif")
+"""The key of formats of photographs."""
+
 
 @dataclass(frozen=True)
 class NamedFormat:
@@ -85,6 +88,17 @@ class Carry:
 
     format: tuple[str, str]
     content: Any
+
+    def resized(self) -> Carry | None:
+        """Return what is true of an image of another size as well: date, place and camera of a photograph."""
+        if self.format != PHOTOGRAPHS or "exif" not in self.content:
+            return None
+        return Carry(self.format, {"exif": self.content["exif"]})
+
+    @property
+    def has_place(self) -> bool:
+        """Whether what is lost with another size is more than the resolution of a photograph."""
+        return self.format != PHOTOGRAPHS or bool(self.content.get("georeference"))
 
 
 @dataclass(frozen=True)

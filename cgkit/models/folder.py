@@ -85,10 +85,12 @@ def written_step(folder: Path) -> int | None:
         return None
 
 
-def no_run_folder(path: Path) -> CheckpointError:
+def no_run_folder(path: Path) -> CgkitError:
     """Return the error to raise for a path that is not a run folder."""
-    problem = "is not a run folder" if path.is_dir() else "is not a folder" if path.exists() else "does not exist"
-    return CheckpointError(f"{path} {problem}", hint="pass a folder that cgkit run has written")
+    hint = "pass a folder that cgkit run has written"
+    if not path.exists():
+        return UsageError(f"{path} does not exist", hint=hint)
+    return CheckpointError(f"{path} {'is not a run folder' if path.is_dir() else 'is not a folder'}", hint=hint)
 
 
 def read_model(folder: Path, plugins: Plugins) -> ModelInfo:

@@ -19,6 +19,7 @@ from cgkit.contracts import Size
 from cgkit.data.framing import resize
 from cgkit.errors import CgkitWarning, DataError, UsageError
 from cgkit.files.limits import at_most
+from cgkit.images.formats import Carry
 from cgkit.images.pixels import missing_in, to_unit_without
 from cgkit.images.reading import Values, read_values
 from cgkit.images.writing import Missing, write_image, write_values
@@ -139,8 +140,12 @@ def _convert(translator: Translator, job: Job, values: Values) -> Job:
     carried = alpha if translator.source.alpha == "carry" else None
     result = translator.scaling.sizes(height, width)[1]
     alpha = None if carried is None else resize(carried, result)
-    # Resolution and georeference are only true of a translation that has the size of its image.
-    carry = job.carry if result == (height, width) else None
+    carry = job.carry
+    if carry is not None and result != (height, width):
+        if carry.has_place:
+            text = "the translation has another size, for which its georeference, or what its format says, is not true"
+            translator.remark("resized", f"{job.source}: {text}")
+        carry = carry.resized()
     return replace(job, image=image, alpha=alpha, values=None, carry=carry, missing=_resize(job.missing, result))
 
 
@@ -221,6 +226,13 @@ def _translate_batches(translator: Translator, jobs: Iterable[Job], batch: int) 
             yield from (replace(job, image=image) for job, image in zip(part, translations, strict=True))
 
 
+def _remark_loss(translator: Translator, job: Job, carry: Carry) -> None:
+    named = translator.formats.of_suffix(job.target.suffix)
+    if named is not None and named.key != carry.format and carry.content:
+        what = f"what its {job.source.suffix.lower()} file says besides its pixels, such as place, date and resolution"
+        translator.remark(f"format {named.name}", f"{job.source}: a translation to {named.title} loses {what}")
+
+
 def _write(translator: Translator, job: Job) -> Path | Skipped | DataError:
     if job.skipped:
         return Skipped(job.target)
@@ -228,6 +240,8 @@ def _write(translator: Translator, job: Job) -> Path | Skipped | DataError:
         return job.target
     if job.image is None and job.written is None:
         return job.error or DataError(f"{job.source}: not translated")
+    if job.carry is not None:
+        _remark_loss(translator, job, job.carry)
     said: dict[str, Any] = {"carry": job.carry, "missing": job.missing, "formats": translator.formats}
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)

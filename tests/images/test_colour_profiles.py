@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
 from cgkit.images.pixels import PixelFormat
@@ -37,6 +38,19 @@ def test_another_colour_space_is_converted_to_srgb(tmp_path: Path, mode: str) ->
     assert np.abs(image[:, 0, 0].numpy() * 255 - (188, 0, 255)).max() < 1.5
     picture.save(tmp_path / "y.png")
     assert np.array_equal(np.rint(read_image(tmp_path / "y.png")[:, 0, 0].numpy() * 255), (128, 0, 255))
+
+
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_a_tiff_of_any_depth_is_converted_to_srgb(tmp_path: Path, depth: str, planar: str) -> None:
+    highest = np.iinfo(depth).max
+    values = np.full((4, 5, 3), (highest // 2, 0, highest), depth)
+    stored = values if planar == "contig" else values.transpose(2, 0, 1).copy()
+    options = {"photometric": "rgb", "planarconfig": planar, "metadata": None}
+    tifffile.imwrite(tmp_path / "x.tif", stored, iccprofile=with_gamma(1.0), **options)
+    image = read_image(tmp_path / "x.tif", PixelFormat(3, depth=depth))
+    assert image.shape == (3, 4, 5)
+    assert np.abs(image[:, 0, 0].numpy() * 255 - (188, 0, 255)).max() < 1.5
 
 
 def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from cgkit.errors import CgkitWarning
 from cgkit.images.formats import built_in
 from cgkit.images.pixels import PixelFormat
 from cgkit.images.reading import read_image, read_values
@@ -118,13 +119,94 @@ def test_deep_colour_keeps_date_and_resolution(tmp_path: Path) -> None:
     assert again.getexif()[306] == "2024:05:06 07:08:09"
 
 
-def test_maps_give_pictures_nothing(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "x.tif", noise(6, 9, 3, depth="uint8"), metadata=None, resolution=(300, 300))
-    assert "dpi" not in load_image(translate(tmp_path / "x.tif", tmp_path / "y.png", PixelFormat())).info
+EXIF, GPS, TAKEN, EXPOSURE = 34665, 34853, 36867, 33434
+
+
+def photograph() -> Image.Exif:
+    """Return the EXIF data of a photograph: camera, date, exposure and place."""
+    exif = Image.Exif()
+    exif[271], exif[272], exif[315] = "Leica", "M", "Ann"
+    exif.get_ifd(EXIF).update({TAKEN: "2024:05:06 07:08:09", EXPOSURE: 0.01})
+    exif.get_ifd(GPS).update({1: "N", 2: (52.0, 30.0, 1.0)})
+    return exif
+
+
+def about(file: Path) -> tuple[dict[int, object], dict[int, object], dict[int, object]]:
+    """Return what a file says of the photograph, not of how it is stored."""
+    exif = load_image(file).getexif()
+    return (
+        {code: exif[code] for code in (271, 272, 315)},
+        {code: exif.get_ifd(EXIF)[code] for code in (TAKEN, EXPOSURE)},
+        {code: exif.get_ifd(GPS)[code] for code in (1, 2)},
+    )
+
+
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_photographs_keep_everything_on_the_way_to_tiff_and_back(tmp_path: Path, depth: str, channels: int) -> None:
+    exif = photograph()
+    Image.fromarray(noise(6, 9, 3, depth="uint8")).save(tmp_path / "x.jpg", exif=exif, dpi=(300, 200))
+    alpha = "channel" if channels == 4 else "composite"
+    pixels = PixelFormat(channels, depth=depth, alpha=alpha)  # type: ignore[arg-type]
+    translate(tmp_path / "x.jpg", tmp_path / "y.tif", pixels)
+    assert tifffile.imread(tmp_path / "y.tif").shape == ((6, 9, channels) if channels > 1 else (6, 9))
+    translate(tmp_path / "y.tif", tmp_path / "z.tif", pixels)
+    translate(tmp_path / "z.tif", tmp_path / "z.png", pixels)
+    with tifffile.TiffFile(tmp_path / "z.tif") as file:
+        tags = file.pages[0].tags
+        assert (tags[271].value, tags[282].value[0] / tags[282].value[1]) == ("Leica", 300)
+        assert tags[EXIF].value["DateTimeOriginal"] == "2024:05:06 07:08:09"
+    for name in ("x.jpg", "z.tif", "z.png") if depth == "uint8" or channels == 1 else ("x.jpg", "z.png"):
+        assert about(tmp_path / name) == about(tmp_path / "x.jpg"), name
+    assert load_image(tmp_path / "z.png").info["dpi"] == pytest.approx((300, 200), abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_texts_keep_their_letters(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[271], exif[33432] = "HP", "© Zoë 写真".encode()  # UTF-8, as cameras write it
+    Image.fromarray(noise(6, 9, 3, depth="uint8")).save(tmp_path / "x.jpg", exif=exif)
+    translate(tmp_path / "x.jpg", tmp_path / f"y{suffix}", PixelFormat())
+    translate(tmp_path / f"y{suffix}", tmp_path / f"z{suffix}", PixelFormat())
+    written = load_image(tmp_path / f"z{suffix}").getexif()
+    assert (written[271], written[33432].encode("latin-1").decode()) == ("HP", "© Zoë 写真")
+
+
+def test_a_resolution_without_unit_stays_without(tmp_path: Path) -> None:
+    values = noise(6, 9, depth="uint16")
+    tifffile.imwrite(tmp_path / "x.tif", values, metadata=None, resolution=(4.5, 4.5), resolutionunit=1)
+    translate(tmp_path / "x.tif", tmp_path / "y.tif", PixelFormat(1, depth="uint16"))
+    with tifffile.TiffFile(tmp_path / "y.tif") as file:
+        tags = file.pages[0].tags
+        assert (tags[282].value[0] / tags[282].value[1], tags[296].value) == (4.5, 1)
+    translate(tmp_path / "x.tif", tmp_path / "y.png", PixelFormat(1, depth="uint16"))
+    assert "dpi" not in load_image(tmp_path / "y.png").info
+
+
+def test_a_picture_says_that_it_loses_the_georeference_of_a_map(tmp_path: Path) -> None:
+    extra = [(SCALE, "d", 3, PLACE[SCALE], True)]
+    tifffile.imwrite(tmp_path / "x.tif", noise(6, 9, 3, depth="uint8"), metadata=None, extratags=extra)
+    with pytest.warns(CgkitWarning, match="loses its georeference: only TIFF can hold it"):
+        translate(tmp_path / "x.tif", tmp_path / "y.png", PixelFormat())
+
+
+def test_a_bitmap_says_that_it_loses_date_and_place(tmp_path: Path) -> None:
+    Image.fromarray(noise(6, 9, 3, depth="uint8")).save(tmp_path / "x.jpg", exif=photograph())
+    with pytest.warns(CgkitWarning, match="loses its date, place and camera"):
+        translate(tmp_path / "x.jpg", tmp_path / "y.bmp", PixelFormat())
+
+
+def test_exif_data_do_not_say_the_size_of_the_image(tmp_path: Path) -> None:
+    exif = photograph()
+    exif.get_ifd(EXIF).update({40962: 9, 40963: 6})
+    Image.fromarray(noise(6, 9, 3, depth="uint8")).save(tmp_path / "x.jpg", exif=exif)
+    written = load_image(translate(tmp_path / "x.jpg", tmp_path / "y.jpg", PixelFormat())).getexif().get_ifd(EXIF)
+    assert not {40962, 40963} & set(written)
+    assert written[TAKEN] == "2024:05:06 07:08:09"
 
 
 def test_formats_of_photographs_share_their_metadata() -> None:
     formats = {entry.name: entry.format for entry in built_in().entries}
     sharing = [name for name, one in formats.items() if getattr(one, "metadata", "") == "exif"]
-    assert {"png", "jpeg", "webp", "avif", "heif"} <= set(sharing)
+    assert {"png", "jpeg", "webp", "avif", "heif", "tiff"} <= set(sharing)
     assert all(formats[name].metadata == "exif" for name in sharing)  # type: ignore[attr-defined]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -15,15 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from cgkit.components.formats.axes import as_stored
-from cgkit.components.formats.metadata import metadata_of
+from cgkit.components.formats.metadata import metadata_of, options_of, without_warnings
 from cgkit.components.formats.pictures import picture_header, picture_values
 from cgkit.contracts import OpenImage, Reading
 from cgkit.contracts.formats import START_BYTES
 from cgkit.errors import DataError
 from cgkit.files.limits import check_size
-
-_WARNINGS = threading.Lock()
-"""A lock that is held while warnings are silenced, because all threads share the warning filters."""
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # keep Pillow's messages about files off stderr
 
@@ -39,6 +34,9 @@ class PillowFormat:
     transparent: ClassVar[bool] = False
     """Whether the format can store an alpha channel."""
 
+    holds_exif: ClassVar[bool] = True
+    """Whether the format can store EXIF data."""
+
     options: ClassVar[Mapping[str, Any]] = {}
     """Arguments for Pillow's `save`."""
 
@@ -52,7 +50,7 @@ class PillowFormat:
 
     def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
         """Write an image with Pillow."""
-        save_picture(values, stream, self.name, **self.options, **(carry or {}))
+        save_picture(values, stream, self.name, **self.options, **options_of(carry, holds_exif=self.holds_exif))
 
 
 class WebP(PillowFormat):
@@ -73,6 +71,7 @@ class Bmp(PillowFormat):
 
     name = "BMP"
     suffixes = (".bmp",)
+    holds_exif = False
 
     def recognises(self, start: bytes) -> bool:
         """Return whether a file starts like a bitmap."""
@@ -158,8 +157,7 @@ def identify(stream: BinaryIO, name: str) -> Image.Image:
         DataError: The image has too many pixels.
         ValueError: Pillow cannot read the header.
     """
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # `check_size` checks the number of pixels; other warnings do not matter
+    with without_warnings():  # `check_size` checks the number of pixels; other warnings do not matter
         try:
             picture = Image.open(stream, formats=(name,))
         except UnidentifiedImageError:

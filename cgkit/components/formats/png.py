@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cgkit.components.formats.colour_profiles import deep_to_srgb
-from cgkit.components.formats.metadata import metadata_of
+from cgkit.components.formats.metadata import metadata_of, options_of
 from cgkit.components.formats.optional_libraries import library
 from cgkit.components.formats.pictures import ORIENTATION, SIDEWAYS, picture_values, upright
 from cgkit.components.formats.pillow import check_single, identify, open_picture, save_picture
@@ -52,10 +52,10 @@ class Png:
     def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
         """Write an image."""
         if values.dtype == np.uint8 or values.shape[-1] == 1:
-            save_picture(values, stream, "PNG", **(carry or {}))
+            save_picture(values, stream, "PNG", **options_of(carry))
         else:
             encoded = library("imagecodecs", _DEEP_COLOUR).png_encode(np.ascontiguousarray(values))
-            stream.write(encoded[:_HEADER_END] + _encode_metadata(carry or {}) + encoded[_HEADER_END:])
+            stream.write(encoded[:_HEADER_END] + _encode_metadata(options_of(carry)) + encoded[_HEADER_END:])
 
 
 def _read_depth_and_colour(stream: BinaryIO) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -13,10 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cgkit.components.formats.colour_profiles import deep_to_srgb
 from cgkit.components.formats.optional_libraries import library
 from cgkit.components.formats.pictures import upright
 from cgkit.components.formats.pillow import identify, open_picture
-from cgkit.components.formats.tiff_tags import carried_tags, is_map, nodata_of
+from cgkit.components.formats.tiff_exif import add_exif, exif_of_tiff
+from cgkit.components.formats.tiff_tags import (
+    RESOLUTION,
+    UNIT,
+    carried_tags,
+    dots_per_inch,
+    is_map,
+    nodata_of,
+    resolution_tags,
+)
 from cgkit.components.formats.tiff_writing import write_tiff
 from cgkit.contracts import ImageHeader, Layout, OpenImage, Reading
 from cgkit.errors import DataError
@@ -32,6 +42,8 @@ _COMPRESSIONS = (1, 5, 7, 8, 32773, 32946, 33003, 33005, 34712, 34887, 34925, 50
 and WebP."""
 
 _YCBCR, _RAW = 6, (32803, 34892)  # photometric interpretations; tifffile converts the first to RGB
+_PROFILE = 34675  # the tag of the colour profile
+_SCREEN = ("uint8", "uint16")  # the depths whose colours are converted to sRGB
 _DNG_VERSION, _SUB_IMAGES, _MAKE = 50706, 330, 271
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # keep tifffile's messages off stderr
@@ -41,6 +53,7 @@ class Tiff:
     """TIFF with values of any type and any number of bands; translations keep the georeference of their sources."""
 
     suffixes = (".tif", ".tiff")
+    metadata = "exif"
 
     def recognises(self, start: bytes) -> bool:
         """Return whether a file starts like a TIFF file."""
@@ -59,7 +72,7 @@ class Tiff:
             opened = open_picture(picture)
             tags = picture.tag_v2  # type: ignore[attr-defined]
             # Read now: once the pixels are decoded, Pillow has removed the orientation.
-            carried = carried_tags(tags.get)
+            carried = _carry(stream, tags.get)
             header = replace(opened.header, nodata=nodata_of(tags.get))
             return OpenImage(header, opened.decode, lambda: carried)
         return _open_with_tifffile(stream, reading)
@@ -70,7 +83,18 @@ class Tiff:
 
     def write(self, stream: BinaryIO, values: NDArray[Any], *, alpha: bool, carry: Any) -> None:
         """Write an image, compressed without loss."""
-        write_tiff(stream, values, alpha=alpha, tags=carry or {})
+        carry = carry or {}
+        tags = carry.get("tiffinfo") or resolution_tags(carry.get("dpi"))
+        write_tiff(stream, values, alpha=alpha, tags={**tags, **carry.get("georeference", {})})
+        if exif := carry.get("exif"):
+            add_exif(stream, exif)
+
+
+def _carry(stream: BinaryIO, read: Callable[[int], Any]) -> dict[str, Any]:
+    """Return what a file says besides its pixels, as arguments of Pillow's `save`, and its georeference."""
+    tags = carried_tags(read)
+    resolution = {code: tags.pop(code) for code in (*RESOLUTION, UNIT) if code in tags}
+    return {"tiffinfo": resolution, "georeference": tags, **dots_per_inch(resolution), **exif_of_tiff(stream)}
 
 
 def _open_with_pillow(stream: BinaryIO, reading: Reading) -> Image.Image | None:
@@ -118,7 +142,7 @@ def _open_with_tifffile(stream: BinaryIO, reading: Reading) -> OpenImage:
     bands = [page for page in islice(every_page, MAX_PAGES + 1) if not _is_auxiliary(page)]
     _check_pages(bands, pages=reading.pages, length=length)
     header = _make_header(bands, reading)
-    return OpenImage(header, partial(_decode, bands), partial(carried_tags, bands[0].tags.valueof))
+    return OpenImage(header, partial(_decode, bands, header), partial(_carry, stream, bands[0].tags.valueof))
 
 
 def _is_auxiliary(page: Any) -> bool:
@@ -177,12 +201,14 @@ def _make_header(bands: Sequence[Any], reading: Reading) -> ImageHeader:
     return ImageHeader(width, height, channels, "TIFF", page.dtype.name, layout, alpha, nodata)
 
 
-def _decode(bands: Sequence[Any]) -> NDArray[Any]:
+def _decode(bands: Sequence[Any], header: ImageHeader) -> NDArray[Any]:
     parts = [_to_channels_last(page, page.asarray(maxworkers=1)) for page in bands]
     values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
     if _ASSOCIATED in map(int, bands[0].extrasamples) and values.shape[-1] in (2, 4):
         values = _divide_by_alpha(values)
-    return upright(values.astype(values.dtype.newbyteorder("="), copy=False), _read_orientation(bands[0]))
+    values = upright(values.astype(values.dtype.newbyteorder("="), copy=False), _read_orientation(bands[0]))
+    profile = bands[0].tags.valueof(_PROFILE)
+    return values if header.layout == "bands" or header.depth not in _SCREEN else deep_to_srgb(values, profile)
 
 
 def _divide_by_alpha(values: NDArray[Any]) -> NDArray[Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from cgkit.components.formats.metadata import MAX_DPI
 
 _SHORT, _ASCII, _DOUBLE = 3, 2, 12
 
@@ -28,6 +30,8 @@ _PLACES = (33550, 33922, 34264, 34735)
 
 RESOLUTION, UNIT = (282, 283), 296
 """The tags of the horizontal and the vertical resolution, and that of their unit."""
+
+_NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3
 
 _ORIENTATION = 274
 
@@ -58,8 +62,22 @@ def carried_tags(read: Callable[[int], Any]) -> dict[int, Any]:
             EXTRA_SAMPLES: extra if isinstance(extra, tuple) else (extra,),
         }
     if all(dots > 0 for dots in resolution.values()):
-        kept |= {**resolution, UNIT: 3 if value_of(UNIT) == 3 else 2}
+        unit = value_of(UNIT)
+        kept |= {**resolution, UNIT: int(unit) if unit in (_NO_UNIT, _INCH, _CENTIMETRE) else _INCH}
     return kept
+
+
+def dots_per_inch(tags: Mapping[int, Any]) -> dict[str, tuple[float, float]]:
+    """Return the resolution as an argument of Pillow's `save`; nothing if the tags name none, or no unit."""
+    if (inches := {_INCH: 1.0, _CENTIMETRE: 2.54}.get(tags.get(UNIT, _NO_UNIT))) is None:
+        return {}
+    across, down = (tags[code] * inches for code in RESOLUTION)
+    return {"dpi": (across, down)} if all(1 <= dots <= MAX_DPI for dots in (across, down)) else {}
+
+
+def resolution_tags(dots: tuple[float, float] | None) -> dict[int, Any]:
+    """Return the tags of a resolution in dots per inch."""
+    return {} if dots is None else {**dict(zip(RESOLUTION, dots, strict=True)), UNIT: _INCH}
 
 
 def is_map(read: Callable[[int], Any]) -> bool:
