@@ -69,7 +69,8 @@ def _check_transfer_syntax(syntax: UID) -> None:
 def _check_image(attributes: Dataset) -> None:
     frames = int(attributes.get("NumberOfFrames") or 1)
     if frames > 1:
-        raise DataError(f"has {frames} frames", hint="save each frame as a separate file")
+        hint = "convert it to a volume with dcm2niix, or to files of one frame with emf2sf of dcm4che"
+        raise DataError(f"has {frames} frames", hint=hint)
     photometric, samples = str(attributes.PhotometricInterpretation), int(attributes.SamplesPerPixel)
     if not (photometric in ("MONOCHROME1", "MONOCHROME2") and samples == 1) and not (
         photometric in COLOURS and samples == 3
