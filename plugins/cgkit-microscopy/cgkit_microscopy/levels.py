@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from cgkit.contracts import ImageHeader, Layout
 from cgkit.errors import DataError
 from cgkit_microscopy import imagej, ome
 from cgkit_microscopy.opening import check_one_file, main_series, positions
-from cgkit_microscopy.tiles import Pages
+from cgkit_microscopy.tiles import CACHE_BYTES, Pages
 
 FAR = 1.2
 """The ratio of the wanted and the actual size of pixels above which a level is said to be far from it."""
@@ -37,6 +38,12 @@ class Wanted:
     level: int | None = None
     mpp: float | None = None
     region: tuple[int, int, int, int] | None = None
+
+    def or_as_trained(self, options: Mapping[str, Any]) -> Wanted:
+        """Return what is wanted, with the level that the training used if none is."""
+        if self.level is not None or self.mpp is not None:
+            return self
+        return Wanted(options.get("level"), options.get("mpp"), self.region)
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,13 @@ def micrometres(file: TiffFile, number: int) -> tuple[float, float] | None:
     return (x, y) if all(_PLAUSIBLE[0] <= size <= _PLAUSIBLE[1] for size in (x, y)) else None
 
 
-def find_part(file: TiffFile, wanted: Wanted) -> Part:
+def find_part(file: TiffFile, wanted: Wanted, cache: int = CACHE_BYTES) -> Part:
     """Return the part of a slide that is meant.
+
+    Args:
+        file: the slide.
+        wanted: what is meant.
+        cache: the number of bytes of decoded tiles to keep.
 
     Raises:
         DataError: there is no such level or region, or the slide has several planes.
@@ -106,7 +118,7 @@ def find_part(file: TiffFile, wanted: Wanted) -> Part:
     pixel = micrometres(file, image)
     widths = [int(level.keyframe.imagewidth) for level in series.levels]
     number, remarks = _choose_level(widths, pixel, wanted)
-    pages = Pages(file, series.levels[number].pages)
+    pages = Pages(file, series.levels[number].pages, cache)
     whole = int(series.keyframe.imagewidth), int(series.keyframe.imagelength)
     left, top, width, height = _scale_region(wanted.region, whole, (pages.width, pages.height))
     if pixel is not None:

@@ -102,12 +102,16 @@ def check_page(page: Any, length: int) -> None:
         length: the length of the file in bytes.
 
     Raises:
-        DataError: it cannot be read.
-        ValueError: some of its data is missing.
+        DataError: it cannot be read, or some of its data is missing.
     """
     frame = page.keyframe
     if frame.axes not in ("YX", "YXS", "SYX") or frame.dtype is None or frame.dtype.kind not in "biuf":
         raise DataError(f"has pages with axes {frame.axes} and type {frame.dtype}, which are not those of an image")
     ends = (start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=False))
     if not page.dataoffsets or max(ends) > length:
-        raise ValueError("some of its data is missing")
+        raise truncated()
+
+
+def truncated() -> DataError:
+    """Return the error for a file that ends too early."""
+    return DataError("damaged or truncated: some of its data is missing", hint="copy it again, or remove it")

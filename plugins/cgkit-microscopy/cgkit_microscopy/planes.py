@@ -14,10 +14,10 @@ from tifffile import TiffFile
 from cgkit.contracts import ImageHeader, Layout
 from cgkit.errors import DataError
 from cgkit_microscopy.ome import channel_names
-from cgkit_microscopy.opening import check_one_file, check_page, is_associated
+from cgkit_microscopy.opening import check_one_file, check_page, is_associated, truncated
+from cgkit_microscopy.selection import PagesAre
 
 Kind = Literal["ome", "imagej", "plain"]
-Pages = Literal["planes", "channels"]
 
 _WHITE_IS_ZERO, _PALETTE = 0, 3
 _ALPHAS = (1, 2)
@@ -84,7 +84,6 @@ class Stack:
 
         Raises:
             DataError: it cannot be read.
-            ValueError: it is damaged.
         """
         return np.concatenate([self._read_plane(position, channel) for channel in channels], axis=-1)
 
@@ -107,7 +106,7 @@ class Stack:
         start = self._series.dataoffset + number * count * dtype.itemsize
         handle = self.file.filehandle
         if start + count * dtype.itemsize > handle.size:
-            raise ValueError("some of its data is missing")
+            raise truncated()
         handle.seek(start)
         values = np.frombuffer(handle.read(count * dtype.itemsize), dtype).astype(dtype.newbyteorder("="))
         return self._as_image(values.reshape(self.height, self.width, self.samples), 0, page)
@@ -126,12 +125,12 @@ def kind_of(file: TiffFile) -> Kind:
     return "ome" if file.is_ome else "imagej" if file.is_imagej else "plain"
 
 
-def open_stack(file: TiffFile, pages: Pages | None = None) -> Stack:
+def open_stack(file: TiffFile, pages_are: PagesAre | None = None) -> Stack:
     """Read the header of a stack.
 
     Args:
         file: the open file.
-        pages: what the pages are in a file that does not say so.
+        pages_are: what the pages are in a file that does not say so.
 
     Raises:
         DataError: it holds several images, or cannot be read.
@@ -145,7 +144,7 @@ def open_stack(file: TiffFile, pages: Pages | None = None) -> Stack:
         raise DataError("has a palette", hint="save it as grey or as RGB")
     lengths = dict(zip(series.axes, series.shape, strict=True))
     order = "".join(axis for axis in series.axes if axis not in "YXS")
-    if kind == "plain" and pages == "channels" and "C" not in order and len(order) == 1:
+    if kind == "plain" and pages_are == "channels" and "C" not in order and len(order) == 1:
         lengths["C"] = lengths.pop(order)
         order = "C"
     axes = order.replace("C", "")

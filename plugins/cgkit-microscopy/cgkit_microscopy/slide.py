@@ -20,7 +20,7 @@ class Slide:
     """Whole slides: SVS, NDPI, SCN and BIF, and pyramids in TIFF and OME-TIFF; a translation is a pyramid in OME-TIFF.
 
     Args:
-        level: the level to translate, from 0 for the largest.
+        level: the level to translate, from 0 for the largest; by default that of the training, or 0.
         mpp: the micrometres per pixel to translate at, in place of `level`: the nearest level is taken.
         region: left, top, width and height of the part to translate, in pixels of level 0; by default everything.
         quality: the quality of JPEG in a translation; by default it is compressed without loss.
@@ -84,4 +84,5 @@ class Slide:
                 "is translated into an OME-TIFF", hint="give --output a folder, or a file that ends in .tif"
             )
         with opened(source) as file:
-            return translate_slide(file, target, model, progress, self._wanted, self._quality)
+            wanted = self._wanted.or_as_trained(model.data)
+            return translate_slide(file, target, model, progress, wanted, self._quality)

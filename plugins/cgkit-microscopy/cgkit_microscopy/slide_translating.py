@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tifffile import TiffFile
 from torch import Tensor
 
@@ -18,12 +15,10 @@ from cgkit_microscopy.levels import Part, Wanted, find_part
 from cgkit_microscopy.ome import Content
 from cgkit_microscopy.opening import is_associated
 from cgkit_microscopy.pyramid import Canvas, write_pyramid
+from cgkit_microscopy.tissue import tissue_in
 
 WRITING = 0.2
 """The share of the time that writing takes, for the display of progress."""
-
-STAINED = 25
-"""How much the brightest and the darkest channel of 8 bits differ where there is tissue."""
 
 LEAST = 1e-3
 """The weight of a window without tissue: background is translated as well."""
@@ -81,20 +76,9 @@ def _translate(part: Part, canvas: Canvas, model: FileModel, progress: Callable[
         canvas.write(slices[0].start, slices[1].start, model.to_values(translation))
 
     def weigh(slices: Slices) -> float:
-        return LEAST + (1 - LEAST) * share_of_tissue(part.read(*slices))
+        return LEAST + (1 - LEAST) * float(tissue_in(part.read(*slices)).mean())
 
     model.translate_windows(read, write, (part.height, part.width), progress, weigh)
-
-
-def share_of_tissue(values: NDArray[Any]) -> float:
-    """Return which share of stained pixels an image has: those with colour. Other images than 8-bit colour count as 1.
-
-    Args:
-        values: the pixels, `(H, W, channels)`.
-    """
-    if values.shape[-1] != 3 or values.dtype != np.uint8:
-        return 1.0
-    return float((values.max(axis=-1) - values.min(axis=-1) > STAINED).mean())
 
 
 def _describe(file: TiffFile, part: Part, channels: int, depth: str) -> tuple[bytes, list[str]]:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
 from cgkit.contracts import FileModel, OpenImage, Reading
 from cgkit.errors import DataError
 from cgkit_microscopy.opening import TIFFS, is_map, is_slide, is_tiff, main_series, opened
-from cgkit_microscopy.planes import Pages, kind_of, open_stack
-from cgkit_microscopy.translating import Choice, translate_stack
+from cgkit_microscopy.planes import kind_of, open_stack
+from cgkit_microscopy.selection import ChannelsAre, Choice, PagesAre, check_selection
+from cgkit_microscopy.translating import translate_stack
 
 
 class Stack:
     """OME-TIFF and ImageJ files of several planes; a translation has the same axes and pixel sizes.
 
     Args:
-        channels: `bands` if the channels are the bands of one image, `planes` if each is an image of its own; by
+        channels_are: `bands` if the channels are the bands of one image, `planes` if each is an image of its own; by
             default, bands if the model's images have that many bands, and planes if they have one.
         select: the numbers of the channels to translate, from 1, in this order; by default all.
-        pages: what the pages are in files that do not say so, `planes` or `channels`; by default such files are read by
-            other formats.
+        pages_are: what the pages are in files that do not say so, `planes` or `channels`; by default such files are
+            read by other formats.
         keep_names: whether a translation keeps metadata that may name a person: experimenters, descriptions, projects
             and annotations.
     """
@@ -33,14 +34,13 @@ class Stack:
     def __init__(
         self,
         *,
-        channels: Literal["bands", "planes"] | None = None,
+        channels_are: ChannelsAre | None = None,
         select: tuple[int, ...] | None = None,
-        pages: Pages | None = None,
+        pages_are: PagesAre | None = None,
         keep_names: bool = False,
     ) -> None:
-        if select is not None and (not select or min(select) < 1 or len(set(select)) != len(select)):
-            raise ValueError("select numbers channels from 1, each at most once, and at least one")
-        self._choice = Choice(channels, select, pages, keep_names)
+        check_selection(select)
+        self._choice = Choice(channels_are, select, pages_are, keep_names)
 
     def recognises(self, start: bytes) -> bool:
         """Return false: a stack is translated as a whole, and never read as an image."""
@@ -64,7 +64,7 @@ class Stack:
             return False
         try:
             with opened(path) as file:
-                if kind_of(file) == "plain" and (self._choice.pages is None or is_map(file)):
+                if kind_of(file) == "plain" and (self._choice.pages_are is None or is_map(file)):
                     return False
                 series = main_series(file)
                 planes = [length for axis, length in zip(series.axes, series.shape, strict=True) if axis not in "YXS"]
@@ -81,4 +81,5 @@ class Stack:
         if target.suffix.lower() not in TIFFS:
             raise DataError("is translated into a TIFF", hint="give --output a folder, or a file that ends in .tif")
         with opened(source) as file:
-            return translate_stack(open_stack(file, self._choice.pages), target, model, progress, self._choice)
+            choice = self._choice.or_as_trained(model.data)
+            return translate_stack(open_stack(file, choice.pages_are), target, model, progress, choice)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tifffile import TiffFile
 
 from cgkit.errors import DataError
+from cgkit_microscopy.opening import truncated
 
 CACHE_BYTES = 128_000_000
 """Memory for decoded tiles."""
@@ -28,12 +29,13 @@ class Pages:
     Args:
         file: the open file.
         pages: the pages, all of the same size and type.
+        cache: the number of bytes of decoded tiles to keep.
 
     Raises:
         DataError: they cannot be read window by window.
     """
 
-    def __init__(self, file: TiffFile, pages: Sequence[Any]) -> None:
+    def __init__(self, file: TiffFile, pages: Sequence[Any], cache: int = CACHE_BYTES) -> None:
         self._file = file
         self._pages = list(pages)
         frame = self._frame = self._pages[0].keyframe
@@ -52,7 +54,7 @@ class Pages:
         if math.prod(self._tile) * self.samples * self.dtype.itemsize > MOST_BYTES:
             raise DataError("is not stored in tiles, so it cannot be read window by window", hint="save it with tiles")
         self._cache: OrderedDict[tuple[int, int], NDArray[Any]] = OrderedDict()
-        self._cached = 0
+        self._cached, self._most = 0, cache
 
     @property
     def channels(self) -> int:
@@ -63,7 +65,7 @@ class Pages:
         """Return a window, `(rows, columns, channels)`.
 
         Raises:
-            ValueError: the file is damaged.
+            DataError: the file is truncated.
         """
         window = np.empty((rows.stop - rows.start, columns.stop - columns.start, self.channels), self.dtype)
         for number in range(len(self._pages)):
@@ -94,13 +96,13 @@ class Pages:
         tile = self._decode(self._pages[page], index)
         self._cache[key] = tile
         self._cached += tile.nbytes
-        while self._cached > CACHE_BYTES and len(self._cache) > 1:
+        while self._cached > self._most and len(self._cache) > 1:
             self._cached -= self._cache.popitem(last=False)[1].nbytes
         return tile
 
     def _decode(self, page: Any, index: int) -> NDArray[Any]:
         if index >= len(page.dataoffsets):
-            raise ValueError("some of its tiles are missing")
+            raise truncated()
         start, size = page.dataoffsets[index], page.databytecounts[index]
         if size == 0:  # scanners leave out tiles without tissue
             shape = (*self._tile, 1 if self._separate > 1 else self.samples)
@@ -108,7 +110,7 @@ class Pages:
         self._file.filehandle.seek(start)
         data = self._file.filehandle.read(size)
         if len(data) < size:
-            raise ValueError("some of its data is missing")
+            raise truncated()
         tables = {"jpegtables": self._frame.jpegtables, "jpegheader": self._frame.jpegheader}
         tile: NDArray[Any] = self._frame.decode(data, index, **tables)[0][0]
         if int(self._frame.compression) == _APERIO_YCBCR and self.samples == 3:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +14,14 @@ from torch import Tensor
 from cgkit.contracts import FileModel, Statistics
 from cgkit.errors import DataError
 from cgkit_microscopy.ome import Content
-from cgkit_microscopy.planes import Pages, Stack
+from cgkit_microscopy.planes import Stack
+from cgkit_microscopy.selection import Choice, are_bands, select
 from cgkit_microscopy.stack_writing import describe, write_stack
 
 AT_ONCE = 4_500_000
 """The most pixels of a plane that is translated at once; larger ones are translated in windows."""
 
 Position = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The options of the format; see `cgkit_microscopy.stack.Stack`."""
-
-    channels: Literal["bands", "planes"] | None = None
-    select: tuple[int, ...] | None = None
-    pages: Pages | None = None
-    keep_names: bool = False
 
 
 def translate_stack(
@@ -52,8 +42,8 @@ def translate_stack(
     Raises:
         DataError: the stack does not fit the model, or cannot be read.
     """
-    selected = _select(stack, choice)
-    merged = _are_bands(stack, selected, model, choice)
+    selected = select(stack, choice)
+    merged = are_bands(stack, selected, model.channels[0], choice)
     images = [selected] if merged else [(channel,) for channel in selected]
     content = _content_of(stack, selected, model, merged=merged)
     remarks = _remark_unselected(stack, selected)
@@ -64,43 +54,6 @@ def translate_stack(
     if stack.height * stack.width > AT_ONCE and len(stack.positions) > 1 and model.samples:
         remarks.append(f"its planes have more than {AT_ONCE:,} pixels, so that each has norm statistics of its own")
     return [*remarks, *said.remarks]
-
-
-def _select(stack: Stack, choice: Choice) -> tuple[int, ...]:
-    """Return the channels to translate, from 0."""
-    if choice.select is None:
-        return tuple(range(stack.channels))
-    if max(choice.select) > stack.channels:
-        raise DataError(
-            f"has {_describe_channels(stack)}, so there is no channel {max(choice.select)}",
-            hint='set select in [[format]] name = "stack"',
-        )
-    return tuple(number - 1 for number in choice.select)
-
-
-def _describe_channels(stack: Stack) -> str:
-    names = ", ".join(filter(None, stack.names[: stack.channels]))
-    return f"{stack.channels} channel{'s' * (stack.channels > 1)}" + (f" ({names})" if names else "")
-
-
-def _are_bands(stack: Stack, selected: Sequence[int], model: FileModel, choice: Choice) -> bool:
-    """Return whether the channels are the bands of one image.
-
-    Raises:
-        DataError: the model has another number of bands.
-    """
-    bands, wanted = len(selected) * stack.samples, model.channels[0]
-    if bands == 1 or (bands == stack.samples and choice.channels is None):
-        return True
-    merged = choice.channels == "bands" or (choice.channels is None and wanted > 1)
-    if merged and bands != wanted:
-        several = f", of which {len(selected)} are selected" if len(selected) < stack.channels else ""
-        raise DataError(
-            f"has {_describe_channels(stack)}{several}, but the model translates images of {wanted}",
-            hint=f'set in [[format]] name = "stack" select to the numbers of {wanted}, such as '
-            f'select = {list(range(1, wanted + 1))}, or channels = "planes" to translate each on its own',
-        )
-    return merged
 
 
 def _content_of(stack: Stack, selected: tuple[int, ...], model: FileModel, *, merged: bool) -> Content:

@@ -141,7 +141,7 @@ def test_an_imagej_hyperstack_stays_one(cgkit: Cli, model: Model, stack: Write, 
     axes, written = values_of(Path("out/x.tif"))
     assert axes == "TZCYX"
     assert written.dtype == depth
-    assert np.array_equal(written, values)
+    assert np.allclose(written, values)
     with tifffile.TiffFile("out/x.tif") as after, tifffile.TiffFile(source) as before:
         assert after.imagej_metadata is not None
         assert before.imagej_metadata is not None
@@ -165,7 +165,7 @@ def test_a_stack_of_imagej_that_describes_only_its_first_page_is_read(cgkit: Cli
 def test_plain_pages_are_planes_or_channels_if_the_spec_says_so(cgkit: Cli, model: Model, stack: Write) -> None:
     values = draw(3, 20, 24)
     source = stack("in/x.tif", values, photometric="minisblack", metadata=None, resolution=(1000, 1000))
-    run = model(more=option("stack", pages="planes"))
+    run = model(more=option("stack", pages_are="planes"))
     code, messages = cgkit("translate", run, source, "--output", "out")
     assert code == 0, messages
     assert np.array_equal(values_of(Path("out/x.tif"))[1], values)
@@ -272,8 +272,8 @@ def test_smaller_copies_are_said_to_be_left_out(cgkit: Cli, model: Model, tmp_pa
     [
         (2, {}, "has 3 channels (DAPI, GFP, Cy5), but the model translates images of 2; set in [[format]]"),
         (1, {"select": [4]}, "so there is no channel 4"),
-        (1, {"channels": "bands"}, "but the model translates images of 1"),
-        ((1, 2), {"channels": "planes"}, "cannot be translated channel by channel"),
+        (1, {"channels_are": "bands"}, "but the model translates images of 1"),
+        ((1, 2), {"channels_are": "planes"}, "cannot be translated channel by channel"),
     ],
 )
 def test_channels_that_do_not_fit_are_refused(
@@ -286,7 +286,7 @@ def test_channels_that_do_not_fit_are_refused(
     assert not list(Path("out").glob("*.tif"))
 
 
-@pytest.mark.parametrize("options", [{"select": []}, {"select": [0]}, {"select": [1, 1]}, {"channels": "both"}])
+@pytest.mark.parametrize("options", [{"select": []}, {"select": [0]}, {"select": [1, 1]}, {"channels_are": "both"}])
 def test_options_that_make_no_sense_are_refused(cgkit: Cli, model: Model, options: dict[str, Any]) -> None:
     model()
     Path("wrong.toml").write_text(Path("spec.toml").read_text() + option("stack", **options))

@@ -1,0 +1,1 @@
+"""The commands and the specs of the guide work."""
