@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tifffile import TiffFile
@@ -33,17 +33,21 @@ class Wanted:
         level: the number of the level, from 0 for the largest; None for that of `mpp`, or the largest.
         mpp: the wanted size of a pixel in micrometres.
         region: left, top, width and height in pixels of level 0; None for everything.
+        select: the numbers of the channels, from 1, of slides whose channels are pages; None for all.
     """
 
     level: int | None = None
     mpp: float | None = None
     region: tuple[int, int, int, int] | None = None
+    select: tuple[int, ...] | None = None
 
     def or_as_trained(self, options: Mapping[str, Any]) -> Wanted:
-        """Return what is wanted, with the level that the training used if none is."""
+        """Return what is wanted, with the level and the channels that the training used if none are."""
+        trained = options.get("select")
+        selected = self.select or (None if trained is None else tuple(trained))
         if self.level is not None or self.mpp is not None:
-            return self
-        return Wanted(options.get("level"), options.get("mpp"), self.region)
+            return replace(self, select=selected)
+        return Wanted(options.get("level"), options.get("mpp"), self.region, selected)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Part:
         pixel: the width and height of a pixel in micrometres; None if the file does not say.
         header: the header of the part, as an image.
         series: the number of its image in the file.
+        selected: its channels among those of the slide, from 0; one if they are samples of the same pixels.
+        all_channels: the number of channels of the slide, likewise.
         remarks: a sentence on each thing that differs from what is wanted.
     """
 
@@ -70,7 +76,14 @@ class Part:
     pixel: tuple[float, float] | None
     header: ImageHeader
     series: int
+    selected: tuple[int, ...]
+    all_channels: int
     remarks: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> int:
+        """The number of channels of the slide that are not read."""
+        return self.all_channels - len(self.selected)
 
     def read(self, rows: slice, columns: slice) -> Any:
         """Return a window of the part, `(rows, columns, channels)`."""
@@ -118,13 +131,27 @@ def find_part(file: TiffFile, wanted: Wanted, cache: int = CACHE_BYTES) -> Part:
     pixel = micrometres(file, image)
     widths = [int(level.keyframe.imagewidth) for level in series.levels]
     number, remarks = _choose_level(widths, pixel, wanted)
-    pages = Pages(file, series.levels[number].pages, cache)
+    of_level = series.levels[number].pages
+    selected = _select(of_level, wanted.select)
+    pages = Pages(file, [of_level[index] for index in selected], cache)
     whole = int(series.keyframe.imagewidth), int(series.keyframe.imagelength)
     left, top, width, height = _scale_region(wanted.region, whole, (pages.width, pages.height))
     if pixel is not None:
         pixel = pixel[0] * whole[0] / pages.width, pixel[1] * whole[1] / pages.height
     header = _header(pages, series.keyframe, width, height)
-    return Part(pages, top, left, height, width, pixel, header, image, tuple(remarks))
+    return Part(pages, top, left, height, width, pixel, header, image, selected, len(of_level), tuple(remarks))
+
+
+def _select(pages: Sequence[Any], numbers: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the indices of the pages to read, each of which is a channel."""
+    if numbers is None:
+        return tuple(range(len(pages)))
+    if max(numbers) > len(pages):
+        raise DataError(
+            f"has {len(pages)} channel{'s' * (len(pages) > 1)} in pages of their own, so there is no {max(numbers)}",
+            hint="set select, or leave it out for colour",
+        )
+    return tuple(number - 1 for number in numbers)
 
 
 def _choose_level(widths: list[int], pixel: tuple[float, float] | None, wanted: Wanted) -> tuple[int, list[str]]:

@@ -108,7 +108,7 @@ def check_page(page: Any, length: int) -> None:
     if frame.axes not in ("YX", "YXS", "SYX") or frame.dtype is None or frame.dtype.kind not in "biuf":
         raise DataError(f"has pages with axes {frame.axes} and type {frame.dtype}, which are not those of an image")
     ends = (start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=False))
-    if not page.dataoffsets or max(ends) > length:
+    if not page.dataoffsets or max(ends) > length or min(page.databytecounts) == 0:
         raise truncated()
 
 

@@ -13,6 +13,7 @@ from cgkit.contracts import FileModel, OpenImage, Reading
 from cgkit.errors import DataError
 from cgkit_microscopy.levels import Wanted
 from cgkit_microscopy.opening import SLIDES, TIFFS, is_slide, is_tiff, opened
+from cgkit_microscopy.selection import check_selection
 from cgkit_microscopy.slide_translating import translate_slide
 
 
@@ -23,6 +24,7 @@ class Slide:
         level: the level to translate, from 0 for the largest; by default that of the training, or 0.
         mpp: the micrometres per pixel to translate at, in place of `level`: the nearest level is taken.
         region: left, top, width and height of the part to translate, in pixels of level 0; by default everything.
+        select: the numbers of the channels to translate, from 1, in slides of fluorescence; by default all.
         quality: the quality of JPEG in a translation; by default it is compressed without loss.
     """
 
@@ -34,11 +36,13 @@ class Slide:
         level: Annotated[int, Ge(0)] | None = None,
         mpp: Annotated[float, Gt(0)] | None = None,
         region: tuple[int, int, int, int] | None = None,
+        select: tuple[int, ...] | None = None,
         quality: Annotated[int, Ge(1), Le(100)] | None = None,
     ) -> None:
         if level is not None and mpp is not None:
             raise ValueError("level and mpp both choose a level: give one of them")
-        self._wanted = Wanted(level, mpp, region)
+        check_selection(select)
+        self._wanted = Wanted(level, mpp, region, select)
         self._quality = quality
 
     def recognises(self, start: bytes) -> bool:

@@ -21,6 +21,7 @@ from cgkit_microscopy.finding import Found, find, fingerprint, hold_out
 from cgkit_microscopy.kept_open import keep_open
 from cgkit_microscopy.levels import FAR, Part, Wanted, find_part
 from cgkit_microscopy.opening import SLIDES, TIFFS, is_tiff, main_series, opened
+from cgkit_microscopy.selection import check_selection
 from cgkit_microscopy.tissue import tissue_in
 
 OVERVIEW = 2_000_000
@@ -98,6 +99,7 @@ class Slides:
             training slides are also the test slides. Slides of the same name in both folders are held out together.
         level: the level to read, from 0 for the largest.
         mpp: the micrometres per pixel to read at, in place of `level`: each slide must have a level near it.
+        select: the numbers of the channels to read, from 1, in slides of fluorescence; by default all.
         window: the side of a window in pixels of that level; by default the longer side of training images.
         tissue: windows with a smaller share of tissue are left out.
     """
@@ -115,6 +117,7 @@ class Slides:
         held_out: Annotated[float, Ge(0), Lt(1)] = 0.1,
         level: Annotated[int, Ge(0)] | None = None,
         mpp: Annotated[float, Gt(0)] | None = None,
+        select: tuple[int, ...] | None = None,
         window: Annotated[int, Ge(1)] | None = None,
         tissue: Annotated[float, Ge(0), Le(1)] = 0.3,
     ) -> None:
@@ -126,7 +129,9 @@ class Slides:
             raise DataError(f"{a} is given for both domains")
         self.names = None if a.name == b.name else (a.name[:40], b.name[:40])
         self.ignored: dict[str, str] = {}
-        self._wanted, self._side, self._tissue = Wanted(level, mpp), window or max(size), tissue
+        check_selection(select)
+        self._wanted = Wanted(level, mpp, select=select)
+        self._side, self._tissue = window or max(size), tissue
         self._pixels: list[tuple[float, Path]] = []
         found_a, found_b = self._find(a), self._find(b)
         if test_a is not None and test_b is not None:

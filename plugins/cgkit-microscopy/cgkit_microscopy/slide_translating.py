@@ -86,9 +86,11 @@ def _describe(file: TiffFile, part: Part, channels: int, depth: str) -> tuple[by
     samples = 3 if channels == 3 else 1
     count = channels // samples
     axes = "C" * (count > 1)
-    kept = tuple(range(count)) if channels == part.header.channels and samples == part.pages.samples else None
+    kept = part.selected if channels == part.header.channels and samples == part.pages.samples else None
     content = Content(depth, axes, {"C": count} if axes else {}, kept, samples)
     remarks = []
+    if part.left_out:
+        remarks.append(f"{part.left_out} of its channels {'are' if part.left_out > 1 else 'is'} left out")
     if others := [series.name.strip().lower() or "unnamed" for series in file.series if is_associated(series)]:
         remarks.append(f"its {', '.join(others)} picture{'s are' if len(others) > 1 else ' is'} not copied")
     if part.pixel is None:

@@ -153,6 +153,17 @@ def test_a_fluorescence_slide_keeps_the_names_of_its_channels(cgkit: Cli, model:
     assert [channel["Name"] for channel in pixels["Channel"]] == ["DAPI", "GFP"]
 
 
+def test_channels_of_a_fluorescence_slide_can_be_selected(cgkit: Cli, model: Model, tmp_path: Path) -> None:
+    image = np.ascontiguousarray(IMAGE.transpose(2, 0, 1))
+    said = {"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP", "Cy5"]}}
+    write_ome(tmp_path / "in" / "x.ome.tif", image, photometric="minisblack", metadata=said)
+    code, messages = cgkit("translate", model(2, more=option("slide", select=[3, 1])), "in", "--output", "out")
+    assert code == 0, messages
+    assert "1 of its channels is left out" in messages
+    assert np.array_equal(levels_of(Path("out/x.ome.tif"))[0], image[[2, 0]])
+    assert [channel["Name"] for channel in pixels_of(Path("out/x.ome.tif"))["Channel"]] == ["Cy5", "DAPI"]
+
+
 @pytest.mark.parametrize("compression", ["jpeg", "jpeg2000", "zlib", "lzw", None])
 def test_tiles_are_read_in_every_compression(cgkit: Cli, model: Model, tmp_path: Path, compression: str | None) -> None:
     slide = write_svs(tmp_path / "in" / "x.svs", compression=compression)
@@ -216,6 +227,17 @@ def test_other_tiffs_are_no_slides(cgkit: Cli, model: Model, tmp_path: Path) -> 
         assert np.array_equal(file.asarray(), IMAGE)
 
 
+def test_large_translations_are_bigtiff(
+    cgkit: Cli, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slide = write_svs(tmp_path / "in" / "x.svs")
+    monkeypatch.setattr("cgkit_microscopy.pyramid.LARGEST", 1000)
+    code, messages = cgkit("translate", model(3), slide, "--output", "out")
+    assert code == 0, messages
+    with tifffile.TiffFile("out/x.ome.tif") as file:
+        assert file.is_bigtiff
+
+
 def test_jpeg_is_written_if_the_spec_says_so(cgkit: Cli, model: Model, tmp_path: Path) -> None:
     slide = write_svs(tmp_path / "in" / "x.svs")
     code, messages = cgkit("translate", model(3, more=option("slide", quality=90)), slide, "--output", "out")
@@ -231,6 +253,7 @@ def test_jpeg_is_written_if_the_spec_says_so(cgkit: Cli, model: Model, tmp_path:
         ({"level": 2}, "has 2 levels, so there is no level 2"),
         ({"region": [600, 0, 101, 10]}, "has 700 x 600 pixels, so the region [600, 0, 101, 10] is not inside"),
         ({"region": [0, 0, 0, 10]}, "is not inside"),
+        ({"select": [2]}, "has 1 channel in pages of their own, so there is no 2"),
     ],
 )
 def test_parts_that_do_not_exist_are_refused(

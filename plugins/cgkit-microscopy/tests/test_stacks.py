@@ -255,6 +255,17 @@ def test_large_planes_are_translated_in_windows(
     assert np.abs(whole - windows).max() <= 1
 
 
+def test_large_translations_are_bigtiff(
+    cgkit: Cli, model: Model, stack: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = stack("in/x.ome.tif", draw(2, 20, 24), metadata={"axes": "ZYX"})
+    monkeypatch.setattr("cgkit_microscopy.stack_writing.LARGEST", 900)
+    code, messages = cgkit("translate", model(), source, "--output", "out")
+    assert code == 0, messages
+    with tifffile.TiffFile("out/x.ome.tif") as file:
+        assert file.is_bigtiff
+
+
 def test_smaller_copies_are_said_to_be_left_out(cgkit: Cli, model: Model, tmp_path: Path) -> None:
     values = draw(3, 64, 64)
     (tmp_path / "in").mkdir()
