@@ -21,6 +21,9 @@ from cgkit_microscopy.stack_writing import describe, write_stack
 AT_ONCE = 4_500_000
 """The most pixels of a plane that is translated at once; larger ones are translated in windows."""
 
+MOST = 256_000_000
+"""The most pixels of a plane, which is in memory as a whole."""
+
 Position = tuple[int, ...]
 
 
@@ -42,6 +45,10 @@ def translate_stack(
     Raises:
         DataError: the stack does not fit the model, or cannot be read.
     """
+    if stack.height * stack.width > MOST:
+        raise DataError(
+            f"has planes of {stack.width:,} x {stack.height:,} pixels", hint="save each plane as a pyramid with tiles"
+        )
     selected = select(stack, choice)
     merged = are_bands(stack, selected, model.channels[0], choice)
     images = [selected] if merged else [(channel,) for channel in selected]

@@ -255,6 +255,16 @@ def test_large_planes_are_translated_in_windows(
     assert np.abs(whole - windows).max() <= 1
 
 
+def test_planes_that_would_fill_the_memory_are_refused(
+    cgkit: Cli, model: Model, stack: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = stack("in/x.ome.tif", draw(2, 20, 24), metadata={"axes": "ZYX"})
+    monkeypatch.setattr("cgkit_microscopy.translating.MOST", 479)
+    code, messages = cgkit("translate", model(), source, "--output", "out")
+    assert code == 3
+    assert "has planes of 24 x 20 pixels; save each plane as a pyramid" in messages
+
+
 def test_large_translations_are_bigtiff(
     cgkit: Cli, model: Model, stack: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
