@@ -95,6 +95,7 @@ SLOW = (
     "report/test_in_a_browser.py",
     "runs",
     "scaffolding",
+    "serving",
     "testing",
 )
 """Folders and files whose tests train, compile, or start processes and browsers."""

@@ -36,6 +36,7 @@ COMMANDS = (
     "evaluate",
     "report",
     "compare",
+    "serve",
     "import",
     "export",
     "list-components",

@@ -24,9 +24,9 @@ HEAD = 4096
 """The number of characters at the start of a file that are searched for `GENERATOR`."""
 
 
-def render(template: str, **values: Any) -> str:
-    """Render a template; values are escaped for HTML."""
-    return _create_environment().get_template(template).render(values)
+def render(template: str, package: str = "cgkit.report", **values: Any) -> str:
+    """Render a template of a package, which may extend those of reports; values are escaped for HTML."""
+    return _create_environment(package).get_template(template).render(values)
 
 
 def write_page(file: Path, text: str) -> Path:
@@ -55,9 +55,10 @@ def _is_page(file: Path) -> bool:
 
 
 @cache
-def _create_environment() -> jinja2.Environment:
+def _create_environment(package: str) -> jinja2.Environment:
+    places = dict.fromkeys((package, "cgkit.report"))
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cgkit.report"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(place) for place in places]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -68,6 +69,7 @@ def _create_environment() -> jinja2.Environment:
         "style": Markup(style),
         "script": Markup(script),
         "policy": _build_policy(style, script),
+        "served_policy": _build_policy(style, script, own=" 'self'"),
         "version": metadata.version("cgkit"),
         "curves": curves,
     }
@@ -79,11 +81,13 @@ def _read_template(name: str) -> str:
     return files("cgkit.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _build_policy(style: str, script: str) -> str:
-    """Return a Content-Security-Policy that forbids all requests and allows only our own style and script."""
+def _build_policy(style: str, script: str, own: str = "") -> str:
+    """Return a Content-Security-Policy that allows only our own style and script, and no requests but to `own`."""
+    requests = f" connect-src{own};" if own else ""
+    images, forms = (f"data: blob:{own}", own) if own else ("data:", "'none'")
     return (
-        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src {images};{requests} style-src {_hash(style)}{own}; "
+        f"script-src {_hash(script)}{own}; base-uri 'none'; form-action {forms}"
     )
 
 

@@ -39,13 +39,17 @@ def write_report(run: Path | str, *, output: Path | None = None, plugins: Plugin
     return write_page(output or record.folder / file, render_report(record, plugins or load_plugins()))
 
 
-def render_report(record: Record, plugins: Plugins) -> str:
-    """Return the report page as HTML."""
+def render_report(
+    record: Record, plugins: Plugins, template: str = "report.html", package: str = "cgkit.report", **values: Any
+) -> str:
+    """Return the report page as HTML, or a page whose template extends it and takes more values."""
     shown, labels = gallery(record.sheets), labels_of(record.spec)
     numbers = record.evaluation.numbers if record.evaluation is not None else ()
     metrics = {number.name for number in numbers} | set(record.metrics)
     return render(
-        "report.html",
+        template,
+        package,
+        **values,
         record=record,
         state=state_of(record),
         facts=facts_of(record),

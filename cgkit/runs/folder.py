@@ -8,7 +8,7 @@ import os
 import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +37,8 @@ HEADER = f"""# The spec of this run, with its overrides and absolute paths. It w
 # To continue the run: cgkit run FOLDER. To train it again: cgkit run FOLDER/{SPEC} --output ANOTHER
 """
 START = "start.json"
+STOP = "stop.request"
+"""A file that asks the run to stop, also from another machine that shares the folder."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,10 @@ class RunFolder:
             except Timeout:
                 raise self._in_use() from None
         try:
+            self._forget_stop()  # of an earlier run that was killed
             yield
         finally:
+            self._forget_stop()
             lock.release()
 
     def refuse_if_in_use(self) -> None:
@@ -110,6 +114,24 @@ class RunFolder:
             return True
         except OSError:  # the folder of another user: nobody who may not write to it can tell
             return self.status().get("state") == "running"
+
+    def ask_to_stop(self) -> None:
+        """Ask the run that trains in the folder to save its state and stop; nothing happens if none does.
+
+        Raises:
+            ResourceError: the folder cannot be written to.
+        """
+        if self.is_in_use():
+            with _explain_write_errors(self.path):
+                (self.path / STOP).touch()
+
+    def is_asked_to_stop(self) -> bool:
+        """Return whether the run is asked to stop."""
+        return (self.path / STOP).exists()
+
+    def _forget_stop(self) -> None:
+        with suppress(OSError):
+            (self.path / STOP).unlink(missing_ok=True)
 
     def remembered_spec(self) -> dict[str, Any] | None:
         """Return the resolved spec of the run in the folder; None if the folder holds no run yet."""

@@ -104,7 +104,8 @@ class Run:
             CgkitError: the run cannot continue (see the subclasses); if possible, the state is saved first.
         """
         locked = self.folder.locked() if self._processes.is_first else nullcontext()
-        with locked, self.arithmetic(), StopRequest(self._answer_stop) as stop:
+        is_asked = self.folder.is_asked_to_stop if self._processes.is_first else lambda: False
+        with locked, self.arithmetic(), StopRequest(self._answer_stop, is_asked) as stop:
             checkpoint = self._saved.open_folder()
             observers = self._observers()
             try:

@@ -1,4 +1,4 @@
-"""Stop gracefully: after SIGTERM, SIGHUP or the first Ctrl-C, the run completes its step and saves its state."""
+"""Stop gracefully: after SIGTERM, SIGHUP, the first Ctrl-C or a request, the run completes its step and saves."""
 
 from __future__ import annotations
 
@@ -9,19 +9,36 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+INTERVAL = 1.0
+"""Seconds between two questions whether another process asks for a stop."""
+
 
 class StopRequest:
     """A context in which SIGTERM, SIGHUP and the first Ctrl-C only set `requested`; another Ctrl-C interrupts.
 
     Args:
         answer: called once, in another thread, as soon as a stop is requested.
+        is_asked: returns whether another process asks for a stop.
     """
 
-    def __init__(self, answer: Callable[[], object] = lambda: None) -> None:
-        self.requested = False
+    def __init__(
+        self, answer: Callable[[], object] = lambda: None, is_asked: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._requested = False
         self._answer = answer
+        self._is_asked = is_asked
+        self._asked_at = 0.0
         self._requested_at = 0.0
         self._previous: dict[signal.Signals, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether a stop was requested."""
+        if not self._requested and time.monotonic() - self._asked_at >= INTERVAL:
+            self._asked_at = time.monotonic()
+            if self._is_asked():
+                self._request()
+        return self._requested
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # the only thread that may set signal handlers
@@ -41,10 +58,13 @@ class StopRequest:
         return self.requested and time.monotonic() - self._requested_at >= seconds
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested and number == signal.SIGINT:
+        if self._requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        if not self.requested:
-            self.requested = True
-            self._requested_at = time.monotonic()
-            # The interrupted code may hold the lock of the terminal, so this thread cannot print.
-            threading.Thread(target=self._answer, daemon=True).start()
+        if not self._requested:
+            self._request()
+
+    def _request(self) -> None:
+        self._requested = True
+        self._requested_at = time.monotonic()
+        # Interrupted code may hold the lock of the terminal, so this thread cannot print.
+        threading.Thread(target=self._answer, daemon=True).start()

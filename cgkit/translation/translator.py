@@ -204,6 +204,10 @@ class Translator:
             self._mentioned.add(name)
             warnings.warn(text, CgkitWarning, stacklevel=2)
 
+    def forget_remarks(self) -> None:
+        """Warn of everything again, because somebody else translates now."""
+        self._mentioned.clear()
+
     def _at_scale(self, batch: Tensor, translate: Callable[[Tensor], Tensor]) -> Tensor:
         height, width = batch.shape[-2:]
         self.mention(height, width)

@@ -153,7 +153,7 @@ const RENEW_EVERY = 15000;
 
 function isInUse() {
   const slider = document.getElementById("step");
-  return document.querySelector("dialog[open]") || (slider && slider.value !== slider.max);
+  return document.body.dataset.used || document.querySelector("dialog[open]") || (slider && slider.value !== slider.max);
 }
 
 if (document.body.dataset.state === "running") {
