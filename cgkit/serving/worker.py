@@ -74,30 +74,33 @@ def _remarks() -> Iterator[list[str]]:
 
 def answer(request: dict[str, Any], models: Models) -> dict[str, Any]:
     """Translate the image file of a request, and return the reply."""
-    source = Path(request["source"])
     try:
         translator, known = models.load(request["model"], request["options"])
         translator.max_pixels = request["pixels"]
         translator.forget_remarks()
-        if is_clip(source) or translator.formats.of_whole(source) is not None:
-            raise DataError(f"{source}: not a single image", hint="use cgkit translate for it")
-        wanted = request["suffix"]
-        if wanted:
-            check_format(wanted, translator.target, translator.formats)
-        suffix = wanted or suffix_for(source.suffix, translator.target, translator.formats)
-        target = source.with_name(f"translation{suffix}")
         with _remarks() as remarks:
-            (result,) = translate_files(translator, [source], target)
+            file = _translate(translator, Path(request["source"]), request["suffix"])
     except CgkitError as error:
         return _refuse(error)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         return _refuse(ResourceError("not enough memory", hint="send a smaller image"))
+    return {"file": str(file), "step": translator.info.step, "remarks": known + remarks}
+
+
+def _translate(translator: Translator, source: Path, suffix: str) -> Path:
+    """Translate a file, into a file with a suffix or, if that is empty, with its own or the nearest that fits."""
+    if is_clip(source) or translator.formats.of_whole(source) is not None:
+        raise DataError(f"{source}: not a single image", hint="use cgkit translate for it")
+    if suffix:
+        check_format(suffix, translator.target, translator.formats)
+    written = suffix or suffix_for(source.suffix, translator.target, translator.formats)
+    (result,) = translate_files(translator, [source], source.with_name(f"translation{written}"))
     if isinstance(result, DataError):
-        return _refuse(result)
+        raise result
     assert not isinstance(result, Skipped)
-    return {"file": str(result), "step": translator.info.step, "remarks": known + remarks}
+    return result
 
 
 def _refuse(error: CgkitError) -> dict[str, Any]:

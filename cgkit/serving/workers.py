@@ -92,10 +92,14 @@ class Workers:
             raise
         finally:
             self._idle.put_nowait(worker)
-        shown = {request["source"]: request["name"], request["folder"]: request["run"]}
-        if "error" in reply:
-            raise RequestError(reply["status"], _rename(reply["error"], shown), _rename(reply["hint"], shown))
-        return {**reply, "remarks": [_rename(remark, shown) for remark in reply["remarks"]]}
+        return _check(reply, {request["source"]: request["name"], request["folder"]: request["run"]})
+
+
+def _check(reply: Mapping[str, Any], shown: Mapping[str, str]) -> dict[str, Any]:
+    """Return a reply in the words of the client, or raise its error."""
+    if "error" in reply:
+        raise RequestError(reply["status"], _rename(reply["error"], shown), _rename(reply["hint"], shown))
+    return {**reply, "remarks": [_rename(remark, shown) for remark in reply["remarks"]]}
 
 
 def _rename(text: str, shown: Mapping[str, str]) -> str:

@@ -57,6 +57,14 @@ def test_startup_compares_with_importing_torch(benchmark: Benchmark) -> None:
         assert row["of importing torch"] == pytest.approx(row["time"]["median"] / baseline["time"]["median"])
 
 
+def test_serving_compares_many_clients_with_one(benchmark: Benchmark) -> None:
+    results = benchmark("serving", "--clients", 4, "--minutes", 0.03, "--width", 4, "--blocks", 1, "--sides", 32)
+    alone, many = results["rows"]
+    assert (alone["clients"], many["clients"]) == (1, 4)
+    assert results["lost"] == []
+    assert many["faster"] == pytest.approx(many["a second"] / alone["a second"])
+
+
 def test_scaling_measures_several_processes_and_models_gpus(benchmark: Benchmark) -> None:
     results = benchmark("scaling", "--size", 32, *TINY, "--steps", 1)
     alone, two = results["rows"]

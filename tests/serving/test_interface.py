@@ -116,7 +116,8 @@ def test_the_description_names_every_path_and_every_answer_fits_it(server: Serve
         *(f"/api/runs/{{run}}{end}" for end in ("", "/stop", "/continue", "/translate")),
     }
     schemas = description["components"]["schemas"]
-    jsonschema.validate(server.get("/api/runs").json, schemas["runs"])
+    for run in server.get("/api/runs").json["runs"]:
+        jsonschema.validate(run, schemas["run"])
     jsonschema.validate(server.get("/api/runs/tiny").json, schemas["run"])
     refused = server.translate(png(), query="at=3")
     jsonschema.validate(refused.json, schemas["error"])
