@@ -38,7 +38,7 @@ def facts_of(record: Record) -> dict[str, str]:
         step = reached if reached is not None else step
     if step is not None:
         facts["Steps"] = f"{step} of {steps}" if steps is not None else str(step)
-    if seconds := _measure_training_time(record):
+    if seconds := training_time(record):
         facts["Training time"] = format_duration(seconds)
     left = number_or_none(record.status.get("seconds_left"))
     if left is not None and record.status.get("state") == "running":
@@ -57,10 +57,17 @@ def summaries_of(metrics: Collection[str], plugins: Plugins) -> dict[str, str]:
     return {component.name: component.summary for component in registry if component.name in metrics}
 
 
-def _measure_training_time(record: Record) -> float | None:
-    """Return the seconds spent on the recorded steps, excluding samples, scores and checkpoints."""
+def training_time(record: Record, until: int | None = None) -> float | None:
+    """Return the seconds spent on the recorded steps, excluding samples, scores and checkpoints; None if unknown.
+
+    Args:
+        record: the run.
+        until: the last step that counts; by default that of the run.
+    """
     seconds, previous = 0.0, 0
     for step, speed in record.history.get("images_per_second", {}).items():
+        if until is not None and step > until:
+            break
         sizes = [number_or_none(_find_setting(record, key, step)) for key in ("batch", "accumulate")]
         if speed and sizes[0] and sizes[1]:
             seconds += (step - previous) * 2 * sizes[0] * sizes[1] / speed

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cgkit.display.durations import format_duration
 from cgkit.health.notes import Note
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.report.curves import charts_of
-from cgkit.report.facts import facts_of, state_of, summaries_of
+from cgkit.report.facts import facts_of, state_of, summaries_of, training_time
 from cgkit.report.gauges import scales_of
 from cgkit.report.page import render, write_page
 from cgkit.report.pictures import Gallery, gallery
@@ -44,6 +45,7 @@ def render_report(
 ) -> str:
     """Return the report page as HTML, or a page whose template extends it and takes more values."""
     shown, labels = gallery(record.sheets), labels_of(record.spec)
+    data = gallery_data(shown, record)
     numbers = record.evaluation.numbers if record.evaluation is not None else ()
     metrics = {number.name for number in numbers} | set(record.metrics)
     return render(
@@ -55,7 +57,8 @@ def render_report(
         facts=facts_of(record),
         gallery=shown,
         labels=labels,
-        gallery_data=gallery_data(shown),
+        gallery_data=data,
+        elapsed=data["times"][-1] if data["times"] else "",
         charts=charts_of(record.history, metrics, labels),
         scales=scales_of(numbers, labels),
         summaries=summaries_of(metrics, plugins),
@@ -67,10 +70,15 @@ def render_report(
     )
 
 
-def gallery_data(shown: Gallery | None) -> dict[str, Any]:
-    """Return the data of the step slider as JSON values: the steps and, by cell, all picture URLs except the last."""
+def gallery_data(shown: Gallery | None, record: Record) -> dict[str, Any]:
+    """Return the data of the step slider as JSON values.
+
+    These are the steps, the training times until then in words, and, by cell, all picture URLs except the last.
+    """
     if shown is None:
-        return {"steps": [], "cells": {}}
+        return {"steps": [], "times": [], "cells": {}}
+    seconds = [training_time(record, step) for step in shown.steps]
+    times = ["" if each is None else f"after {format_duration(each)}" for each in seconds]
     cells = {
         f"{direction}-{number}-{cell.role}": [picture.source for picture in cell.pictures[:-1]]
         for direction, rows in shown.directions.items()
@@ -78,7 +86,7 @@ def gallery_data(shown: Gallery | None) -> dict[str, Any]:
         for cell in row.cells
         if len(cell.pictures) > 1
     }
-    return {"steps": shown.steps, "cells": cells}
+    return {"steps": shown.steps, "times": times, "cells": cells}
 
 
 def _group_notes(notes: tuple[Note, ...], labels: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -77,6 +77,7 @@ def test_the_slider_changes_the_step(page: Any) -> None:
     keys(page, "\ue012")  # arrow left
     before = sources(page)
     assert page.find_element("css selector", ".time output").text == "3"
+    assert page.find_element("css selector", "[data-elapsed]").text.startswith("after ")
     changed = [new != old for new, old in zip(last, before, strict=True)]
     # Translations and reconstructions change; sources and ground truth do not.
     assert changed == [False, True, False, True] * 4

@@ -5,7 +5,8 @@ function setUpSlider() {
   const slider = document.getElementById("step");
   const data = document.getElementById("gallery");
   if (!slider || !data) return () => {};
-  const { steps, cells } = JSON.parse(data.textContent);
+  const { steps, times, cells } = JSON.parse(data.textContent);
+  const elapsed = document.querySelector("[data-elapsed]");
   const output = document.querySelector(".time output");
   const play = document.querySelector("[data-play]");
   const pictures = [...document.querySelectorAll("img[data-cell]")].filter((image) => image.dataset.cell in cells);
@@ -16,7 +17,8 @@ function setUpSlider() {
     const index = Number(slider.value);
     for (const image of pictures) image.src = sources.get(image)[index];
     output.value = steps[index];
-    slider.setAttribute("aria-valuetext", `step ${steps[index]}`);
+    elapsed.textContent = times[index];
+    slider.setAttribute("aria-valuetext", `step ${steps[index]} ${times[index]}`);
     enlarge.refresh();
   }
 
