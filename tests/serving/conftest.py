@@ -135,7 +135,9 @@ def server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A server with the runs `tiny` and `other/tiny`, for tests that change nothing."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(trained, folder / "tiny")
-    shutil.copytree(trained, folder / "other" / "tiny")
+    other = shutil.copytree(trained, folder / "other" / "tiny")
+    status = other / "status.json"
+    status.write_text(json.dumps({**json.loads(status.read_text()), "losses": {"cycle": float("nan")}}))
     started = launch(folder)
     yield started
     end(started)

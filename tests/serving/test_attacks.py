@@ -120,10 +120,19 @@ def test_an_image_that_claims_many_pixels_is_not_decoded(server: Server, size: t
     assert str(server.folder) not in answer.body.decode()
 
 
-def test_more_pixels_than_allowed_are_refused(start: Start) -> None:
-    server = start("--max-pixels", "1000")
-    assert server.translate(png(20, 20)).status == 200
-    answer = server.translate(png(50, 50))
+@pytest.fixture(scope="module")
+def limited(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with low limits."""
+    folder = tmp_path_factory.mktemp("limited")
+    shutil.copytree(trained, folder / "tiny")
+    started = launch(folder, "--max-upload", "1", "--max-pixels", "200000", "--queue", "3")
+    yield started
+    end(started)
+
+
+def test_more_pixels_than_allowed_are_refused(limited: Server) -> None:
+    assert limited.translate(png(400, 400)).status == 200
+    answer = limited.translate(png(500, 500))
     assert answer.status == 422
     assert "image.png" in answer.json["error"]
 
@@ -133,19 +142,18 @@ def endless() -> Iterator[bytes]:
         yield bytes(2**16)
 
 
-def test_an_upload_is_cut_off_at_its_limit_declared_or_not(start: Start) -> None:
-    server = start("--max-upload", "1")
-    declared = server.ask("POST", "/api/runs/tiny/translate", None, Content_Length=str(2**40))
+def test_an_upload_is_cut_off_at_its_limit_declared_or_not(limited: Server) -> None:
+    declared = limited.ask("POST", "/api/runs/tiny/translate", None, Content_Length=str(2**40))
     assert declared.status == 413
     # An answer can be lost if the connection is reset while the client still sends.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        assert server.ask("POST", "/api/runs/tiny/translate", endless()).status == 413
-    assert server.translate(png()).status == 200
-    assert wait_until(lambda: not _kept(server))
+        assert limited.ask("POST", "/api/runs/tiny/translate", endless()).status == 413
+    assert limited.translate(png()).status == 200
+    assert wait_until(lambda: not _kept())
 
 
-def _kept(server: Server) -> list[Path]:
-    """Return the files of translations that the server has kept."""
+def _kept() -> list[Path]:
+    """Return the files of translations that servers have kept."""
     return [file for folder in Path(tempfile.gettempdir()).glob("cgkit-serve-*") for file in folder.glob("*/*")]
 
 
@@ -180,12 +188,11 @@ def test_a_client_that_asks_twice_on_one_connection_may_not_be_slow_the_second_t
             pass
 
 
-def test_a_full_queue_answers_429_and_loses_nothing_it_has_accepted(start: Start) -> None:
-    server = start("--queue", "3")
+def test_a_full_queue_answers_429_and_loses_nothing_it_has_accepted(limited: Server) -> None:
     image, answers = png(400, 400), []
 
     def ask() -> None:
-        answers.append(server.translate(image))
+        answers.append(limited.translate(image))
 
     threads = [threading.Thread(target=ask) for _ in range(12)]
     for thread in threads:
@@ -197,7 +204,7 @@ def test_a_full_queue_answers_429_and_loses_nothing_it_has_accepted(start: Start
     refused = next(answer for answer in answers if answer.status == 429)
     assert refused.headers["retry-after"] == "5"
     assert refused.json["error"] == "3 translations are waiting"
-    assert server.translate(image).status == 200
+    assert limited.translate(image).status == 200
 
 
 def test_a_translation_that_takes_too_long_is_ended_and_the_next_one_works(start: Start) -> None:
