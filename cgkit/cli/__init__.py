@@ -36,6 +36,7 @@ COMMANDS = (
     "evaluate",
     "report",
     "compare",
+    "study",
     "serve",
     "import",
     "export",
