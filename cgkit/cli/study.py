@@ -99,7 +99,8 @@ def _print_plan(context: click.Context, study: Study, found: Sequence[Found], de
     todo = [each for each in found if each.state in ("missing", "unfinished")]
     if todo:
         total = sum(seconds[each.planned.data] for each in todo)
-        console.message(f"{len(todo)} runs to train, which take about {format_duration(total)} on this machine")
+        runs = "1 run" if len(todo) == 1 else f"{len(todo)} runs"
+        console.message(f"{runs} to train, in about {format_duration(total)} on this machine")
     else:
         console.message("nothing to train")
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from cgkit.display.reporter import Reporter
-from cgkit.errors import CgkitError, ResourceError, UsageError
+from cgkit.errors import CgkitError, ResourceError, RunFolderInUseError, UsageError
 from cgkit.plugins import Plugins
 from cgkit.report.facts import training_time
 from cgkit.report.record import read_record
 from cgkit.runs.check import check_spec
+from cgkit.runs.continuing.launch import SPEC
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.start import run
-from cgkit.spec.loading import load_spec
+from cgkit.spec.loading import read_layers, resolve_spec
+from cgkit.spec.merging import combine
+from cgkit.spec.reading import read_layer
 from cgkit.studies.study import PlannedRun, Study
 
 State = Literal["missing", "unfinished", "running", "finished", "failed", "other"]
@@ -54,12 +57,14 @@ def look(study: Study, output: Path, plugins: Plugins) -> list[Found]:
 def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -> Found:
     """Return what there is of one run."""
     folder = RunFolder(output / planned.path)
-    spec, own = load_spec(study.base, plugins, planned.overrides).to_json(), folder.remembered_spec()
-    if own is None:
-        return Found(planned, folder.path, "missing")
+    layers = read_layers(study.base, planned.overrides)
+    wanted = combine(layers, plugins.registries)
+    resolve_spec(wanted, plugins, layers)
     if folder.is_in_use():
         return Found(planned, folder.path, "running")
-    if changed := _compare(own, spec):
+    if not (folder.path / SPEC).exists():
+        return Found(planned, folder.path, "missing")
+    if changed := _compare(read_layer(folder.path / SPEC).values, wanted):
         note = f"was run with another {', '.join(changed[:3])}"
         return Found(planned, folder.path, "other", note)
     status = folder.status()
@@ -102,6 +107,7 @@ def run_study(
     refuse_others(found)
     states = ("missing", "unfinished", *(("failed",) if retry else ()))
     todo = [each for each in found if each.state in states]
+    failures: dict[PlannedRun, str] = {}
     for number, each in enumerate(todo, 1):
         began(each, number, len(todo))
         try:
@@ -114,13 +120,22 @@ def run_study(
                     plugins=plugins,
                     reporter=shown,
                 )
-        except (ResourceError, UsageError):
+        except ResourceError:
             raise
-        except CgkitError:  # another process was quicker, or status.json says why
+        except RunFolderInUseError:
+            continue  # another process was quicker
+        except CgkitError as error:
+            failures[each.planned] = str(error)
             continue
         if outcome.state == "stopped":
             break
-    return look(study, output, plugins)
+    found = look(study, output, plugins)
+    return [
+        replace(each, state="failed", note=failures[each.planned])
+        if each.planned in failures and each.state != "running"
+        else each
+        for each in found
+    ]
 
 
 def refuse_others(found: Iterable[Found]) -> None:
@@ -156,7 +171,7 @@ def estimate(study: Study, found: Sequence[Found], plugins: Plugins, device: str
 
 
 def _compare(one: Any, other: Any, place: str = "") -> list[str]:
-    """Return the places at which two resolved specs differ."""
+    """Return the places at which two specs differ."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         keys = dict.fromkeys([*one, *other])
         places = [_compare(one.get(key), other.get(key), f"{place}.{key}" if place else key) for key in keys]

@@ -108,7 +108,7 @@ def read_study(file: Path) -> Study:
     try:
         read = _File.model_validate(layer.values)
     except ValidationError as error:
-        found = problems_from(error, layer.values, lambda place: () if place else _File.model_fields)
+        found = problems_from(error, layer.values, lambda place: _File.model_fields if len(place) == 1 else ())
         raise _locate(found.values(), layer) from None
     if problems := list(_find_problems(read)):
         raise _locate(problems, layer)
