@@ -1,0 +1,77 @@
+// The worker that translates: started when first needed, ended to cancel, and started again after that.
+
+class Cancelled extends Error {}
+
+class Translator {
+  #worker = null;
+  #wasm = null;
+  #script = null;
+  #networks = new Map();
+  #sent = new Set();
+  #reject = null;
+
+  // Return the translation of an image as ImageData; `report` is called with the completed share and what is done.
+  async translate(pixels, direction, sizes, report) {
+    report(null, "loading the network");
+    const task = { width: pixels.width, height: pixels.height, direction, sizes };
+    const started = this.#worker === null ? await this.#start() : this.#worker;
+    const name = direction.direction;
+    if (!this.#networks.has(name)) this.#networks.set(name, await loadData(name));
+    if (this.#worker !== started) throw new Cancelled();
+    if (!this.#sent.has(name)) {
+      started.postMessage({ kind: "network", name, model: this.#networks.get(name) });
+      this.#sent.add(name);
+    }
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      started.onmessage = ({ data }) => {
+        if (data.kind === "progress") report(data.share, data.what);
+        else if (data.kind === "done") resolve(new ImageData(data.pixels, data.width, data.height));
+        else {
+          this.#end(); // its memory may be exhausted
+          reject(new Error(explain(data.message)));
+        }
+      };
+      started.onerror = (event) => {
+        event.preventDefault();
+        this.#end();
+        reject(new Error(explain(event.message || "")));
+      };
+      const copy = pixels.data.slice();
+      started.postMessage({ kind: "translate", task, pixels: copy }, [copy.buffer]);
+    });
+  }
+
+  cancel() {
+    this.#end();
+    this.#reject?.(new Cancelled());
+  }
+
+  async #start() {
+    const worker = await this.#create();
+    this.#worker = worker;
+    this.#wasm ??= await loadData("wasm");
+    if (this.#worker !== worker) throw new Cancelled();
+    worker.postMessage({ kind: "runtime", wasm: this.#wasm });
+    return worker;
+  }
+
+  async #create() {
+    if (!isEmbedded()) return new Worker("worker.js");
+    this.#script ??= URL.createObjectURL(new Blob([await loadText("worker")], { type: "text/javascript" }));
+    return new Worker(this.#script);
+  }
+
+  #end() {
+    this.#worker?.terminate();
+    this.#worker = null;
+    this.#sent.clear();
+  }
+}
+
+function explain(message) {
+  if (/memory|alloc|range ?error|invalid array length|array buffer/i.test(message)) {
+    return "there is not enough memory for this image; close other tabs, or use a smaller image";
+  }
+  return message || "the translation failed";
+}
