@@ -18,9 +18,7 @@ function decodeBase85(text) {
   return new Uint8Array(bytes.buffer, 0, bytes.byteLength - padding);
 }
 
-function isEmbedded() {
-  return document.getElementById("data-facts") !== null;
-}
+const isEmbedded = document.getElementById("data-facts") !== null;
 
 // Return the bytes of an entry as an ArrayBuffer.
 async function loadData(name) {

@@ -57,7 +57,7 @@ class Translator {
   }
 
   async #create() {
-    if (!isEmbedded()) return new Worker("worker.js");
+    if (!isEmbedded) return new Worker("worker.js");
     this.#script ??= URL.createObjectURL(new Blob([await loadText("worker")], { type: "text/javascript" }));
     return new Worker(this.#script);
   }

@@ -5,8 +5,9 @@ const OVERLAP = 64;
 const SAMPLES = 8; // tiles from which norm statistics are averaged
 
 // Return, for each row or column of the padded image, that of the image to use: mirrored, or repeated if too short.
+// A network takes multiples of its stride, and no fewer than two.
 function paddedIndices(length, stride) {
-  const padding = (stride - (length % stride)) % stride;
+  const padding = Math.max(2, Math.ceil(length / stride)) * stride - length;
   return Int32Array.from({ length: length + padding }, (_, i) => {
     if (i < length) return i;
     return padding < length ? 2 * (length - 1) - i : length - 1;

@@ -1,0 +1,95 @@
+"""Running cgkit, painting images, and working with a page in the browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+HOSTILE = "</script><script>window.owned = 1</script><img src=x onerror='window.owned = 1'>{{ 7 * 7 }}<!-- \u2028 &amp;"
+
+
+def call(folder: Path, *arguments: object, code: int = 0, **environment: str) -> str:
+    """Run `cgkit` in a folder; return what it printed."""
+    command = [sys.executable, "-m", "cgkit", *map(str, arguments)]
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def paint(file: Path, height: int, width: int, mode: str = "RGB", seed: int = 0, **options: Any) -> Path:
+    """Write a smooth random picture."""
+    bands = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, bands), np.uint8)
+    picture = Image.fromarray(coarse[..., 0] if bands == 1 else coarse)
+    picture.resize((width, height), Image.Resampling.BICUBIC).save(file, **options)
+    return file
+
+
+class Opened:
+    """A page in the browser."""
+
+    def __init__(self, browser: Any) -> None:
+        self.browser = browser
+
+    def __getitem__(self, name: str) -> Any:
+        return self.browser.find_element("id", name)
+
+    def all(self, selector: str) -> list[Any]:
+        return self.browser.find_elements("css selector", selector)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(script, *arguments)
+
+    def wait(self, condition: Callable[[], Any], seconds: float = 60) -> None:
+        from selenium.common.exceptions import TimeoutException
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        try:
+            WebDriverWait(self.browser, seconds, 0.05).until(lambda _: condition())
+        except TimeoutException as error:
+            raise AssertionError(f"{self['status'].text}, {self.states()}, {self.console()}") from error
+
+    def states(self) -> list[str]:
+        return [state.text for state in self.all("#images .state")]
+
+    def add(self, *images: Path) -> None:
+        self["files"].send_keys("\n".join(map(str, images)))
+
+    def finish(self, count: int = 1) -> None:
+        """Wait until so many images are translated, and the chosen one is shown."""
+        self.wait(lambda: self.states() == ["done"] * count and self["result"].is_displayed())
+
+    def translate(self, image: Path) -> np.ndarray:
+        self.add(image)
+        self.finish()
+        return self.canvas("after")
+
+    def canvas(self, name: str) -> np.ndarray:
+        url = self.run("return document.getElementById(arguments[0]).toDataURL('image/png')", name)
+        return pixels(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+
+    def console(self) -> list[Any]:
+        return self.browser.get_log("browser")
+
+    def requests(self) -> list[str]:
+        """Return the URLs requested since the last call, apart from those that the page itself contains."""
+        events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
+        urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [url for url in urls if not url.startswith(("data:", "blob:"))]
+
+
+def pixels(file: Any) -> np.ndarray:
+    """Return the pixels of an image file, without alpha."""
+    with Image.open(file) as opened:
+        return np.asarray(opened.convert("RGB")).astype(int)
