@@ -27,10 +27,18 @@ def call(folder: Path, *arguments: object, code: int = 0, **environment: str) ->
     return done.stdout + done.stderr
 
 
-def paint(file: Path, height: int, width: int, mode: str = "RGB", seed: int = 0, **options: Any) -> Path:
-    """Write a smooth random picture."""
+def paint(
+    file: Path,
+    height: int,
+    width: int,
+    mode: str = "RGB",
+    seed: int = 0,
+    cells: tuple[int, int] = (5, 7),
+    **options: Any,
+) -> Path:
+    """Write a picture of smooth random colours."""
     bands = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
-    coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, bands), np.uint8)
+    coarse = np.random.default_rng(seed).integers(0, 256, (*cells, bands), np.uint8)
     picture = Image.fromarray(coarse[..., 0] if bands == 1 else coarse)
     picture.resize((width, height), Image.Resampling.BICUBIC).save(file, **options)
     return file

@@ -6,9 +6,17 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
+import onnxruntime
 import pytest
+import torch
+from cgkit_page.exporter import Page
 from pages import call
+
+from cgkit.components.exporters.unit_range import OnUnitRange
+from cgkit.components.generators.unet import UnetGenerator
 
 Export = Callable[..., Path]
 
@@ -61,6 +69,30 @@ def test_a_damaged_file_in_the_cache_is_replaced(folder: Path, runtime: None, ca
     environment = {"XDG_CACHE_HOME": str(copied)}
     call(folder, "export", "seasons", "--format", "page", "--output", tmp_path / "model.html", **environment)
     assert min(file.stat().st_size for file in copied.rglob("*.wasm")) > 1e6
+
+
+@pytest.mark.parametrize("size", [(16, 24), (40, 32)])
+@pytest.mark.parametrize("weights", ["fp32", "int8"])
+def test_a_network_translates_an_image_the_same_with_the_statistics_that_it_reports(
+    tmp_path: Path, weights: Literal["fp32", "int8"], size: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    Page(weights=weights).export(
+        OnUnitRange(UnetGenerator(3, 3, width=4, depth=3)), torch.rand(1, 3, 32, 32), tmp_path / "a"
+    )
+    session = onnxruntime.InferenceSession(tmp_path / "a", providers=["CPUExecutionProvider"])
+    (length,) = next(entry.shape for entry in session.get_inputs() if entry.name == "statistics")
+    image, other = torch.rand(1, 3, *size).numpy(), torch.rand(1, 3, 16, 16).numpy()
+
+    def run(images: Any, frozen: bool, statistics: Any) -> Any:
+        feeds = {"frozen": np.array(frozen), "collecting": np.array(not frozen), "statistics": statistics}
+        return session.run(["translations", "measured"], {"images": images, **feeds})
+
+    own, measured = run(image, False, np.zeros(length, np.float32))
+    again, _ = run(image, True, measured)
+    _, others = run(other, False, np.zeros(length, np.float32))
+    assert np.abs(again - own).max() <= 1e-4
+    assert np.abs(run(image, True, others)[0] - own).max() > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -133,14 +133,14 @@ def test_both_directions_have_their_names(export: Export, visit: Visit, tmp_path
 def test_a_large_image_is_translated_in_tiles_with_common_statistics(
     folder: Path, export: Export, visit: Visit, tmp_path: Path
 ) -> None:
-    image = paint(tmp_path / "large.png", 1000, 1300)
+    image = paint(tmp_path / "large.png", 1000, 1300, cells=(40, 52))
     page = visit(export("seasons", weights="fp32"))
     seen = "window.seen = []; new MutationObserver(() => seen.push(document.getElementById('status').textContent))"
     page.run(f"{seen}.observe(document.getElementById('status'), {{ childList: true }})")
     made = page.translate(image)
     assert any("translating in tiles" in text for text in page.run("return seen"))
     difference = np.abs(made - expected(folder, "seasons", image, "--tile", "never"))
-    assert difference.mean() < 3, "tiles only approximate a whole translation"
+    assert difference.mean() < 1, "tiles only approximate a whole translation"
     seams = np.abs(np.diff(made, axis=1)).mean((0, 2))
     assert seams[420:450].max() < 2 * np.median(seams) + 1, "neighbouring tiles do not differ in colour"
 
