@@ -18,6 +18,7 @@ from cgkit.images.sheet import Column, Sheet, list_sheets, read_sheet
 from cgkit.models.address import Address
 from cgkit.models.card import model_card, rows_of
 from cgkit.models.info import ModelInfo, Weights
+from cgkit.spec.images import labels_of
 
 
 def facts_of(
@@ -40,7 +41,7 @@ def facts_of(
         name=info.spec.name,
         card=_card(address, info),
         licence=info.spec.license,
-        scores=_scores(address, info.step, averaged, directions),
+        scores=_scores(address, info, averaged, directions),
         samples=tuple(_samples(address, info.step, directions)),
     )
 
@@ -56,15 +57,17 @@ def _card(address: Address, info: ModelInfo) -> str:
     return re.sub(r"^## Scores\n.*?(?=^## |\Z)", "", text, count=1, flags=re.DOTALL | re.MULTILINE).strip()
 
 
-def _scores(address: Address, step: int, averaged: bool, directions: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+def _scores(address: Address, info: ModelInfo, averaged: bool, directions: Sequence[str]) -> list[tuple[str, ...]]:
     try:
-        evaluation = read_evaluation(address.scores_folder(step))
+        evaluation = read_evaluation(address.scores_folder(info.step))
     except CheckpointError as error:
         _warn_of(error)
-        return ()
-    if evaluation is None or (evaluation.step, evaluation.weights) != (step, weights_name(averaged)):
-        return ()
-    return tuple(rows_of([number for number in evaluation.numbers if number.direction in directions]))
+        return []
+    if evaluation is None or (evaluation.step, evaluation.weights) != (info.step, weights_name(averaged)):
+        return []
+    rows = rows_of([number for number in evaluation.numbers if number.direction in directions])
+    labels = labels_of(info.spec.to_json())
+    return [(labels.get(row[0], row[0]), *row[1:]) for row in rows]
 
 
 def _samples(address: Address, step: int, directions: Sequence[str]) -> Iterator[SamplePair]:

@@ -44,7 +44,7 @@ def expose_statistics(model: ModelProto) -> int:
     nodes = [rewritten.get(node.output[0], node) if node.output else node for node in graph.node]
     graph.ClearField("node")
     graph.node.extend([_split(graph, widths), *nodes, _join(len(norms))])
-    total = 2 * sum(widths)
+    total: int = 2 * sum(widths)
     graph.input.extend(
         [
             helper.make_tensor_value_info(FROZEN, TensorProto.BOOL, []),

@@ -68,6 +68,7 @@ async function work() {
       byId("working").hidden = false;
       image.results.set(key, await translate(image));
       image.state.textContent = "done";
+      sayDone(image, key);
     } catch (error) {
       image.failed = key;
       image.state.textContent = error instanceof Cancelled ? "cancelled" : "failed";
@@ -113,7 +114,12 @@ async function showResult(image) {
     `${result.width} x ${result.height} pixels, without the date, place and camera of the original.`,
     image.note,
   ].join(" ");
-  say(`${image.name}: translated to ${result.names[1]} in ${result.seconds} s`);
+  if (!isWorking) sayDone(image, key);
+}
+
+function sayDone(image, key) {
+  const { names, seconds } = image.results.get(key);
+  say(`${image.name}: translated to ${names[1]} in ${seconds} s`);
 }
 
 async function trySample(sample) {
