@@ -26,7 +26,7 @@ function sizesOf(pixels) {
 
 function add(files) {
   const added = [...files].map((file) => ({ file, name: file.name || "pasted.png", results: new Map(), note: "" }));
-  if (!added.length) return;
+  if (!added.length) return say("There is no image file in what was dropped or pasted.");
   for (const image of added) {
     image.button = element("button", image.name);
     image.button.type = "button";
@@ -66,7 +66,7 @@ async function work() {
     const key = settingsKey();
     try {
       byId("working").hidden = false;
-      image.results.set(key, await translate(image));
+      image.results.set(key, await translate(image, key));
       image.state.textContent = "done";
       sayDone(image, key);
     } catch (error) {
@@ -80,10 +80,15 @@ async function work() {
   isWorking = false;
 }
 
-async function translate(image) {
+async function translate(image, key) {
   report(image, null, "reading");
   const pixels = await readPixels(image.file, image.name);
-  if ((await countFrames(image.file)) > 1) image.note = "Only the first frame of the animation is translated.";
+  const isAnimated = (await countFrames(image.file)) > 1;
+  if (image.failed === key) throw new Cancelled();
+  image.note = [
+    isAnimated ? "Only the first frame of the animation is translated." : "",
+    byId("scale").value === "own" ? scaleNote(pixels) : "",
+  ].join(" ");
   const start = performance.now();
   const made = await translator.translate(pixels, direction, sizesOf(pixels), (...now) => report(image, ...now));
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
@@ -97,6 +102,16 @@ function report(image, share, what) {
   const percent = share === null ? "" : ` ${Math.floor(100 * share)} %`;
   image.state.textContent = what + percent;
   say(`${image.name}: ${what}${share === null ? "" : ` ${10 * Math.floor(10 * share)} %`}`);
+}
+
+// Say if training saw such images at quite another scale. An image of about the training size is scaled already.
+function scaleNote({ width, height }) {
+  if (direction.scale === null) return "";
+  const factor = Math.sqrt(direction.scale[0] * direction.scale[1]);
+  const pixels = Math.sqrt((direction.size[0] * direction.size[1]) / (width * height));
+  if (![factor, pixels].every((ratio) => ratio > 1.5 || ratio < 1 / 1.5)) return "";
+  const times = factor < 1 ? `${(1 / factor).toFixed(1)} times as large as` : `${factor.toFixed(1)} times smaller than`;
+  return `It is translated ${times} training saw such images: choose the scale of training.`;
 }
 
 async function showResult(image) {

@@ -9,22 +9,27 @@ class Translator {
   #networks = new Map();
   #sent = new Set();
   #reject = null;
+  #isCancelled = false;
 
   // Return the translation of an image as ImageData; `report` is called with the completed share and what is done.
   async translate(pixels, direction, sizes, report) {
+    this.#isCancelled = false;
     report(null, "loading the network");
     const task = { width: pixels.width, height: pixels.height, direction, sizes };
-    const started = this.#worker === null ? await this.#start() : this.#worker;
+    const worker = this.#worker ?? (await this.#start());
     const name = direction.direction;
     if (!this.#networks.has(name)) this.#networks.set(name, await loadData(name));
-    if (this.#worker !== started) throw new Cancelled();
+    if (this.#isCancelled) {
+      this.#end();
+      throw new Cancelled();
+    }
     if (!this.#sent.has(name)) {
-      started.postMessage({ kind: "network", name, model: this.#networks.get(name) });
+      worker.postMessage({ kind: "network", name, model: this.#networks.get(name) });
       this.#sent.add(name);
     }
     return new Promise((resolve, reject) => {
       this.#reject = reject;
-      started.onmessage = ({ data }) => {
+      worker.onmessage = ({ data }) => {
         if (data.kind === "progress") report(data.share, data.what);
         else if (data.kind === "done") resolve(new ImageData(data.pixels, data.width, data.height));
         else {
@@ -32,28 +37,27 @@ class Translator {
           reject(new Error(explain(data.message)));
         }
       };
-      started.onerror = (event) => {
+      worker.onerror = (event) => {
         event.preventDefault();
         this.#end();
         reject(new Error(explain(event.message || "")));
       };
       const copy = pixels.data.slice();
-      started.postMessage({ kind: "translate", task, pixels: copy }, [copy.buffer]);
+      worker.postMessage({ kind: "translate", task, pixels: copy }, [copy.buffer]);
     });
   }
 
   cancel() {
+    this.#isCancelled = true;
     this.#end();
     this.#reject?.(new Cancelled());
   }
 
   async #start() {
-    const worker = await this.#create();
-    this.#worker = worker;
     this.#wasm ??= await loadData("wasm");
-    if (this.#worker !== worker) throw new Cancelled();
-    worker.postMessage({ kind: "runtime", wasm: this.#wasm });
-    return worker;
+    this.#worker = await this.#create();
+    this.#worker.postMessage({ kind: "runtime", wasm: this.#wasm });
+    return this.#worker;
   }
 
   async #create() {
@@ -70,7 +74,7 @@ class Translator {
 }
 
 function explain(message) {
-  if (/memory|alloc|range ?error|invalid array length|array buffer/i.test(message)) {
+  if (/memory|alloc|abort|range ?error|invalid array length|array buffer/i.test(message)) {
     return "there is not enough memory for this image; close other tabs, or use a smaller image";
   }
   return message || "the translation failed";
