@@ -28,15 +28,15 @@ class Page:
     """A web page that translates images in the browser, without a server and without a network.
 
     Args:
-        weights: how weights are stored. `fp16` halves the page, `int8` halves it again, at the price of a difference
-            that is printed. Networks compute in float32 all the same.
+        weights: how weights are stored. `int16` and the less precise `fp16` halve them, `int8` halves them again, at
+            the price of a difference that is printed. Networks compute in float32 all the same.
         runtime: the npm package `onnxruntime-web`, for machines without a network; by default, it is downloaded once.
         folder: whether to write a folder for a web server, whose page has no inline script, instead of a single file.
     """
 
     suffix = ".html"
 
-    def __init__(self, *, weights: Stored = "fp16", runtime: Path | None = None, folder: bool = False) -> None:
+    def __init__(self, *, weights: Stored = "int16", runtime: Path | None = None, folder: bool = False) -> None:
         self.limit = LIMITS[weights]
         self._weights: Stored = weights
         self._runtime, self._folder = runtime, folder

@@ -25,7 +25,7 @@ def test_weights_of_fewer_bits_make_a_smaller_page_and_a_difference_that_is_prin
     folder: Path, runtime: None, tmp_path: Path
 ) -> None:
     sizes, differences = [], []
-    for weights in ("fp32", "fp16", "int8"):
+    for weights in ("fp32", "int16", "int8"):
         file = tmp_path / f"{weights}.html"
         options = ("--option", f"weights={weights}", "--json", "--output", file)
         printed = call(folder, "export", "seasons", "--format", "page", *options)

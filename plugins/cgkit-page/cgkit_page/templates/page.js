@@ -207,6 +207,7 @@ async function open() {
   describeModel(facts, trySample);
   listen();
   say("");
+  translator.prepare(direction.direction).catch(() => {}); // a failure is reported with the first image
 }
 
 open().catch((error) => say(`This page cannot be used: ${error.message}. Use a newer browser.`));

@@ -4,6 +4,7 @@ class Cancelled extends Error {}
 
 class Translator {
   #worker = null;
+  #started = null;
   #wasm = null;
   #script = null;
   #networks = new Map();
@@ -16,16 +17,10 @@ class Translator {
     this.#isCancelled = false;
     report(null, "loading the network");
     const task = { width: pixels.width, height: pixels.height, direction, sizes };
-    const worker = this.#worker ?? (await this.#start());
-    const name = direction.direction;
-    if (!this.#networks.has(name)) this.#networks.set(name, await loadData(name));
+    const worker = await this.prepare(direction.direction);
     if (this.#isCancelled) {
       this.#end();
       throw new Cancelled();
-    }
-    if (!this.#sent.has(name)) {
-      worker.postMessage({ kind: "network", name, model: this.#networks.get(name) });
-      this.#sent.add(name);
     }
     return new Promise((resolve, reject) => {
       this.#reject = reject;
@@ -53,6 +48,19 @@ class Translator {
     this.#reject?.(new Cancelled());
   }
 
+  // Return the worker with the runtime and a network loaded, or being loaded.
+  async prepare(name) {
+    this.#started ??= this.#start();
+    const worker = await this.#started;
+    if (!this.#networks.has(name)) this.#networks.set(name, loadData(name));
+    const model = await this.#networks.get(name);
+    if (worker === this.#worker && !this.#sent.has(name)) {
+      this.#sent.add(name);
+      worker.postMessage({ kind: "network", name, model });
+    }
+    return worker;
+  }
+
   async #start() {
     this.#wasm ??= await loadData("wasm");
     this.#worker = await this.#create();
@@ -68,7 +76,7 @@ class Translator {
 
   #end() {
     this.#worker?.terminate();
-    this.#worker = null;
+    this.#worker = this.#started = null;
     this.#sent.clear();
   }
 }
