@@ -1,10 +1,13 @@
-"""Packages by name: how PyPI spells them, and which one to install if a plugin's import fails."""
+"""Packages by name: how PyPI spells them, and which ones to install for what is missing."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
 from importlib.metadata import PackageNotFoundError, requires
+
+VOLUMES, STACKS, SCENES = "cgkit-medical", "cgkit-microscopy", "cgkit-geo"
+"""Packages of plugins for files that cgkit does not read by itself. It needs none of them: messages suggest them."""
 
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 

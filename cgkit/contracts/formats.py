@@ -135,14 +135,25 @@ class FileModel(Protocol):
         write: Callable[[tuple[slice, slice], Tensor], None],
         size: Size,
         progress: Callable[[float], None],
+        weight: Callable[[tuple[slice, slice]], float] | None = None,
     ) -> None:
-        """Translate an image of any size in windows; the result equals that of the whole image.
+        """Translate an image of any size in windows, within a bounded amount of memory.
+
+        Up to 64 million pixels, or if `samples` is 0, the result equals that of the whole image. Larger images are
+        translated in overlapping windows, whose norms use the statistics of `samples` windows spread over the image.
 
         Args:
             read: returns a window, given by its rows and columns, as `(C, h, w)` in [0, 1]; windows overlap.
-            write: takes a window of the translation, `(C, h, w)` in [0, 1]; these windows are disjoint.
+            write: takes a window of the translation, `(C, h, w)` in [0, 1]; these windows are disjoint. Each is within
+                the window that was read last, except if the result is that of the whole image.
             size: height and width of the image.
             progress: called with the fraction completed so far, from 0 to 1.
+            weight: returns which share of a window has values, from 0 to 1. Statistics are those of the windows with
+                the most; where windows have none, larger images may be translated to zeros.
+
+        Raises:
+            DataError: the translation would have another size than the image, or each of its pixels depends on too many
+                others.
         """
 
     def statistics(self) -> Statistics:

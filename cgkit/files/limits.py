@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cgkit.errors import DataError
+from cgkit.packages import SCENES, STACKS
 
 MAX_BYTES = 1_000_000_000
 MAX_PIXELS = 64_000_000
@@ -58,7 +59,8 @@ def check_size(width: int, height: int, channels: int = 1) -> None:
     """
     limit = most_pixels()
     if width * height > limit:
-        raise DataError(f"{width}x{height} exceeds the limit of {limit // 1_000_000} million pixels")
+        hint = f"cut it into parts, or translate with --max-pixels; {SCENES} reads larger maps, {STACKS} whole slides"
+        raise DataError(f"{width}x{height} exceeds the limit of {limit // 1_000_000} million pixels", hint=hint)
     values = MAX_VALUES * limit // MAX_PIXELS
     if width * height * channels > values:
         raise DataError(f"{width}x{height}x{channels} exceeds the limit of {values // 1_000_000} million values")

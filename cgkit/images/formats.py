@@ -155,8 +155,12 @@ class Formats:
         return _only(matches, f"can be written as {suffix}") if matches else None
 
     def of_whole(self, path: Path) -> NamedFormat | None:
-        """Return the format that translates a file or folder as a whole, such as a volume; None if it is an image."""
-        return next((entry for entry in self._in_use if entry.is_whole(path)), None)
+        """Return the format that translates a file or folder as a whole, such as a volume; None if it is an image.
+
+        If several do, those that the spec names come first.
+        """
+        entries = sorted(self._in_use, key=lambda entry: not entry.chosen)
+        return next((entry for entry in entries if entry.is_whole(path)), None)
 
     @property
     def _in_use(self) -> list[NamedFormat]:

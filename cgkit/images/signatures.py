@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from cgkit.packages import VOLUMES
+
 _CONVERT = "convert it to PNG or TIFF"
 _DEVELOP = "develop it to TIFF or PNG with a raw converter, such as darktable or dcraw"
-
-READER_OF_VOLUMES = "the package cgkit-medical"
-"""What reads volumes; cgkit does not need it, but a message that says so spares a search."""
 
 _KNOWN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"8BPS", "a Photoshop document", _CONVERT),
@@ -26,10 +25,10 @@ _KNOWN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"IIU\0", "a raw photograph (RW2)", _DEVELOP),
     (0, b"\0MRM", "a raw photograph (MRW)", _DEVELOP),
     (0, b"FOVb", "a raw photograph (X3F)", _DEVELOP),
-    (128, b"DICM", "a DICOM file", f"install {READER_OF_VOLUMES}"),
-    (344, b"n+1\0", "a NIfTI volume", f"install {READER_OF_VOLUMES}"),
-    (0, b"ObjectType", "a MetaImage volume", f"install {READER_OF_VOLUMES}"),
-    (0, b"NDims", "a MetaImage volume", f"install {READER_OF_VOLUMES}"),
+    (128, b"DICM", "a DICOM file", f"install the package {VOLUMES}"),
+    (344, b"n+1\0", "a NIfTI volume", f"install the package {VOLUMES}"),
+    (0, b"ObjectType", "a MetaImage volume", f"install the package {VOLUMES}"),
+    (0, b"NDims", "a MetaImage volume", f"install the package {VOLUMES}"),
     (0, b"\x89HDF\r\n", "an HDF5 file", "save its images as NPY or TIFF"),
     (0, b"CDF\x01", "a NetCDF file", "save its images as NPY or TIFF"),
     (0, b"SIMPLE  =", "a FITS file", "save its images as NPY or TIFF"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cgkit.errors import DataError
 from cgkit.images.formats import Formats
-from cgkit.images.signatures import READER_OF_VOLUMES
+from cgkit.packages import VOLUMES
 from cgkit.scaffolding.folder_survey import SAMPLE_SIZE, FolderSurvey, survey_folder
 from cgkit.scaffolding.layouts import Layout, find_layout
 from cgkit.spec.model import Evaluation
@@ -137,7 +137,7 @@ def _describe(side: str, survey: FolderSurvey, errors: Sequence[DataError]) -> I
     count = f"{survey.count} image{'' if survey.count == 1 else 's'}"
     yield f"{side}: {count}, shorter side {survey.side:.0f} pixels, {survey.describe()}"
     if survey.channels > MANY_BANDS:
-        volumes = f"if they are the slices of volumes, train on those with {READER_OF_VOLUMES}"
+        volumes = f"if they are the slices of volumes, train on those with the package {VOLUMES}"
         yield f"  warning: {survey.channels} channels are taken for bands of one image; {volumes}"
     if survey.others:
         yield f"  ignored: {survey.others}"

@@ -15,8 +15,15 @@ from cgkit.files.atomic import replacing, replacing_folder
 from cgkit.images.formats import NamedFormat
 from cgkit.images.pixels import to_unit, to_values
 from cgkit.tiling.norm_statistics import Statistics
+from cgkit.tiling.sampled_windows import SampledWindows
 from cgkit.tiling.windows import Progress, Window
 from cgkit.translation.translator import Translator
+
+AT_ONCE = 1_000_000
+"""The most pixels of an image that is translated whole, in place of windows."""
+
+EXACT = 64_000_000
+"""The most pixels of an image that is by default translated exactly, with features of all its pixels on disk."""
 
 
 class Model:
@@ -47,24 +54,52 @@ class Model:
         write: Callable[[tuple[slice, slice], Tensor], None],
         size: Size,
         progress: Progress,
+        weight: Callable[[tuple[slice, slice]], float] | None = None,
     ) -> None:
-        """Translate an image of any size in windows.
+        """Translate an image of any size in windows: exactly, or with the statistics of some of its windows.
 
         Raises:
-            DataError: images are to be translated at another scale than their own.
+            DataError: images are to be translated at another scale or size than their own, or not in windows.
         """
+
+        def write_window(window: Window, translation: Tensor) -> None:
+            if translation.shape[-2:] != (window.height, window.width):
+                hint = "leave out --size and --max-side"
+                raise DataError("is translated in windows, so it cannot have another size", hint=hint)
+            write(window.slices, translation)
+
+        def read_window(window: Window) -> Tensor:
+            return read(window.slices)
+
+        height, width = size
+        if height * width <= AT_ONCE:
+            everything = Window(0, height, 0, width)
+            write_window(everything, self.translate(read_window(everything)[None])[0])
+        elif height * width <= EXACT or self.samples == 0:
+            self._translate_exactly(read_window, write_window, size, progress)
+        else:
+            windows = SampledWindows(
+                self.translate, read_window, size, lambda window: 1.0 if weight is None else weight(window.slices)
+            )
+            windows.translate(write_window, self.samples, progress)
+
+    def _translate_exactly(
+        self,
+        read: Callable[[Window], Tensor],
+        write: Callable[[Window, Tensor], None],
+        size: Size,
+        progress: Progress,
+    ) -> None:
         self._translator.mention(*size)
         if self._translator.scaling.changes(*size):
             hint = "leave out --scale and --max-side; or scale the file first"
             raise DataError("is translated in windows, only at its own scale", hint=hint)
-
-        def read_window(window: Window) -> Tensor:
-            return read(window.slices)[None]
-
-        def write_window(window: Window, translation: Tensor) -> None:
-            write(window.slices, translation[0].float().cpu())
-
-        self._translator.large.translate_windows(read_window, write_window, size, progress)
+        self._translator.large.translate_windows(
+            lambda window: read(window)[None],
+            lambda window, translation: write(window, translation[0].float().cpu()),
+            size,
+            progress,
+        )
 
     def statistics(self) -> Statistics:
         """Return empty statistics."""

@@ -210,3 +210,36 @@ def test_formats_of_photographs_share_their_metadata() -> None:
     sharing = [name for name, one in formats.items() if getattr(one, "metadata", "") == "exif"]
     assert {"png", "jpeg", "webp", "avif", "heif", "tiff"} <= set(sharing)
     assert all(formats[name].metadata == "exif" for name in sharing)  # type: ignore[attr-defined]
+
+
+MICROSCOPES = {
+    "OME": {"ome": True, "metadata": {"PhysicalSizeX": 0.26, "PhysicalSizeY": 0.13}},
+    "OME in nanometres": {
+        "ome": True,
+        "metadata": {
+            "PhysicalSizeX": 260,
+            "PhysicalSizeXUnit": "nm",
+            "PhysicalSizeY": 130,
+            "PhysicalSizeYUnit": "nm",
+        },
+    },
+    "ImageJ": {"imagej": True, "metadata": {"unit": "micron"}, "resolution": (1 / 0.26, 1 / 0.13)},
+    "ImageJ's micro sign": {"imagej": True, "metadata": {"unit": "\\u00B5m"}, "resolution": (1 / 0.26, 1 / 0.13)},
+}
+"""How tifffile states that pixels are 0.26 micrometres wide and 0.13 high."""
+
+
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+@pytest.mark.parametrize("program", MICROSCOPES)
+def test_the_size_of_pixels_of_microscopes_is_kept_as_the_resolution(tmp_path: Path, program: str, depth: str) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", noise(6, 9, 1, depth=depth)[..., 0], **MICROSCOPES[program])
+    with tifffile.TiffFile(translate(tmp_path / "x.tif", tmp_path / "y.tif", PixelFormat(1, depth=depth))) as file:
+        assert file.pages.first.get_resolution("micrometer") == pytest.approx((1 / 0.26, 1 / 0.13), rel=1e-4)
+
+
+def test_a_resolution_without_a_unit_stays_without_one(tmp_path: Path) -> None:
+    options = {"metadata": None, "resolution": (2, 1), "resolutionunit": "NONE"}
+    tifffile.imwrite(tmp_path / "x.tif", noise(6, 9, 1, depth="uint16")[..., 0], **options)
+    with tifffile.TiffFile(translate(tmp_path / "x.tif", tmp_path / "y.tif", PixelFormat(1, depth="uint16"))) as file:
+        tags = file.pages.first.tags
+        assert [tags[name].value for name in ("XResolution", "YResolution", "ResolutionUnit")] == [(2, 1), (1, 1), 1]

@@ -191,3 +191,24 @@ def test_a_format_may_say_with_which_suffix_a_whole_is_written(
     result = cgkit("--plugin", plugin, "translate", model, tmp_path / "in", "--output", tmp_path / "out")
     assert result.code == 0, result.err
     assert read_stack(tmp_path / "out" / "one.v.slice").shape == slices.shape
+
+
+def test_of_two_formats_for_a_whole_the_one_that_the_spec_names_translates_it(
+    cgkit: Cli, plugin: Path, tiny_spec: Path, tmp_path: Path, slices: NDArray[np.uint8]
+) -> None:
+    second = 'registries.formats.add("stack", Stack)\n    registries.formats.add("second", Second)\n'
+    other = (
+        "class Second(Stack):\n    def translate(self, *arguments):\n        return [*super().translate(*arguments), "
+    )
+    other += "'translated by the second']\n\n@cgkit.hookimpl"
+    text = STACKS.replace('registries.formats.add("stack", Stack)\n', second).replace("@cgkit.hookimpl", other)
+    plugin.write_text(text)
+    write_stack(tmp_path / "one.stack", slices)
+    named = ("--set", "data.channels=1", "--set", 'format=[{name = "second"}]')
+    result = cgkit("--plugin", plugin, "run", tiny_spec, *named, "--output", tmp_path / "run")
+    assert result.code == 0, result.err
+    result = cgkit(
+        "--plugin", plugin, "translate", tmp_path / "run", tmp_path / "one.stack", "--output", tmp_path / "o"
+    )
+    assert result.code == 0, result.err
+    assert "translated by the second" in result.err

@@ -30,6 +30,7 @@ from cgkit.components.formats.tiff_tags import (
 from cgkit.components.formats.tiff_writing import write_tiff
 from cgkit.contracts import ImageHeader, Layout, OpenImage, Reading
 from cgkit.errors import DataError
+from cgkit.packages import STACKS
 
 MAX_PAGES = 1024
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF
@@ -157,7 +158,8 @@ def _check_pages(bands: Sequence[Any], *, pages: bool, length: int) -> None:
         raise DataError(f"has more than {MAX_PAGES} pages")
     first = bands[0]
     if len(bands) > 1 and not pages:
-        hint = 'save each as a separate image; or, if they are the bands of one image, set data.pages = "bands"'
+        bands_hint = 'if they are the bands of one image, set data.pages = "bands"'
+        hint = f"{bands_hint}; if they are planes of a microscope, install {STACKS}; else save each as an image"
         raise DataError(f"has {len(bands)} pages", hint=hint)
     for page in bands:
         if (page.shape, page.dtype) != (first.shape, first.dtype):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cgkit.components.formats.metadata import MAX_DPI
+from cgkit.components.formats.pixel_size import pixels_per_centimetre
 
 _SHORT, _ASCII, _DOUBLE = 3, 2, 12
 
@@ -31,9 +32,8 @@ _PLACES = (33550, 33922, 34264, 34735)
 RESOLUTION, UNIT = (282, 283), 296
 """The tags of the horizontal and the vertical resolution, and that of their unit."""
 
+_ORIENTATION, _DESCRIPTION = 274, 270
 _NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3
-
-_ORIENTATION = 274
 
 
 def carried_tags(read: Callable[[int], Any]) -> dict[int, Any]:
@@ -54,17 +54,27 @@ def carried_tags(read: Callable[[int], Any]) -> dict[int, Any]:
     if value_of(_ORIENTATION) not in (None, 1):
         return {}
     kept = {code: value for code, kind in KEPT.items() if _is_of(kind, value := value_of(code))}
-    resolution = {code: _to_number(value_of(code)) for code in RESOLUTION}
+    resolution = _read_resolution(value_of)
     if is_map(value_of) and value_of(EXTRA_SAMPLES) is not None:
         extra = value_of(EXTRA_SAMPLES)
         kept |= {
             PHOTOMETRIC: int(value_of(PHOTOMETRIC)),
             EXTRA_SAMPLES: extra if isinstance(extra, tuple) else (extra,),
         }
-    if all(dots > 0 for dots in resolution.values()):
-        unit = value_of(UNIT)
-        kept |= {**resolution, UNIT: int(unit) if unit in (_NO_UNIT, _INCH, _CENTIMETRE) else _INCH}
-    return kept
+    return kept if resolution is None else kept | resolution
+
+
+def _read_resolution(read: Callable[[int], Any]) -> dict[int, Any] | None:
+    """Return the tags of the resolution, of the text if that states the size of a pixel; None if there is none."""
+    x, y = (_to_number(read(code)) for code in RESOLUTION)
+    description = read(_DESCRIPTION)
+    stated = pixels_per_centimetre(description, (x, y)) if isinstance(description, str) else None
+    if stated is not None:
+        return {**dict(zip(RESOLUTION, stated, strict=True)), UNIT: _CENTIMETRE}
+    if min(x, y) <= 0:
+        return None
+    unit = read(UNIT)
+    return {**dict(zip(RESOLUTION, (x, y), strict=True)), UNIT: unit if unit in (_NO_UNIT, _CENTIMETRE) else _INCH}
 
 
 def dots_per_inch(tags: Mapping[int, Any]) -> dict[str, tuple[float, float]]:

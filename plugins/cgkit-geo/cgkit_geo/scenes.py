@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rasterio.windows import Window
 from torch import Tensor
 
@@ -18,18 +17,37 @@ from cgkit_geo.bands import Bands, Choice, choose_bands
 from cgkit_geo.datasets import Dataset, RasterioError, damaged, gdal, open_path
 from cgkit_geo.georeference import georeference_of
 from cgkit_geo.pixels import Hidden, Pixels, check_alpha, read_pixels
-from cgkit_geo.sampling import SIDE, Box, Windows, boxes, in_order, sample
 from cgkit_geo.writing import Writer, writing
-
-AT_ONCE = 1_000_000
-"""The most pixels of a scene that is translated whole."""
-
-EXACT = 64_000_000
-"""The most pixels of a scene that is by default translated exactly, with features of all its pixels on disk."""
 
 WRITTEN = (".tif", ".tiff")
 
 Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of a scene, from a row and a column up to others."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @classmethod
+    def of(cls, slices: tuple[slice, slice]) -> Box:
+        """Return the box of some rows and columns."""
+        rows, columns = slices
+        return cls(rows.start, columns.start, rows.stop, columns.stop)
+
+    def contains(self, other: Box) -> bool:
+        """Return whether another box is within this one."""
+        starts = self.top <= other.top and self.left <= other.left
+        return starts and self.bottom >= other.bottom and self.right >= other.right
+
+    def inside(self, outer: Box) -> tuple[slice, slice]:
+        """Return the rows and the columns of this box in what another box covers."""
+        top, left = self.top - outer.top, self.left - outer.left
+        return slice(top, top + self.bottom - self.top), slice(left, left + self.right - self.left)
 
 
 def translate_scene(
@@ -41,8 +59,8 @@ def translate_scene(
 ) -> list[str]:
     """Translate a scene into a GeoTIFF.
 
-    Up to `EXACT` pixels, or if no windows are to be sampled, the result is that of the whole image. Larger scenes are
-    translated in overlapping windows, whose norms use statistics of sampled windows.
+    Up to 64 million pixels, or if no windows are to be sampled, the result is that of the whole image. Larger scenes
+    are translated in overlapping windows, whose norms use statistics of sampled windows.
 
     Args:
         source: the GeoTIFF, JPEG 2000 or VRT file.
@@ -110,34 +128,13 @@ class _Scene:
 
     def translate(self, writer: Writer, progress: Progress) -> None:
         """Translate the scene, and write it."""
-        pixels = self._size[0] * self._size[1]
-        if pixels <= AT_ONCE:
-            everything = Box(0, 0, *self._size)
-            self._write(writer, everything, self._model.translate(self._read_unit(everything)[None])[0])
-        elif pixels <= EXACT or self._model.samples == 0:
-            self._model.translate_windows(
-                lambda slices: self._read_unit(_box(slices)),
-                lambda slices, translation: self._write(writer, _box(slices), translation),
-                self._size,
-                progress,
-            )
-        else:
-            self._translate_sampled(writer, progress)
-
-    def _translate_sampled(self, writer: Writer, progress: Progress) -> None:
-        windows = Windows(self._model, self._read_unit, self._size)
-        windows.prepare(sample(boxes(self._size, SIDE), self._model.samples, self._share_of_values))
-        for box in in_order(boxes(self._size, windows.side), progress):
-            self._read(windows.outer(box))  # once for the model and for what is written back
-            pixels = self._read(box)
-            if pixels.seen.any():
-                translation = windows.translate(box)
-            else:
-                translation = torch.zeros(self._model.channels[1], *pixels.seen.shape)
-            self._write(writer, box, translation, pixels)
-
-    def _share_of_values(self, box: Box) -> float:
-        return float(self._read(box).valid.mean())
+        self._model.translate_windows(
+            lambda slices: self._read_unit(Box.of(slices)),
+            lambda slices, translation: self._write(writer, Box.of(slices), translation),
+            self._size,
+            progress,
+            lambda slices: float(self._read(Box.of(slices)).valid.mean()),
+        )
 
     def _read(self, box: Box) -> Pixels:
         """Read a box, unless the last one that was read contains it."""
@@ -155,17 +152,10 @@ class _Scene:
         values = pixels.filled(self._fill, shows_alpha=self._bands.shows_alpha)
         return self._model.to_unit(values, self._header)
 
-    def _write(self, writer: Writer, box: Box, translation: Tensor, pixels: Pixels | None = None) -> None:
-        hidden = Hidden.of(pixels or self._read(box), self._bands)
-        if translation.shape[-2:] != hidden.where.shape:
-            raise DataError("keeps its size, with its georeference", hint="leave out --size and --max-side")
+    def _write(self, writer: Writer, box: Box, translation: Tensor) -> None:
+        hidden = Hidden.of(self._read(box), self._bands)
         writer.write(self._model.to_values(translation), hidden, _window(box))
 
 
 def _window(box: Box) -> Any:
     return Window(box.left, box.top, box.right - box.left, box.bottom - box.top)
-
-
-def _box(slices: tuple[slice, slice]) -> Box:
-    rows, columns = slices
-    return Box(rows.start, columns.start, rows.stop, columns.stop)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import cgkit_geo.formats
-import cgkit_geo.scenes
 import numpy as np
 import pytest
 import rasterio
@@ -39,8 +38,8 @@ def stored(file: Path) -> NDArray[Any]:
 def limits(monkeypatch: pytest.MonkeyPatch, *, large: int, at_once: int, exact: int) -> None:
     """Let smaller files be scenes."""
     monkeypatch.setattr(cgkit_geo.formats, "LARGE", large)
-    monkeypatch.setattr(cgkit_geo.scenes, "AT_ONCE", at_once)
-    monkeypatch.setattr(cgkit_geo.scenes, "EXACT", exact)
+    monkeypatch.setattr("cgkit.translation.wholes.AT_ONCE", at_once)
+    monkeypatch.setattr("cgkit.translation.wholes.EXACT", exact)
 
 
 @pytest.fixture
@@ -81,10 +80,10 @@ def test_sampled_windows_do_not_depend_on_where_they_are_cut(
     run = model()
     scene = raster("in/x.tif", np.tile(SMOOTH + NOISE, (1, 2, 2)), photometric="RGB")
     limits(monkeypatch, large=1000, at_once=1000, exact=1000)
-    monkeypatch.setattr("cgkit_geo.sampling.SIDE", side)
-    monkeypatch.setattr(cgkit_geo.scenes, "SIDE", 1400)  # the same sample each time: everything
+    monkeypatch.setattr("cgkit.tiling.sampled_windows.SIDE", side)
+    monkeypatch.setattr("cgkit.tiling.sampled_windows.SAMPLE", 1400)  # the same sample each time: everything
     assert cgkit("translate", run, scene, "--output", "out", *FP32)[0] == 0
-    monkeypatch.setattr("cgkit_geo.sampling.SIDE", 1024)
+    monkeypatch.setattr("cgkit.tiling.sampled_windows.SIDE", 1024)
     assert cgkit("translate", run, scene, "--output", "other", *FP32)[0] == 0
     assert cgkit("translate", run, scene, "--output", "exact", "--statistics-from", 0, *FP32)[0] == 0
     windows, other, exact = (stored(Path(folder, "x.tif")).astype(int) for folder in ("out", "other", "exact"))
@@ -99,7 +98,7 @@ def test_statistics_are_of_windows_that_have_values(
     values[:, :, 2100:] = SMOOTH + NOISE
     run, scene = model(), raster("in/x.tif", values, photometric="RGB", nodata=0)
     limits(monkeypatch, large=1000, at_once=1000, exact=1000)
-    monkeypatch.setattr(cgkit_geo.scenes, "SIDE", 700)
+    monkeypatch.setattr("cgkit.tiling.sampled_windows.SAMPLE", 700)
     assert cgkit("translate", run, scene, "--output", "out", "--statistics-from", 1, *FP32)[0] == 0
     cut = raster("in/y.tif", values[:, :, 2100:], photometric="RGB")
     assert cgkit("translate", run, cut, "--output", "out", "--statistics-from", 1, *FP32)[0] == 0

@@ -1,4 +1,4 @@
-"""Volumes and images of medicine and microscopy: DICOM, NIfTI and MetaImage."""
+"""Volumes and images of medicine: DICOM, NIfTI and MetaImage."""
 
 from __future__ import annotations
 
