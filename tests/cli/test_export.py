@@ -126,7 +126,7 @@ def test_an_exporter_of_whole_models_gets_the_card_the_scores_and_the_samples(
     assert {row[0] for row in scores[1:]} == {"summer to winter", "winter to summer"}
     assert [sample[0] for sample in samples] == ["a2b", "a2b", "b2a", "b2a"]
     assert all(sample[2:] == ["PNG", True] for sample in samples)
-    assert ways[0] == ["a2b", ["summer", "winter"], [16, 16], [1.0, 1.0]]
+    assert ways[0] == ["a2b", ["summer", "winter"], [16, 16], [1.125, 1.125]]
     cgkit("export", trained, *arguments, "--output", tmp_path / "one.json", "--direction", "b2a", "--weights", "raw")
     _, _, scores, samples, ways = json.loads((tmp_path / "one.json").read_text())
     assert scores == [], "the scores are those of the moving average"
