@@ -117,8 +117,8 @@ def whole_models_are_assembled(subject: Subject) -> None:
         except (ImportError, UsageError) as error:
             raise UnavailableError(str(error)) from error
         assert assembled.exists(), f"assembles nothing of {' and '.join(ways)}"
-        beside = [path.name for path in assembled.parent.iterdir() if path != assembled]
-        assert not beside, f"assembles {', '.join(beside)} besides {assembled.name}"
+        extra = [path.name for path in assembled.parent.iterdir() if path != assembled]
+        assert not extra, f"assembles {', '.join(extra)} besides {assembled.name}"
         assert before == {path: path.read_bytes() for path in file.parent.iterdir()}, "changes files of directions"
 
 

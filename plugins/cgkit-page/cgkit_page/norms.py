@@ -79,7 +79,7 @@ def _rewrite(node: NodeProto, number: int, width: int, rank: int) -> NodeProto:
 
 
 def _with_given(node: NodeProto, number: int, width: int, rank: int) -> GraphProto:
-    """Return the branch that scales and shifts features with given statistics: two passes over the features."""
+    """Return the branch that scales and shifts features with given statistics, reading them twice."""
     features, weight, bias = node.input
     mean, variance = f"given_mean_{number}", f"given_variance_{number}"
     make = helper.make_node

@@ -1,4 +1,4 @@
-// What the page consists of: embedded in it as base85, or beside it as files; compressed with gzip.
+// What the page consists of: embedded in it as base85, or next to it as files; compressed with gzip.
 
 const LETTERS =
   "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%/()*+-;.=,?@^_`{|}~";
@@ -29,7 +29,7 @@ async function loadData(name) {
     element.remove(); // it is only read once
   } else {
     const response = await fetch(`${name}.bin`);
-    if (!response.ok) throw new Error(`${name}.bin is missing beside this page`);
+    if (!response.ok) throw new Error(`${name}.bin is missing next to this page`);
     packed = await response.blob();
   }
   return new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
