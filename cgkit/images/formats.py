@@ -96,8 +96,8 @@ class Carry:
         return Carry(self.format, {"exif": self.content["exif"]})
 
     @property
-    def has_place(self) -> bool:
-        """Whether what is lost with another size is more than the resolution of a photograph."""
+    def depends_on_size(self) -> bool:
+        """Whether an image of another size loses more than the resolution of a photograph."""
         return self.format != PHOTOGRAPHS or bool(self.content.get("georeference"))
 
 

@@ -96,10 +96,7 @@ class SampledWindows:
             image = self._read(window)
             with self._statistics.collecting():
                 translation = self._translate(image[None])[0]
-            if translation.shape[-2:] != image.shape[-2:]:
-                raise DataError(
-                    "is translated in windows, so it cannot have another size", hint="leave out --size and --max-side"
-                )
+            check_size(translation, image.shape[-2:])
             channels = len(translation)
         return channels
 
@@ -134,6 +131,13 @@ class SampledWindows:
             return window.crop(self._translate(image[None])[0], outer)
 
 
+def check_size(translation: Tensor, size: Sequence[int]) -> None:
+    """Raise a `DataError` if the translation of a window has another height and width than the window."""
+    if tuple(translation.shape[-2:]) != tuple(size):
+        hint = "leave out --size and --max-side"
+        raise DataError("is translated in windows, so it cannot have another size", hint=hint)
+
+
 def _cover(size: Size, side: int) -> list[Window]:
     """Return windows that cover an image row by row, each as high and wide as `side`, less at the end."""
     rows, columns = (range(0, length, side) for length in size)
@@ -144,6 +148,3 @@ def _corner(window: Window) -> Window:
     """Return the part of a window on which margins are compared."""
     bottom, right = min(window.bottom, window.top + SIDE // 4), min(window.right, window.left + SIDE // 4)
     return Window(window.top, bottom, window.left, right)
-
-
-__all__ = ["SampledWindows"]

@@ -142,7 +142,7 @@ def _convert(translator: Translator, job: Job, values: Values) -> Job:
     alpha = None if carried is None else resize(carried, result)
     carry = job.carry
     if carry is not None and result != (height, width):
-        if carry.has_place:
+        if carry.depends_on_size:
             text = "the translation has another size, for which its georeference, or what its format says, is not true"
             translator.remark("resized", f"{job.source}: {text}")
         carry = carry.resized()

@@ -15,7 +15,7 @@ from cgkit.files.atomic import replacing, replacing_folder
 from cgkit.images.formats import NamedFormat
 from cgkit.images.pixels import to_unit, to_values
 from cgkit.tiling.norm_statistics import Statistics
-from cgkit.tiling.sampled_windows import SampledWindows
+from cgkit.tiling.sampled_windows import SampledWindows, check_size
 from cgkit.tiling.windows import Progress, Window
 from cgkit.translation.translator import Translator
 
@@ -63,9 +63,7 @@ class Model:
         """
 
         def write_window(window: Window, translation: Tensor) -> None:
-            if translation.shape[-2:] != (window.height, window.width):
-                hint = "leave out --size and --max-side"
-                raise DataError("is translated in windows, so it cannot have another size", hint=hint)
+            check_size(translation, (window.height, window.width))
             write(window.slices, translation)
 
         def read_window(window: Window) -> Tensor:

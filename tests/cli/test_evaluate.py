@@ -147,7 +147,7 @@ def test_invalid_arguments_are_reported(
 
 def test_a_folder_that_is_not_a_run_is_rejected(cgkit: Cli, tmp_path: Path) -> None:
     assert cgkit("evaluate", tmp_path).code == 5
-    assert cgkit("evaluate", tmp_path / "nowhere").code == 5
+    assert cgkit("evaluate", tmp_path / "nowhere").code == 2
 
 
 def test_scores_of_images_framed_differently_are_not_comparable(cgkit: Cli, tmp_path: Path) -> None:

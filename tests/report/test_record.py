@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cgkit.errors import CheckpointError
+from cgkit.errors import CheckpointError, UsageError
 from cgkit.report.record import read_record
 from cgkit.report.report import write_report
 from tests.report.conftest import change
@@ -112,7 +112,8 @@ def test_notes_are_read_in_order_and_grouped_on_the_page(run_folder: Path) -> No
 
 def test_a_folder_without_run_files_raises(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear reader")
-    problems = {"": "is not a run folder", "nowhere": "does not exist", "letter.txt": "is not a folder"}
-    for name, problem in problems.items():
+    for name, problem in {"": "is not a run folder", "letter.txt": "is not a folder"}.items():
         with pytest.raises(CheckpointError, match=problem):
             read_record(tmp_path / name)
+    with pytest.raises(UsageError, match="does not exist"):
+        read_record(tmp_path / "nowhere")

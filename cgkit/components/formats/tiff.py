@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -18,15 +18,7 @@ from cgkit.components.formats.optional_libraries import library
 from cgkit.components.formats.pictures import upright
 from cgkit.components.formats.pillow import identify, open_picture
 from cgkit.components.formats.tiff_exif import add_exif, exif_of_tiff
-from cgkit.components.formats.tiff_tags import (
-    RESOLUTION,
-    UNIT,
-    carried_tags,
-    dots_per_inch,
-    is_map,
-    nodata_of,
-    resolution_tags,
-)
+from cgkit.components.formats.tiff_tags import Carried, carried_tags, dots_per_inch, is_map, nodata_of, resolution_tags
 from cgkit.components.formats.tiff_writing import write_tiff
 from cgkit.contracts import ImageHeader, Layout, OpenImage, Reading
 from cgkit.errors import DataError
@@ -73,9 +65,9 @@ class Tiff:
             opened = open_picture(picture)
             tags = picture.tag_v2  # type: ignore[attr-defined]
             # Read now: once the pixels are decoded, Pillow has removed the orientation.
-            carried = _carry(stream, tags.get)
+            carried = carried_tags(tags.get)
             header = replace(opened.header, nodata=nodata_of(tags.get))
-            return OpenImage(header, opened.decode, lambda: carried)
+            return OpenImage(header, opened.decode, lambda: _carry(carried, stream))
         return _open_with_tifffile(stream, reading)
 
     def holds(self, channels: int, depth: str, alpha: bool) -> bool:
@@ -91,11 +83,10 @@ class Tiff:
             add_exif(stream, exif)
 
 
-def _carry(stream: BinaryIO, read: Callable[[int], Any]) -> dict[str, Any]:
+def _carry(tags: Carried, stream: BinaryIO) -> dict[str, Any]:
     """Return what a file says besides its pixels, as arguments of Pillow's `save`, and its georeference."""
-    tags = carried_tags(read)
-    resolution = {code: tags.pop(code) for code in (*RESOLUTION, UNIT) if code in tags}
-    return {"tiffinfo": resolution, "georeference": tags, **dots_per_inch(resolution), **exif_of_tiff(stream)}
+    said = {"tiffinfo": tags.resolution, "georeference": tags.georeference}
+    return {**said, **dots_per_inch(tags.resolution), **exif_of_tiff(stream)}
 
 
 def _open_with_pillow(stream: BinaryIO, reading: Reading) -> Image.Image | None:
@@ -143,7 +134,8 @@ def _open_with_tifffile(stream: BinaryIO, reading: Reading) -> OpenImage:
     bands = [page for page in islice(every_page, MAX_PAGES + 1) if not _is_auxiliary(page)]
     _check_pages(bands, pages=reading.pages, length=length)
     header = _make_header(bands, reading)
-    return OpenImage(header, partial(_decode, bands, header), partial(_carry, stream, bands[0].tags.valueof))
+    read = bands[0].tags.valueof
+    return OpenImage(header, partial(_decode, bands, header), lambda: _carry(carried_tags(read), stream))
 
 
 def _is_auxiliary(page: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from cgkit.components.formats.metadata import MAX_DPI
 from cgkit.components.formats.pixel_size import pixels_per_centimetre
@@ -36,8 +36,15 @@ _ORIENTATION, _DESCRIPTION = 274, 270
 _NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3
 
 
-def carried_tags(read: Callable[[int], Any]) -> dict[int, Any]:
-    """Return the tags to carry over to a translation, by their number; malformed tags are left out.
+class Carried(NamedTuple):
+    """Tags to carry over to a translation, by their number: those of the resolution, and those about the place."""
+
+    resolution: dict[int, Any]
+    georeference: dict[int, Any]
+
+
+def carried_tags(read: Callable[[int], Any]) -> Carried:
+    """Return the tags to carry over to a translation; malformed tags are left out.
 
     There are none if the image was turned upright, since its georeference would be wrong.
 
@@ -52,27 +59,26 @@ def carried_tags(read: Callable[[int], Any]) -> dict[int, Any]:
             return None
 
     if value_of(_ORIENTATION) not in (None, 1):
-        return {}
+        return Carried({}, {})
     kept = {code: value for code, kind in KEPT.items() if _is_of(kind, value := value_of(code))}
-    resolution = _read_resolution(value_of)
     if is_map(value_of) and value_of(EXTRA_SAMPLES) is not None:
         extra = value_of(EXTRA_SAMPLES)
         kept |= {
             PHOTOMETRIC: int(value_of(PHOTOMETRIC)),
             EXTRA_SAMPLES: extra if isinstance(extra, tuple) else (extra,),
         }
-    return kept if resolution is None else kept | resolution
+    return Carried(_read_resolution(value_of), kept)
 
 
-def _read_resolution(read: Callable[[int], Any]) -> dict[int, Any] | None:
-    """Return the tags of the resolution, of the text if that states the size of a pixel; None if there is none."""
+def _read_resolution(read: Callable[[int], Any]) -> dict[int, Any]:
+    """Return the tags of the resolution, of the text if that states the size of a pixel."""
     x, y = (_to_number(read(code)) for code in RESOLUTION)
     description = read(_DESCRIPTION)
     stated = pixels_per_centimetre(description, (x, y)) if isinstance(description, str) else None
     if stated is not None:
         return {**dict(zip(RESOLUTION, stated, strict=True)), UNIT: _CENTIMETRE}
     if min(x, y) <= 0:
-        return None
+        return {}
     unit = read(UNIT)
     return {**dict(zip(RESOLUTION, (x, y), strict=True)), UNIT: unit if unit in (_NO_UNIT, _CENTIMETRE) else _INCH}
 

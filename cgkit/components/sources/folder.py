@@ -12,6 +12,7 @@ from PIL import Image
 
 from cgkit.contracts import Extra, ImageRecord, Size
 from cgkit.errors import DataError
+from cgkit.files.holding_out import first_by_digest
 from cgkit.files.image_files import describe_kinds, list_images, survey
 
 SHOWN = 3
@@ -174,10 +175,7 @@ class ImageFiles:
         count = min(round(share * len(self)) or 1, len(self) - 1) if share else 0
         if count == 0:
             return self, self
-        by_digest = sorted(
-            self.names, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-        )
-        held_out = set(by_digest[:count])
+        held_out = first_by_digest(self.names, count)
         return (
             ImageFiles(self.folder, [name for name in self.names if name not in held_out]),
             ImageFiles(self.folder, [name for name in self.names if name in held_out]),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cgkit.errors import DataError
+from cgkit.files.holding_out import hold_out as choose
 from cgkit_medical.finding import Found
 
 Split = tuple[list[Found], list[Found]]
@@ -31,27 +31,8 @@ def hold_out(a: Sequence[Found], b: Sequence[Found], share: float, folders: tupl
                 f"{folder} has only one patient, {next(iter(patients))}, who cannot be both trained on and held out",
                 hint="give test_a and test_b, or set held_out = 0 to test on the training volumes",
             )
-    both = patients_a & patients_b
-    chosen = _choose(both, share) | _choose(patients_a - both, share) | _choose(patients_b - both, share)
-    for patients in (patients_a, patients_b):
-        if not patients & chosen:
-            chosen |= _first(both or patients, 1)
-    for patients in (patients_a, patients_b):
-        if patients <= chosen:  # a share close to 1
-            chosen -= _first(both or patients, 1)
+    chosen = choose(patients_a, patients_b, share)
     return _split(a, chosen), _split(b, chosen)
-
-
-def _choose(patients: Iterable[str], share: float) -> set[str]:
-    names = set(patients)
-    return _first(names, round(share * len(names)))
-
-
-def _first(patients: Iterable[str], count: int) -> set[str]:
-    def digest(name: str) -> bytes:
-        return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-
-    return set(sorted(patients, key=digest)[:count])
 
 
 def _split(volumes: Sequence[Found], held_out: set[str]) -> Split:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cgkit.errors import DataError
+from cgkit.files.holding_out import hold_out as choose
 from cgkit.files.image_files import describe_kinds
 
 Split = tuple[list["Found"], list["Found"]]
@@ -50,6 +51,61 @@ def find(folder: Path, is_wanted: Callable[[Path], bool], what: str) -> tuple[li
     return found, describe_kinds(others)
 
 
+@dataclass(frozen=True)
+class Folders:
+    """The folders of two domains.
+
+    Attributes:
+        a: the folder of domain a, searched with its subfolders.
+        b: the folder of domain b.
+        test_a: the folder of domain a's test files; None if files are held out.
+        test_b: the folder of domain b's test files; None exactly if `test_a` is.
+
+    Raises:
+        ValueError: only one test folder is given.
+        DataError: both domains have the same folder.
+    """
+
+    a: Path
+    b: Path
+    test_a: Path | None
+    test_b: Path | None
+
+    def __post_init__(self) -> None:
+        if (self.test_a is None) != (self.test_b is None):
+            raise ValueError("test_a and test_b belong together: give both, or neither")
+        if self.a.resolve() == self.b.resolve():
+            raise DataError(f"{self.a} is given for both domains")
+
+    @property
+    def names(self) -> tuple[str, str] | None:
+        """What the folders call their files; None if both have the same name."""
+        return None if self.a.name == self.b.name else (self.a.name[:40], self.b.name[:40])
+
+    def split(
+        self, held_out: float, is_wanted: Callable[[Path], bool], what: str
+    ) -> tuple[Split, Split, dict[str, str]]:
+        """Return the files of both domains, and by folder a description of the files that are ignored.
+
+        Raises:
+            DataError: a folder holds no such file, or too few to hold one out.
+        """
+        ignored: dict[str, str] = {}
+
+        def search(folder: Path) -> list[Found]:
+            found, others = find(folder, is_wanted, what)
+            if others:
+                ignored[str(folder)] = others
+            return found
+
+        found_a, found_b = search(self.a), search(self.b)
+        if self.test_a is not None and self.test_b is not None:
+            split_a, split_b = (found_a, search(self.test_a)), (found_b, search(self.test_b))
+        else:
+            split_a, split_b = hold_out(found_a, found_b, held_out, (self.a, self.b))
+        return split_a, split_b, ignored
+
+
 def hold_out(a: Sequence[Found], b: Sequence[Found], share: float, folders: tuple[Path, Path]) -> tuple[Split, Split]:
     """Hold out a share of the files for testing, by the digests of their names.
 
@@ -68,24 +124,8 @@ def hold_out(a: Sequence[Found], b: Sequence[Found], share: float, folders: tupl
                 f"{folder} has only one file, {next(iter(stems))}, which cannot be both trained on and held out",
                 hint="give test_a and test_b, or set held_out = 0 to test on the training files",
             )
-    both = stems_a & stems_b
-    chosen: set[str] = set()
-    for stems in (both, stems_a - both, stems_b - both):
-        chosen |= _first(stems, round(share * len(stems)))
-    for stems in (stems_a, stems_b):
-        if not stems & chosen:
-            chosen |= _first(both or stems, 1)
-    for stems in (stems_a, stems_b):
-        if stems <= chosen:  # a share close to 1
-            chosen -= _first(both or stems, 1)
+    chosen = choose(stems_a, stems_b, share)
     return _split(a, chosen), _split(b, chosen)
-
-
-def _first(stems: Iterable[str], count: int) -> set[str]:
-    def digest(stem: str) -> bytes:
-        return hashlib.sha256(stem.encode("utf-8", "surrogateescape")).digest()
-
-    return set(sorted(stems, key=digest)[:count])
 
 
 def _split(files: Sequence[Found], held_out: set[str]) -> Split:

@@ -7,6 +7,7 @@ from typing import Any
 from tifffile import TiffFile, imagej_metadata_tag
 
 from cgkit_microscopy.ome import Content
+from cgkit_microscopy.opening import resolution_of
 
 _KEPT = ("unit", "yunit", "zunit", "spacing", "finterval", "fps", "tunit", "loop", "xorigin", "yorigin", "zorigin")
 _RENAMED = {"T": "frames", "Z": "slices", "C": "channels"}
@@ -59,15 +60,8 @@ def micrometres(file: TiffFile) -> tuple[float, float] | None:
     """Return the width and the height of a pixel in micrometres; None if the file does not say."""
     said: dict[str, Any] = file.imagej_metadata or {}
     unit = MICROMETRES.get(str(said.get("unit", "")).lower())
-    x, y = (_to_number(file.pages.first.tags.valueof(code)) for code in (282, 283))
+    x, y = resolution_of(file.pages.first)
     return (unit / x, unit / y) if unit and x > 0 and y > 0 else None
-
-
-def _to_number(value: Any) -> float:
-    try:
-        return float(value[0] / value[1])
-    except (TypeError, IndexError, ZeroDivisionError):
-        return 0.0
 
 
 def _escaped(text: str) -> bytes:

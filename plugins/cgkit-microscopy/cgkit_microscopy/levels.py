@@ -12,7 +12,7 @@ from tifffile import TiffFile
 from cgkit.contracts import ImageHeader, Layout
 from cgkit.errors import DataError
 from cgkit_microscopy import imagej, ome
-from cgkit_microscopy.opening import check_one_file, main_series, positions
+from cgkit_microscopy.opening import check_one_file, main_series, positions, resolution_of
 from cgkit_microscopy.tiles import CACHE_BYTES, Pages
 
 FAR = 1.2
@@ -105,7 +105,7 @@ def micrometres(file: TiffFile, number: int) -> tuple[float, float] | None:
     if match := re.search(r'"DICOM_PIXEL_SPACING"[^>]*>"?([\d.]+)"? "?([\d.]+)', page.description):  # Philips
         return float(match[2]) * 1000, float(match[1]) * 1000
     unit = _UNITS.get(int(page.tags.valueof(296, 1) or 1))
-    dots = [_to_number(page.tags.valueof(code)) for code in (282, 283)]
+    dots = resolution_of(page)
     if unit is None or min(dots) <= 0:
         return None
     x, y = unit / dots[0], unit / dots[1]
@@ -195,10 +195,3 @@ def _header(pages: Pages, frame: Any, width: int, height: int) -> ImageHeader:
     if pages.channels - alpha in (1, 3) and pages.channels == pages.samples:
         layout = "grey" if pages.channels - alpha == 1 else "colour"
     return ImageHeader(width, height, pages.channels, "slide", pages.dtype.name, layout, alpha)
-
-
-def _to_number(value: Any) -> float:
-    try:
-        return float(value[0] / value[1])
-    except (TypeError, IndexError, ZeroDivisionError):
-        return 0.0

@@ -17,10 +17,14 @@ TIFFS = (".tif", ".tiff", ".btf", ".tf2", ".tf8")
 SLIDES = (".svs", ".ndpi", ".scn", ".bif")
 """The suffixes of slides of Aperio, Hamamatsu, Leica and Ventana, which are TIFF files inside."""
 
+LARGEST = 4_000_000_000
+"""The most bytes of a file that is no BigTIFF, with room for its metadata."""
+
 ASSOCIATED = ("label", "macro", "map", "thumbnail", "overview", "reference")
 """What the pictures are called that come with a slide. A label may show the name of a patient."""
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF
+_RESOLUTION = (282, 283)  # the tags of the resolution
 _PLACES = (33550, 33922, 34264)  # the tags of a place on Earth
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # keep tifffile's messages off stderr
@@ -39,6 +43,19 @@ def is_tiff(path: Path, suffixes: tuple[str, ...]) -> bool:
         return False
     with path.open("rb") as stream:
         return stream.read(4) in _MAGIC
+
+
+def resolution_of(page: Any) -> tuple[float, float]:
+    """Return the horizontal and the vertical resolution of a page in pixels per unit; 0 if it does not say."""
+    x, y = (_to_number(page.tags.valueof(code)) for code in _RESOLUTION)
+    return x, y
+
+
+def _to_number(value: Any) -> float:
+    try:
+        return float(value[0] / value[1])
+    except (TypeError, IndexError, ZeroDivisionError):
+        return 0.0
 
 
 def is_map(file: TiffFile) -> bool:

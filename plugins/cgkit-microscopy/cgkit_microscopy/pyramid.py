@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffWriter
 
+from cgkit_microscopy.opening import LARGEST
+
 TILE = 512
 """The side of a tile in pixels."""
-
-LARGEST = 4_000_000_000
-"""The most bytes of a file that is no BigTIFF, with room for its metadata."""
 
 
 class Canvas:

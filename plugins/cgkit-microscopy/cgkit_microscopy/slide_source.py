@@ -17,7 +17,7 @@ from tifffile import TiffFile
 
 from cgkit.contracts import ImageRecord, Size
 from cgkit.errors import DataError
-from cgkit_microscopy.finding import Found, find, fingerprint, hold_out
+from cgkit_microscopy.finding import Folders, Found, fingerprint
 from cgkit_microscopy.kept_open import keep_open
 from cgkit_microscopy.levels import FAR, Part, Wanted, find_part
 from cgkit_microscopy.opening import SLIDES, TIFFS, is_tiff, main_series, opened
@@ -121,23 +121,17 @@ class Slides:
         window: Annotated[int, Ge(1)] | None = None,
         tissue: Annotated[float, Ge(0), Le(1)] = 0.3,
     ) -> None:
-        if (test_a is None) != (test_b is None):
-            raise ValueError("test_a and test_b belong together: give both, or neither")
+        folders = Folders(a, b, test_a, test_b)
         if level is not None and mpp is not None:
             raise ValueError("level and mpp both choose a level: give one of them")
-        if a.resolve() == b.resolve():
-            raise DataError(f"{a} is given for both domains")
-        self.names = None if a.name == b.name else (a.name[:40], b.name[:40])
-        self.ignored: dict[str, str] = {}
+        self.names = folders.names
         check_selection(select)
         self._wanted = Wanted(level, mpp, select=select)
         self._side, self._tissue = window or max(size), tissue
         self._pixels: list[tuple[float, Path]] = []
-        found_a, found_b = self._find(a), self._find(b)
-        if test_a is not None and test_b is not None:
-            split_a, split_b = (found_a, self._find(test_a)), (found_b, self._find(test_b))
-        else:
-            split_a, split_b = hold_out(found_a, found_b, held_out, (a, b))
+        split_a, split_b, self.ignored = folders.split(
+            held_out, lambda path: is_tiff(path, (*SLIDES, *TIFFS)), "slides"
+        )
         self._train = self._windows(split_a[0]), self._windows(split_b[0])
         self._test = self._windows(split_a[1]), self._windows(split_b[1])
         self._check_pixels()
@@ -163,12 +157,6 @@ class Slides:
     def test(self) -> tuple[Windows, Windows]:
         """Return the test windows of both domains."""
         return self._test
-
-    def _find(self, folder: Path) -> list[Found]:
-        found, others = find(folder, lambda path: is_tiff(path, (*SLIDES, *TIFFS)), "slides")
-        if others:
-            self.ignored[str(folder)] = others
-        return found
 
     def _windows(self, files: Sequence[Found]) -> Windows:
         places = [self._places(file.path) for file in files]

@@ -15,7 +15,7 @@ from annotated_types import Ge, Lt
 
 from cgkit.contracts import ImageRecord, Size
 from cgkit.errors import DataError
-from cgkit_microscopy.finding import Found, find, fingerprint, hold_out
+from cgkit_microscopy.finding import Folders, Found, fingerprint
 from cgkit_microscopy.kept_open import keep_open
 from cgkit_microscopy.opening import TIFFS, is_tiff, opened
 from cgkit_microscopy.planes import Stack, open_stack
@@ -98,19 +98,11 @@ class Stacks:
         select: tuple[int, ...] | None = None,
         pages_are: PagesAre = "planes",
     ) -> None:
-        if (test_a is None) != (test_b is None):
-            raise ValueError("test_a and test_b belong together: give both, or neither")
-        if a.resolve() == b.resolve():
-            raise DataError(f"{a} is given for both domains")
+        folders = Folders(a, b, test_a, test_b)
         check_selection(select)
-        self.names = None if a.name == b.name else (a.name[:40], b.name[:40])
-        self.ignored: dict[str, str] = {}
+        self.names = folders.names
         self._choice = Choice(channels_are, select, pages_are)
-        found_a, found_b = self._find(a), self._find(b)
-        if test_a is not None and test_b is not None:
-            split_a, split_b = (found_a, self._find(test_a)), (found_b, self._find(test_b))
-        else:
-            split_a, split_b = hold_out(found_a, found_b, held_out, (a, b))
+        split_a, split_b, self.ignored = folders.split(held_out, lambda path: is_tiff(path, TIFFS), "TIFF files")
         self._train = self._planes(split_a[0]), self._planes(split_b[0])
         self._test = self._planes(split_a[1]), self._planes(split_b[1])
 
@@ -132,12 +124,6 @@ class Stacks:
     def test(self) -> tuple[Planes, Planes]:
         """Return the test images of both domains."""
         return self._test
-
-    def _find(self, folder: Path) -> list[Found]:
-        found, others = find(folder, lambda path: is_tiff(path, TIFFS), "TIFF files")
-        if others:
-            self.ignored[str(folder)] = others
-        return found
 
     def _planes(self, files: Sequence[Found]) -> Planes:
         images: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []

@@ -14,10 +14,8 @@ from tifffile import TiffWriter
 
 from cgkit_microscopy import imagej, ome
 from cgkit_microscopy.ome import Content
+from cgkit_microscopy.opening import LARGEST
 from cgkit_microscopy.planes import Stack
-
-LARGEST = 4_000_000_000
-"""The most bytes of a file that is no BigTIFF, with room for its metadata."""
 
 _RESOLUTION, _UNIT = (282, 283), 296
 
