@@ -208,6 +208,11 @@ def limit_of(exporter: object) -> float:
     return float(getattr(exporter, "limit", 1e-4))
 
 
+def advice_of(exporter: object) -> str | None:
+    """Return what an exporter advises if a file differs by more than its limit; None if it advises nothing."""
+    return cast("str | None", getattr(exporter, "advice", None))
+
+
 def assembler_of(exporter: object) -> Callable[[Sequence[ExportedDirection], ModelFacts, Path], None] | None:
     """Return the method by which an exporter writes a file for a whole model; None if it writes one direction."""
     return cast(

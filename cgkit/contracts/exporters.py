@@ -24,6 +24,7 @@ class Exporter(Protocol):
             of images, whose height and width are multiples of the network's stride and at least two strides.
         limit: the largest accepted difference between the outputs of a file and of the network, in [0, 1]; by default
             1e-4. Options may determine it: weights that are stored with fewer bits differ by more.
+        advice: what to do if the difference is larger, such as `"add --option weights=fp32"`; None for no advice.
 
     Optional methods:
         load(file): returns a function that translates images as the file does. It is called after `export`, on the same

@@ -43,8 +43,16 @@ def references(network: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> list[
 
 
 @torch.inference_mode()
-def compare(expected: Iterable[Reference], exported: Callable[[Tensor], Tensor], limit: float) -> Comparison:
+def compare(
+    expected: Iterable[Reference], exported: Callable[[Tensor], Tensor], limit: float, advice: str | None = None
+) -> Comparison:
     """Compare the outputs of an exported network with those of the generator.
+
+    Args:
+        expected: images, and the generator's outputs.
+        exported: the exported network.
+        limit: the largest accepted difference.
+        advice: what the user can do if the difference is larger.
 
     Raises:
         CheckpointError: the outputs differ by more than `limit`, or `exported` fails on images of one of the shapes.
@@ -60,7 +68,8 @@ def compare(expected: Iterable[Reference], exported: Callable[[Tensor], Tensor],
         if not difference <= limit:  # unlike `>`, this also refuses NaN
             raise CheckpointError(
                 f"the exported network differs from the generator by {difference:.1e} "
-                f"on images of shape {shape}; the limit is {limit:.0e}"
+                f"on images of shape {shape}; the limit is {limit:.0e}",
+                hint=advice,
             )
         largest = max(largest, difference)
         shapes.append(shape)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from cgkit.abilities import annotator_of, limit_of, loader_of, writes_any_size
+from cgkit.abilities import advice_of, annotator_of, limit_of, loader_of, writes_any_size
 from cgkit.components.exporters.unit_range import OnUnitRange
 from cgkit.contracts import Exporter
 from cgkit.errors import CgkitError, CheckpointError, PluginError, UsageError
@@ -56,7 +56,7 @@ def write(
     if load is not None:
         with failures_reported(component):
             exported = load(file)
-        comparison = compare(expected, exported, limit_of(exporter))
+        comparison = compare(expected, exported, limit_of(exporter), advice_of(exporter))
     if annotate is not None:
         with failures_reported(component):
             annotate(file, {**notes, **_describe(comparison)})

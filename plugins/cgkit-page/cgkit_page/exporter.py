@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from cgkit.components.exporters.unit_range import OnUnitRange
 from cgkit.contracts import ExportedDirection, ModelFacts
 from cgkit_page.norms import COLLECTING, FROZEN, STATISTICS, expose_statistics
 from cgkit_page.page import write_folder, write_page
-from cgkit_page.runtime import get_runtime
+from cgkit_page.runtime import Runtime, get_runtime
 from cgkit_page.weights import LIMITS, Stored, store_weights
 
 FEATURES = "bytes_per_pixel"
@@ -38,14 +39,21 @@ class Page:
 
     def __init__(self, *, weights: Stored = "int16", runtime: Path | None = None, folder: bool = False) -> None:
         self.limit = LIMITS[weights]
+        self.advice = None if weights == "fp32" else "add --option weights=fp32, which stores weights exactly"
         self._weights: Stored = weights
-        self._runtime, self._folder = runtime, folder
+        self._package, self._folder = runtime, folder
         self._onnx = Onnx()
 
     def export(self, network: OnUnitRange, example: Tensor, file: Path) -> None:
-        """Write an ONNX file with small weights, which also reports and takes the statistics of norms."""
+        """Write an ONNX file with small weights, which also reports and takes the statistics of norms.
+
+        Raises:
+            ValueError: the images have other than 1 or 3 channels.
+            UsageError: the runtime cannot be found.
+        """
         if example.shape[1] not in (1, 3):
             raise ValueError(f"a browser shows images of 1 or 3 channels, not of {example.shape[1]}")
+        _ = self._runtime  # if it is missing, this is noticed before the network is traced
         self._onnx.export(network, example, file)
         model = onnx.load(file)
         expose_statistics(model)
@@ -81,7 +89,11 @@ class Page:
                     " data.depth, data.range)"
                 )
         features = {part.direction: _read_features(part.file) for part in directions}
-        (write_folder if self._folder else write_page)(directions, features, facts, get_runtime(self._runtime), file)
+        (write_folder if self._folder else write_page)(directions, features, facts, self._runtime, file)
+
+    @cached_property
+    def _runtime(self) -> Runtime:
+        return get_runtime(self._package)
 
 
 @torch.inference_mode()

@@ -83,7 +83,7 @@ def cache_folder() -> Path:
 
 def _download() -> bytes:
     try:
-        with urllib.request.urlopen(ADDRESS, timeout=_TIMEOUT) as response:
+        with urllib.request.build_opener().open(ADDRESS, timeout=_TIMEOUT) as response:
             content: bytes = response.read()
     except OSError as error:
         reason = getattr(error, "reason", None) or error

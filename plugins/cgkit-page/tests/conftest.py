@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from cgkit_page.exporter import Page
 from cgkit_page.runtime import get_runtime
+from cgkit_page.weights import Stored
 from pages import Opened, call, paint
 
+from cgkit.components.exporters.unit_range import OnUnitRange
+from cgkit.components.generators.unet import UnetGenerator
 from cgkit.errors import UsageError
 
 BROWSER = ("chromium", "chromium-browser", "google-chrome")
@@ -54,6 +59,12 @@ SEASONS = 'source = "seasons"\nsize = 16\ntrain = 4\ntest = 2'
 GREY = 'source = "folder"\na = "one"\nb = "two"\nnames = ["plan", "aerial"]\nsize = 32\nchannels = 1\nheld_out = 0.25'
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Use one thread, to avoid contention between test processes."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache folder of this session, instead of the user's."""
@@ -91,14 +102,33 @@ Export = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def export(folder: Path, runtime: None, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    """Export a run to a page, once for the same options: `export("seasons", weights="fp32")`."""
+    """Export a run to a page with exact weights, once: `export("seasons")`."""
 
     @functools.cache
-    def write(run: str, **options: str) -> Path:
+    def write(run: str, *options: str) -> Path:
         page = tmp_path_factory.mktemp("pages") / "model.html"
-        chosen = [part for name, value in options.items() for part in ("--option", f"{name}={value}")]
-        call(folder, "export", run, "--format", "page", *chosen, "--output", page)
+        call(folder, "export", run, "--format", "page", "--option", "weights=fp32", *options, "--output", page)
         return page
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def network() -> OnUnitRange:
+    """A network with norms of images, and strides."""
+    torch.manual_seed(0)
+    return OnUnitRange(UnetGenerator(3, 3, width=4, depth=3)).eval()
+
+
+@pytest.fixture(scope="session")
+def exported(network: OnUnitRange, runtime: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Stored], Path]:
+    """Write the network to a file with weights that are stored in a way, once for each."""
+
+    @functools.cache
+    def write(weights: Stored) -> Path:
+        file = tmp_path_factory.mktemp("networks") / f"{weights}.onnx"
+        Page(weights=weights).export(network, torch.rand(1, 3, 32, 32), file)
+        return file
 
     return write
 

@@ -5,26 +5,32 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from cgkit.cli import main
 
 HOSTILE = "</script><script>window.owned = 1</script><img src=x onerror='window.owned = 1'>{{ 7 * 7 }}<!-- \u2028 &amp;"
 
 
 def call(folder: Path, *arguments: object, code: int = 0, **environment: str) -> str:
-    """Run `cgkit` in a folder; return what it printed."""
-    command = [sys.executable, "-m", "cgkit", *map(str, arguments)]
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    """Run the command line in a folder, in this process; return what it printed."""
+    output, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
+        patch.chdir(folder)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+    printed = output.getvalue() + errors.getvalue()
+    assert int(stop.value.code or 0) == code, printed
+    return printed
 
 
 def paint(
@@ -91,7 +97,7 @@ class Opened:
         return self.browser.get_log("browser")
 
     def requests(self) -> list[str]:
-        """Return the URLs requested since the last call, apart from those that the page itself contains."""
+        """Return the URLs requested since the page was opened, apart from those that the page itself contains."""
         events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
         urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
         return [url for url in urls if not url.startswith(("data:", "blob:"))]
