@@ -26,6 +26,9 @@ EXAMPLES = [
     if "requires" in tomllib.loads(file.read_text())
 ]
 
+UNAVAILABLE = re.compile(r"no (chromium|firefox) with its \w+driver is installed|cannot be downloaded")
+"""What tests may be skipped for, because this computer lacks it."""
+
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -72,10 +75,11 @@ def output_of(done: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_passes_its_own_tests(package: str, python: Python) -> None:
     folder = ROOT / "plugins" / package
-    options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", "--rootdir", folder)
+    options = ("-q", "-rs", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", "--rootdir", folder)
     output = output_of(python("-m", "pytest", *options, folder / "tests", cwd=folder))
     assert re.search(r"\d+ passed", output)
-    assert "skipped" not in output.splitlines()[-1]
+    skipped = [line for line in output.splitlines() if line.startswith("SKIPPED")]
+    assert all(UNAVAILABLE.search(line) for line in skipped), skipped
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -210,9 +210,7 @@ def test_hostile_texts_are_shown_and_not_executed(exported: Callable[..., Path],
     page = visit(tmp_path / "hostile.html")
     page.translate(paint(tmp_path / "<img src=x onerror=owned=1>.png", 24, 32))
     shown = page.run("return document.body.innerText")
-    assert (
-        shown.count("</script><script>window.owned = 1</script><img src=x onerror='window.owned = 1'>{{ 7 * 7 }}") > 9
-    )
+    assert shown.count(HOSTILE.partition("<!--")[0]) > 9
     assert page.run("return window.owned") is None
     assert page.run("return document.querySelectorAll('[onerror], [onload]').length") == 0
     assert page.console() == []
