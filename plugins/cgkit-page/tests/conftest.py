@@ -15,7 +15,7 @@ import torch
 from cgkit_page.exporter import Page
 from cgkit_page.runtime import get_runtime
 from cgkit_page.weights import Stored
-from pages import Opened, call, paint
+from pages import Opened, call, open_page, paint
 
 from cgkit.components.exporters.unit_range import OnUnitRange
 from cgkit.components.generators.unet import UnetGenerator
@@ -163,16 +163,29 @@ def browser(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterat
 def visit(browser: Any) -> Callable[[Path | str], Opened]:
     """Opens a page from disk or from an address, with empty logs, and waits until it can be used."""
 
-    def open_page(page: Path | str) -> Opened:
+    def visit_page(page: Path | str) -> Opened:
         browser.get("about:blank")
         for kind in ("browser", "performance"):
             browser.get_log(kind)
-        browser.get(page.as_uri() if isinstance(page, Path) else page)
-        opened = Opened(browser)
-        opened.wait(lambda: opened["summary"].text and not opened["status"].text)
-        return opened
+        return open_page(browser, page)
 
-    return open_page
+    return visit_page
+
+
+@pytest.fixture(scope="session")
+def firefox() -> Iterator[Any]:
+    """Headless Firefox."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    program = shutil.which("firefox") or shutil.which("firefox-esr")
+    driver = shutil.which("geckodriver")
+    if program is None or driver is None:
+        pytest.skip("no firefox with its geckodriver is installed")
+    options = webdriver.FirefoxOptions()
+    options.binary_location = program
+    options.add_argument("-headless")
+    session = webdriver.Firefox(options=options, service=webdriver.FirefoxService(driver))
+    yield session
+    session.quit()
 
 
 @pytest.fixture

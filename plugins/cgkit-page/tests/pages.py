@@ -72,7 +72,7 @@ class Opened:
         try:
             WebDriverWait(self.browser, seconds, 0.05).until(lambda _: condition())
         except TimeoutException as error:
-            raise AssertionError(f"{self['status'].text}, {self.states()}, {self.console()}") from error
+            raise AssertionError(f"{self['status'].text}, {self.states()}") from error
 
     def states(self) -> list[str]:
         return [state.text for state in self.all("#images .state")]
@@ -101,6 +101,28 @@ class Opened:
         events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
         urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
         return [url for url in urls if not url.startswith(("data:", "blob:"))]
+
+
+def open_page(browser: Any, page: Path | str) -> Opened:
+    """Open a page from disk or from an address, and wait until it can be used."""
+    browser.get(page.as_uri() if isinstance(page, Path) else page)
+    opened = Opened(browser)
+    opened.wait(lambda: opened["summary"].text and not opened["status"].text)
+    return opened
+
+
+def expected(folder: Path, run: str, image: Path, *options: str) -> np.ndarray:
+    """Return what `cgkit translate` makes of an image."""
+    output = image.parent / f"translated-{len(list(image.parent.iterdir()))}"
+    call(folder, "translate", run, image, "--output", output, "--device", "cpu", "--precision", "fp32", *options)
+    (file,) = output.glob("*.png")
+    return pixels(file)
+
+
+def assert_equal(made: np.ndarray, wanted: np.ndarray) -> None:
+    """Assert that two translations differ by a level at most."""
+    assert made.shape == wanted.shape
+    assert np.abs(made - wanted).max() <= 1
 
 
 def pixels(file: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A page in a browser: it translates as cgkit does, nothing leaves it, and nothing hostile is executed."""
+"""A page in Chromium: it translates as cgkit does, nothing leaves it, and nothing hostile is executed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cgkit_page.exporter import Page
-from pages import HOSTILE, Opened, call, paint, pixels
+from pages import HOSTILE, Opened, assert_equal, expected, paint, pixels
 
 from cgkit.contracts import ExportedDirection, ModelFacts, SamplePair
 
@@ -29,19 +29,6 @@ for (const kind of ["dragenter", "dragover", "drop"]) {
 PASTE = DROP.partition("for (")[0] + (
     'target.dispatchEvent(new ClipboardEvent("paste", { bubbles: true, clipboardData: data }));'
 )
-
-
-def expected(folder: Path, run: str, image: Path, *options: str) -> np.ndarray:
-    """Return what `cgkit translate` makes of an image."""
-    output = image.parent / f"translated-{len(list(image.parent.iterdir()))}"
-    call(folder, "translate", run, image, "--output", output, "--device", "cpu", "--precision", "fp32", *options)
-    (file,) = output.glob("*.png")
-    return pixels(file)
-
-
-def assert_equal(made: np.ndarray, wanted: np.ndarray) -> None:
-    assert made.shape == wanted.shape
-    assert np.abs(made - wanted).max() <= 1
 
 
 def encoded(file: Path) -> str:
