@@ -32,16 +32,24 @@ class Page:
         weights: how weights are stored. `int16` and the less precise `fp16` halve them, `int8` halves them again, at
             the price of a difference that is printed. Networks compute in float32 all the same.
         runtime: the npm package `onnxruntime-web`, for machines without a network; by default, it is downloaded once.
+        webgpu: whether the page uses WebGPU, the graphics card, where a browser has it. It then is 3 MB larger.
         folder: whether to write a folder for a web server, whose page has no inline script, instead of a single file.
     """
 
     suffix = ".html"
 
-    def __init__(self, *, weights: Stored = "int16", runtime: Path | None = None, folder: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        weights: Stored = "int16",
+        runtime: Path | None = None,
+        webgpu: bool = False,
+        folder: bool = False,
+    ) -> None:
         self.limit = LIMITS[weights]
         self.advice = None if weights == "fp32" else "add --option weights=fp32, which stores weights exactly"
         self._weights: Stored = weights
-        self._package, self._folder = runtime, folder
+        self._package, self._webgpu, self._folder = runtime, webgpu, folder
         self._onnx = Onnx()
 
     def export(self, network: OnUnitRange, example: Tensor, file: Path) -> None:
@@ -93,7 +101,7 @@ class Page:
 
     @cached_property
     def _runtime(self) -> Runtime:
-        return get_runtime(self._package)
+        return get_runtime(self._package, self._webgpu)
 
 
 @torch.inference_mode()

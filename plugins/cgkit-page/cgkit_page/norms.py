@@ -20,6 +20,8 @@ COLLECTING = "collecting"
 MEASURED = "measured"
 """The output with the statistics of the images, in the order of `STATISTICS`."""
 
+_INPUTS = 4
+
 
 def expose_statistics(model: ModelProto) -> int:
     """Rewrite the norms of single images in a model; return the length of its input `STATISTICS`.
@@ -43,7 +45,7 @@ def expose_statistics(model: ModelProto) -> int:
     }
     nodes = [rewritten.get(node.output[0], node) if node.output else node for node in graph.node]
     graph.ClearField("node")
-    graph.node.extend([_split(graph, widths), *nodes, _join(len(norms))])
+    graph.node.extend([*_split(graph, widths), *nodes, *_join(len(norms))])
     total: int = 2 * sum(widths)
     graph.input.extend(
         [
@@ -61,14 +63,26 @@ def _names(kind: str, count: int) -> list[str]:
     return [f"{kind}_{statistic}_{number}" for statistic in ("mean", "variance") for number in range(count)]
 
 
-def _split(graph: GraphProto, widths: Sequence[int]) -> NodeProto:
-    """Split the given statistics into those of each norm."""
-    graph.initializer.append(numpy_helper.from_array(np.array([*widths, *widths], np.int64), "widths_of_norms"))
-    return helper.make_node("Split", [STATISTICS, "widths_of_norms"], _names("given", len(widths)), axis=0)
+def _split(graph: GraphProto, widths: Sequence[int]) -> list[NodeProto]:
+    """Split the given statistics into those of each norm, one by one: WebGPU allows few outputs of a node."""
+    ends = np.cumsum([*widths, *widths])
+    edges = [numpy_helper.from_array(np.array([edge], np.int64), f"edge_{edge}") for edge in (0, *ends)]
+    graph.initializer.extend(edges)
+    return [
+        helper.make_node("Slice", [STATISTICS, start.name, end.name], [name])
+        for start, end, name in zip(edges, edges[1:], _names("given", len(widths)), strict=False)
+    ]
 
 
-def _join(count: int) -> NodeProto:
-    return helper.make_node("Concat", _names("own", count), [MEASURED], axis=0)
+def _join(count: int) -> list[NodeProto]:
+    """Join the statistics of all norms, some at a time: WebGPU allows few inputs of a node."""
+    names, nodes = _names("own", count), []
+    while len(names) > 1:
+        groups = [names[start : start + _INPUTS] for start in range(0, len(names), _INPUTS)]
+        names = [f"joined_{len(nodes) + number}" for number in range(len(groups))]
+        nodes += [helper.make_node("Concat", group, [name], axis=0) for group, name in zip(groups, names, strict=True)]
+    nodes[-1].output[0] = MEASURED
+    return nodes
 
 
 def _rewrite(node: NodeProto, number: int, width: int, rank: int) -> NodeProto:

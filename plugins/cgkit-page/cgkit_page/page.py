@@ -109,7 +109,7 @@ def write_folder(
 def _collect(
     directions: Sequence[ExportedDirection], features: Mapping[str, int], facts: ModelFacts, runtime: Runtime
 ) -> Content:
-    known = _to_json(directions, features, facts)
+    known = _to_json(directions, features, facts, runtime)
     return Content(
         title=facts.name,
         script=f'"use strict";\n(() => {{\n{_join(PAGE_SCRIPTS)}}})();\n',
@@ -123,7 +123,9 @@ def _collect(
     )
 
 
-def _to_json(directions: Sequence[ExportedDirection], features: Mapping[str, int], facts: ModelFacts) -> dict[str, Any]:
+def _to_json(
+    directions: Sequence[ExportedDirection], features: Mapping[str, int], facts: ModelFacts, runtime: Runtime
+) -> dict[str, Any]:
     """Return what the page needs to know."""
     return {
         "name": facts.name,
@@ -131,7 +133,7 @@ def _to_json(directions: Sequence[ExportedDirection], features: Mapping[str, int
         "licence": facts.licence,
         "scores": facts.scores,
         "cgkit": version("cgkit"),
-        "runtime": {"version": VERSION, "licence": LICENCE},
+        "runtime": {"version": VERSION, "licence": LICENCE, "webgpu": runtime.webgpu},
         "directions": [
             {
                 "direction": part.direction,

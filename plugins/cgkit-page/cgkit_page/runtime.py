@@ -38,36 +38,44 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 
 _TIMEOUT = 60
 _MEMBERS = {
-    "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
-    "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+    False: {
+        "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+        "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+    },
+    True: {
+        "ort.webgpu.bundle.min.mjs": "0730816731ce2cdfb06f273da065d4a1c7091eb9d1756a83b2916c8a89d015e2",
+        "ort-wasm-simd-threaded.asyncify.wasm": "39f9f0894d478800487ed9f7dbe92618498db320cf55c8e3d89adff8dce658da",
+    },
 }
-"""The needed files of the package's folder `dist`, with their SHA-256."""
+"""The needed files of the package's folder `dist`, with their SHA-256, without and with WebGPU."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """The program, an ECMAScript module, and the WebAssembly that it loads."""
+    """The program, an ECMAScript module, the WebAssembly that it loads, and whether they can use WebGPU."""
 
     script: str
     wasm: bytes
+    webgpu: bool
 
 
-def get_runtime(package: Path | None) -> Runtime:
+def get_runtime(package: Path | None, webgpu: bool = False) -> Runtime:
     """Return the runtime from a package, from the cache folder, or from the npm registry.
 
     Args:
         package: the npm package; None to use the copy in the cache folder, which is first downloaded if necessary.
+        webgpu: whether it should be able to use WebGPU, which makes it twice as large.
 
     Raises:
         UsageError: the package cannot be read or is another one, or the registry cannot be reached.
     """
     if package is not None:
         try:
-            return _unpack(package.read_bytes(), str(package))
+            return _unpack(package.read_bytes(), str(package), webgpu)
         except OSError as error:
             raise UsageError(f"{package} cannot be read: {error.strerror or error}") from error
-    kept = _read_kept()
-    return kept if kept is not None else _unpack(_download(), ADDRESS)
+    kept = _read_kept(webgpu)
+    return kept if kept is not None else _unpack(_download(), ADDRESS, webgpu)
 
 
 def cache_folder() -> Path:
@@ -95,7 +103,7 @@ def _download() -> bytes:
     return content
 
 
-def _unpack(content: bytes, origin: str) -> Runtime:
+def _unpack(content: bytes, origin: str, webgpu: bool) -> Runtime:
     """Check a package, keep its needed files in the cache folder, and return them."""
     if base64.b64encode(hashlib.sha512(content).digest()).decode() != SHA512:
         raise UsageError(
@@ -104,12 +112,12 @@ def _unpack(content: bytes, origin: str) -> Runtime:
         )
     files = {}
     with tarfile.open(fileobj=BytesIO(content)) as package:
-        for name in _MEMBERS:
+        for name in _MEMBERS[webgpu]:
             member = package.extractfile(f"package/dist/{name}")
             assert member is not None
             files[name] = member.read()
     _keep(files)
-    return _as_runtime(files)
+    return _as_runtime(files, webgpu)
 
 
 def _keep(files: dict[str, bytes]) -> None:
@@ -125,19 +133,19 @@ def _keep(files: dict[str, bytes]) -> None:
         ) from error
 
 
-def _read_kept() -> Runtime | None:
+def _read_kept(webgpu: bool) -> Runtime | None:
     """Return the files in the cache folder; None unless all are there and unchanged."""
     files = {}
-    for name, digest in _MEMBERS.items():
+    for name, digest in _MEMBERS[webgpu].items():
         try:
             files[name] = (cache_folder() / name).read_bytes()
         except OSError:
             return None
         if hashlib.sha256(files[name]).hexdigest() != digest:
             return None
-    return _as_runtime(files)
+    return _as_runtime(files, webgpu)
 
 
-def _as_runtime(files: dict[str, bytes]) -> Runtime:
-    script, wasm = (files[name] for name in _MEMBERS)
-    return Runtime(script.decode(), wasm)
+def _as_runtime(files: dict[str, bytes], webgpu: bool) -> Runtime:
+    script, wasm = (files[name] for name in _MEMBERS[webgpu])
+    return Runtime(script.decode(), wasm, webgpu)

@@ -7,6 +7,7 @@ import http.server
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from cgkit.errors import UsageError
 
 BROWSER = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "headless no-sandbox disable-gpu disable-dev-shm-usage disable-quic no-first-run disable-background-networking "
+    "headless no-sandbox disable-dev-shm-usage disable-quic no-first-run disable-background-networking "
     "disable-component-update disable-sync window-size=1200,900"
 )
 
@@ -142,6 +143,20 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterator[Any]:
     """Headless Chromium that logs all requests and console messages."""
+    with start_chromium(f"{FLAGS} disable-gpu", tmp_path_factory.mktemp("browser"), downloads) as session:
+        yield session
+
+
+@pytest.fixture
+def browser_with_webgpu(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterator[Any]:
+    """Chromium that computes WebGPU in software."""
+    flags = f"{FLAGS} enable-unsafe-webgpu use-webgpu-adapter=swiftshader"
+    with start_chromium(flags, tmp_path_factory.mktemp("browser"), downloads) as session:
+        yield session
+
+
+@contextmanager
+def start_chromium(flags: str, profile: Path, downloads: Path) -> Iterator[Any]:
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     program = next(filter(None, map(shutil.which, BROWSER)), None)
     driver = shutil.which("chromedriver")
@@ -149,9 +164,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterat
         pytest.skip("no chromium with its chromedriver is installed")
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for flag in FLAGS.split():
+    for flag in flags.split():
         options.add_argument(f"--{flag}")
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
+    options.add_argument(f"--user-data-dir={profile}")
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from cgkit.cli import main
+from cgkit.contracts import ExportedDirection
 
 HOSTILE = "</script><script>window.owned = 1</script><img src=x onerror='window.owned = 1'>{{ 7 * 7 }}<!-- \u2028 &amp;"
 
@@ -48,6 +49,23 @@ def paint(
     picture = Image.fromarray(coarse[..., 0] if bands == 1 else coarse)
     picture.resize((width, height), Image.Resampling.BICUBIC).save(file, **options)
     return file
+
+
+def as_direction(file: Path, **known: Any) -> ExportedDirection:
+    """Return a direction that was exported to a file."""
+    usual: dict[str, Any] = {
+        "direction": "a2b",
+        "names": ("summer", "winter"),
+        "channels": (3, 3),
+        "stride": 8,
+        "size": (32, 32),
+        "trained_scale": None,
+        "eight_bits": True,
+        "background": (0, 0, 0),
+        "keeps_alpha": False,
+        "difference": 0.0,
+    }
+    return ExportedDirection(file=file, **{**usual, **known})
 
 
 class Opened:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from cgkit_page.exporter import Page
-from pages import HOSTILE, Opened, assert_equal, expected, paint, pixels
+from pages import HOSTILE, Opened, as_direction, assert_equal, expected, paint, pixels
 
-from cgkit.contracts import ExportedDirection, ModelFacts, SamplePair
+from cgkit.contracts import ModelFacts, SamplePair
 
 Visit = Callable[[Path | str], Opened]
 Export = Callable[..., Path]
@@ -35,8 +35,7 @@ def encoded(file: Path) -> str:
     return base64.b64encode(file.read_bytes()).decode()
 
 
-@pytest.mark.parametrize(("height", "width"), [(64, 96), (37, 51)])
-@pytest.mark.parametrize("direction", ["a2b", "b2a"])
+@pytest.mark.parametrize(("direction", "height", "width"), [("a2b", 64, 96), ("b2a", 37, 51)])
 def test_translations_are_those_of_cgkit(
     folder: Path, export: Export, visit: Visit, tmp_path: Path, direction: str, height: int, width: int
 ) -> None:
@@ -54,13 +53,14 @@ def test_a_tiny_image_is_translated(export: Export, visit: Visit, tmp_path: Path
     assert page.console() == []
 
 
-@pytest.mark.parametrize("script", [DROP, PASTE], ids=["dropped", "pasted"])
-def test_images_are_dropped_and_pasted(folder: Path, export: Export, visit: Visit, tmp_path: Path, script: str) -> None:
-    image = paint(tmp_path / "image.png", 32, 32)
+def test_images_are_dropped_and_pasted(folder: Path, export: Export, visit: Visit, tmp_path: Path) -> None:
+    images = [paint(tmp_path / f"{number}.png", 32, 32, seed=number) for number in range(2)]
     page = visit(export("seasons"))
-    page.run(script, page["drop"], encoded(image), "image.png")
-    page.finish()
-    assert_equal(page.canvas("after"), expected(folder, "seasons", image))
+    for count, (script, image) in enumerate(zip((DROP, PASTE), images, strict=True), 1):
+        page.run(script, page["drop"], encoded(image), image.name)
+        page.finish(count)
+        page.wait(lambda image=image: np.array_equal(page.canvas("before"), pixels(image)))
+        assert_equal(page.canvas("after"), expected(folder, "seasons", image))
 
 
 def test_transparent_and_rotated_images_are_read_as_cgkit_reads_them(
@@ -180,19 +180,7 @@ def test_hostile_texts_are_shown_and_not_executed(exported: Callable[..., Path],
         scores=[[HOSTILE], [HOSTILE]],
         samples=[SamplePair("a2b", sample, sample, HOSTILE)],
     )
-    direction = ExportedDirection(
-        direction="a2b",
-        file=exported("fp32"),
-        names=(HOSTILE, f"{HOSTILE} too"),
-        channels=(3, 3),
-        stride=8,
-        size=(32, 32),
-        trained_scale=None,
-        eight_bits=True,
-        background=(0, 0, 0),
-        keeps_alpha=False,
-        difference=0.0,
-    )
+    direction = as_direction(exported("fp32"), names=(HOSTILE, f"{HOSTILE} too"))
     Page().assemble([direction], facts, tmp_path / "hostile.html")
     page = visit(tmp_path / "hostile.html")
     page.translate(paint(tmp_path / "<img src=x onerror=owned=1>.png", 24, 32))

@@ -1,8 +1,10 @@
 // One direction's network in ONNX Runtime Web, and the statistics of its norms.
 
 class Network {
-  static async open(model) {
-    const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+  // `device` is "wasm", or "webgpu" for the graphics card.
+  static async open(model, device) {
+    const options = { executionProviders: [device], logSeverityLevel: 3 };
+    const session = await ort.InferenceSession.create(model, options);
     return new Network(session);
   }
 

@@ -92,7 +92,8 @@ async function translate(image, key) {
   const start = performance.now();
   const made = await translator.translate(pixels, direction, sizesOf(pixels), (...now) => report(image, ...now));
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  return { blob: await toPng(made), seconds, width: made.width, height: made.height, names: direction.names };
+  const device = { wasm: "WebAssembly", webgpu: "WebGPU" }[translator.device];
+  return { blob: await toPng(made), seconds, device, width: made.width, height: made.height, names: direction.names };
 }
 
 function report(image, share, what) {
@@ -133,8 +134,8 @@ async function showResult(image) {
 }
 
 function sayDone(image, key) {
-  const { names, seconds } = image.results.get(key);
-  say(`${image.name}: translated to ${names[1]} in ${seconds} s`);
+  const { names, seconds, device } = image.results.get(key);
+  say(`${image.name}: translated to ${names[1]} in ${seconds} s${translator.webgpu ? ` with ${device}` : ""}`);
 }
 
 async function trySample(sample) {
@@ -203,6 +204,7 @@ async function open() {
   say("opening");
   facts = JSON.parse(await loadText("facts"));
   document.title = facts.name;
+  translator.webgpu = facts.runtime.webgpu;
   offerDirections();
   describeModel(facts, trySample);
   listen();

@@ -11,6 +11,8 @@ class Translator {
   #sent = new Set();
   #reject = null;
   #isCancelled = false;
+  webgpu = false; // whether the runtime can use WebGPU
+  device = null; // what computed the last translation: "wasm" or "webgpu"
 
   // Return the translation of an image as ImageData; `report` is called with the completed share and what is done.
   async translate(pixels, direction, sizes, report) {
@@ -26,8 +28,10 @@ class Translator {
       this.#reject = reject;
       worker.onmessage = ({ data }) => {
         if (data.kind === "progress") report(data.share, data.what);
-        else if (data.kind === "done") resolve(new ImageData(data.pixels, data.width, data.height));
-        else {
+        else if (data.kind === "done") {
+          this.device = data.device;
+          resolve(new ImageData(data.pixels, data.width, data.height));
+        } else {
           this.#end(); // its memory may be exhausted
           reject(new Error(explain(data.message)));
         }
@@ -64,7 +68,7 @@ class Translator {
   async #start() {
     this.#wasm ??= await loadData("wasm");
     this.#worker = await this.#create();
-    this.#worker.postMessage({ kind: "runtime", wasm: this.#wasm });
+    this.#worker.postMessage({ kind: "runtime", wasm: this.#wasm, webgpu: this.webgpu });
     return this.#worker;
   }
 

@@ -1,6 +1,8 @@
 // The worker: takes the pixels of an image, and returns those of its translation.
 
+const models = new Map(); // the bytes of networks
 const networks = new Map();
+let device = "wasm";
 
 function report(share, what) {
   postMessage({ kind: "progress", share, what });
@@ -113,9 +115,22 @@ function alphaOf(source, { width, height, direction, sizes }) {
   return resize(alpha, 1, [height, width], sizes.result);
 }
 
+async function networkOf(name) {
+  if (!networks.has(name)) networks.set(name, await Network.open(models.get(name), device));
+  return networks.get(name);
+}
+
+async function hasGraphicsCard() {
+  try {
+    return Boolean(await navigator.gpu?.requestAdapter());
+  } catch {
+    return false;
+  }
+}
+
 async function translate(source, task) {
   const { direction, sizes } = task;
-  const network = networks.get(direction.direction);
+  const network = await networkOf(direction.direction);
   const read = reader(source, task);
   const channels = direction.channels[1];
   const [height, width] = sizes.result;
@@ -147,11 +162,25 @@ async function handle({ kind, ...data }) {
     ort.env.wasm.numThreads = 1;
     ort.env.wasm.wasmBinary = data.wasm;
     ort.env.logLevel = "error";
+    if (data.webgpu && (await hasGraphicsCard())) device = "webgpu";
   } else if (kind === "network") {
-    networks.set(data.name, await Network.open(data.model));
+    models.set(data.name, data.model);
+    await orWithoutWebgpu(() => networkOf(data.name));
   } else {
-    const made = await translate(data.pixels, data.task);
-    postMessage({ kind: "done", ...made }, [made.pixels.buffer]);
+    const made = await orWithoutWebgpu(() => translate(data.pixels, data.task));
+    postMessage({ kind: "done", device, ...made }, [made.pixels.buffer]);
+  }
+}
+
+// Do something; if the graphics card fails, for lack of memory for example, do it again in WebAssembly.
+async function orWithoutWebgpu(action) {
+  try {
+    return await action();
+  } catch (error) {
+    if (device === "wasm") throw error;
+    device = "wasm";
+    networks.clear();
+    return action();
   }
 }
 
