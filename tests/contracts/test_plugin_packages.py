@@ -72,6 +72,7 @@ def output_of(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_passes_its_own_tests(package: str, python: Python) -> None:
     folder = ROOT / "plugins" / package

@@ -118,7 +118,7 @@ def export(folder: Path, runtime: None, tmp_path_factory: pytest.TempPathFactory
 def network() -> OnUnitRange:
     """A network with norms of images, and strides."""
     torch.manual_seed(0)
-    return OnUnitRange(UnetGenerator(3, 3, width=4, depth=3)).eval()
+    return OnUnitRange(UnetGenerator(3, 3, width=4, depth=2)).eval()
 
 
 @pytest.fixture(scope="session")

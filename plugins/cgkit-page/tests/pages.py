@@ -57,7 +57,7 @@ def as_direction(file: Path, **known: Any) -> ExportedDirection:
         "direction": "a2b",
         "names": ("summer", "winter"),
         "channels": (3, 3),
-        "stride": 8,
+        "stride": 4,
         "size": (32, 32),
         "trained_scale": None,
         "eight_bits": True,
