@@ -55,8 +55,7 @@ def _store_whole(
 ) -> tuple[list[TensorProto], list[NodeProto]]:
     """Return whole numbers and the scale of each channel along an axis, and the nodes that multiply them.
 
-    The bytes of `int16` are stored apart, because runtimes with WebGPU read no `int16`, and because upper bytes
-    compress better on their own.
+    The bytes of `int16` are stored apart, because the runtime with WebGPU reads no `int16`.
     """
     others = tuple({*range(values.ndim)} - {axis})
     scale = np.maximum(np.abs(values).max(others, keepdims=True) / np.iinfo(stored).max, 1e-30).astype(np.float32)

@@ -7,7 +7,7 @@ import http.server
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,11 +148,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterat
 
 
 @pytest.fixture
-def browser_with_webgpu(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterator[Any]:
-    """Chromium that computes WebGPU in software."""
-    flags = f"{FLAGS} enable-unsafe-webgpu use-webgpu-adapter=swiftshader"
-    with start_chromium(flags, tmp_path_factory.mktemp("browser"), downloads) as session:
-        yield session
+def start(tmp_path: Path, downloads: Path) -> Iterator[Callable[[str], Any]]:
+    """Starts Chromium with more flags."""
+    with ExitStack() as started:
+        yield lambda flags: started.enter_context(start_chromium(f"{FLAGS} {flags}", tmp_path / "browser", downloads))
 
 
 @contextmanager

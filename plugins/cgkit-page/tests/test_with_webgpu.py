@@ -23,13 +23,13 @@ def page(exported: Callable[..., Path], tmp_path: Path) -> Path:
 
 
 def test_both_devices_give_the_same_translation(
-    page: Path, browser_with_webgpu: Any, visit: Visit, tmp_path: Path
+    page: Path, start: Callable[[str], Any], visit: Visit, tmp_path: Path
 ) -> None:
     image = paint(tmp_path / "image.png", 24, 32)
     slow = visit(page)
     wanted = slow.translate(image)
     assert slow["status"].text.endswith("with WebAssembly")
-    fast = open_page(browser_with_webgpu, page)
+    fast = open_page(start("enable-unsafe-webgpu use-webgpu-adapter=swiftshader"), page)
     assert np.abs(fast.translate(image) - wanted).max() <= 1
     assert fast["status"].text.endswith("with WebGPU")
     assert fast.console() == []

@@ -33,13 +33,13 @@ class Translator {
           resolve(new ImageData(data.pixels, data.width, data.height));
         } else {
           this.#end(); // its memory may be exhausted
-          reject(new Error(explain(data.message)));
+          reject(new Error(explain(data.message, data.isOpening)));
         }
       };
       worker.onerror = (event) => {
         event.preventDefault();
         this.#end();
-        reject(new Error(explain(event.message || "")));
+        reject(new Error(explain(event.message || "", false)));
       };
       const copy = pixels.data.slice();
       worker.postMessage({ kind: "translate", task, pixels: copy }, [copy.buffer]);
@@ -85,9 +85,11 @@ class Translator {
   }
 }
 
-function explain(message) {
+function explain(message, isOpening) {
   if (/memory|alloc|abort|range ?error|invalid array length|array buffer/i.test(message)) {
-    return "there is not enough memory for this image; close other tabs, or use a smaller image";
+    return isOpening
+      ? "there is not enough memory for the network; close other tabs, or use another device"
+      : "there is not enough memory for this image; close other tabs, or use a smaller image";
   }
   return message || "the translation failed";
 }

@@ -116,7 +116,11 @@ function alphaOf(source, { width, height, direction, sizes }) {
 }
 
 async function networkOf(name) {
-  if (!networks.has(name)) networks.set(name, await Network.open(models.get(name), device));
+  try {
+    if (!networks.has(name)) networks.set(name, await Network.open(models.get(name), device));
+  } catch (error) {
+    throw Object.assign(new Error(String(error)), { isOpening: true });
+  }
   return networks.get(name);
 }
 
@@ -187,6 +191,7 @@ async function orWithoutWebgpu(action) {
 let last = Promise.resolve();
 self.onmessage = ({ data }) => {
   last = last.then(() => handle(data)).catch((error) => {
-    postMessage({ kind: "error", message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) });
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    postMessage({ kind: "error", message, isOpening: Boolean(error?.isOpening) });
   });
 };
