@@ -76,7 +76,8 @@ def _split(graph: GraphProto, widths: Sequence[int]) -> list[NodeProto]:
 
 def _join(count: int) -> list[NodeProto]:
     """Join the statistics of all norms, some at a time: WebGPU allows few inputs of a node."""
-    names, nodes = _names("own", count), []
+    names = _names("own", count)
+    nodes: list[NodeProto] = []
     while len(names) > 1:
         groups = [names[start : start + _INPUTS] for start in range(0, len(names), _INPUTS)]
         names = [f"joined_{len(nodes) + number}" for number in range(len(groups))]
