@@ -86,7 +86,7 @@ def test_a_package_passes_its_own_tests(package: str, python: Python) -> None:
 
 def test_readmes_command_makes_a_page(python: Python, tmp_path: Path) -> None:
     (command,) = re.findall(r"^cgkit (export RUN .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    short = ["data.size=16", "data.train=4", "data.test=2", "generator.width=4", "train.steps=1", "samples.count=1"]
+    short = ["data.size=32", "data.train=4", "data.test=2", "generator.width=4", "train.steps=1", "samples.count=1"]
     settings: list[Any] = [part for setting in short for part in ("--set", setting)]
     run = ("run", ROOT / "examples" / "seasons.toml", *settings, "--output", tmp_path / "RUN")
     output_of(python("-m", "cgkit", *run, cwd=tmp_path))
