@@ -39,4 +39,8 @@ report-picture:  ## make README's picture of a report
 	cgkit run examples/seasons.toml --set name=summer-to-winter --set train.steps=500 --set samples.every=25 --set evaluation.every=50
 	python docs/make_report_picture.py runs/summer-to-winter
 
-.PHONY: help install fast test check counts format demo docs picture report-picture
+page-picture:  ## make README's picture of a page from runs/earth and photograph.png; see docs/make_page_picture.py
+	cgkit export runs/earth --format page --output earth.html
+	python docs/make_page_picture.py earth.html photograph.png
+
+.PHONY: help install fast test check counts format demo docs picture report-picture page-picture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from cgkit.contracts import Metric, Recognised, Size
+    from cgkit.contracts import ExportedDirection, Metric, ModelFacts, Recognised, Size
 
 
 def stride_of(generator: object) -> int:
@@ -198,3 +198,23 @@ def loader_of(exporter: object) -> Callable[[Path], Callable[[Tensor], Tensor]] 
 def annotator_of(exporter: object) -> Callable[[Path, Mapping[str, str]], None] | None:
     """Return the method by which an exporter stores notes in its files; None if the exporter has none."""
     return cast("Callable[[Path, Mapping[str, str]], None] | None", getattr(exporter, "annotate", None))
+
+
+def limit_of(exporter: object) -> float:
+    """Return the largest difference, in [0, 1], that an exporter accepts between its files and the network.
+
+    The default is about a fortieth of the step between two 8-bit values.
+    """
+    return float(getattr(exporter, "limit", 1e-4))
+
+
+def advice_of(exporter: object) -> str | None:
+    """Return what an exporter advises if a file differs by more than its limit; None if it advises nothing."""
+    return cast("str | None", getattr(exporter, "advice", None))
+
+
+def assembler_of(exporter: object) -> Callable[[Sequence[ExportedDirection], ModelFacts, Path], None] | None:
+    """Return the method by which an exporter writes a file for a whole model; None if it writes one direction."""
+    return cast(
+        "Callable[[Sequence[ExportedDirection], ModelFacts, Path], None] | None", getattr(exporter, "assemble", None)
+    )

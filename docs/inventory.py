@@ -63,6 +63,7 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit.files.image_files": ("SUFFIXES", "describe_kinds", "list_images"),
     "cgkit.components.adversarial_losses.least_squares": ("LeastSquaresLoss",),
     "cgkit.components.augmentations.draws": None,
+    "cgkit.components.exporters.onnx": ("INPUT", "OUTPUT", "Onnx"),
     "cgkit.components.exporters.unit_range": ("OnUnitRange",),
     "cgkit.components.discriminators.patch": ("PatchDiscriminator",),
     "cgkit.components.generators.resnet": ("ResnetGenerator",),

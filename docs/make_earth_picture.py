@@ -31,6 +31,7 @@ a = "trainA"
 b = "trainB"
 test_a = "testA"
 test_b = "testB"
+names = ["satellite", "relief"]
 aligned = true
 size = 96
 

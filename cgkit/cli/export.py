@@ -43,7 +43,11 @@ def _parse_options(context: click.Context, parameter: click.Parameter, texts: tu
     help="Option of the exporter. Can be given several times.",
 )
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="File to write.")
-@options.direction
+@click.option(
+    "--direction",
+    type=click.Choice(["a2b", "b2a"]),
+    help="Direction to export. [default: a2b; all directions if the format holds a whole model]",
+)
 @options.weights
 @options.as_json
 @click.pass_context
@@ -53,11 +57,11 @@ def command(
     file_format: str,
     exporter_options: dict[str, Any],
     output: Path,
-    direction: str,
+    direction: str | None,
     weights: Literal["ema", "raw"] | None,
     as_json: bool,
 ) -> None:
-    """Export one generator of RUN, a run or model folder, for use in other programs.
+    """Export a generator of RUN, a run or model folder, or the whole model, for use in other programs.
 
     RUN@STEP, RUN@best and RUN@last use a checkpoint of the run, also while it trains.
 

@@ -40,7 +40,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cgkit.contracts.evaluation import Compared, Cycle, Metric, Tracker
-from cgkit.contracts.exporters import Exporter
+from cgkit.contracts.exporters import ExportedDirection, Exporter, ModelFacts, SamplePair
 from cgkit.contracts.formats import FileModel, Format, ImageHeader, Layout, OpenImage, Reading, Statistics
 from cgkit.contracts.images import Augmentation, Domain, ImageRecord, Role, Source
 from cgkit.contracts.kinds import KINDS, Kind, kind_named
@@ -76,6 +76,7 @@ __all__ = [
     "Cycle",
     "Discriminator",
     "Domain",
+    "ExportedDirection",
     "Exporter",
     "Extra",
     "FileModel",
@@ -88,6 +89,7 @@ __all__ = [
     "Kind",
     "Layout",
     "Metric",
+    "ModelFacts",
     "Need",
     "OpenImage",
     "Optimizer",
@@ -96,6 +98,7 @@ __all__ = [
     "Recognised",
     "ReconstructionLoss",
     "Role",
+    "SamplePair",
     "Schedule",
     "Size",
     "Source",

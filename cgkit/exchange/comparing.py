@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cgkit.errors import CheckpointError
-
-LIMIT = 1e-4
-"""Largest accepted difference between outputs in [0, 1]: about a fortieth of the step between two 8-bit values."""
 
 _SHAPES_IN_STRIDES = ((1, 2, 3), (3, 3, 2), (2, 5, 4))
 """Small input shapes: the number of images, and their height and width in multiples of the stride."""
@@ -46,11 +43,19 @@ def references(network: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> list[
 
 
 @torch.inference_mode()
-def compare(expected: Iterable[Reference], exported: Callable[[Tensor], Tensor]) -> Comparison:
+def compare(
+    expected: Iterable[Reference], exported: Callable[[Tensor], Tensor], limit: float, advice: str | None = None
+) -> Comparison:
     """Compare the outputs of an exported network with those of the generator.
 
+    Args:
+        expected: images, and the generator's outputs.
+        exported: the exported network.
+        limit: the largest accepted difference.
+        advice: what the user can do if the difference is larger.
+
     Raises:
-        CheckpointError: the outputs differ by more than `LIMIT`, or `exported` fails on images of one of the shapes.
+        CheckpointError: the outputs differ by more than `limit`, or `exported` fails on images of one of the shapes.
     """
     largest = 0.0
     shapes = []
@@ -60,14 +65,24 @@ def compare(expected: Iterable[Reference], exported: Callable[[Tensor], Tensor])
             difference = float((reference.translations - exported(reference.images)).abs().max())
         except Exception as error:  # the runtime of an exported network may raise anything
             raise CheckpointError(f"the exported network fails on images of shape {shape}: {error}") from error
-        if not difference <= LIMIT:  # unlike `>`, this also refuses NaN
+        if not difference <= limit:  # unlike `>`, this also refuses NaN
             raise CheckpointError(
                 f"the exported network differs from the generator by {difference:.1e} "
-                f"on images of shape {shape}; the limit is {LIMIT:.0e}"
+                f"on images of shape {shape}; the limit is {limit:.0e}",
+                hint=advice,
             )
         largest = max(largest, difference)
         shapes.append(shape)
     return Comparison(largest, tuple(shapes))
+
+
+def summarise(comparisons: Sequence[Comparison | None]) -> Comparison | None:
+    """Return one comparison for several: the largest difference, and all shapes; None if one was not compared."""
+    known = [comparison for comparison in comparisons if comparison is not None]
+    if len(known) < len(comparisons) or not known:
+        return None
+    shapes = dict.fromkeys(shape for comparison in known for shape in comparison.shapes)
+    return Comparison(max(comparison.difference for comparison in known), tuple(shapes))
 
 
 def shapes_to_compare(channels: int, stride: int, size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:

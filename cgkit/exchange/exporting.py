@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from cgkit.components.exporters.unit_range import OnUnitRange
+from cgkit.abilities import assembler_of
 from cgkit.contracts import Exporter
 from cgkit.errors import ResourceError, SpecError, UsageError
-from cgkit.exchange.comparing import Comparison
-from cgkit.exchange.writing import write
-from cgkit.files.atomic import replacing
-from cgkit.models.info import ModelInfo, Weights
+from cgkit.exchange.comparing import Comparison, summarise
+from cgkit.exchange.directions import assemble_model, export_direction
+from cgkit.exchange.facts import facts_of
+from cgkit.models.info import Weights
 from cgkit.models.opening import open_model
 from cgkit.options import build, check_options
 from cgkit.plugins import Plugins, load_plugins
@@ -29,24 +28,25 @@ def export_model(
     *,
     format: str,
     options: Mapping[str, Any] | None = None,
-    direction: str = "a2b",
+    direction: str | None = None,
     weights: Weights | None = None,
     plugins: Plugins | None = None,
 ) -> Comparison | None:
-    """Write the generator of one direction to a file for other programs, and compare the file with the generator.
+    """Write the generator of one direction, or the whole model, to a file for other programs; compare it first.
 
     Args:
         run_or_model: a run folder, a model folder or a kept checkpoint, such as `RUN@1200`, `RUN@best` or `RUN@last`.
         file: the file to write; it must not exist.
         format: the name of an exporter, such as `onnx`.
         options: the options of the exporter, as JSON values.
-        direction: the direction of the generator, `a2b` or `b2a`.
+        direction: the direction of the generator, `a2b` or `b2a`; by default `a2b`, or all directions of the model if
+            the exporter writes whole models.
         weights: `ema` for the moving average of the weights, or `raw` for the weights themselves; by default the
             moving average if there is one.
         plugins: the loaded plugins; by default all installed plugins are loaded.
 
     Returns:
-        The result of the comparison; None if the exporter cannot load its files.
+        The result of the comparison, over all exported directions; None if the exporter cannot load its files.
 
     Raises:
         CheckpointError: there is no usable model, the generator cannot be written in this format, or the outputs of
@@ -62,15 +62,24 @@ def export_model(
     component = plugins.registries.exporters[format]
     exporter = _build_exporter(component, options or {})
     model = open_model(run_or_model, plugins)
-    info, network = model.info, OnUnitRange(model.generator(direction, weights))
-    channels = info.spec.data.channels["ab".index(direction[0])]
-    notes = _notes(info, direction, weights, channels, network.stride)
+    assemble = assembler_of(exporter)
+    directions = model.info.directions if direction is None and assemble else (direction or "a2b",)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file, exporter.suffix) as temporary:
-            return write(network, exporter, component, temporary, (channels, *info.spec.data.size), notes)
+        with TemporaryDirectory(prefix=".tmp-", dir=file.parent) as made:
+            written = [
+                export_direction(model, way, weights, exporter, component, Path(made) / f"{way}{exporter.suffix}")
+                for way in directions
+            ]
+            result = written[0].exported.file
+            if assemble is not None:
+                facts = facts_of(run_or_model, model.info, directions, weights)
+                result = Path(made) / f"model{exporter.suffix}"
+                assemble_model(component, assemble, [part.exported for part in written], facts, result)
+            result.replace(file)
     except OSError as error:
         raise ResourceError(f"{file} cannot be written: {error.strerror or error}") from error
+    return summarise([part.comparison for part in written])
 
 
 def _build_exporter(component: Component, options: Mapping[str, Any]) -> Exporter:
@@ -82,16 +91,3 @@ def _build_exporter(component: Component, options: Mapping[str, Any]) -> Exporte
     except ValueError as error:
         raise UsageError(f"{component.name}: {error}") from error
     return exporter
-
-
-def _notes(info: ModelInfo, direction: str, weights: Weights | None, channels: int, stride: int) -> dict[str, str]:
-    """Return what a file should say about its network."""
-    return {
-        "cgkit": version("cgkit"),
-        "direction": direction,
-        "weights": weights or ("ema" if info.averaged else "raw"),
-        "step": str(info.step),
-        "images": f"float32 (N, {channels}, H, W) in [0, 1] for data.range; H and W are multiples of {stride}",
-        "translations": "float32, of the same N, H and W, in [0, 1] for data.range",
-        "spec": json.dumps(info.spec.to_json()),
-    }

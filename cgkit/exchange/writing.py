@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from cgkit.abilities import annotator_of, loader_of, writes_any_size
+from cgkit.abilities import advice_of, annotator_of, limit_of, loader_of, writes_any_size
 from cgkit.components.exporters.unit_range import OnUnitRange
 from cgkit.contracts import Exporter
 from cgkit.errors import CgkitError, CheckpointError, PluginError, UsageError
@@ -47,18 +47,18 @@ def write(
     # Before the export, in case that the exporter changes the network, which it must not.
     expected = references(network, shapes if writes_any_size(exporter) else shapes[-1:])
     example = expected[-1].images
-    with _failures_reported(component):
+    with failures_reported(component):
         exporter.export(network, example, file)
     if not file.is_file():
         raise PluginError(f"{component} wrote no file")
     load, annotate = loader_of(exporter), annotator_of(exporter)
     comparison = None
     if load is not None:
-        with _failures_reported(component):
+        with failures_reported(component):
             exported = load(file)
-        comparison = compare(expected, exported)
+        comparison = compare(expected, exported, limit_of(exporter), advice_of(exporter))
     if annotate is not None:
-        with _failures_reported(component):
+        with failures_reported(component):
             annotate(file, {**notes, **_describe(comparison)})
     return comparison
 
@@ -73,17 +73,17 @@ def _describe(comparison: Comparison | None) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _failures_reported(component: Component) -> Iterator[None]:
+def failures_reported(component: Component, what: str = "the generator") -> Iterator[None]:
     """Silence an exporter and the tracers that it uses, and turn all failures into errors for the user.
 
     Raises:
-        CheckpointError: the network cannot be written.
+        CheckpointError: `what` cannot be written.
         UsageError: a package is missing.
     """
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
-    refusal = f"the generator cannot be written as {component.name}"
+    refusal = f"{what} cannot be written as {component.name}"
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr), torch.no_grad():
             warnings.simplefilter("ignore")

@@ -84,7 +84,8 @@ def _scores(scores: Sequence[Number]) -> Iterable[str]:
     yield "\n".join(_protocols(scores))
 
 
-def _table(scores: Sequence[Number]) -> str:
+def rows_of(scores: Sequence[Number]) -> list[tuple[str, ...]]:
+    """Return a table of scores as texts; its first row has the headings. It is empty if there are no scores."""
     header = ("direction", "metric", "value", "95 % interval", "real", "untranslated")
     rows = [
         (
@@ -97,6 +98,11 @@ def _table(scores: Sequence[Number]) -> str:
         )
         for score in scores
     ]
+    return [header, *rows] if rows else []
+
+
+def _table(scores: Sequence[Number]) -> str:
+    header, *rows = rows_of(scores)
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *rows))
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from cgkit.errors import CheckpointError, UsageError
 from cgkit.evaluation.numbers import Number, differing
+from cgkit.images.sheet import Sheet, read_sheet
 from cgkit.models.address import RESOLVED
 from cgkit.report.record import Record, read_record
-from cgkit.runs.samples.sheet import Sheet, read_sheet
 from cgkit.spec.images import labels_of
 
 

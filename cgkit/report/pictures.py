@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageFile
 
 from cgkit.errors import CheckpointError
-from cgkit.runs.samples.sheet import Column, Sheet, read_sheet
+from cgkit.images.sheet import Column, Sheet, read_sheet
 
 MAX_ROWS = 8
 """The maximum number of test images shown per direction."""

@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,12 +19,12 @@ from filelock import FileLock, Timeout
 from cgkit.checkpoints import list_checkpoints
 from cgkit.errors import CheckpointError, ResourceError, RunFolderInUseError
 from cgkit.files.atomic import replace_text, replacing
+from cgkit.images.sheet import Sheet, list_sheets
 from cgkit.models.address import RESOLVED
 from cgkit.models.provenance import made_with
 from cgkit.plugins import Plugins
 from cgkit.runs.continuing.changes import FILE as CHANGES
 from cgkit.runs.continuing.launch import SPEC, WRITTEN, Launch, is_combined
-from cgkit.runs.samples.sheet import Sheet
 from cgkit.spec import Spec
 from cgkit.spec.images import labels_of
 from cgkit.spec.reading import Layer
@@ -160,8 +159,7 @@ class RunFolder:
 
     def samples(self) -> dict[int, Path]:
         """Return the files of the sample sheets by step, in order."""
-        named = [(re.fullmatch(r"step-(\d+)\.png", file.name), file) for file in (self.path / "samples").glob("step-*")]
-        return dict(sorted((int(match[1]), file) for match, file in named if match))
+        return list_sheets(self.path)
 
     def discard_records(self) -> None:
         """Delete the sample sheets and small records of a start that left no state, before the run starts again.

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cgkit.errors import CgkitError
+from cgkit.images.sheet import Sheet, read_sheet
 from cgkit.models.address import Address
 from cgkit.models.folder import written_step
 from cgkit.report.listing import Listed
 from cgkit.runs.continuing.launch import read_launch
 from cgkit.runs.folder import RunFolder
-from cgkit.runs.samples.sheet import Sheet, read_sheet
 from cgkit.serving.answers import RequestError, answer
 from cgkit.serving.catalog import Catalog
 from cgkit.spec.images import labels_of

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,56 @@ def test_an_exporter_of_a_plugin_is_listed_described_and_used(cgkit: Cli, traine
     assert result.code == 0
     assert "not compared" in result.err
     assert {tensor.dtype for tensor in torch.load(file, weights_only=True).values()} == {torch.float16}
+
+
+WHOLE = """
+import json
+import cgkit
+import torch
+
+class Facts:
+    '''What is known about the model.'''
+
+    suffix = ".json"
+    limit = 1e-3
+
+    def export(self, network, example, file):
+        self.network = network
+        file.write_text("")
+
+    def load(self, file):
+        return lambda images: self.network(images) + 5e-4
+
+    def assemble(self, directions, facts, file):
+        samples = [(s.direction, s.caption, s.image[1:4].decode(), s.translation != s.image) for s in facts.samples]
+        ways = [(d.direction, d.names, d.size, d.trained_scale) for d in directions]
+        file.write_text(json.dumps([facts.name, facts.card, facts.scores, samples, ways]))
+
+@cgkit.hookimpl
+def cgkit_register(registries):
+    registries.exporters.add("facts", Facts)
+"""
+
+
+def test_an_exporter_of_whole_models_gets_the_card_the_scores_and_the_samples(
+    cgkit: Cli, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "facts.py").write_text(WHOLE)
+    arguments = ("--format", "facts", "--plugin", tmp_path / "facts.py")
+    result = cgkit("export", trained, *arguments, "--output", tmp_path / "all.json", "--json")
+    assert result.json["largest_difference"] == pytest.approx(5e-4, rel=1e-2)
+    name, card, scores, samples, ways = json.loads((tmp_path / "all.json").read_text())
+    assert card.startswith(f"# {name}\n")
+    assert "## Scores" not in card
+    assert scores[0][:2] == ["direction", "metric"]
+    assert {row[0] for row in scores[1:]} == {"summer to winter", "winter to summer"}
+    assert [sample[0] for sample in samples] == ["a2b", "a2b", "b2a", "b2a"]
+    assert all(sample[2:] == ["PNG", True] for sample in samples)
+    assert ways[0] == ["a2b", ["summer", "winter"], [16, 16], [1.125, 1.125]]
+    cgkit("export", trained, *arguments, "--output", tmp_path / "one.json", "--direction", "b2a", "--weights", "raw")
+    _, _, scores, samples, ways = json.loads((tmp_path / "one.json").read_text())
+    assert scores == [], "the scores are those of the moving average"
+    assert {sample[0] for sample in samples} == {way[0] for way in ways} == {"b2a"}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -25,6 +26,9 @@ EXAMPLES = [
     for file in sorted((ROOT / "examples").rglob("*.toml"))
     if "requires" in tomllib.loads(file.read_text())
 ]
+
+UNAVAILABLE = re.compile(r"no (chromium|firefox) with its \w+driver is installed|cannot be downloaded")
+"""What tests may be skipped for, because this computer lacks it."""
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -69,13 +73,28 @@ def output_of(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_passes_its_own_tests(package: str, python: Python) -> None:
     folder = ROOT / "plugins" / package
-    options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", "--rootdir", folder)
+    options = ("-q", "-rs", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", "--rootdir", folder)
     output = output_of(python("-m", "pytest", *options, folder / "tests", cwd=folder))
     assert re.search(r"\d+ passed", output)
-    assert "skipped" not in output.splitlines()[-1]
+    skipped = [line for line in output.splitlines() if line.startswith("SKIPPED")]
+    assert all(UNAVAILABLE.search(line) for line in skipped), skipped
+
+
+def test_readmes_command_makes_a_page(python: Python, tmp_path: Path) -> None:
+    (command,) = re.findall(r"^cgkit (export RUN .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    short = ["data.size=32", "data.train=4", "data.test=2", "generator.width=4", "train.steps=1", "samples.count=1"]
+    settings: list[Any] = [part for setting in short for part in ("--set", setting)]
+    run = ("run", ROOT / "examples" / "seasons.toml", *settings, "--output", tmp_path / "RUN")
+    output_of(python("-m", "cgkit", *run, cwd=tmp_path))
+    done = python("-m", "cgkit", *shlex.split(command), cwd=tmp_path)
+    if "cannot be downloaded" in done.stderr:
+        pytest.skip("ONNX Runtime Web cannot be downloaded")
+    output_of(done)
+    assert "<title>seasons" in (tmp_path / "model.html").read_text()
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from cgkit.components.exporters.unit_range import OnUnitRange
+from cgkit.contracts import ExportedDirection, ModelFacts
 from cgkit.errors import CheckpointError, PluginError, SpecError, UsageError
-from cgkit.exchange.comparing import LIMIT, compare, references, shapes_to_compare
+from cgkit.exchange.comparing import compare, references, shapes_to_compare
 from cgkit.exchange.exporting import export_model
 from cgkit.exchange.importing import import_weights
 from cgkit.models.folder import write_model
@@ -26,6 +27,7 @@ from cgkit.translation.translator import Translator
 from .published_networks import Resnet, drawn
 
 ONE_WAY = pytest.mark.parametrize("name", ["resnet", "unet"])
+LIMIT = 1e-4
 SMALL: dict[str, dict[str, Any]] = {"resnet": {"width": 4, "blocks": 1}, "unet": {"width": 2, "depth": 3}}
 
 
@@ -147,6 +149,7 @@ class Halved(Copies):
     """
 
     any_size = False
+    advice = "write all of it"
 
     def load(self, file: Path) -> Any:
         return lambda images: images / 2
@@ -168,6 +171,25 @@ class ChangesTheNetwork(Copies):
 
     def load(self, file: Path) -> nn.Module:
         return self.network
+
+
+class Whole(Copies):
+    """Writes one file for both directions.
+
+    Args:
+        text: the text to write in front.
+        fails: whether to fail after writing.
+    """
+
+    limit = 1.0
+
+    def load(self, file: Path) -> Any:
+        return lambda images: images / 2
+
+    def assemble(self, directions: Sequence[ExportedDirection], facts: ModelFacts, file: Path) -> None:
+        parts = [(part.direction, part.names, part.channels, part.file.exists()) for part in directions]
+        file.write_text(json.dumps([facts.name, facts.card, facts.licence, facts.scores, parts]))
+        assert all(0 < part.difference <= self.limit and part.eight_bits for part in directions)
 
 
 class WritesNothing:
@@ -193,6 +215,7 @@ def extended() -> Plugins:
     plugins.registries.exporters.add("copies", Copies)
     plugins.registries.exporters.add("halved", Halved)
     plugins.registries.exporters.add("changing", ChangesTheNetwork)
+    plugins.registries.exporters.add("whole", Whole)
     plugins.registries.exporters.add("nothing", WritesNothing)
     plugins.registries.exporters.add("needy", NeedsAPackage)
     return plugins
@@ -205,6 +228,21 @@ def test_an_exporter_of_a_plugin_gets_a_network_an_example_and_its_options(tmp_p
     assert file.read_text().startswith("weights (1, 3, 48, 48)")
 
 
+@pytest.mark.parametrize("direction", [None, "b2a"])
+def test_an_exporter_of_whole_models_gets_each_direction_and_what_is_known(
+    tmp_path: Path, extended: Plugins, direction: str | None
+) -> None:
+    folder = model(tmp_path / "model", extended, "resnet", SMALL["resnet"])
+    comparison = export_model(folder, tmp_path / "whole", format="whole", direction=direction, plugins=extended)
+    assert 1e-4 < comparison.difference <= 1
+    name, card, licence, scores, parts = json.loads((tmp_path / "whole").read_text())
+    both = [["a2b", ["domain a", "domain b"], [3, 3], True], ["b2a", ["domain b", "domain a"], [3, 3], True]]
+    assert parts == (both if direction is None else both[1:])
+    assert card.startswith(f"# {name}\n")
+    assert (licence, scores) == (None, [])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "whole"]
+
+
 @pytest.mark.parametrize(
     ("choice", "error", "reason"),
     [
@@ -213,7 +251,7 @@ def test_an_exporter_of_a_plugin_gets_a_network_an_example_and_its_options(tmp_p
         (
             {"format": "halved"},
             CheckpointError,
-            r"differs from the generator by .* on images of shape \(1, 3, 48, 48\)",
+            r"differs from the generator by .* on images of shape \(1, 3, 48, 48\).*; write all of it",
         ),
         ({"format": "changing"}, CheckpointError, "differs from the generator"),
         ({"format": "nothing"}, PluginError, "wrote no file"),
@@ -253,7 +291,7 @@ def test_an_export_that_computes_something_else_is_refused(off: float) -> None:
     shapes = shapes_to_compare(3, 4, (30, 33))
     assert shapes[-1] == (1, 3, 32, 36)
     expected = references(network, shapes)
-    half_off = compare(expected, lambda images: network(images) + LIMIT / 2)
+    half_off = compare(expected, lambda images: network(images) + LIMIT / 2, LIMIT)
     assert half_off.difference == pytest.approx(LIMIT / 2, rel=1e-2)
     with pytest.raises(CheckpointError, match=r"differs from the generator by .* on images of"):
-        compare(expected, lambda images: network(images) + off * (images.shape[0] == 3))
+        compare(expected, lambda images: network(images) + off * (images.shape[0] == 3), LIMIT)

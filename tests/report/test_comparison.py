@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from cgkit.errors import CheckpointError, UsageError
+from cgkit.images.sheet import Sheet, read_sheet
 from cgkit.plugins import Plugins
 from cgkit.report.comparison import compare
 from cgkit.report.comparison_page import write_comparison
-from cgkit.runs.samples.sheet import Sheet, read_sheet
 from tests.report.conftest import change
 
 

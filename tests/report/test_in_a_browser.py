@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from cgkit.images.sheet import Sheet, read_sheet
 from cgkit.report.comparison import compare
 from cgkit.report.comparison_page import write_comparison
 from cgkit.report.report import write_report
-from cgkit.runs.samples.sheet import Sheet, read_sheet
 from tests.report.conftest import change
 
 Visit = Callable[[Path], Any]

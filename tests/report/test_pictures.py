@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cgkit.images.sheet import Column, Sheet
 from cgkit.report.pictures import CHOICES, MAX_BYTES, MAX_ROWS, Picture, gallery, picture
-from cgkit.runs.samples.sheet import Column, Sheet
 
 
 def noise(side: int, seed: int) -> Image.Image:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cgkit.images.sheet import Sheet, read_sheet
 from cgkit.plugins import Plugins
 from cgkit.report.report import write_report
-from cgkit.runs.samples.sheet import Sheet, read_sheet
 from tests.report.conftest import change
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from cgkit.errors import CheckpointError
-from cgkit.runs.samples.sheet import KEYWORD, Column, Sheet, read_sheet
+from cgkit.images.sheet import KEYWORD, Column, Sheet, read_sheet
 
 
 def filled(size: tuple[int, int], colour: tuple[int, int, int]) -> Image.Image:

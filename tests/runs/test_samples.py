@@ -8,10 +8,10 @@ import torch
 
 import cgkit
 from cgkit.hookspecs import RunView
+from cgkit.images.sheet import GAP, HEADER
 from cgkit.plugins import load_plugins
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.samples.images import SampleImages, sample_sheet
-from cgkit.runs.samples.sheet import GAP, HEADER
 from cgkit.runs.start import run
 
 NAMES = {"a": ("one", "two"), "b": ("three", "four")}

@@ -12,7 +12,8 @@ from cgkit.components.exporters.dynamic_shapes import dynamic_shapes, example_im
 from cgkit.components.exporters.unit_range import OnUnitRange
 from cgkit.errors import UsageError
 
-INPUT, OUTPUT = "images", "translations"
+INPUT = "images"
+OUTPUT = "translations"
 
 
 class Onnx:

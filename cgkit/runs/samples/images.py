@@ -12,9 +12,9 @@ from torch import Tensor
 
 from cgkit.data.loading import batch_of_tests
 from cgkit.engine.trainer import Trainer
+from cgkit.images.sheet import Column, Sheet
 from cgkit.models.inference import translations_by
 from cgkit.runs.context import RunContext
-from cgkit.runs.samples.sheet import Column, Sheet
 
 
 @dataclass(frozen=True)

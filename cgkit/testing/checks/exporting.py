@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,17 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cgkit.abilities import annotator_of, loader_of, writes_any_size
+from cgkit.abilities import annotator_of, assembler_of, limit_of, loader_of, writes_any_size
 from cgkit.components.exporters.unit_range import OnUnitRange
 from cgkit.components.generators.resnet import ResnetGenerator
+from cgkit.contracts import ExportedDirection, ModelFacts
 from cgkit.data.randomness import seeded
-from cgkit.exchange.comparing import LIMIT
+from cgkit.errors import UsageError
 from cgkit.testing.check import NotApplicableError, UnavailableError, check
 from cgkit.testing.subject import Subject
 
 EXAMPLE = (1, 3, 32, 48)
 OTHER_SHAPES = ((2, 3, 40, 32), (1, 3, 64, 36))
 """Shapes that a file for any size must translate besides that of the example, in multiples of the stride."""
+
+
+FACTS = ModelFacts(name="<b>größer</b>", card="# Card\n\n- a `list`", licence="MIT", scores=(("metric",), ("psnr",)))
 
 
 class Failing(nn.Module):
@@ -50,7 +55,7 @@ def files_compute_the_translations(subject: Subject) -> None:
     if load is None:
         raise NotApplicableError
     shapes = (EXAMPLE, *OTHER_SHAPES) if writes_any_size(exporter) else (EXAMPLE,)
-    _assert_equal(load(file), network, shapes)
+    _assert_equal(load(file), network, shapes, limit_of(exporter))
 
 
 @check("exporters")
@@ -93,7 +98,35 @@ def annotated_files_are_the_same_network(subject: Subject) -> None:
     if load is None or annotate is None:
         raise NotApplicableError
     annotate(file, {"direction": "a2b", "spec": '{"name": "größer"}'})
-    _assert_equal(load(file), network, (EXAMPLE,))
+    _assert_equal(load(file), network, (EXAMPLE,), limit_of(exporter))
+
+
+@check("exporters")
+def whole_models_are_assembled(subject: Subject) -> None:
+    """An exporter with `assemble` writes the file of a model of one or two directions, and leaves their files alone."""
+    for ways in (("a2b",), ("a2b", "b2a")):
+        exporter, file = _export(subject, _network())
+        assemble = assembler_of(exporter)
+        if assemble is None:
+            raise NotApplicableError
+        directions = [_describe(way, shutil.copy(file, file.with_stem(way))) for way in ways]
+        before = {path: path.read_bytes() for path in file.parent.iterdir()}
+        assembled = _empty_folder(subject, "assembled") / f"model{exporter.suffix}"
+        try:
+            assemble(directions, FACTS, assembled)
+        except (ImportError, UsageError) as error:
+            raise UnavailableError(str(error)) from error
+        assert assembled.exists(), f"assembles nothing of {' and '.join(ways)}"
+        extra = [path.name for path in assembled.parent.iterdir() if path != assembled]
+        assert not extra, f"assembles {', '.join(extra)} besides {assembled.name}"
+        assert before == {path: path.read_bytes() for path in file.parent.iterdir()}, "changes files of directions"
+
+
+def _describe(direction: str, file: str | Path) -> ExportedDirection:
+    names = ("größer", "</script>") if direction == "a2b" else ("</script>", "größer")
+    scale = (0.5, 0.25) if direction == "a2b" else None
+    white = (255, 255, 255)
+    return ExportedDirection(direction, Path(file), names, (3, 3), 4, EXAMPLE[2:], scale, True, white, False, 1e-6)
 
 
 def _network() -> OnUnitRange:
@@ -123,7 +156,10 @@ def _empty_folder(subject: Subject, name: str) -> Path:
 
 
 def _assert_equal(
-    exported: Callable[[Tensor], Tensor], network: OnUnitRange, shapes: tuple[tuple[int, ...], ...]
+    exported: Callable[[Tensor], Tensor],
+    network: OnUnitRange,
+    shapes: tuple[tuple[int, ...], ...],
+    limit: float = 1e-4,
 ) -> None:
     for shape in shapes:
         with seeded(0), torch.inference_mode():
@@ -131,4 +167,4 @@ def _assert_equal(
             expected, actual = network(images), exported(images)
         assert actual.shape == expected.shape, f"maps {shape} to {tuple(actual.shape)}"
         difference = float((actual - expected).abs().max())
-        assert difference <= LIMIT, f"differs from the network by {difference:.2g} on images of shape {shape}"
+        assert difference <= limit, f"differs from the network by {difference:.2g} on images of shape {shape}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from cgkit.contracts import ExportedDirection, ModelFacts
 from tests.testing.broken.registry import breaks, breaks_only, good
 
 
@@ -56,6 +57,52 @@ class CannotLoad:
 
     def export(self, network: nn.Module, example: Tensor, file: Path) -> None:
         file.write_text(str(network))
+
+
+@good("exporters")
+class ForBothDirections(Exporter):
+    """Writes the directions of a model into one file."""
+
+    def assemble(self, directions: Sequence[ExportedDirection], facts: ModelFacts, file: Path) -> None:
+        file.write_bytes(facts.name.encode() + b"".join(part.file.read_bytes() for part in directions))
+
+
+@good("exporters")
+class Rounded(Exporter):
+    """Rounds the weights to eight bits, and says how much that changes."""
+
+    limit = 0.5
+
+    def export(self, network: nn.Module, example: Tensor, file: Path) -> None:
+        rounded = copy.deepcopy(network)
+        for parameter in rounded.parameters():
+            parameter.mul_(256).round_().div_(256)
+        super().export(rounded, example, file)
+
+
+@breaks_only("exporters", "whole-models-are-assembled")
+class AssemblesTwoFiles(ForBothDirections):
+    """Writes notes next to the model."""
+
+    def assemble(self, directions: Sequence[ExportedDirection], facts: ModelFacts, file: Path) -> None:
+        super().assemble(directions, facts, file)
+        file.with_suffix(".txt").write_text(facts.card)
+
+
+@breaks("exporters", "whole-models-are-assembled")
+class AssemblesNothing(ForBothDirections):
+    """Writes nothing for a model."""
+
+    def assemble(self, directions: Sequence[ExportedDirection], facts: ModelFacts, file: Path) -> None:
+        pass
+
+
+@breaks("exporters", "whole-models-are-assembled")
+class MovesADirection(ForBothDirections):
+    """Makes the file of the first direction that of the model."""
+
+    def assemble(self, directions: Sequence[ExportedDirection], facts: ModelFacts, file: Path) -> None:
+        directions[0].file.rename(file)
 
 
 @breaks_only("exporters", "exporters-write-the-file")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,12 @@ class Sheet:
 
     def _top(self, row: int) -> int:
         return HEADER + row * (self._tile()[1] + GAP)
+
+
+def list_sheets(run: Path) -> dict[int, Path]:
+    """Return the files of a run's sample sheets by step, in order."""
+    named = [(re.fullmatch(r"step-(\d+)\.png", file.name), file) for file in (run / "samples").glob("step-*")]
+    return dict(sorted((int(match[1]), file) for match, file in named if match))
 
 
 def read_sheet(file: Path) -> Sheet | Image.Image:
