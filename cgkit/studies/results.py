@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -65,6 +65,17 @@ class Table:
         """Return some variants from best to worst, as far as they have scores."""
         return tuple(entry.variant for entry in self.entries if entry.variant in variants)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the table as JSON values."""
+        number = self.number
+        return {
+            **{key: getattr(self, key) for key in ("data", "metric", "direction")},
+            **{key: getattr(number, key) for key in ("better", "real", "untranslated")},
+            "protocol": dict(number.protocol),
+            "entries": [asdict(entry) for entry in self.entries],
+            "remarks": list(self.remarks),
+        }
+
     def disagreements(self, expected: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """Return the pairs of variants that are in the other order than expected, with intervals that are apart."""
         places = {entry.variant: entry for entry in self.entries}
@@ -98,19 +109,6 @@ class Results:
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values."""
         study, seconds = self.study, [found.seconds for found in self.found if found.seconds is not None]
-        tables = [
-            {
-                **{key: getattr(table, key) for key in ("data", "metric", "direction")},
-                "better": table.number.better,
-                "real": table.number.real,
-                "untranslated": table.number.untranslated,
-                "protocol": dict(table.number.protocol),
-                "entries": [asdict(entry) for entry in table.entries],
-                "order": list(table.order(study.expected)),
-                "remarks": list(table.remarks),
-            }
-            for table in self.tables
-        ]
         return {
             "schema": 1,
             "study": study.name,
@@ -123,7 +121,7 @@ class Results:
             "training_seconds": sum(seconds),
             "failed": {str(found.planned): found.note for found in self.found if found.state == "failed"},
             "missing": [str(found.planned) for found in self.found if found.state not in ("finished", "failed")],
-            "tables": tables,
+            "tables": [table.to_json() for table in self.tables],
         }
 
 
@@ -176,25 +174,12 @@ def _compare(
     base = values.get(study.baseline, {})
     ordered = sorted(entries, key=lambda entry: sign * entry.mean)
     others = [entry for entry in ordered if entry.variant != study.baseline]
-    adjusted = dict(
-        zip(
-            (entry.variant for entry in others),
-            adjust([paired_p(entry.values, base) for entry in others]),
-            strict=True,
-        )
-    )
+    p_values = adjust([paired_p(entry.values, base) for entry in others])
+    adjusted = {entry.variant: p for entry, p in zip(others, p_values, strict=True)}
     for rank, entry in enumerate(ordered, 1):
         shared = [entry.values[seed] - base[seed] for seed in entry.values if seed in base]
         difference = fmean(shared) if shared and entry.variant != study.baseline else None
-        yield Entry(
-            entry.variant,
-            entry.values,
-            entry.mean,
-            entry.interval,
-            rank if sign else None,
-            difference,
-            adjusted.get(entry.variant),
-        )
+        yield replace(entry, rank=rank if sign else None, difference=difference, p=adjusted.get(entry.variant))
 
 
 def _apart(one: Entry, other: Entry) -> bool:

@@ -112,30 +112,25 @@ def run_study(
         began(each, number, len(todo))
         try:
             with reporter() as shown:
-                outcome = run(
-                    study.base,
-                    overrides=each.planned.overrides,
-                    output=each.folder,
-                    device=device,
-                    plugins=plugins,
-                    reporter=shown,
-                )
+                options: dict[str, Any] = {"device": device, "plugins": plugins, "reporter": shown}
+                outcome = run(study.base, overrides=each.planned.overrides, output=each.folder, **options)
         except ResourceError:
             raise
         except RunFolderInUseError:
             continue  # another process was quicker
         except CgkitError as error:
             failures[each.planned] = str(error)
-            continue
-        if outcome.state == "stopped":
-            break
-    found = look(study, output, plugins)
-    return [
-        replace(each, state="failed", note=failures[each.planned])
-        if each.planned in failures and each.state != "running"
-        else each
-        for each in found
-    ]
+        else:
+            if outcome.state == "stopped":
+                break
+    return [_with_failure(each, failures) for each in look(study, output, plugins)]
+
+
+def _with_failure(found: Found, failures: Mapping[PlannedRun, str]) -> Found:
+    """Return what there is of a run that may have failed before it could write why."""
+    if found.planned not in failures or found.state == "running":
+        return found
+    return replace(found, state="failed", note=failures[found.planned])
 
 
 def refuse_others(found: Iterable[Found]) -> None:

@@ -112,6 +112,10 @@ def read_study(file: Path) -> Study:
         raise _locate(found.values(), layer) from None
     if problems := list(_find_problems(read)):
         raise _locate(problems, layer)
+    return _build(read, file)
+
+
+def _build(read: _File, file: Path) -> Study:
     return Study(
         name=read.name,
         file=file,
