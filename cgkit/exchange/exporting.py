@@ -16,6 +16,7 @@ from cgkit.errors import ResourceError, SpecError, UsageError
 from cgkit.exchange.comparing import Comparison
 from cgkit.exchange.writing import write
 from cgkit.files.atomic import replacing
+from cgkit.models.config import without_places
 from cgkit.models.info import ModelInfo, Weights
 from cgkit.models.opening import open_model
 from cgkit.options import build, check_options
@@ -93,5 +94,5 @@ def _notes(info: ModelInfo, direction: str, weights: Weights | None, channels: i
         "step": str(info.step),
         "images": f"float32 (N, {channels}, H, W) in [0, 1] for data.range; H and W are multiples of {stride}",
         "translations": "float32, of the same N, H and W, in [0, 1] for data.range",
-        "spec": json.dumps(info.spec.to_json()),
+        "spec": json.dumps(without_places(info.spec.to_json())),
     }

@@ -104,10 +104,11 @@ def _read_model(path: Path, weights: Choice, plugins: Plugins) -> Source:
     info = read_model(path, plugins)
     chosen = None if weights == "auto" else weights
     read = {direction: read_weights(path, info, direction, chosen) for direction in info.directions}
-    files = dict.fromkeys(file for file, _ in read.values())
+    files = list(dict.fromkeys(file for file, _ in read.values()))
     averaged = info.averaged and weights != "raw"
     generators = {direction: tensors for direction, (_, tensors) in read.items()}
-    return Source(path, _digest(*files), averaged, generators, step=None if info.imported else info.step)
+    digest = info.files[files[0].name].sha256 if info.files else _digest(*files)
+    return Source(path, digest, averaged, generators, step=None if info.imported else info.step)
 
 
 def _read_file(path: Path, weights: Choice, plugins: Plugins) -> Source:
