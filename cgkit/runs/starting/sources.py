@@ -19,6 +19,7 @@ from cgkit.models.address import Address
 from cgkit.models.folder import read_model, read_weights
 from cgkit.models.info import DIRECTIONS
 from cgkit.plugins import Plugins
+from cgkit.spec.start import is_remote
 
 Choice = Literal["auto", "ema", "raw"]
 Tensors = Mapping[str, Tensor]
@@ -46,7 +47,7 @@ class Source:
 
 
 def locate(address: str) -> Path:
-    """Return the checkpoint, model folder or file that an address names: a path, RUN@STEP, RUN@last or RUN@best.
+    """Return the checkpoint, model folder or file that an address names; see `Address.parse`.
 
     A run folder stands for its newest checkpoint, or for its model if it has no checkpoints.
 
@@ -55,7 +56,7 @@ def locate(address: str) -> Path:
         CheckpointError: the run has no such checkpoint.
     """
     path = Path(address)
-    if path.is_file():
+    if path.is_file() and not is_remote(address):
         return path
     named = Address.parse(address)
     if not named.folder.is_dir():
