@@ -24,6 +24,8 @@ from cgkit.translation.translator import Translator
 from tests.conftest import TINY, Result
 
 Cli = Callable[..., Result]
+
+pytestmark = pytest.mark.filterwarnings("default::cgkit.errors.CgkitWarning")
 SMALL = ("generator.width=2", "generator.blocks=0", "train.steps=1", "evaluation.count=1")
 
 
