@@ -13,7 +13,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cgkit.errors import CgkitWarning, UsageError
-from cgkit.models.remote.hub import FILES, LOG_IN, check_name, check_revision, hub_errors_explained, import_client
+from cgkit.models.remote.hub import (
+    FILES,
+    LOG_IN,
+    check_name,
+    check_revision,
+    hub_errors_explained,
+    import_client,
+    without_progress_bars,
+)
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.sharing.card import PAGE
 from cgkit.sharing.contents import SAMPLES, Contents, gather
@@ -92,19 +100,13 @@ def _upload(client: Any, contents: Contents, name: str, *, private: bool, revisi
     if revision is not None:
         api.create_branch(name, branch=revision, exist_ok=True)
     info = contents.info
-    was_disabled = client.utils.are_progress_bars_disabled()
-    if not was_disabled:
-        client.utils.disable_progress_bars()
-    try:
+    with without_progress_bars(client):
         api.create_commit(
             name,
             list(_operations(client, api, contents, name, revision)),
             commit_message=f"Upload {info.spec.name}, step {info.step}",
             revision=revision,
         )
-    finally:
-        if not was_disabled:
-            client.utils.enable_progress_bars()
     return f"{api.endpoint}/{name}" + (f"/tree/{revision}" if revision else "")
 
 

@@ -199,7 +199,7 @@ def test_a_broken_upload_leaves_the_hub_as_it_was(cgkit: Cli, hub: Hub, trained:
     hub.breaks = "POST .*/commit/|POST .*/preupload/"
     result = cgkit("push", trained, NAME)
     assert result.code == 7
-    assert f"the hub did not send or take all of {NAME}" in result.err
+    assert f"the connection to the hub failed for {NAME}" in result.err
 
 
 def test_a_broken_download_is_an_error_and_the_next_one_succeeds(
@@ -328,4 +328,9 @@ def test_the_environment_variables_of_the_hub_reach_a_real_process(
     out, err = process.communicate(timeout=120)  # type: ignore[attr-defined]
     assert out.splitlines()[-1] == f"{hub.url}/{NAME}", err
     assert "it/s" not in err
+    arguments = ("--format", "published", "--output", tmp_path / "net.pth")
+    out, err = cgkit_process("export", f"hf:{NAME}", *arguments).communicate(timeout=120)  # type: ignore[attr-defined]
+    assert "wrote" in err
+    assert "Traceback" not in err
+    assert (tmp_path / "net.pth").exists()
     assert os.environ["HF_TOKEN"] not in out + err

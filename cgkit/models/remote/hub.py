@@ -52,7 +52,7 @@ def download_from_hub(name: str, revision: str | None) -> Path:
     If the hub cannot be reached, the copy in the cache is used. For the errors, see `fetch`.
     """
     client = import_client()
-    with hub_errors_explained(name, revision), _without_progress_bars(client):
+    with hub_errors_explained(name, revision), without_progress_bars(client):
         folder = client.snapshot_download(
             name, revision=revision, allow_patterns=[*FILES], library_name="cgkit", library_version=version("cgkit")
         )
@@ -62,6 +62,7 @@ def download_from_hub(name: str, revision: str | None) -> Path:
 def import_client() -> Any:
     """Return the package `huggingface_hub`, or raise a `UsageError` if it is not installed."""
     try:
+        importlib.import_module("huggingface_hub.utils")  # which the package does not import by itself
         return importlib.import_module("huggingface_hub")
     except ImportError as error:
         hint = 'pip install "cgkit[hub]"'
@@ -103,7 +104,7 @@ def _explain(error: Exception, name: str, revision: str | None) -> CgkitError:
     # The two classes from which the client's HTTP errors derive are those of the network.
     if isinstance(error, errors.HfHubHTTPError.__bases__) or _is_unreachable(error):
         hint = "check your network connection, and try again"
-        return ResourceError(f"the hub did not send or take all of {name}: {_first_line(error)}", hint=hint)
+        return ResourceError(f"the connection to the hub failed for {name}: {_first_line(error)}", hint=hint)
     return CheckpointError(f"the hub's answer about {name} is not understood: {_first_line(error)}")
 
 
@@ -117,7 +118,7 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _without_progress_bars(client: Any) -> Iterator[None]:
+def without_progress_bars(client: Any) -> Iterator[None]:
     """Keep the client's progress bars out of the output of commands, which show their own."""
     disabled = client.utils.are_progress_bars_disabled()
     if not disabled:
