@@ -48,8 +48,8 @@ class Address:
             CheckpointError: the text after the `@` is neither a step nor `best` nor `last`.
             CgkitError: the model cannot be downloaded; see `cgkit.models.remote.fetching.fetch`.
         """
-        if isinstance(text, str) and is_remote(text):
-            return cls(fetch(text))
+        if is_remote(os.fspath(text)):
+            return cls(fetch(os.fspath(text)))
         path = Path(text)
         name, at, place = path.name.rpartition("@")
         folder = path.with_name(name) if name else path
