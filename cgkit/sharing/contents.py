@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cgkit.checkpoints.durable import read_content
-from cgkit.errors import CgkitWarning, CheckpointError, UsageError
+from cgkit.errors import UsageError
 from cgkit.exchange.exporting import export_model
-from cgkit.images.sheet import Sheet, read_sheet
+from cgkit.exchange.facts import samples_of
 from cgkit.models.address import Address
 from cgkit.models.card import model_card
 from cgkit.models.config import CONFIG, read_config
@@ -22,7 +21,6 @@ from cgkit.models.info import MODEL, RAW, ModelInfo
 from cgkit.models.opening import Model, open_model
 from cgkit.packages import PAGES
 from cgkit.plugins import Plugins
-from cgkit.runs.folder import RunFolder
 from cgkit.sharing.card import CARD, PAGE, Sample, hub_card
 from cgkit.spec.providers import providers_used
 
@@ -104,26 +102,11 @@ def _read_card(folder: Path, info: ModelInfo) -> str:
 
 
 def _samples(place: Address, info: ModelInfo) -> Iterator[Sample]:
-    """Yield the test images of the newest sheet that is not newer than the model, with their translations."""
-    sheets = [file for step, file in RunFolder(place.folder).samples().items() if step <= info.step]
-    try:
-        sheet = read_sheet(sheets[-1]) if sheets else None
-    except CheckpointError as error:
-        warnings.warn(f"{error}; it is left out", CgkitWarning, stacklevel=2)
-        return
-    if not isinstance(sheet, Sheet):
-        return
-    columns = {(column.direction, column.role): column for column in sheet.columns}
-    for direction in info.directions:
-        source, translation = columns.get((direction, "source")), columns.get((direction, "translation"))
-        if source and translation:
-            for number, pair in enumerate(zip(source.pictures, translation.pictures, strict=False), start=1):
-                files = {}
-                for role, picture in zip(("source", "translation"), pair, strict=True):
-                    content = io.BytesIO()
-                    picture.save(content, format="PNG", optimize=True)
-                    files[f"{SAMPLES}/{direction}-{number}-{role}.png"] = content.getvalue()
-                yield Sample(direction, files)
+    numbers: Counter[str] = Counter()
+    for pair in samples_of(place, info.step, info.directions):
+        numbers[pair.direction] += 1
+        name = f"{SAMPLES}/{pair.direction}-{numbers[pair.direction]}"
+        yield Sample(pair.direction, {f"{name}-source.png": pair.image, f"{name}-translation.png": pair.translation})
 
 
 def _refuse_places(text: str, file: Path) -> None:
