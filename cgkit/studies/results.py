@@ -119,6 +119,7 @@ class Results:
             "baseline": study.baseline,
             "expected": list(study.expected),
             "training_seconds": sum(seconds),
+            "devices": sorted({found.device for found in self.found if found.device}),
             "failed": {str(found.planned): found.note for found in self.found if found.state == "failed"},
             "missing": [str(found.planned) for found in self.found if found.state not in ("finished", "failed")],
             "tables": [table.to_json() for table in self.tables],

@@ -36,6 +36,7 @@ class Found:
             `other` if the folder holds a run of another spec.
         note: why it failed, or how its spec is different; empty otherwise.
         seconds: the time it trained, if it is finished.
+        device: the device that it trained on, if it is finished.
     """
 
     planned: PlannedRun
@@ -43,6 +44,7 @@ class Found:
     state: State
     note: str = ""
     seconds: float | None = None
+    device: str = ""
 
 
 def look(study: Study, output: Path, plugins: Plugins) -> list[Found]:
@@ -72,7 +74,8 @@ def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -
         return Found(planned, folder.path, "failed", str(status.get("error") or status["state"]))
     if status.get("state") != "finished":
         return Found(planned, folder.path, "unfinished")
-    return Found(planned, folder.path, "finished", seconds=training_time(read_record(folder.path)))
+    seconds, device = training_time(read_record(folder.path)), str(folder.environment().get("device", "unknown"))
+    return Found(planned, folder.path, "finished", seconds=seconds, device=device)
 
 
 def run_study(
