@@ -21,8 +21,8 @@ from filelock import FileLock
 from cgkit.checkpoints.durable import Content
 from cgkit.errors import CgkitWarning, CheckpointError, ResourceError, UsageError
 from cgkit.files.atomic import replace_text, replacing_folder
+from cgkit.files.cache import VARIABLE, cache_folder
 from cgkit.models.config import CONFIG, MAX_BYTES, Config, parse_config
-from cgkit.models.remote.cache import VARIABLE, cache_folder
 from cgkit.models.remote.requests import LOCAL, UnreachableError, read_url
 
 CURRENT = "current"
