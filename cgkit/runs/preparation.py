@@ -23,7 +23,7 @@ from cgkit.engine.component_checks import unfit_components
 from cgkit.engine.memory import memory_errors_explained, memory_of, refuse_oversized_batch
 from cgkit.engine.objective import Objective
 from cgkit.engine.precision import choose_device
-from cgkit.errors import CgkitWarning, DamagedImageError, DataError, Problem, SpecError, UsageError
+from cgkit.errors import CgkitWarning, DamagedImageError, DataError, Problem, Problems, SpecError, UsageError
 from cgkit.models.provenance import refuse_other_plugins
 from cgkit.plugins import Plugins
 from cgkit.runs.continuing.changes import with_hint_on_moved_data
@@ -202,7 +202,7 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
         damaged = any(isinstance(error, DamagedImageError) for error in found)
         hint = "or train without damaged images: --set data.skip_damaged=true" if damaged else None
-        raise DataError("\n".join([*problems[:MAX_PROBLEMS], *more]), hint=hint)
+        raise DataError(Problems.of([*problems[:MAX_PROBLEMS], *more]), hint=hint)
     declared = {"a": spec.data.depth.a, "b": spec.data.depth.b}
     return train, {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
 
