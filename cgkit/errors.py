@@ -102,7 +102,7 @@ class DivergedError(CgkitError):
 
 
 class ResourceError(CgkitError):
-    """Not enough disk space or memory."""
+    """Not enough disk space or memory, or no connection to a server."""
 
     exit_code = 7
 

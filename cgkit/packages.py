@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, requires
 
 VOLUMES, STACKS, SCENES = "cgkit-medical", "cgkit-microscopy", "cgkit-geo"
 """Packages of plugins for files that cgkit does not read by itself. It needs none of them: messages suggest them."""
+PAGES = "cgkit-page"
+"""A package with an exporter that writes web pages, likewise."""
 
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from cgkit.describe.type_names import bounds, type_name
 from cgkit.options import REQUIRED, Option, options_of
 from cgkit.plugins import load_plugins
 from cgkit.registry import Component, Registry
+from cgkit.report.axes import format_number
 from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES, Spec
 from cgkit.spec.tables import Use
 from cgkit.testing import Check
@@ -42,8 +44,45 @@ def pages() -> dict[str, str]:
         "reference/components.md": _describe_components,
         "reference/python.md": inventory.page,
         "plugins/conformance.md": _describe_conformance,
+        "results/README.md": _describe_results,
     }
     return {path: HEADER + "\n\n".join(page()) + "\n" for path, page in generators.items()}
+
+
+def _describe_results() -> Iterator[str]:
+    """Describe the results of studies, which are JSON files as `cgkit study` writes them."""
+    yield "# Results of studies"
+    yield (
+        "Each table is made of a JSON file in this folder, which `cgkit study` wrote. The studies are in "
+        "`examples/studies`. [Studies](../guide/studies.md) says what intervals and p mean."
+    )
+    for file in sorted((DOCS / "results").glob("*.json")):
+        results = json.loads(file.read_text(encoding="utf-8"))
+        yield f"## {results['study']}"
+        yield results["description"]
+        seeds = ", ".join(map(str, results["seeds"]))
+        hours = results["training_seconds"] / 3600
+        command, devices = f"cgkit study examples/studies/{file.stem}.toml", ", ".join(results["devices"])
+        yield f"`{command}`; seeds {seeds}; {hours:.1f} hours of training on {devices}."
+        for table in results["tables"]:
+            yield _format_result(table, results["expected"])
+
+
+def _format_result(table: Mapping[str, Any], expected: Sequence[str]) -> str:
+    """Return a table of a study as Markdown."""
+    better = f", {table['better']} is better" if table["better"] else ""
+    base = "" if table["untranslated"] is None else f"; untranslated {format_number(table['untranslated'])}"
+    lines = [f"**{table['metric']} {table['direction']}, {table['data']}**{better}{base}", ""]
+    lines += ["| variant | mean | 95% interval | difference | p |", "|---|---|---|---|---|"]
+    for entry in table["entries"]:
+        interval = " to ".join(map(format_number, entry["interval"])) if entry["interval"] else ""
+        difference = "" if entry["difference"] is None else f"{entry['difference']:+.3g}"
+        p = "" if entry["p"] is None else f"{entry['p']:.3f}"
+        lines.append(f"| {entry['variant']} | {format_number(entry['mean'])} | {interval} | {difference} | {p} |")
+    if expected:
+        found = [entry["variant"] for entry in table["entries"] if entry["variant"] in expected]
+        lines += ["", f"Expected: {' > '.join(expected)}. Found: {' > '.join(found)}."]
+    return "\n".join(lines)
 
 
 def _describe_spec() -> Iterator[str]:

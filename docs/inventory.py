@@ -59,6 +59,7 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit.checkpoints": ("list_checkpoints", "load_strictly"),
     "cgkit.exchange.foreign_files": ("read_foreign",),
     "cgkit.files.atomic": ("replace_text", "replacing"),
+    "cgkit.files.cache": ("cache_folder",),
     "cgkit.files.holding_out": ("hold_out",),
     "cgkit.files.image_files": ("SUFFIXES", "describe_kinds", "list_images"),
     "cgkit.components.adversarial_losses.least_squares": ("LeastSquaresLoss",),

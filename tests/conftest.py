@@ -96,6 +96,7 @@ SLOW = (
     "runs",
     "scaffolding",
     "serving",
+    "studies/test_study.py",
     "testing",
 )
 """Folders and files whose tests train, compile, or start processes and browsers."""

@@ -37,9 +37,11 @@ COMMANDS = (
     "evaluate",
     "report",
     "compare",
+    "study",
     "serve",
     "import",
     "export",
+    "push",
     "list-components",
     "describe",
     "plugins",
@@ -106,8 +108,8 @@ def cli() -> None:
     """Translate images between two domains without paired examples (CycleGAN).
 
     Exit codes: 0 success, 1 bug in cgkit, 2 usage or spec error, 3 data error, 4 plugin error, 5 checkpoint damaged or
-    refused, 6 training diverged, 7 out of disk or memory, 8 run folder in use, 75 stopped and saved (run again to
-    continue).
+    refused, 6 training diverged, 7 out of disk or memory or without a network, 8 run folder in use, 75 stopped and
+    saved (run again to continue).
     """
 
 

@@ -63,7 +63,8 @@ def command(
 ) -> None:
     """Export a generator of RUN, a run or model folder, or the whole model, for use in other programs.
 
-    RUN@STEP, RUN@best and RUN@last use a checkpoint of the run, also while it trains.
+    RUN@STEP, RUN@best and RUN@last use a checkpoint of the run, also while it trains. hf:USER/NAME[@REVISION] uses a
+    model of the Hugging Face hub, https://HOST/FOLDER/ one of any web server.
 
     The exported network is compared with the generator on images of several sizes; the file is kept only if the two
     agree. `cgkit list-components --kind exporter` lists all exporters.

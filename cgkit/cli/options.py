@@ -45,7 +45,18 @@ EVERYWHERE = (
 )
 """Options that every command accepts."""
 
-model = click.argument("run", metavar="RUN[@STEP]", type=click.Path(path_type=Path))
+
+class ModelAddress(click.Path):
+    """The address of a model: a path, or a text if the model is on a server."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return a path unchanged as a `Path`, but not a URL, whose slashes a path would merge."""
+        from cgkit.spec.start import is_remote
+
+        return value if isinstance(value, str) and is_remote(value) else super().convert(value, parameter, context)
+
+
+model = click.argument("run", metavar="RUN[@STEP]", type=ModelAddress(path_type=Path))
 overrides = click.option(
     "--set",
     "overrides",

@@ -149,7 +149,8 @@ def command(
 ) -> int:
     """Translate images, folders and videos with the model of RUN, keeping their names and sizes.
 
-    RUN@STEP, RUN@best and RUN@last use a checkpoint of the run, also while it trains.
+    RUN@STEP, RUN@best and RUN@last use a checkpoint of the run, also while it trains. hf:USER/NAME[@REVISION] uses a
+    model of the Hugging Face hub, https://HOST/FOLDER/ one of any web server.
 
     INPUTS are images, videos, folders, quoted patterns ("photos/**/*.png"), or - to read file names from standard
     input, separated by newlines or NULs. Files that the same model has already translated are skipped. If a file cannot

@@ -150,6 +150,7 @@ class ImagePools:
     """
 
     def __init__(self, capacity: int, seed: int, stream: tuple[int, ...]) -> None:
+        self.capacity = capacity
         self.pools = {domain: ImagePool(capacity) for domain in ("a", "b")}
         self.places: Places = {}
         """The places of the next exchange, by domain, on the device of the images."""

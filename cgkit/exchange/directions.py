@@ -15,6 +15,7 @@ from cgkit.errors import PluginError
 from cgkit.exchange.comparing import Comparison
 from cgkit.exchange.writing import failures_reported, write
 from cgkit.images.pixels import PixelFormat
+from cgkit.models.config import without_places
 from cgkit.models.info import ModelInfo, Weights
 from cgkit.models.opening import Model
 from cgkit.registry import Component
@@ -88,5 +89,5 @@ def _notes(info: ModelInfo, direction: str, weights: Weights | None, channels: i
         "step": str(info.step),
         "images": f"float32 (N, {channels}, H, W) in [0, 1] for data.range; H and W are multiples of {stride}",
         "translations": "float32, of the same N, H and W, in [0, 1] for data.range",
-        "spec": json.dumps(info.spec.to_json()),
+        "spec": json.dumps(without_places(info.spec.to_json())),
     }

@@ -42,7 +42,7 @@ def facts_of(
         card=_card(address, info),
         licence=info.spec.license,
         scores=_scores(address, info, averaged, directions),
-        samples=tuple(_samples(address, info.step, directions)),
+        samples=tuple(samples_of(address, info.step, directions)),
     )
 
 
@@ -70,7 +70,8 @@ def _scores(address: Address, info: ModelInfo, averaged: bool, directions: Seque
     return [(labels.get(row[0], row[0]), *row[1:]) for row in rows]
 
 
-def _samples(address: Address, step: int, directions: Sequence[str]) -> Iterator[SamplePair]:
+def samples_of(address: Address, step: int, directions: Sequence[str]) -> Iterator[SamplePair]:
+    """Yield the test images of the newest sheet that is not newer than a step, with their translations."""
     sheets = [file for made_at, file in list_sheets(address.folder).items() if made_at <= step]
     sheet = _read(sheets[-1]) if sheets else None
     if not isinstance(sheet, Sheet):

@@ -1,4 +1,4 @@
-"""Addresses of trained models: RUN, RUN@STEP, RUN@best, RUN@last, or a model folder.
+"""Addresses of trained models: RUN, RUN@STEP, RUN@best, RUN@last, a model folder, hf:USER/NAME, or a URL.
 
 Reading what an address names needs no lock, so it works while the run trains.
 """
@@ -14,6 +14,8 @@ from pathlib import Path
 from cgkit.checkpoints import Checkpoint, finished_name, list_checkpoints, read_checkpoint, read_latest, step_of
 from cgkit.errors import CgkitWarning, CheckpointError
 from cgkit.models.folder import no_run_folder, written_step
+from cgkit.models.remote.fetching import fetch
+from cgkit.spec.start import is_remote
 
 MODEL = "model"
 """The folder of a run's final model."""
@@ -40,9 +42,14 @@ class Address:
     def parse(cls, text: str | os.PathLike[str]) -> Address:
         """Return the address that a text denotes; a path that exists is never split at its `@`.
 
+        A model on a server is downloaded, unless it is in the cache; the address is then that of the folder there.
+
         Raises:
             CheckpointError: the text after the `@` is neither a step nor `best` nor `last`.
+            CgkitError: the model cannot be downloaded; see `cgkit.models.remote.fetching.fetch`.
         """
+        if is_remote(os.fspath(text)):
+            return cls(fetch(os.fspath(text)))
         path = Path(text)
         name, at, place = path.name.rpartition("@")
         folder = path.with_name(name) if name else path

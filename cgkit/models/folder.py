@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -14,11 +13,13 @@ import safetensors
 from torch import Tensor, nn
 
 from cgkit.checkpoints import load_strictly, tensor_files
+from cgkit.checkpoints.durable import Content, read_content
 from cgkit.engine.assembly import build_generator
 from cgkit.errors import CgkitError, CgkitWarning, CheckpointError, UsageError
 from cgkit.evaluation.numbers import Number
 from cgkit.files.atomic import replacing
 from cgkit.models.card import model_card
+from cgkit.models.config import CONFIG, Config, check_weights, read_config
 from cgkit.models.info import DIRECTIONS, FORMAT, MODEL, RAW, ModelInfo, Weights
 from cgkit.models.provenance import made_with, refuse_other_plugins
 from cgkit.options import options_of
@@ -53,24 +54,16 @@ def write_model(
         changes: the changes of the spec and of the images during the training, for the model card.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    config = {
-        "format": FORMAT,
-        "library_name": "cgkit",
-        "step": info.step,
-        "averaged": info.averaged,
-        "directions": info.directions,
-        **({} if info.imported is None else {"imported": info.imported}),
-        **({"started": info.started} if info.started else {}),
-        "providers": dict(providers),
-        "spec": _shorten_paths(info.spec.to_json()),
-    }
-    texts = {"config.json": json.dumps(config, indent=2) + "\n", "README.md": model_card(info, scores, changes)}
     weights = {MODEL: generators} if raw is None else {MODEL: generators, RAW: raw}
     with ExitStack() as files:  # replaces the files in reverse order, so the configuration comes last
-        for name, text in texts.items():
-            files.enter_context(replacing(folder / name)).write_text(text, encoding="utf-8")
-        for name, networks in weights.items():
-            _write_weights(files.enter_context(replacing(folder / name)), networks)
+        config = files.enter_context(replacing(folder / CONFIG))
+        card = files.enter_context(replacing(folder / "README.md"))
+        card.write_text(model_card(info, scores, changes), encoding="utf-8")
+        contents = {
+            name: _write_weights(files.enter_context(replacing(folder / name)), networks)
+            for name, networks in weights.items()
+        }
+        config.write_bytes(_describe(info, providers, contents).encode())
     # Delete the files of a previous model that the new model does not have.
     for name in (*map(_format_1_file, DIRECTIONS), *([] if raw is not None else [RAW])):
         with suppress(FileNotFoundError):
@@ -80,8 +73,8 @@ def write_model(
 def written_step(folder: Path) -> int | None:
     """Return the step of the model in a folder; None if there is no complete model."""
     try:
-        return int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["step"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_config(folder).step
+    except CheckpointError:
         return None
 
 
@@ -101,26 +94,19 @@ def read_model(folder: Path, plugins: Plugins) -> ModelInfo:
         SpecError: the model needs a component that no plugin provides.
         PluginError: the model was trained with an incompatible version of a plugin.
     """
-    file = folder / "config.json"
-    try:
-        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        written_by, step, averaged, values = (config[key] for key in ("format", "step", "averaged", "spec"))
-        directions = tuple(config.get("directions", DIRECTIONS))
-        imported = config.get("imported")
-        imported = None if imported is None else tuple(map(str, imported))
-        started = tuple(map(str, config.get("started", ())))
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder} holds no model: there is no config.json") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{file} is not a model's configuration: {error!r}") from error
-    if written_by not in (1, FORMAT):
-        problem = f"{file} has format {written_by}; this version of cgkit reads formats up to {FORMAT}"
-        raise CheckpointError(problem, hint="upgrade cgkit")
-    if not directions or not set(directions) <= set(DIRECTIONS):
-        raise CheckpointError(f"{file} is not a model's configuration: its directions are invalid: {directions}")
-    providers = made_with(config.get("providers"))
-    spec = resolve_for_translating(_without_paths(values, plugins), file, plugins, providers)
-    return ModelInfo(spec, int(step), bool(averaged), directions, imported, started, written_by)
+    config = read_config(folder)
+    providers = made_with(config.providers)
+    spec = resolve_for_translating(_without_paths(config.spec, plugins), folder / CONFIG, plugins, providers)
+    return ModelInfo(
+        spec,
+        config.step,
+        config.averaged,
+        config.directions,
+        config.imported,
+        config.started,
+        config.format,
+        config.files,
+    )
 
 
 def resolve_for_translating(
@@ -176,6 +162,7 @@ def read_weights(
     """Return the file that holds the weights of one direction, and these weights by name; see `load_generator`."""
     file, prefix = _locate_weights(folder, info, direction, weights)
     try:
+        check_weights(file, info.files)
         with safetensors.safe_open(file, framework="pt") as stored:
             names = [name for name in stored.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a dict)
             return file, {name.removeprefix(prefix): stored.get_tensor(name) for name in names}
@@ -211,22 +198,19 @@ def _format_1_file(direction: str) -> str:
     return f"generator_{direction}.safetensors"
 
 
-def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDict) -> None:
+def _describe(info: ModelInfo, providers: Mapping[str, str], files: Mapping[str, Content]) -> Config:
+    values = (info.step, info.averaged, info.directions, info.spec.to_json(), info.imported, info.started)
+    return Config(FORMAT, *values, dict(providers), files)
+
+
+def _write_weights(file: Path, generators: Mapping[str, nn.Module] | nn.ModuleDict) -> Content:
     tensors = {
         f"{direction}.{name}": tensor.float() if tensor.is_floating_point() else tensor
         for direction, generator in generators.items()
         for name, tensor in generator.state_dict().items()
     }
     tensor_files.write(file, tensors)
-
-
-def _shorten_paths(value: Any) -> Any:
-    """Return a resolved spec with the names of files in place of their absolute paths, which mean nothing elsewhere."""
-    if isinstance(value, dict):
-        return {key: _shorten_paths(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_shorten_paths(inner) for inner in value]
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+    return read_content(file)
 
 
 def _keep_for_translating(values: Any, keep: Collection[str]) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from cgkit.checkpoints.durable import Content
 from cgkit.spec import Spec
 
 FORMAT = 2
@@ -33,6 +35,7 @@ class ModelInfo:
         started: a text on each source of the weights that training started from: its first line names the source, the
             others say what each network took. Empty if the first weights were random.
         format: the format version of the model folder.
+        files: the size and SHA-256 of each weight file in the model folder, by name; empty if it does not record them.
     """
 
     spec: Spec
@@ -42,3 +45,4 @@ class ModelInfo:
     imported: tuple[str, ...] | None = None
     started: tuple[str, ...] = ()
     format: int = FORMAT
+    files: Mapping[str, Content] = field(default_factory=dict)

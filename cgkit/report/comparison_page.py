@@ -55,7 +55,7 @@ def render_comparison(comparison: Comparison, plugins: Plugins) -> str:
         measurements=list(_compare_scores(comparison)),
         summaries=summaries_of({measurement.name for measurement in comparison.measurements}, plugins),
         sides=comparison.sides,
-        directions=_build_directions(comparison.images, comparison.labels),
+        directions=rows_of(comparison.images, comparison.labels),
         remarks=comparison.remarks,
         image_remarks=comparison.images.remarks,
         charts=_build_charts(comparison),
@@ -90,7 +90,7 @@ def _compare_scores(comparison: Comparison) -> Iterator[dict[str, Any]]:
         }
 
 
-def _build_directions(images: SharedImages, labels: tuple[str, ...]) -> dict[str, list[Row]]:
+def rows_of(images: SharedImages, labels: tuple[str, ...]) -> dict[str, list[Row]]:
     """Return the shared test images by direction: each row has the source, ground truth and translations."""
     directions: dict[str, list[Row]] = {}
     for direction in ("a2b", "b2a"):

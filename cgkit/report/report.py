@@ -20,6 +20,8 @@ from cgkit.report.reproduction import reproduction
 from cgkit.spec.images import in_words, labels_of
 
 FILE = "report.html"
+PAGE = "page.html"
+"""A web page in the run folder that translates images, as `cgkit export --format page` writes it."""
 
 
 def write_report(run: Path | str, *, output: Path | None = None, plugins: Plugins | None = None) -> Path:
@@ -69,6 +71,7 @@ def render_report(
         environment=_flatten(record.environment),
         reproduction=reproduction(record),
         missing=record.problems,
+        page=PAGE if (record.folder / PAGE).is_file() else "",
         HISTORY=HISTORY,
     )
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from cgkit.checkpoints import Checkpoint, read_latest, write_checkpoint
 from cgkit.data.training import TrainingData
 from cgkit.engine.assembly import former_optimizers
-from cgkit.engine.trainer import Trainer
+from cgkit.engine.trainer import Trainer, count_ranks
 from cgkit.errors import CheckpointError, ResourceError
 from cgkit.models.provenance import made_with, refuse_other_plugins
 from cgkit.runs.context import RunContext
@@ -162,6 +162,10 @@ class SavedState:
         refuse_other_plugins(providers, context.spec, context.plugins, folder.path)
         former = former_optimizers(state.get("spec", {}), context.spec, context.plugins)
         trainer.load(step, checkpoint.tensors, state["trainer"], former)
+        earlier, now = count_ranks(checkpoint.tensors.get("pool", {})), context.processes.count
+        if earlier not in (0, now):
+            text = f"the number of processes was {earlier} and is now {now}"
+            context.reporter.message(f"{text}: they share out the image pools, so results are not those of {earlier}")
         data.resume(step, state.get("order"), changed=bool(changes))
         trainer.steps = data.steps
         self.step = self.tried = step

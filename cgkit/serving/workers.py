@@ -83,8 +83,8 @@ class Workers:
             reply = await worker.ask(request, self._limits.seconds)
         except TimeoutError:
             await worker.stop()
-            hint = "send a smaller image, or start cgkit serve with a longer --time-limit"
-            raise RequestError(504, f"the translation took more than {self._limits.seconds:g} seconds", hint) from None
+            message = f"the translation took more than {self._limits.seconds:g} seconds"
+            raise RequestError(504, message, "send a smaller image, or start with a longer --time-limit") from None
         except RequestError:
             raise
         except BaseException:

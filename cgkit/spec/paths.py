@@ -12,6 +12,7 @@ from cgkit.options import options_of, paths_among
 from cgkit.registry import Component, Registries, Registry
 from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES
 from cgkit.spec.reading import Layer
+from cgkit.spec.start import is_remote
 
 Values = Mapping[str, Any]
 
@@ -39,7 +40,7 @@ def with_absolute_paths(layer: Layer, layers: Sequence[Layer], registries: Regis
                 for use in values[table]
             ]
     if isinstance(values.get("start"), Mapping) and "from" in values["start"]:
-        values["start"] = {**values["start"], "from": _make_absolute(values["start"]["from"], layer.folder)}
+        values["start"] = {**values["start"], "from": _locate(values["start"]["from"], layer.folder)}
     return values
 
 
@@ -78,6 +79,13 @@ def _nested(components: Sequence[Component], option: str, value: Values) -> Iter
         known = options_of(component).get(option)
         if known is not None and known.kind is not None and component.registries is not None:
             yield from _choose_all(component.registries[known.kind], [value])
+
+
+def _locate(value: Any, folder: Path) -> Any:
+    """Make addresses absolute, except those of models on a server."""
+    if isinstance(value, Mapping):
+        return {key: _locate(address, folder) for key, address in value.items()}
+    return value if isinstance(value, str) and is_remote(value) else _make_absolute(value, folder)
 
 
 def _make_absolute(value: Any, folder: Path) -> Any:

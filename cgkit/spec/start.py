@@ -12,11 +12,17 @@ from cgkit.spec.tables import Table
 Address = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
+def is_remote(address: str) -> bool:
+    """Return whether an address names a model on a server: `hf:USER/NAME`, or a URL."""
+    return address.lower().startswith(("hf:", "https://", "http://"))
+
+
 class Addresses(Table):
     """Where the weights of each direction come from; a single address applies to both directions.
 
     An address is a run folder (its newest checkpoint), a checkpoint of it (`"runs/x@12000"`), its best model
-    (`"runs/x@best"`), a model folder, or a file with one network, for which the direction has to be given:
+    (`"runs/x@best"`), a model folder, also of the Hugging Face hub (`"hf:user/name"`) or at a URL
+    (`"https://host/model/"`), or a file with one network, for which the direction has to be given:
     `from = { a2b = "latest_net_G_A.pth" }`.
     """
 

@@ -93,8 +93,8 @@ class Translator:
         """Load the model in a run folder or model folder, or from a checkpoint of a run.
 
         Args:
-            run_or_model: the run folder or model folder, or a kept checkpoint: `RUN@STEP`, `RUN@best` or `RUN@last`.
-                Of a run that has not ended, the newest checkpoint is loaded, with a warning.
+            run_or_model: a run folder, a model folder, `RUN@STEP`, `RUN@best` or `RUN@last`, `hf:USER/NAME[@REVISION]`,
+                or a model's URL. Of a run that has not ended, the newest checkpoint is loaded, with a warning.
             direction: `a2b` or `b2a`.
             weights: `ema` for the moving average of the weights, `raw` for the weights as trained; by default the
                 moving average if the model has one.

@@ -11,6 +11,7 @@ import pytest
 from cgkit.plugins import Plugins
 from cgkit.runs.start import run
 from cgkit.spec import load_spec
+from cgkit.studies import read_study
 from tests.conftest import Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -18,8 +19,9 @@ ALL = [
     file
     for file in sorted(EXAMPLES.rglob("*.toml"))
     if "requires" not in tomllib.loads(file.read_text())  # test_plugin_packages.py tests the others
+    and file.parent.name != "studies"
 ]
-SELF_CONTAINED = [file for file in ALL if file.parent.name == "ablation" or file.stem == "seasons"]
+STUDIES = sorted((EXAMPLES / "studies").glob("*.toml"))
 
 
 @pytest.mark.parametrize("file", ALL, ids=lambda file: str(file.relative_to(EXAMPLES)))
@@ -27,10 +29,35 @@ def test_every_example_is_valid(file: Path, plugins: Plugins) -> None:
     load_spec(file, plugins)
 
 
-@pytest.mark.parametrize("file", SELF_CONTAINED, ids=lambda file: file.stem)
-def test_every_example_that_needs_no_data_trains(file: Path, plugins: Plugins, tmp_path: Path) -> None:
-    smaller = ["train.steps=1", "data.train=4", "data.test=2", "generator.width=2", "discriminator.width=2"]
-    assert run(file, overrides=smaller, output=tmp_path / "run", plugins=plugins).step == 1
+SMALLER = ["train.steps=1", "data.train=4", "data.test=2", "generator.width=2", "discriminator.width=2"]
+
+
+def test_the_example_that_needs_no_data_trains(plugins: Plugins, tmp_path: Path) -> None:
+    assert run(EXAMPLES / "seasons.toml", overrides=SMALLER, output=tmp_path / "run", plugins=plugins).step == 1
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
+def test_every_run_of_every_study_is_valid(file: Path, plugins: Plugins) -> None:
+    study = read_study(file)
+    for planned in study.runs():
+        spec = load_spec(study.base, plugins, planned.overrides)
+        assert spec.seed == planned.seed
+
+
+def test_the_papers_ablation_has_exactly_the_terms_of_its_tables(plugins: Plugins) -> None:
+    study = read_study(EXAMPLES / "studies" / "paper-ablation.toml")
+    found = {}
+    for planned in study.runs():
+        weights = load_spec(study.base, plugins, planned.overrides).to_json()["objective"]
+        found[planned.variant] = {name: tuple(weights[name].values()) for name in ("adversarial", "cycle", "identity")}
+    none, one, ten = (0, 0), (1, 1), (10, 10)
+    assert found == {
+        "full": {"adversarial": one, "cycle": ten, "identity": none},
+        "gan-forward-cycle": {"adversarial": one, "cycle": (10, 0), "identity": none},
+        "gan-backward-cycle": {"adversarial": one, "cycle": (0, 10), "identity": none},
+        "gan-alone": {"adversarial": one, "cycle": none, "identity": none},
+        "cycle-alone": {"adversarial": none, "cycle": ten, "identity": none},
+    }
 
 
 def test_the_papers_settings_are_the_published_ones(plugins: Plugins) -> None:

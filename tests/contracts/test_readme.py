@@ -137,6 +137,13 @@ def test_every_command_that_uses_a_run_works(
     assert {"scan.tif", "panorama.tif", "clip.mp4", "image-0.png"} <= translated
 
 
+def test_the_study_can_be_planned(cgkit: Cli, tmp_path: Path) -> None:
+    (command,) = re.findall(r"^\| `cgkit (study [^`]+)` \|", README, re.MULTILINE)
+    result = cgkit(*shlex.split(command.replace("examples", str(ROOT / "examples"))), "--dry-run")
+    assert result.code == 0
+    assert "9 runs to train, in about" in result.err
+
+
 def _write_clip(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -107,6 +108,30 @@ def test_a_stopped_run_resumes_exactly_with_an_image_pool_for_each_process(
     assert [name for name in straight if not torch.equal(straight[name], continued[name])] == []
 
 
+def test_a_run_continues_with_another_number_of_processes_which_share_the_image_pools(
+    tiny_spec: Path, tmp_path: Path, torchrun: Torchrun, cgkit: Callable[..., Any]
+) -> None:
+    run, settings = tmp_path / "run", [*LONGER, "train.steps=3", "checkpoint.every=3"]
+
+    def continue_alone(steps: int) -> str:
+        overrides = [part for setting in (*settings, f"train.steps={steps}") for part in ("--set", setting)]
+        result = cgkit("run", tiny_spec, "--output", run, *overrides)
+        assert result.code == 0, result.err
+        return str(result.err)
+
+    continue_alone(3)
+    before = final(run)["pool/a"]
+    assert len(before) == 3
+    said = finished(torchrun(tiny_spec, run, *settings, "train.steps=4", "checkpoint.every=1"))
+    assert "the number of processes was 1 and is now 2: they share out the image pools" in said
+    pools = final(run)
+    # One image for each of the two ranks, which then stores one more in its step.
+    assert [len(pools[name]) for name in ("pool/a", "pool/a.1")] == [2, 2]
+    assert torch.equal(torch.cat([pools["pool/a"][:1], pools["pool/a.1"][:1]]), before[:2])
+    assert "the number of processes was 2 and is now 1" in continue_alone(5)
+    assert len(final(run)["pool/a"]) == 3  # of four, as many as there is room for
+
+
 def test_if_a_process_is_killed_all_stop_and_the_run_restarts_from_the_last_checkpoint(
     tiny_spec: Path, tmp_path: Path, torchrun: Torchrun, straight: dict[str, torch.Tensor]
 ) -> None:
@@ -138,6 +163,7 @@ def test_if_a_worker_of_one_process_is_killed_all_processes_end(
 LEAVING = """
 import sys
 from pathlib import Path
+from typing import Any
 import torch
 from cgkit.engine.distributed import join
 

@@ -125,3 +125,9 @@ def make_error(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         monkeypatch.setattr("cgkit.report.report.render_report", raise_error)
 
     return fail
+
+
+def test_a_page_that_translates_is_linked(run_folder: Path) -> None:
+    assert "page.html" not in write_report(run_folder).read_text()
+    (run_folder / "page.html").write_text("<!doctype html>")
+    assert '<a href="page.html">page.html</a>' in write_report(run_folder).read_text()

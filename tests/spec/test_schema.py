@@ -18,7 +18,7 @@ from cgkit.spec.schema import spec_schema
 ROOT = Path(__file__).parents[2]
 EXAMPLES = [
     file.relative_to(ROOT)
-    for file in sorted((ROOT / "examples").rglob("*.toml"))
+    for file in sorted((ROOT / "examples").glob("*.toml"))
     if "requires" not in tomllib.loads(file.read_text())  # those need their plugins
 ]
 

@@ -12,6 +12,7 @@ from cgkit.errors import CheckpointError, DataError, ResourceError
 from cgkit.files import json_lines
 from cgkit.files.atomic import replace_text
 from cgkit.files.reading import reason
+from cgkit.models.config import without_places
 
 FILE = "changes.jsonl"
 
@@ -34,6 +35,10 @@ class Change:
 
     def __str__(self) -> str:
         return f"after step {self.step}: {self.path} from {shorten(self.old)} to {shorten(self.new)}"
+
+    def without_places(self) -> Change:
+        """Return the change for people elsewhere, with the names of folders and without where they are."""
+        return replace(self, old=without_places(self.old), new=without_places(self.new))
 
 
 def with_hint_on_moved_data(error: DataError) -> DataError:

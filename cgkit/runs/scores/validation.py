@@ -136,7 +136,7 @@ class Validation:
                 self._context.providers,
                 raw=trainer.raw_generators if averaged else None,
                 scores=self._scores or (),
-                changes=[str(change) for change in read_changes(self._context.folder.path)],
+                changes=[str(change.without_places()) for change in read_changes(self._context.folder.path)],
             )
         except OSError as error:
             raise ResourceError(

@@ -19,6 +19,7 @@ from cgkit.models.address import Address
 from cgkit.models.folder import read_model, read_weights
 from cgkit.models.info import DIRECTIONS
 from cgkit.plugins import Plugins
+from cgkit.spec.start import is_remote
 
 Choice = Literal["auto", "ema", "raw"]
 Tensors = Mapping[str, Tensor]
@@ -46,7 +47,7 @@ class Source:
 
 
 def locate(address: str) -> Path:
-    """Return the checkpoint, model folder or file that an address names: a path, RUN@STEP, RUN@last or RUN@best.
+    """Return the checkpoint, model folder or file that an address names; see `Address.parse`.
 
     A run folder stands for its newest checkpoint, or for its model if it has no checkpoints.
 
@@ -55,7 +56,7 @@ def locate(address: str) -> Path:
         CheckpointError: the run has no such checkpoint.
     """
     path = Path(address)
-    if path.is_file():
+    if path.is_file() and not is_remote(address):
         return path
     named = Address.parse(address)
     if not named.folder.is_dir():
@@ -104,10 +105,11 @@ def _read_model(path: Path, weights: Choice, plugins: Plugins) -> Source:
     info = read_model(path, plugins)
     chosen = None if weights == "auto" else weights
     read = {direction: read_weights(path, info, direction, chosen) for direction in info.directions}
-    files = dict.fromkeys(file for file, _ in read.values())
+    files = list(dict.fromkeys(file for file, _ in read.values()))
     averaged = info.averaged and weights != "raw"
     generators = {direction: tensors for direction, (_, tensors) in read.items()}
-    return Source(path, _digest(*files), averaged, generators, step=None if info.imported else info.step)
+    digest = info.files[files[0].name].sha256 if info.files else _digest(*files)
+    return Source(path, digest, averaged, generators, step=None if info.imported else info.step)
 
 
 def _read_file(path: Path, weights: Choice, plugins: Plugins) -> Source:

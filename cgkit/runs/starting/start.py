@@ -13,7 +13,7 @@ from cgkit.models.info import DIRECTIONS
 from cgkit.plugins import Plugins
 from cgkit.runs.starting.fitting import Fit, take
 from cgkit.runs.starting.sources import Source, read_source
-from cgkit.spec.start import Start
+from cgkit.spec.start import Start, is_remote
 
 _OTHER = {"a2b": "b2a", "b2a": "a2b", "a": "b", "b": "a"}
 
@@ -31,7 +31,8 @@ class Started:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values for the run folder; `summary` is for the model card, so it does not reveal folders."""
-        name = "/".join(Path(self.address).parts[-2:])
+        path = Path(self.address)
+        name = self.address if is_remote(self.address) else "/".join(path.relative_to(path.anchor).parts[-2:])
         summary = [f"{name} ({self._origin}, sha256 {self.source.sha256[:16]})", *map(str, self.fits)]
         return {
             "address": self.address,

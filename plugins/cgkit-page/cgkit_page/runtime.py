@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import sys
 import tarfile
 import urllib.request
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from pathlib import Path
 
 from cgkit.errors import ResourceError, UsageError
 from cgkit.files.atomic import replacing
+from cgkit.files.cache import cache_folder
 
 VERSION = "1.30.0"
 ADDRESS = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
@@ -78,15 +77,9 @@ def get_runtime(package: Path | None, webgpu: bool = False) -> Runtime:
     return kept if kept is not None else _unpack(_download(), ADDRESS, webgpu)
 
 
-def cache_folder() -> Path:
-    """Return the folder for what was downloaded, as the conventions of the operating system have it."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cgkit-page" / f"onnxruntime-web-{VERSION}"
+def _folder() -> Path:
+    """Return the folder for what was downloaded."""
+    return cache_folder() / f"onnxruntime-web-{VERSION}"
 
 
 def _download() -> bytes:
@@ -121,7 +114,7 @@ def _unpack(content: bytes, origin: str, webgpu: bool) -> Runtime:
 
 
 def _keep(files: dict[str, bytes]) -> None:
-    folder = cache_folder()
+    folder = _folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -129,7 +122,7 @@ def _keep(files: dict[str, bytes]) -> None:
                 temporary.write_bytes(content)
     except OSError as error:
         raise ResourceError(
-            f"{folder} cannot be written: {error.strerror or error}", hint="set XDG_CACHE_HOME to another folder"
+            f"{folder} cannot be written: {error.strerror or error}", hint="set CGKIT_CACHE to another folder"
         ) from error
 
 
@@ -138,7 +131,7 @@ def _read_kept(webgpu: bool) -> Runtime | None:
     files = {}
     for name, digest in _MEMBERS[webgpu].items():
         try:
-            files[name] = (cache_folder() / name).read_bytes()
+            files[name] = (_folder() / name).read_bytes()
         except OSError:
             return None
         if hashlib.sha256(files[name]).hexdigest() != digest:

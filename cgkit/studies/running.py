@@ -1,0 +1,177 @@
+"""Train what is missing of a study. Several processes and machines can share its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from cgkit.display.reporter import Reporter
+from cgkit.errors import CgkitError, ResourceError, RunFolderInUseError, UsageError
+from cgkit.plugins import Plugins
+from cgkit.report.facts import training_time
+from cgkit.report.record import read_record
+from cgkit.runs.check import check_spec
+from cgkit.runs.continuing.launch import SPEC
+from cgkit.runs.folder import RunFolder
+from cgkit.runs.start import run
+from cgkit.spec.loading import read_layers, resolve_spec
+from cgkit.spec.merging import combine
+from cgkit.spec.reading import read_layer
+from cgkit.studies.study import PlannedRun, Study
+
+State = Literal["missing", "unfinished", "running", "finished", "failed", "other"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is of a planned run.
+
+    Attributes:
+        planned: the run.
+        folder: its folder.
+        state: `missing`; `unfinished` if it was stopped or killed; `running` in some process; `finished`; `failed`; or
+            `other` if the folder holds a run of another spec.
+        note: why it failed, or how its spec is different; empty otherwise.
+        seconds: the time it trained, if it is finished.
+        device: the device that it trained on, if it is finished.
+    """
+
+    planned: PlannedRun
+    folder: Path
+    state: State
+    note: str = ""
+    seconds: float | None = None
+    device: str = ""
+
+
+def look(study: Study, output: Path, plugins: Plugins) -> list[Found]:
+    """Return what there is of each run of a study.
+
+    Raises:
+        SpecError: the base spec, or an override of a variant or of a data set, is invalid.
+    """
+    return [look_at(study, planned, output, plugins) for planned in study.runs()]
+
+
+def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -> Found:
+    """Return what there is of one run."""
+    folder = RunFolder(output / planned.path)
+    layers = read_layers(study.base, planned.overrides)
+    wanted = combine(layers, plugins.registries)
+    resolve_spec(wanted, plugins, layers)
+    if folder.is_in_use():
+        return Found(planned, folder.path, "running")
+    if not (folder.path / SPEC).exists():
+        return Found(planned, folder.path, "missing")
+    if changed := _compare(read_layer(folder.path / SPEC).values, wanted):
+        note = f"was run with another {', '.join(changed[:3])}"
+        return Found(planned, folder.path, "other", note)
+    status = folder.status()
+    if status.get("state") in ("failed", "diverged"):
+        return Found(planned, folder.path, "failed", str(status.get("error") or status["state"]))
+    if status.get("state") != "finished":
+        return Found(planned, folder.path, "unfinished")
+    seconds, device = training_time(read_record(folder.path)), str(folder.environment().get("device", "unknown"))
+    return Found(planned, folder.path, "finished", seconds=seconds, device=device)
+
+
+def run_study(
+    study: Study,
+    output: Path,
+    plugins: Plugins,
+    reporter: Callable[[], AbstractContextManager[Reporter]],
+    *,
+    device: str | None = None,
+    retry: bool = False,
+    began: Callable[[Found, int, int], None] = lambda found, number, count: None,
+) -> list[Found]:
+    """Train the missing runs one after the other, and continue those that were stopped; return what there is then.
+
+    A run that fails is recorded and left behind; the others go on. A run that another process trains is left to it.
+
+    Args:
+        study: the study.
+        output: the folder of the study.
+        plugins: the loaded plugins.
+        reporter: returns what shows one run.
+        device: the device to train on; None for the default.
+        retry: whether to train failed runs again.
+        began: called before each run, with its number and the number of all runs to train.
+
+    Raises:
+        SpecError: the base spec or an override is invalid.
+        UsageError: a folder of the study holds a run of another spec.
+        ResourceError: the disk is full, or cannot be written to.
+    """
+    found = look(study, output, plugins)
+    refuse_others(found)
+    states = ("missing", "unfinished", *(("failed",) if retry else ()))
+    todo = [each for each in found if each.state in states]
+    failures: dict[PlannedRun, str] = {}
+    for number, each in enumerate(todo, 1):
+        began(each, number, len(todo))
+        try:
+            with reporter() as shown:
+                options: dict[str, Any] = {"device": device, "plugins": plugins, "reporter": shown}
+                outcome = run(study.base, overrides=each.planned.overrides, output=each.folder, **options)
+        except ResourceError:
+            raise
+        except RunFolderInUseError:
+            continue  # another process was quicker
+        except CgkitError as error:
+            failures[each.planned] = str(error)
+        else:
+            if outcome.state == "stopped":
+                break
+    return [_with_failure(each, failures) for each in look(study, output, plugins)]
+
+
+def _with_failure(found: Found, failures: Mapping[PlannedRun, str]) -> Found:
+    """Return what there is of a run that may have failed before it could write why."""
+    if found.planned not in failures or found.state == "running":
+        return found
+    return replace(found, state="failed", note=failures[found.planned])
+
+
+def refuse_others(found: Iterable[Found]) -> None:
+    """Refuse a folder with runs of another spec.
+
+    Raises:
+        UsageError: there are some.
+    """
+    others = [each for each in found if each.state == "other"]
+    if others:
+        named = "; ".join(f"{each.folder} {each.note}" for each in others[:3])
+        more = f"; and {len(others) - 3} more" if len(others) > 3 else ""
+        hint = "choose another --output, or remove these folders"
+        raise UsageError(f"the study has changed: {named}{more}", hint=hint)
+
+
+def estimate(study: Study, found: Sequence[Found], plugins: Plugins, device: str | None) -> dict[str, float]:
+    """Return the estimated seconds of a run on each data set that has missing runs.
+
+    They are the mean of its finished runs or, if there are none, measured with some real steps.
+    """
+    seconds = {}
+    for data in study.data:
+        own = [each for each in found if each.planned.data == data]
+        finished = [each.seconds for each in own if each.seconds is not None]
+        missing = [each for each in own if each.state in ("missing", "unfinished")]
+        if finished:
+            seconds[data] = sum(finished) / len(finished)
+        elif missing:
+            overrides = missing[0].planned.overrides
+            seconds[data] = check_spec(study.base, plugins, overrides=overrides, device=device).seconds_in_all
+    return seconds
+
+
+def _compare(one: Any, other: Any, place: str = "") -> list[str]:
+    """Return the places at which two specs differ."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        keys = dict.fromkeys([*one, *other])
+        places = [_compare(one.get(key), other.get(key), f"{place}.{key}" if place else key) for key in keys]
+        return [difference for found in places for difference in found]
+    return [] if one == other else [place]
