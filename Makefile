@@ -17,6 +17,9 @@ fast:  ## run the tests that need no training
 test:  ## run all tests on two cores
 	pytest -n 2
 
+faults:  ## break run folders, checkpoints and the disk in every way that the tests know
+	CGKIT_FAULTS=1 pytest -n 2 --timeout 3600 tests/faults
+
 check:  ## check style, types, imports, spelling and counts
 	ruff check . && ruff format --check . && mypy && $(packages-mypy) && lint-imports && codespell && python docs/counts.py
 
@@ -43,4 +46,4 @@ page-picture:  ## make README's picture of a page from runs/earth and photograph
 	cgkit export runs/earth --format page --output earth.html
 	python docs/make_page_picture.py earth.html photograph.png
 
-.PHONY: help install fast test check counts format demo docs picture report-picture page-picture
+.PHONY: help install fast test faults check counts format demo docs picture report-picture page-picture

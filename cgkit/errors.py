@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 # Exceptions
 
 
+class Problems(str):
+    """The message of an error that has several problems, one a line."""
+
+    @classmethod
+    def of(cls, problems: Iterable[object]) -> Problems:
+        """Return the message with these problems."""
+        return cls("\n".join(one_line(str(problem)) for problem in problems))
+
+
+def one_line(text: str) -> str:
+    r"""Return a text with its line breaks written as `\n`."""
+    return "\\n".join(text.splitlines()) if len(text.splitlines()) > 1 else text
+
+
 class CgkitError(Exception):
     """An error that the user can fix: what is wrong, and a hint on what to do.
 
@@ -29,9 +43,10 @@ class CgkitError(Exception):
     """The traceback of the exception behind an error that another process raised."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # A name with a line break must not look like a problem of its own.
+        self.message = message if isinstance(message, Problems) else one_line(message)
+        self.hint = None if hint is None else one_line(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}; {self.hint}" if self.hint else self.message
@@ -165,7 +180,7 @@ class SpecError(CgkitError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         self.exit_code = max((problem.exit_code for problem in self.problems), default=2)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(Problems.of(self.problems))
 
 
 def traceback_of(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from cgkit.checkpoints.layout import Checkpoint, finished_name, list_checkpoints
 from cgkit.checkpoints.loading import left_out_digest, load_saved_state, load_strictly, saved_state
 from cgkit.checkpoints.manifest import DamagedCheckpointError
 from cgkit.checkpoints.optimizers import load_optimizer, optimizer_tensors
-from cgkit.checkpoints.reading import read_checkpoint, read_latest
+from cgkit.checkpoints.reading import read_checkpoint, read_latest, read_latest_state
 from cgkit.checkpoints.writing import write_checkpoint
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "optimizer_tensors",
     "read_checkpoint",
     "read_latest",
+    "read_latest_state",
     "saved_state",
     "step_of",
     "write_checkpoint",

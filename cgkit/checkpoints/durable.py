@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from cgkit.files.atomic import sync, sync_folder
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,7 @@ def write_file(path: Path, content: bytes) -> Content:
 
 def sync_file(path: Path) -> Content:
     """Wait until a file is on disk; return its size and hash."""
-    with path.open("r+b") as file:  # Windows syncs only files that are open for writing
-        os.fsync(file.fileno())
+    sync(path)
     return read_content(path)
 
 
@@ -46,20 +44,6 @@ def make_folder(path: Path) -> None:
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Wait until everything created, renamed or removed in a folder is on disk."""
-    if sys.platform == "win32":  # Windows cannot open folders, and they need no sync there
-        return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def remove(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from cgkit.checkpoints import strict_json
 from cgkit.checkpoints.durable import Content, read_content
 from cgkit.errors import CheckpointError
+from cgkit.files.reading import read_bytes
 
 MANIFEST = "MANIFEST.json"
 STATE = "state.json"
@@ -62,10 +64,12 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise DamagedCheckpointError(f"{folder}: {MANIFEST} is missing")
-    if path.stat().st_size > _MAX_MANIFEST:
-        raise DamagedCheckpointError(f"{folder}: {MANIFEST} is too large")
     try:
-        return _parse(strict_json.decode(path.read_bytes()), folder)
+        return _parse(strict_json.decode(read_bytes(path, _MAX_MANIFEST)), folder)
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise DamagedCheckpointError(f"{folder}: {MANIFEST} is too large") from error
+        raise
     except ValueError as error:
         raise DamagedCheckpointError(f"{folder}: {MANIFEST}: {str(error)[:200]}") from error
 
@@ -78,16 +82,19 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
     present = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} - {MANIFEST}
     if extra := sorted(present - manifest.files.keys()):
         raise DamagedCheckpointError(f"{folder}: {extra[0]} does not belong to the checkpoint")
-    for name, content in manifest.files.items():
-        if not (folder / name).is_file():
-            raise DamagedCheckpointError(f"{folder}: {name} is missing")
-        actual = read_content(folder / name)
-        if actual.size != content.size:
-            raise DamagedCheckpointError(
-                f"{folder}: {name} has {actual.size} bytes, not the {content.size} in {MANIFEST}"
-            )
-        if actual != content:
-            raise DamagedCheckpointError(f"{folder}: {name} is not the file that was written (its SHA-256 differs)")
+    for name in manifest.files:
+        verify_file(folder, manifest, name)
+
+
+def verify_file(folder: Path, manifest: Manifest, name: str) -> None:
+    """Raise DamagedCheckpointError if a file of a checkpoint is missing, or differs from its entry in the manifest."""
+    if not (folder / name).is_file():
+        raise DamagedCheckpointError(f"{folder}: {name} is missing")
+    content, actual = manifest.files[name], read_content(folder / name)
+    if actual.size != content.size:
+        raise DamagedCheckpointError(f"{folder}: {name} has {actual.size} bytes, not the {content.size} in {MANIFEST}")
+    if actual != content:
+        raise DamagedCheckpointError(f"{folder}: {name} is not the file that was written (its SHA-256 differs)")
 
 
 def _parse(value: Any, folder: Path) -> Manifest:

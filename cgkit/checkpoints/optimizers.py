@@ -108,7 +108,19 @@ def _place(value: Any, parameter: Tensor, group: Mapping[str, Any], name: str, *
 def _convert(value: Any, own: Any, name: str) -> Any:
     """Return a group's saved option, converted to a tensor or a tuple if the optimizer's own value is one."""
     if not isinstance(own, Tensor):
+        if not _is_alike(value, own):
+            raise CheckpointError(f"the value of {name} in the checkpoint's optimizer is {value!r}, unlike {own!r}")
         return tuple(value) if isinstance(own, tuple) and isinstance(value, list) else value
     if not isinstance(value, int | float):
         raise CheckpointError(f"the value of {name} in the checkpoint's optimizer is not a number")
     return torch.full_like(own, value)
+
+
+def _is_alike(value: Any, own: Any) -> bool:
+    """Return whether a saved option is of the kind of the optimizer's own: a number, a flag, a text, or several."""
+    if isinstance(own, tuple | list):
+        alike = isinstance(value, tuple | list) and len(value) == len(own)
+        return alike and all(map(_is_alike, value, own))
+    if isinstance(own, bool | str):
+        return type(value) is type(own)
+    return not isinstance(own, int | float) or (isinstance(value, int | float) and not isinstance(value, bool))

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cgkit.checkpoints import strict_json, tensor_files
 from cgkit.checkpoints.layout import Checkpoint, aside_step, finished_step, list_checkpoints
-from cgkit.checkpoints.manifest import MAX_STATE, STATE, DamagedCheckpointError, read_manifest, verify_files
+from cgkit.checkpoints.manifest import (
+    MAX_STATE,
+    STATE,
+    DamagedCheckpointError,
+    read_manifest,
+    verify_file,
+    verify_files,
+)
 from cgkit.errors import CheckpointError
+from cgkit.files.reading import read_bytes
 
 _MAX_REASON = 200  # characters of an error's reason that a message quotes
 _ATTEMPTS = 5  # how often to look for the newest checkpoint while a writer keeps changing the folder
@@ -51,6 +59,19 @@ def read_latest(folder: Path, *, report: Callable[[str], None]) -> Checkpoint | 
     )
 
 
+def read_latest_state(folder: Path) -> dict[str, Any] | None:
+    """Return the state of the newest checkpoint in which that is intact, without its tensors; None if there is none.
+
+    Raises:
+        CheckpointError: A newer version of cgkit wrote the checkpoint, or this user may not read it.
+    """
+    for path in reversed(_list(folder)):
+        with suppress(DamagedCheckpointError), _os_errors_explained(path):
+            verify_file(path, read_manifest(path), STATE)
+            return _parse(path / STATE, _read_state)
+    return None
+
+
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read and verify one checkpoint.
 
@@ -70,9 +91,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _read_state(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > MAX_STATE:
-        raise ValueError("too large")
-    state = strict_json.decode(path.read_bytes())
+    state = strict_json.decode(read_bytes(path, MAX_STATE))
     if not isinstance(state, dict):
         raise ValueError("not a JSON object")
     return state

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cgkit.checkpoints import strict_json, tensor_files
-from cgkit.checkpoints.durable import make_folder, remove, sync_file, sync_folder, write_file
+from cgkit.checkpoints.durable import make_folder, remove, sync_file, write_file
 from cgkit.checkpoints.layout import (
     Checkpoint,
     aside_step,
@@ -30,6 +30,7 @@ from cgkit.checkpoints.manifest import (
     verify_files,
 )
 from cgkit.errors import CheckpointError, DivergedError, ResourceError
+from cgkit.files.atomic import sync_folder
 
 _MARGIN = 1.1  # disk space needed per byte of content; the extra is for headers, partly filled blocks and folders
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -54,7 +55,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path
     Raises:
         DivergedError: A tensor contains NaN or infinity. Such a checkpoint could not be read again, yet good
             checkpoints would be pruned to make room for it.
-        ResourceError: The disk is too full, or an operation on it failed; the earlier checkpoints are intact.
+        ResourceError: The disk is too full, or an operation on it failed; the earlier checkpoints are intact. Or the
+            checkpoint was written, but an earlier one cannot be removed.
         CheckpointError: A tensor or a value of the state cannot be saved.
         ValueError: `keep` is less than 1, the step is negative, or `checkpoint.tensors` has an invalid file name.
     """
@@ -75,6 +77,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path
         except BaseException:
             remove(temporary)
             raise
+    with _failed_prune_explained(checkpoint.step):
         _prune(folder, keep=keep, spare=final)
     return final
 
@@ -177,11 +180,30 @@ def _disk_errors_explained(folder: Path, needed: int) -> Iterator[None]:
         reason = error.strerror or str(error)
         if error.errno in _NO_SPACE:
             with suppress(OSError):
-                reason += f" (needed {_megabytes(needed)}, free {_megabytes(shutil.disk_usage(folder).free)})"
+                reason += f" ({_describe_space(folder, needed)})"
         path = error.filename or folder
         raise ResourceError(
             f"the checkpoint was not written: {path}: {reason}", hint="the earlier checkpoints are intact"
         ) from error
+
+
+@contextmanager
+def _failed_prune_explained(step: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(
+            f"step {step} is saved, but an earlier checkpoint cannot be removed: {error.filename}: "
+            f"{error.strerror or error}",
+            hint="remove it, or raise checkpoint.keep, and run the same command again",
+        ) from error
+
+
+def _describe_space(folder: Path, needed: int) -> str:
+    sizes = f"needed {_megabytes(needed)}, free {_megabytes(shutil.disk_usage(folder).free)}"
+    if _has_space(folder, needed):
+        return f"{sizes}, so the file system can hold no more files, or a quota is used up"
+    return sizes
 
 
 def _megabytes(size: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import keyword
 import os
@@ -141,4 +142,9 @@ def main(arguments: list[str] | None = None) -> None:
                 problems = str(error).splitlines()
                 console.print_json({"schema": 1, "error": {"exit_code": error.exit_code, "problems": problems}})
         code = error.exit_code
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise
+        console.error(f"{error.filename}: {error.strerror}")  # no program can use such a path
+        code = UsageError.exit_code
     sys.exit(code if isinstance(code, int) else 0)

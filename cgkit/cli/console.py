@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgkit.display.console import clean, rank, stderr
+from cgkit.errors import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +69,7 @@ def table(*headings: str, right: Collection[str] = ()) -> Table:
 def message(text: str) -> None:
     """Print a line to stderr, on rank 0 only, unless the user wants no messages."""
     if rank() == 0 and not is_quiet():
-        click.echo(clean(text), err=True)
+        click.echo(clean(one_line(text)), err=True)
 
 
 def warning(text: str, traceback: str = "") -> None:
@@ -76,7 +77,7 @@ def warning(text: str, traceback: str = "") -> None:
     if rank() == 0:
         if shows_tracebacks():
             click.echo(clean(traceback), err=True, nl=False)
-        click.echo(f"{click.style('warning:', fg='yellow')} {clean(text)}", err=True)
+        click.echo(f"{click.style('warning:', fg='yellow')} {clean(one_line(text))}", err=True)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import click
 
 from cgkit.cli import console, options
 from cgkit.errors import UsageError
+from cgkit.files.output import refuse_folder
 from cgkit.scaffolding.presets import PRESETS, list_presets
 
 DEFAULT = Path("spec.toml")
@@ -44,14 +45,13 @@ def command(
     file = _choose_file(output, force=force)
     plugins = console.plugins(context)
     console.message("loading torch ...")
-    from cgkit.files.atomic import replace_text
+    from cgkit.files.output import write_output
     from cgkit.scaffolding.starter import Order, start
 
     number = file.stem.removeprefix(DEFAULT.stem) if output is None else ""
     order = Order(folders, chosen, hours or PRESETS[chosen].hours, file.parent, number)
     text = start(order, plugins, device, console.message, console.warning)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(file, text)
+    write_output(file, text)
     if output is None and file != DEFAULT:
         console.message(f"{DEFAULT} already exists, so the spec is {file}")
     console.message(f"wrote {file}; next: cgkit check {file}, then cgkit run {file}")
@@ -75,6 +75,8 @@ def _choose_file(output: Path | None, *, force: bool) -> Path:
         UsageError: the user named a file that exists, without `--force`.
     """
     wanted = output or DEFAULT
+    if output is not None:
+        refuse_folder(output)
     if force or not wanted.exists():
         return wanted
     names = (wanted.with_stem(f"{wanted.stem}-{number}") for number in range(2, 10_000))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cgkit.cli import console, options
+from cgkit.errors import one_line
 
 
 @click.command()
@@ -22,4 +23,4 @@ def command(context: click.Context, run: Path, output: Path | None) -> None:
     from cgkit.report.report import write_report
 
     page = write_report(run, output=output, plugins=console.plugins(context))
-    click.echo(console.clean(str(page)))
+    click.echo(console.clean(one_line(str(page))))

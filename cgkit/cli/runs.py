@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cgkit.cli import console, options
+from cgkit.errors import one_line
 
 if TYPE_CHECKING:
     from cgkit.report.listing import Listed
@@ -50,7 +51,7 @@ def _print(runs: list[Listed], folder: Path, metric: str | None) -> None:
     numeric = ("step", metric or "score", "age")
     table = console.table("run", "state", *numeric, right=numeric)
     for run in runs:
-        name = console.clean(os.path.relpath(run.folder, folder) if run.folder != folder else str(folder))
+        name = console.clean(one_line(os.path.relpath(run.folder, folder) if run.folder != folder else str(folder)))
         step = "-" if run.step is None else f"{run.step}/{'?' if run.steps is None else run.steps}"
         table.add_row(name, run.state, step, _format_score(run, metric), _format_age(run.updated))
     console.stdout().print(table)

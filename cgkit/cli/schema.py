@@ -24,8 +24,7 @@ def command(context: click.Context, output: Path | None) -> None:
     if output is None:
         console.print_json(schema)
         return
-    from cgkit.files.atomic import replace_text
+    from cgkit.files.output import write_output
 
-    output.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(output, json.dumps(schema, indent=2) + "\n")
+    write_output(output, json.dumps(schema, indent=2) + "\n")
     console.message(f"wrote {output}; start specs in the same folder with the line: #:schema ./{output.name}")

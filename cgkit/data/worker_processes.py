@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
@@ -51,6 +52,7 @@ class WorkerProcesses:
         batches._worker_result_queue.cancel_join_thread()  # so that Python exits even if a dead worker blocks the queue
         self._batches = batches
         self._workers: list[Any] = batches._workers
+        self._pulled: Future[tuple[Any, Exception | None]] | None = None
         atexit.register(self._kill)  # without which Python would wait for a hung worker when it exits
 
     def next_batch(self, stopping: Callable[[], bool]) -> Any:
@@ -65,9 +67,9 @@ class WorkerProcesses:
             death = self._find_death()
             if death is None:
                 try:
-                    return next(self._batches, None)
+                    return self._pull(2 * POLL)
                 except (OSError, EOFError, RuntimeError) as error:
-                    timed_out = "DataLoader timed out" in str(error)
+                    timed_out = isinstance(error, TimeoutError) or "DataLoader timed out" in str(error)
                     # A process that dies closes its connections shortly before it counts as dead.
                     death = self._find_death(patience=0 if timed_out else POLL)
                     if death is None and not timed_out:
@@ -83,6 +85,23 @@ class WorkerProcesses:
                     hint="the disk or network with the images hangs or is very slow, or a component never returns; "
                     "fix it and run again, with data.workers = 0 if it is a component, to interrupt it with Ctrl-C",
                 )
+
+    def _pull(self, patience: float) -> Any:
+        """Return the next batch, or None at the end.
+
+        Another thread waits for it. In spite of its timeout, torch waits for ever for a worker that stops in the middle
+        of a batch, or before it has handed over the memory of one.
+
+        Raises:
+            TimeoutError: nothing came within `patience` seconds; the next call goes on waiting.
+        """
+        if self._pulled is None or self._pulled.done():
+            self._pulled = Future()
+            threading.Thread(target=_answer, args=(self._pulled, self._batches), daemon=True).start()
+        batch, error = self._pulled.result(patience)
+        if error is not None:
+            raise error
+        return batch
 
     def end(self) -> None:
         """End the workers: first with a request, and by killing them if they have not ended after some seconds."""
@@ -108,6 +127,13 @@ class WorkerProcesses:
                 worker.join(POLL)
                 return _explain_death(worker.exitcode, len(self._workers))
         return None
+
+
+def _answer(future: Future[tuple[Any, Exception | None]], batches: Iterator[Any]) -> None:
+    try:
+        future.set_result((next(batches, None), None))
+    except Exception as error:  # noqa: BLE001 - raised where the batch is needed
+        future.set_result((None, error))
 
 
 def _wait_for_all(sentinels: Sequence[int], patience: float) -> None:

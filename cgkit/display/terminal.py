@@ -15,6 +15,7 @@ from rich.table import Column
 
 from cgkit.display import console
 from cgkit.display.durations import format_clock, format_duration
+from cgkit.errors import one_line
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -110,7 +111,7 @@ class TerminalReporter:
         """Print a message."""
         if self._shows:
             self._end_stage()
-            self._print(console.clean(text))
+            self._print(console.clean(one_line(text)))
 
     def warning(self, text: str, traceback: str = "") -> None:
         """Print a warning."""
@@ -118,7 +119,7 @@ class TerminalReporter:
             self._end_stage()
             if self._tracebacks and traceback:
                 self._console.print(console.clean(traceback), end="")
-            self._print(f"warning: {console.clean(text)}", style="yellow")
+            self._print(f"warning: {console.clean(one_line(text))}", style="yellow")
 
     def _print(self, text: str, style: str | None = None) -> None:
         """Print a text. Commands and paths stay in one piece, so that they can be copied; other words stay whole."""

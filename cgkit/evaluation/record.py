@@ -11,6 +11,7 @@ from typing import Any, Literal
 from cgkit.errors import CheckpointError, ResourceError
 from cgkit.evaluation.numbers import Number
 from cgkit.files.atomic import replace_text
+from cgkit.files.reading import read_object, reason
 
 FILE = "evaluation.json"
 FORMAT = 2
@@ -64,14 +65,21 @@ def read_evaluation(folder: Path) -> Evaluation | None:
     """
     file = folder / FILE
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = read_object(file)
         written_by = values["format"]
         if written_by in (1, FORMAT):
             numbers: Sequence[Any] = values["numbers"]
-            return Evaluation(int(values["step"]), values["weights"], tuple(map(Number.from_json, numbers)))
+            return Evaluation(_parse_step(values["step"]), values["weights"], tuple(map(Number.from_json, numbers)))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{file} is damaged: {error!r}", hint="recreate it with cgkit evaluate") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        hint = "remove it, and recreate it with cgkit evaluate"
+        raise CheckpointError(f"{file} is damaged: {reason(error)}", hint=hint) from error
     problem = f"{file} has format {written_by}; this version of cgkit reads formats up to {FORMAT}"
     raise CheckpointError(problem, hint="upgrade cgkit")
+
+
+def _parse_step(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"its step is {value!r}")
+    return value

@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from cgkit.engine.assembly import build_generator
-from cgkit.errors import CgkitError, CheckpointError, ResourceError, SpecError, UsageError
+from cgkit.errors import CgkitError, CheckpointError, Problems, ResourceError, SpecError, UsageError
 from cgkit.exchange.choosing import choose
 from cgkit.exchange.foreign_files import read_foreign
 from cgkit.exchange.recognition import Match, load_state, recognise
@@ -113,7 +113,7 @@ def _match_all(
             place = "" if str(file) in error.message else f"{file}: "
             problems.append(type(error)(place + error.message, hint=error.hint))
     if problems:
-        raise type(problems[0])("\n".join(map(str, problems))) if len(problems) > 1 else problems[0]
+        raise type(problems[0])(Problems.of(problems)) if len(problems) > 1 else problems[0]
     return matches
 
 

@@ -1,15 +1,20 @@
-"""Append to files with one JSON object per line, each with a `step`, and cut them back to an earlier step."""
+"""Append to files with one JSON object per line, each with a `step`; read them, and cut them back to a step."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cgkit.files.atomic import replacing
+from cgkit.files.reading import parse_json, read_bytes, require_regular
+
+LARGEST = 1 << 30
+"""The most bytes of a file, enough for millions of lines."""
+LAST = 10**12
+"""The largest valid step."""
 
 
 def append(file: Path, values: Mapping[str, Any]) -> None:
@@ -23,8 +28,22 @@ def append(file: Path, values: Mapping[str, Any]) -> None:
         OSError: The file cannot be written.
         ValueError: A value is NaN or infinite.
     """
+    if file.exists():
+        require_regular(file)
     with file.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(values, allow_nan=False) + "\n")
+
+
+def read(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file that have a step, in order; skip malformed lines, such as an incomplete last one.
+
+    Raises:
+        OSError: the file is missing, not a regular file or too large, or it cannot be read.
+    """
+    for line in read_bytes(file, LARGEST).splitlines():
+        values = _parse(line)
+        if values is not None:
+            yield values
 
 
 def rewind(file: Path, step: int) -> None:
@@ -35,16 +54,22 @@ def rewind(file: Path, step: int) -> None:
     """
     if not file.exists():
         return
+    require_regular(file)
     with replacing(file) as temporary, file.open("rb") as old, temporary.open("wb") as new:
-        new.writelines(line for line in old if line.endswith(b"\n") and _parse_step(line) <= step)
-        new.flush()
-        os.fsync(new.fileno())
+        new.writelines(line for line in old if line.endswith(b"\n") and _step_of(line) <= step)
 
 
-def _parse_step(line: bytes) -> float:
-    """Return the step of a line, or infinity if the line has none."""
+def _step_of(line: bytes) -> float:
+    """Return the step of a line, or infinity if the line is malformed."""
+    values = _parse(line)
+    return math.inf if values is None else float(values["step"])
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Return the object of a line; None if the line is malformed or has no step."""
     try:
-        step = json.loads(line)["step"]
-    except (ValueError, TypeError, KeyError):
-        return math.inf
-    return step if isinstance(step, int) else math.inf
+        values = parse_json(line)
+    except ValueError:
+        return None
+    step = values.get("step") if isinstance(values, dict) else None
+    return values if type(step) is int and 0 <= step <= LAST else None

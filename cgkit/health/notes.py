@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from cgkit.errors import CheckpointError
 from cgkit.files import json_lines
+from cgkit.files.reading import reason
 
 FILE = "health.jsonl"
 
@@ -55,15 +57,22 @@ def rewind(folder: Path, step: int) -> None:
 
 
 def read_notes(folder: Path) -> tuple[Note, ...]:
-    """Return the notes of a run folder in file order; invalid lines, such as a truncated last one, are skipped."""
+    """Return the notes of a run folder in file order; invalid lines, such as a truncated last one, are skipped.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
     try:
-        lines = (folder / FILE).read_bytes().splitlines()
-    except OSError:
+        lines = list(json_lines.read(folder / FILE))
+    except FileNotFoundError:
         return ()
-    notes = []
-    for line in lines:
-        try:
-            notes.append(Note(**json.loads(line)))
-        except (ValueError, TypeError, RecursionError):
-            continue
-    return tuple(notes)
+    except OSError as error:
+        raise CheckpointError(f"{folder / FILE} cannot be read: {reason(error)}", hint="move it away") from error
+    return tuple(Note(**values) for values in lines if _is_note(values))
+
+
+def _is_note(values: dict[str, Any]) -> bool:
+    if values.keys() != Note.__dataclass_fields__.keys():
+        return False
+    texts = [values["rule"], values["direction"] or "", values["message"], values["advice"]]
+    return all(isinstance(text, str) for text in texts)

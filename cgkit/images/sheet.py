@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Mapping
@@ -12,12 +13,15 @@ from typing import Any
 from PIL import Image, ImageDraw, PngImagePlugin
 
 from cgkit.errors import CheckpointError
+from cgkit.files.reading import read_bytes
 
 GAP = 4
 HEADER = 16
 KEYWORD = "cgkit-sheet"
 """The keyword of the PNG text chunk that holds the layout."""
 FORMAT = 1
+LARGEST = 1 << 29
+"""The most bytes of a sheet."""
 UNREADABLE = (
     *(OSError, SyntaxError, Image.DecompressionBombError),  # what Pillow raises
     *(ValueError, TypeError, LookupError, OverflowError, RecursionError),  # and what an invalid layout raises
@@ -131,7 +135,7 @@ def read_sheet(file: Path) -> Sheet | Image.Image:
         CheckpointError: the file is not a PNG image, or its layout does not fit the image.
     """
     try:
-        with Image.open(file, formats=["PNG"]) as opened:
+        with Image.open(io.BytesIO(read_bytes(file, LARGEST)), formats=["PNG"]) as opened:
             opened.load()
             picture = opened.convert("RGB")
             text = getattr(opened, "text", {}).get(KEYWORD)
@@ -144,6 +148,9 @@ def _split(picture: Image.Image, layout: Mapping[str, Any]) -> Sheet | Image.Ima
     if layout["format"] != FORMAT:
         return picture
     width, height = map(int, layout["tile"])
+    count = sum(len(column["tops"]) for column in layout["columns"])
+    if min(width, height) < 1 or count * width * height > picture.width * picture.height:
+        raise ValueError("its layout has more images than fit the picture")
     columns = tuple(
         Column(str(column["direction"]), str(column["role"]), _crop_column(picture, column, (width, height)))
         for column in layout["columns"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cgkit.errors import PluginError
+from cgkit.errors import PluginError, Problems
 from cgkit.plugins import Plugins
 from cgkit.registry import BUILT_IN
 from cgkit.spec import Spec
@@ -62,5 +62,5 @@ def refuse_other_plugins(made_with: Mapping[str, str] | None, spec: Spec, plugin
         remedy = f"; pip install {install}" if missing else ""
         refused.append(f"{folder} was made without {' and '.join(strangers)}, which its spec now needs{remedy}")
     if refused:
-        raise PluginError("\n".join(refused))
+        raise PluginError(Problems.of(refused))
     return f"{folder} was made with {', '.join(changed)}" if changed else None

@@ -130,7 +130,7 @@ def _find_state(record: Record) -> tuple[str, str]:
     damaged = [
         record.problems[name]
         for name in (RESOLVED, "status.json")
-        if name in record.problems and (name == RESOLVED or (record.folder / name).exists())
+        if name in record.problems and (name == RESOLVED or os.path.lexists(record.folder / name))
     ]
     if damaged or state not in STATES:
         return "damaged", "; ".join(damaged) or f"status.json has an unknown state: {state!r}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,9 +12,13 @@ from cgkit.errors import CgkitError, CheckpointError
 from cgkit.evaluation.numbers import Number
 from cgkit.evaluation.record import FILE as EVALUATION
 from cgkit.evaluation.record import Evaluation, read_evaluation
+from cgkit.files import json_lines
+from cgkit.files.reading import read_text, reason
+from cgkit.health.notes import FILE as NOTES
 from cgkit.health.notes import Note, read_notes
 from cgkit.models.address import RESOLVED, Address
 from cgkit.models.folder import no_run_folder
+from cgkit.runs.continuing.changes import FILE as CHANGES
 from cgkit.runs.continuing.changes import Change, read_changes
 from cgkit.runs.continuing.launch import WRITTEN
 from cgkit.runs.folder import RunFolder
@@ -24,9 +28,6 @@ MOMENT = ("epoch", "time")
 """Recorded values that say when something was recorded; they are no part of the history."""
 LARGEST = 1e30
 """Values with a larger magnitude are treated as not finite, so that the axes of charts need not cover them."""
-LAST = 10**12
-"""The largest valid step."""
-
 T = TypeVar("T")
 
 
@@ -100,13 +101,16 @@ def read_record(run: Path | str) -> Record:
     path, step = address.folder, address.step()
     folder = RunFolder(path)
 
-    def read_or_note(name: str, read: Callable[[], T | None], default: T) -> T:
+    def read_or_note(name: str, read: Callable[[], T | None], default: T, *, needed: bool = True) -> T:
         try:
             value = read()
-        except (CgkitError, OSError, ValueError) as error:
+        except OSError as error:
+            problems[name] = f"{path / name} cannot be read: {reason(error)}"
+            return default
+        except (CgkitError, ValueError) as error:
             problems[name] = str(error)
             return default
-        if not value:
+        if needed and not value:
             problems[name] = f"No {name} in this run folder."
         return value or default
 
@@ -118,8 +122,8 @@ def read_record(run: Path | str) -> Record:
         read_or_note("environment.json", folder.environment, {}),
         read_or_note(HISTORY, lambda: _read_history(path / HISTORY), {}),
         read_or_note(EVALUATION, lambda: _read_evaluation(address, step), None),
-        tuple(filter(_is_valid_note, read_notes(path))),
-        read_changes(path),
+        read_or_note(NOTES, lambda: read_notes(path), (), needed=False),
+        read_or_note(CHANGES, lambda: read_changes(path), (), needed=False),
         read_or_note("samples", folder.samples, {}),
         problems,
     )
@@ -136,23 +140,18 @@ def number_or_none(value: Any) -> float | None:
 
 
 def _read_text(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-
-
-def _read_lines(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON Lines file; invalid lines are skipped."""
-    for line in _read_text(file).splitlines():
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(values, dict) and type(step := values.get("step")) is int and 0 <= step <= LAST:
-            yield values
+    """Return the text of a file; empty if there is none."""
+    try:
+        return read_text(file, errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _read_history(file: Path) -> dict[str, dict[int, float | None]]:
     history: dict[str, dict[int, float | None]] = {}
-    for values in _read_lines(file):
+    if not os.path.lexists(file):
+        return history
+    for values in json_lines.read(file):
         step = values.pop("step")
         for name, value in values.items():
             if name in MOMENT:
@@ -160,11 +159,6 @@ def _read_history(file: Path) -> dict[str, dict[int, float | None]]:
             # If a step was recorded twice, the run repeated it after a resume, so the last record counts.
             history.setdefault(name, {})[step] = number_or_none(value)
     return {name: dict(sorted(values.items())) for name, values in history.items()}
-
-
-def _is_valid_note(note: Note) -> bool:
-    texts = (note.rule, note.direction or "", note.message, note.advice)
-    return type(note.step) is int and all(isinstance(text, str) for text in texts)
 
 
 def _read_evaluation(address: Address, step: int | None) -> Evaluation | None:

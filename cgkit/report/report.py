@@ -38,8 +38,11 @@ def write_report(run: Path | str, *, output: Path | None = None, plugins: Plugin
         ResourceError: the page cannot be written.
     """
     record = read_record(run)
-    file = f"report-{record.place}.html" if record.place else FILE
-    return write_page(output or record.folder / file, render_report(record, plugins or load_plugins()))
+    name = f"report-{record.place}.html" if record.place else FILE
+    file, page = output or record.folder / name, render_report(record, plugins or load_plugins())
+    if file.is_file() and file.stat().st_size == 0:  # what an interrupted write of an earlier version left
+        file.unlink()
+    return write_page(file, page)
 
 
 def render_report(

@@ -16,7 +16,7 @@ from cgkit.data.pixel_formats import pixel_formats
 from cgkit.display.reporter import Silence
 from cgkit.engine.assembly import assemble_for_evaluation
 from cgkit.engine.memory import memory_errors_explained, peak_memory
-from cgkit.errors import DataError
+from cgkit.errors import DataError, Problems
 from cgkit.health.data import damaged, duplicates, starved
 from cgkit.health.flatness import flat_images
 from cgkit.health.notes import Note
@@ -156,7 +156,7 @@ def refuse_undecodable(spec: Spec, plugins: Plugins, progress: Callable[[int, in
     assembly = assemble_for_evaluation(spec.model_copy(update={"metric": ()}), plugins)
     errors = find_undecodable(assembly.source, pixel_formats(spec.data), assembly.preparations[0], progress)
     if errors:
-        message = "\n".join([*map(str, errors), f"{len(errors)} of the images cannot be used"])
+        message = Problems.of([*errors, f"{len(errors)} of the images cannot be used"])
         raise DataError(message, hint="repair or remove them; data.skip_damaged = true skips damaged ones")
 
 

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from cgkit.checkpoints import list_checkpoints
 from cgkit.errors import CheckpointError, ResourceError, RunFolderInUseError
 from cgkit.files.atomic import replace_text, replacing
+from cgkit.files.reading import read_object, reason
 from cgkit.images.sheet import Sheet, list_sheets
 from cgkit.models.address import RESOLVED
 from cgkit.models.provenance import made_with
@@ -38,6 +39,7 @@ HEADER = f"""# The spec of this run, with its overrides and absolute paths. It w
 START = "start.json"
 STOP = "stop.request"
 """A file that asks the run to stop, also from another machine that shares the folder."""
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class RunFolder:
         """
         with _explain_write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock")
+            lock = FileLock(self.path / LOCK)
             try:
                 lock.acquire(timeout=0.2)  # since `is_in_use` holds it for a moment
             except Timeout:
@@ -87,6 +89,23 @@ class RunFolder:
         finally:
             self._forget_stop()
             lock.release()
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the folder of a run that trains is still where it was."""
+        return any((self.path / name).exists() for name in (LOCK, RESOLVED))
+
+    def refuse_if_moved(self) -> None:
+        """Refuse to go on if the folder of a run that trains is not where it was, so that no other one is made.
+
+        Raises:
+            ResourceError: the folder was renamed or removed.
+        """
+        if not self.is_in_place:
+            raise ResourceError(
+                f"{self.path} was renamed or removed while the run trained, so nothing can be saved there",
+                hint="to continue from its last checkpoint, pass its new name: cgkit run FOLDER",
+            )
 
     def refuse_if_in_use(self) -> None:
         """Refuse a folder in which a run trains, before anything takes time.
@@ -104,10 +123,10 @@ class RunFolder:
 
     def is_in_use(self) -> bool:
         """Return whether a run holds the lock of the folder, which it loses even if it is killed."""
-        if not (self.path / ".lock").exists():
+        if not (self.path / LOCK).exists():
             return False
         try:
-            with FileLock(self.path / ".lock").acquire(timeout=0):
+            with FileLock(self.path / LOCK).acquire(timeout=0):
                 return False
         except Timeout:
             return True
@@ -223,14 +242,11 @@ class RunFolder:
 
     def _read_json(self, name: str) -> dict[str, Any] | None:
         try:
-            values = json.loads((self.path / name).read_text(encoding="utf-8"))
+            return read_object(self.path / name)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, RecursionError) as error:
-            raise CheckpointError(f"{self.path / name} cannot be read: {error}") from error
-        if not isinstance(values, dict):
-            raise CheckpointError(f"{self.path / name} was not written by a run: it is not a JSON object")
-        return values
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{self.path / name} cannot be read: {reason(error)}") from error
 
 
 def environment(plugins: Plugins, device: torch.device) -> dict[str, Any]:
@@ -254,7 +270,8 @@ def _explain_write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ResourceError(f"{path} cannot be written to: {error.strerror or error}") from error
+        file = error.filename2 or error.filename or path
+        raise ResourceError(f"{file} cannot be written to: {error.strerror or error}") from error
 
 
 def _to_json(values: Mapping[str, Any]) -> str:

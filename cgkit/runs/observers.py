@@ -94,12 +94,15 @@ class Observers:
         self._start(run)
         self._call_trackers("rewind", lambda tracker: tracker.rewind(0))
 
-    def resume(self, run: RunView, states: Mapping[str, Any]) -> None:
-        """Resume a run: restore the watchers' state; watchers and trackers discard everything after the run's step."""
-        step = run.step
+    def restore(self, states: Mapping[str, Any]) -> None:
+        """Restore the state of the watchers of a run that is resumed, by name."""
         for watcher in self._watchers:
             if states.get(watcher.name) is not None:
                 watcher.load(states[watcher.name])
+
+    def resume(self, run: RunView) -> None:
+        """Resume a run: watchers and trackers discard everything after the run's step."""
+        step = run.step
         self._call_watchers("rewind", lambda watcher: watcher.rewind(step))
         self._start(run)
         self._call_trackers("rewind", lambda tracker: tracker.rewind(step))

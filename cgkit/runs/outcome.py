@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from cgkit.evaluation.numbers import Number
+from cgkit.files.reading import read_bytes
+from cgkit.images.sheet import LARGEST
 from cgkit.runs.folder import RunFolder
 
 
@@ -53,6 +55,6 @@ class Outcome:
         table = "".join(f"<tr><th>{name}</th>{row}</tr>" for name, row in cells.items()) if names else ""
         html = f"<b>{self.state} at step {self.step}</b>: {escape(str(self.folder))}<table>{table}</table>"
         if sheets := self.samples():
-            data = base64.b64encode(sheets[max(sheets)].read_bytes()).decode()
+            data = base64.b64encode(read_bytes(sheets[max(sheets)], LARGEST)).decode()
             html += f'<img alt="samples of step {max(sheets)}" src="data:image/png;base64,{data}">'
         return html

@@ -23,11 +23,12 @@ from cgkit.engine.component_checks import unfit_components
 from cgkit.engine.memory import memory_errors_explained, memory_of, refuse_oversized_batch
 from cgkit.engine.objective import Objective
 from cgkit.engine.precision import choose_device
-from cgkit.errors import CgkitWarning, DamagedImageError, DataError, Problem, SpecError, UsageError
+from cgkit.errors import CgkitWarning, DamagedImageError, DataError, Problem, Problems, SpecError, UsageError
 from cgkit.models.provenance import refuse_other_plugins
 from cgkit.plugins import Plugins
 from cgkit.runs.continuing.changes import with_hint_on_moved_data
 from cgkit.runs.continuing.resume import refuse_other_spec
+from cgkit.runs.continuing.trained_spec import trained_spec
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.scores.best_model import check_best_metric
 from cgkit.runs.starting import Started, start_from
@@ -128,7 +129,8 @@ def _resolve(
     """Return the resolved spec, unless it does not describe the run in the folder."""
     made_with = folder.made_with() if folder is not None else None
     spec = resolve_spec(combine(layers, plugins.registries), plugins, layers, made_with=made_with)
-    remembered = folder.remembered_spec() if folder is not None else None
+    say = reporter.warning if reporter is not None else lambda message: None
+    remembered = trained_spec(folder, plugins, say) if folder is not None else None
     if changes and remembered is None:
         where = folder.path if folder is not None else "this"
         raise UsageError(f"{where} holds no run that could change", hint="leave out --change, or correct --output")
@@ -202,7 +204,7 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
         damaged = any(isinstance(error, DamagedImageError) for error in found)
         hint = "or train without damaged images: --set data.skip_damaged=true" if damaged else None
-        raise DataError("\n".join([*problems[:MAX_PROBLEMS], *more]), hint=hint)
+        raise DataError(Problems.of([*problems[:MAX_PROBLEMS], *more]), hint=hint)
     declared = {"a": spec.data.depth.a, "b": spec.data.depth.b}
     return train, {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
 

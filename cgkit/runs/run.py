@@ -143,7 +143,9 @@ class Run:
             if checkpoint is None:
                 observers.begin(self)
             else:
-                observers.resume(self, checkpoint.state)
+                with self._saved.state_explained(checkpoint.step):
+                    observers.restore(checkpoint.state)
+                observers.resume(self)
             observers.notify("cgkit_run_started", run=self)
             self._status.trains(self.progress, self._saved.step)
             failures = failures_recorded(self._context, save=lambda: self._save_if_whole(observers), end=self._end)
@@ -207,6 +209,7 @@ class Run:
         }
         due = {name for name, every in intervals.items() if last or (every and self.step % every == 0)}
         if due or stopping:
+            self.folder.refuse_if_moved()
             self.trainer.settle()  # on all ranks, because all must raise the error if the step diverged
         if "record" in due:
             self._record(observers)
@@ -232,7 +235,7 @@ class Run:
 
     def _save_if_whole(self, observers: Observers) -> None:
         """Save the state, if it is exactly that after the last step, and saving it was not tried yet."""
-        if self.trainer.is_whole and self.step > self._saved.tried:
+        if self.trainer.is_whole and self.step > self._saved.tried and self.folder.is_in_place:
             self._save(observers)
 
     def _record(self, observers: Observers) -> None:

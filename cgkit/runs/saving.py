@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,18 @@ from cgkit.checkpoints import Checkpoint, read_latest, write_checkpoint
 from cgkit.data.training import TrainingData
 from cgkit.engine.assembly import former_optimizers
 from cgkit.engine.trainer import Trainer, count_ranks
-from cgkit.errors import ResourceError
+from cgkit.errors import CheckpointError, ResourceError
 from cgkit.models.provenance import made_with, refuse_other_plugins
 from cgkit.runs.context import RunContext
 from cgkit.runs.continuing.changes import Change, keep_changes
-from cgkit.runs.continuing.resume import misfits_explained, refuse_other_data, refuse_other_spec
+from cgkit.runs.continuing.resume import (
+    misfits_explained,
+    odd_state_explained,
+    refuse_other_data,
+    refuse_other_spec,
+)
+from cgkit.runs.continuing.trained_spec import trained_spec
+from cgkit.runs.folder import environment
 from cgkit.runs.scores.validation import Validation
 from cgkit.spec.merging import combine
 
@@ -45,21 +53,28 @@ class SavedState:
         """
         context, folder, changes = self._context, self._context.folder, list[Change]()
         starts_again = not folder.holds_state
-        if not starts_again and (remembered := folder.remembered_spec()) is not None:
+        if not starts_again and (remembered := trained_spec(folder, context.plugins)) is not None:
             place = folder.path, context.plugins, context.layers
             changes = refuse_other_spec(remembered, context.spec, *place, context.declared)
         checkpoint = read_latest(folder.checkpoints, report=context.reporter.warning)
         if checkpoint is not None:
-            with misfits_explained(changes):
+            with misfits_explained(changes), self.state_explained(checkpoint.step):
                 changes += self._load(checkpoint, changed=bool(changes))
         context.processes.wait_for_all()  # so that the first rank writes nothing before all have compared the spec
         if context.processes.is_first:
+            if checkpoint is not None:
+                self._report_versions(checkpoint.step)
             if starts_again:
                 if folder.remembered_spec() is not None:
                     context.reporter.message(f"the run in {folder.path} saved no state yet; it starts again")
                 folder.discard_records()
             self._remember(changes)
         return checkpoint
+
+    def state_explained(self, step: int) -> AbstractContextManager[None]:
+        """Return a context manager in which the state of a checkpoint is restored, so that odd values are explained."""
+        context = self._context
+        return odd_state_explained(context.folder.path, step, context.assembly.components.values())
 
     def remember_environment(self) -> None:
         """Write the versions of everything, and how the run computes, to the folder."""
@@ -107,6 +122,23 @@ class SavedState:
         folder = write_checkpoint(context.folder.checkpoints, checkpoint, keep=context.spec.checkpoint.keep)
         self.step = step
         return folder
+
+    def _report_versions(self, step: int) -> None:
+        """Say which packages have other versions than before the checkpoint, which the folder then forgets."""
+        folder, report = self._context.folder, self._context.reporter.warning
+        try:
+            before = folder.environment().get("packages")
+        except CheckpointError as error:
+            report(f"{error.message}; it is written again, and which versions trained before is lost")
+            return
+        now = environment(self._context.plugins, self._context.device)["packages"]
+        pairs = before.items() if isinstance(before, dict) else ()
+        changed = [
+            f"{name} {version} (now {now[name]})" for name, version in pairs if now.get(name, version) != version
+        ]
+        if changed:
+            made = f"up to step {step}, the run was trained with {', '.join(changed)}"
+            report(f"{made}, so it may continue differently in the last bits")
 
     def _remember(self, changes: list[Change]) -> None:
         context = self._context

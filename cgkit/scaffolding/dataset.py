@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgkit.errors import DataError
+from cgkit.errors import DataError, Problems
 from cgkit.images.formats import Formats
 from cgkit.packages import VOLUMES
 from cgkit.scaffolding.folder_survey import SAMPLE_SIZE, FolderSurvey, survey_folder
@@ -129,7 +129,7 @@ def survey_dataset(folders: Sequence[Path], formats: Formats) -> tuple[Dataset, 
             surveys.append(survey)
             remarks += _describe(side, survey, errors)
     if failed:
-        raise DataError("\n".join(failed))
+        raise DataError(Problems.of(failed))
     return Dataset(layout, tuple(surveys)), remarks
 
 

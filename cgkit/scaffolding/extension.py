@@ -12,6 +12,7 @@ from typing import Any
 from cgkit.contracts import Kind
 from cgkit.errors import UsageError
 from cgkit.files.atomic import replace_text
+from cgkit.files.reading import read_text
 from cgkit.packages import required_name
 from cgkit.plugins import GROUP, Plugins, load_plugins
 from cgkit.scaffolding.component import NewComponent, module_name, refuse_name
@@ -67,7 +68,7 @@ def extend_package(name: str, kind: Kind, folder: Path, plugins: Plugins | None 
 def _read_project(folder: Path) -> dict[str, Any]:
     file = folder / "pyproject.toml"
     try:
-        return dict(tomllib.loads(file.read_text(encoding="utf-8")).get("project", {}))
+        return dict(tomllib.loads(read_text(file)).get("project", {}))
     except (OSError, ValueError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from error
 
@@ -82,7 +83,7 @@ def _find_package(folder: Path, plugin: str) -> Path:
 def _register(component: NewComponent, file: Path) -> str:
     """Return the text of the package's module with the component's registration at the end of the hook."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
         functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
     except (OSError, ValueError, SyntaxError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from error

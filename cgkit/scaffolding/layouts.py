@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgkit.errors import UsageError
+from cgkit.errors import Problems, UsageError
 from cgkit.files.image_files import list_images
 
 LAYOUTS = (("trainA", "trainB"), ("train/A", "train/B"), ("A", "B"), ("train/a", "train/b"), ("a", "b"))
@@ -48,7 +48,7 @@ def check_folders(folders: Sequence[Path]) -> None:
         raise UsageError("give two folders, one per domain, the root of a data set, or none")
     absent = [f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}" for folder in folders]
     if missing := [text for folder, text in zip(folders, absent, strict=True) if not folder.is_dir()]:
-        raise UsageError("\n".join(missing))
+        raise UsageError(Problems.of(missing))
 
 
 def find_layout(folders: Sequence[Path]) -> Layout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 import tomli_w
 
 from cgkit.errors import Problem, SpecError, dotted
+from cgkit.files.reading import read_bytes, reason
 from cgkit.spec.positions import MAX_DEPTH, find_excess, lines_of, unquote
 
 MAX_BYTES = 256 * 1024
@@ -116,12 +118,11 @@ def _read_text(file: Path, label: str) -> str:
             raise refuse(label, "there is no such file")
         if not file.is_file():
             raise refuse(label, "not a regular file")
-        with file.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = read_bytes(file, MAX_BYTES)
     except OSError as error:
-        raise refuse(label, f"cannot be read: {error.strerror or error}") from None
-    if len(content) > MAX_BYTES:
-        raise refuse(label, f"larger than {MAX_BYTES // 1024} KiB")
+        if error.errno == errno.EFBIG:
+            raise refuse(label, f"larger than {MAX_BYTES // 1024} KiB") from None
+        raise refuse(label, f"cannot be read: {reason(error)}") from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cgkit.errors import DataError
+from cgkit.errors import CgkitError, DataError
 from cgkit.files.limits import check_size
+from cgkit.files.reading import reason, require_regular
 from cgkit.translation.planes import Colours, import_av
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
@@ -151,16 +152,25 @@ def open_clip(path: Path) -> Iterator[Clip]:
         DataError: the file is not a video, is damaged, or has an unsupported format; or PyAV is not installed.
     """
     av = import_av()
+    reopen = partial(av.open, str(path), options={"protocol_whitelist": "file", "format_whitelist": _READABLE_FORMATS})
+    with ExitStack() as opened, _faults_explained(path, av.error.FFmpegError):
+        with _faults_explained(path, Exception):  # FFmpeg and PyAV do not document what odd files make them raise
+            require_regular(path)  # FFmpeg would wait for what comes through a pipe
+            clip = Clip(opened.enter_context(reopen()), reopen)
+        yield clip
+
+
+@contextmanager
+def _faults_explained(path: Path, kind: type[Exception]) -> Iterator[None]:
     try:
-        reopen = partial(
-            av.open, str(path), options={"protocol_whitelist": "file", "format_whitelist": _READABLE_FORMATS}
-        )
-        with reopen() as container:
-            yield Clip(container, reopen)
+        yield
     except DataError as error:
-        raise DataError(f"{path}: {error.message}", hint=error.hint) from error
-    except (av.error.FFmpegError, av.error.ArgumentError) as error:
-        raise DataError(f"{path}: cannot be read as a video: {error.strerror or error}") from error
+        message = error.message if error.message.startswith(f"{path}: ") else f"{path}: {error.message}"
+        raise DataError(message, hint=error.hint) from error
+    except (CgkitError, MemoryError):
+        raise
+    except kind as error:
+        raise DataError(f"{path}: cannot be read as a video: {reason(error)}") from error
 
 
 def _open_decoder(container: Any) -> tuple[Any, Any]:

@@ -82,7 +82,8 @@ def translate_files(
 
     Raises:
         UsageError: two translations would be written to the same file, an input or a file that this model did not write
-            would be overwritten, the given format cannot hold the translations, or one file was named for several.
+            would be overwritten, the given format cannot hold the translations, one file was named for several, or
+            another model writes into the folder, too.
         DataError: a folder contains no images, or a pattern matches no file.
         ResourceError: the disk is full, or the output folder is not writable.
     """
@@ -166,6 +167,8 @@ def _translate_large(
     """Translate videos and other whole files, and large images in tiles; prepare other images for the next stage."""
     for job in jobs:
         if (job.whole is not None or is_clip(job.source)) and not job.finished:
+            if job.record is not None:
+                job.record.refuse_others()
             yield translate_file(job, progress)
         elif job.values is None:
             yield job
@@ -237,11 +240,13 @@ def _write(translator: Translator, job: Job) -> Path | Skipped | DataError:
     if job.skipped:
         return Skipped(job.target)
     if job.complete:
-        return job.target
+        return _record(job)
     if job.image is None and job.written is None:
         return job.error or DataError(f"{job.source}: not translated")
     if job.carry is not None:
         _remark_loss(translator, job, job.carry)
+    if job.record is not None:
+        job.record.refuse_others()
     said: dict[str, Any] = {"carry": job.carry, "missing": job.missing, "formats": translator.formats}
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
@@ -253,4 +258,11 @@ def _write(translator: Translator, job: Job) -> Path | Skipped | DataError:
         return error
     except UsageError as error:  # an unknown suffix, or a format without transparency
         return DataError(error.message, hint=error.hint)
+    return _record(job)
+
+
+def _record(job: Job) -> Path:
+    """Record that a translation is finished; return its path."""
+    if job.record is not None:
+        job.record.add(job.target, job.source)
     return job.target

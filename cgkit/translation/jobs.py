@@ -19,7 +19,7 @@ from cgkit.images.reading import Values
 from cgkit.images.writing import Missing, check_format, suffix_for
 from cgkit.translation.clips import CONTAINERS, is_clip
 from cgkit.translation.planning import Shard, in_shard, list_files, plan, refuse_overwriting
-from cgkit.translation.record import begin
+from cgkit.translation.record import Record, begin
 from cgkit.translation.translator import Translator
 
 
@@ -40,6 +40,7 @@ class Job:
         whole: the format that translates the file as a whole, if it is more than an image.
         skipped: whether an earlier call has already written the target.
         complete: whether the target has been written.
+        record: where finished translations are recorded; None for a single file.
     """
 
     source: Path
@@ -54,6 +55,7 @@ class Job:
     whole: NamedFormat | None = None
     skipped: bool = False
     complete: bool = False
+    record: Record | None = None
 
     @property
     def finished(self) -> bool:
@@ -107,7 +109,7 @@ def plan_folder(
     jobs = [
         Job(source, target, error=error)
         if error is not None
-        else Job(source, target, whole=of_whole(source), skipped=record.holds(target, source))
+        else Job(source, target, whole=of_whole(source), skipped=record.holds(target, source), record=record)
         for source, target, error in planned
     ]
     whole = next((job for job in jobs if job.whole is not None), None)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-from cgkit.errors import DataError, UsageError
+from cgkit.errors import DataError, Problems, UsageError
 from cgkit.files.image_files import divide, list_images
 from cgkit.translation.record import NAME
 
@@ -70,7 +70,7 @@ def refuse_missing(inputs: Sequence[Path]) -> None:
         DataError: there is no such file, folder or pattern.
     """
     if inputs and not any(os.path.lexists(given) or glob.has_magic(str(given)) for given in inputs):
-        raise DataError("\n".join(f"{given} does not exist" for given in inputs))
+        raise DataError(Problems.of(f"{given} does not exist" for given in inputs))
 
 
 def list_files(inputs: Sequence[Path], output: Path) -> list[Path]:

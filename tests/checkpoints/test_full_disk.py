@@ -91,3 +91,32 @@ def test_the_message_names_a_file_in_place_of_the_folder(folder, small):
     folder.touch()
     with pytest.raises(ResourceError, match="checkpoints: Not a directory"):
         write_checkpoint(folder, small(1), keep=1)
+
+
+def test_a_checkpoint_that_cannot_be_removed_is_said_and_the_new_one_kept(folder, small, same, monkeypatch):
+    write_checkpoint(folder, small(1), keep=1)
+    rename = os.rename
+
+    def refuse(source, target):
+        if "pruned" in str(target):
+            raise OSError(5, "Input/output error", str(source))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    message = r"^step 2 is saved, but an earlier checkpoint cannot be removed: .*step-000000001: Input/output error"
+    with pytest.raises(ResourceError, match=message):
+        write_checkpoint(folder, small(2), keep=1)
+    assert same(read_latest(folder, report=pytest.fail), small(2))
+
+
+def test_a_file_system_that_holds_no_more_files_is_not_called_full(tmp_path, small):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=4", "tmpfs", str(disk)]
+    if os.getuid() != 0 or shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("cannot mount a disk here")
+    try:
+        with pytest.raises(ResourceError, match="so the file system can hold no more files"):
+            write_checkpoint(disk / "checkpoints", small(1), keep=1)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

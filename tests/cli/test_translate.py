@@ -275,7 +275,8 @@ def test_a_killed_translation_resumes(
         load_image(out / name)
     result = cgkit("translate", trained, inputs, "--output", out, "--json")
     assert result.code == 0
-    assert len(result.json["skipped"]) == len(finished)
+    # Each of two threads may have been killed after it had written a file and before it recorded that.
+    assert len(finished) - 2 <= len(result.json["skipped"]) <= len(finished)
     assert images(out) == images(inputs)
 
 

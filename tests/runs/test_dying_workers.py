@@ -248,6 +248,19 @@ def test_a_stop_is_honoured_while_the_run_waits_for_images(
     assert newest(tmp_path / "run").name == "step-000000004"
 
 
+def test_workers_that_were_stopped_do_not_hold_up_the_end(
+    files: list[object], tmp_path: Path, start: Callable[..., Command]
+) -> None:
+    command = start(command=[sys.executable, "-m", "cgkit", *map(str, files)])
+    command.until(lambda: recorded(tmp_path / "run") > 0)
+    for worker in command.workers:
+        os.kill(worker, signal.SIGSTOP)
+    time.sleep(1)  # until the batches that were loaded ahead are used up
+    os.kill(command.pid, signal.SIGTERM)
+    command.fails(75)
+    assert newest(tmp_path / "run").name == f"step-{status(tmp_path / 'run')['step']:09d}"
+
+
 def test_a_stop_before_the_first_image_leaves_a_run_that_starts_again(
     hanging: list[object], tmp_path: Path, start: Callable[..., Command]
 ) -> None:

@@ -97,3 +97,13 @@ def test_a_file_that_is_not_a_picture_is_an_error(tmp_path: Path, content: bytes
     (tmp_path / "sheet.png").write_bytes(content)
     with pytest.raises(CheckpointError, match="not a sample sheet"):
         read_sheet(tmp_path / "sheet.png")
+
+
+def test_a_small_sheet_cannot_claim_more_images_than_fit_into_it(tmp_path: Path) -> None:
+    column = {"direction": "a2b", "role": "source", "left": 0, "tops": [0] * 200_000}
+    layout = {"format": 1, "tile": [90, 90], "columns": [column], "names": {"a": [], "b": []}, "images": ""}
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_itxt(KEYWORD, json.dumps(layout))
+    filled((100, 100), (0, 0, 0)).save(tmp_path / "sheet.png", pnginfo=chunks)
+    with pytest.raises(CheckpointError, match="its layout has more images than fit the picture"):
+        read_sheet(tmp_path / "sheet.png")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from cgkit.abilities import mixes_samples
-from cgkit.errors import DataError
-from cgkit.translation.files import translate_files
+from cgkit.errors import DataError, UsageError
+from cgkit.translation.files import Skipped, translate_files
 from tests.conftest import load_image
+from tests.faults.faults import time_limit
 from tests.translation.untrained import make_translator
 
 Folder = Callable[..., Path]
@@ -76,3 +80,65 @@ def test_stopping_early_writes_only_images_that_were_in_progress(image_folder: F
     assert 1 <= len(written) < 12
     for file in written:
         load_image(file)
+
+
+def test_an_older_source_that_keeps_its_time_is_translated_again(image_folder: Folder, tmp_path: Path) -> None:
+    inputs, older = image_folder("inputs", count=2), image_folder("older", count=1, seed=1)
+    os.utime(older / "image-0.png", (1_000_000_000, 1_000_000_000))
+    translator = make_translator(nn.Identity())
+    list(translate_files(translator, [inputs], tmp_path / "out"))
+    (older / "image-0.png").replace(inputs / "image-0.png")
+    first, second = translate_files(translator, [inputs], tmp_path / "out")
+    assert first == tmp_path / "out" / "image-0.png"
+    assert isinstance(second, Skipped)
+
+
+@pytest.mark.parametrize("content", [b"", b"other"])
+def test_a_translation_that_is_not_what_was_written_is_written_again(
+    image_folder: Folder, tmp_path: Path, content: bytes
+) -> None:
+    inputs, out = image_folder("inputs", count=2), tmp_path / "out"
+    translator = make_translator(nn.Identity())
+    list(translate_files(translator, [inputs], out))
+    before = (out / "image-0.png").read_bytes()
+    (out / "image-0.png").write_bytes(content)
+    first, second = translate_files(translator, [inputs], out)
+    assert first == out / "image-0.png"
+    assert isinstance(second, Skipped)
+    assert (out / "image-0.png").read_bytes() == before
+
+
+def test_a_record_that_was_cut_off_costs_only_its_last_file(image_folder: Folder, tmp_path: Path) -> None:
+    inputs, out = image_folder("inputs", count=3), tmp_path / "out"
+    translator = make_translator(nn.Identity())
+    list(translate_files(translator, [inputs], out))
+    lines = out / ".cgkit-translation.jsonl"
+    os.truncate(lines, lines.stat().st_size - 5)
+    results = list(translate_files(translator, [inputs], out))
+    assert [isinstance(result, Skipped) for result in results].count(False) == 1
+    assert all(isinstance(result, Skipped) for result in translate_files(translator, [inputs], out))
+
+
+def test_two_models_do_not_mix_in_one_folder(image_folder: Folder, tmp_path: Path) -> None:
+    inputs, out = image_folder("inputs", count=40), tmp_path / "out"
+    first = translate_files(make_translator(nn.Identity()), [inputs], out, batch=1)
+    next(first)
+    other = RecordingNegative()
+    other.register_buffer("weight", torch.zeros(1))  # by which models are told apart
+    list(translate_files(make_translator(other), [inputs], out, overwrite=True))
+    with pytest.raises(UsageError, match="another model, or another direction, has begun to write"):
+        list(first)
+    for file in inputs.iterdir():
+        source, translation = (np.asarray(load_image(folder / file.name)) for folder in (inputs, out))
+        assert np.array_equal(translation, 255 - source)
+
+
+def test_a_pipe_among_the_inputs_does_not_hold_up_the_others(image_folder: Folder, tmp_path: Path) -> None:
+    inputs = image_folder("inputs", count=1)
+    for name in ("pipe.png", "pipe.mp4", "pipe.npy"):
+        os.mkfifo(inputs / name)
+    files = [inputs / name for name in ("pipe.png", "pipe.mp4", "pipe.npy", "image-0.png")]
+    with time_limit():
+        *errors, written = translate_files(make_translator(nn.Identity()), files, tmp_path / "out")
+    assert written == tmp_path / "out" / "image-0.png"
+    assert all(isinstance(error, DataError) and "not a regular file" in str(error) for error in errors)

@@ -163,9 +163,23 @@ def test_videos_can_be_among_the_inputs_and_are_skipped_the_second_time(
     assert isinstance(lost, DataError)
     assert isinstance(empty, DataError)
     assert f"{inputs[2]}: cannot be read as a video" in str(empty)
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [".cgkit-translation.json", "clip.mp4"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        *(".cgkit-translation.json", ".cgkit-translation.jsonl", "clip.mp4")
+    ]
     second, *_ = translate_files(make_translator(nn.Identity()), inputs, tmp_path / "out")
     assert isinstance(second, Skipped)
+
+
+@pytest.mark.parametrize("odd", [b"zzzz", b"jpeg", b"\0\0\0\0", b"mp4v"])
+def test_a_video_of_an_odd_codec_does_not_end_the_batch(clip: Callable[..., Path], tmp_path: Path, odd: bytes) -> None:
+    sources = [clip("odd.mp4"), clip("good.mp4")]
+    content = sources[0].read_bytes()
+    assert content.count(b"avc1") >= 1
+    sources[0].write_bytes(content.replace(b"avc1", odd))
+    first, second = translate_files(make_translator(nn.Identity()), sources, tmp_path / "out")
+    assert isinstance(first, DataError)
+    assert "odd.mp4" in str(first)
+    assert second == tmp_path / "out" / "good.mp4"
 
 
 def test_damaged_frames_are_reported_and_the_others_written(clip: Callable[..., Path], tmp_path: Path) -> None:

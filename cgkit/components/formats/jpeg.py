@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import numpy as np
@@ -16,6 +17,12 @@ from cgkit.errors import DataError
 
 _READ_BY_PILLOW = ((0xC0, 8), (0xC1, 8), (0xC2, 8))
 """Marker and bits of the processes that Pillow decodes: baseline, extended, progressive."""
+
+_SCAN = b"\xff\xda"
+"""The marker of a scan, which never occurs in the compressed values."""
+
+MAX_SCANS = 1000
+"""Programs write about ten scans; a thousand of them allow for pictures inside the picture."""
 
 _NO_FRAMES = (0xC4, 0xC8, 0xCC)
 """Markers among those of frames that start something else."""
@@ -37,8 +44,25 @@ class Jpeg(PillowFormat):
         """Read the header of a file; of several pictures in it, as phones write them, of the first."""
         frame = _read_frame(stream)
         if (frame.process, frame.bits) in _READ_BY_PILLOW:
-            return super().open(stream, reading)
+            opened = super().open(stream, reading)
+            return replace(opened, decode=lambda: _decode_few_scans(stream, opened))
         return _open_deep(stream, frame)
+
+
+def _decode_few_scans(stream: BinaryIO, opened: OpenImage) -> NDArray[Any]:
+    """Decode an image, unless a small file would keep the decoder busy for minutes with thousands of scans.
+
+    Raises:
+        DataError: there are too many scans.
+    """
+    place, scans, last = stream.tell(), 0, b""
+    stream.seek(0)
+    while part := stream.read(1 << 20):
+        scans, last = scans + (last + part).count(_SCAN), part[-1:]
+    stream.seek(place)
+    if scans > MAX_SCANS:
+        raise DataError(f"has {scans} scans; the limit is {MAX_SCANS}", hint="save it again")
+    return opened.decode()
 
 
 class _Frame(NamedTuple):

@@ -111,10 +111,19 @@ def _keeps_everything(picture: Image.Image, reading: Reading) -> bool:
         max(bits) <= 8
         and not any(number in _SIGNED_OR_FLOAT for number in formats)
         and int(tags.get(277, 1)) == bands
-        and getattr(picture, "n_frames", 1) == 1
+        and _has_one_page(picture)
         and not any(_is_raw(tags.get(262), tags.get(code)) for code in (_DNG_VERSION, _SUB_IMAGES))
         and not (338 in tags and is_map(tags.get) and reading.alpha_of != bands)
     )
+
+
+def _has_one_page(picture: Image.Image) -> bool:
+    """Return whether a file has no second page; counting all of a hundred thousand would take a minute."""
+    try:
+        picture.seek(1)
+    except EOFError:
+        return True
+    return False
 
 
 def _is_raw(photometric: Any, other: Any) -> bool:

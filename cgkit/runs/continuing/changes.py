@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cgkit.errors import DataError, ResourceError
+from cgkit.errors import CheckpointError, DataError, ResourceError
 from cgkit.files import json_lines
 from cgkit.files.atomic import replace_text
+from cgkit.files.reading import reason
 from cgkit.models.config import without_places
 
 FILE = "changes.jsonl"
@@ -83,20 +84,20 @@ def keep_changes(folder: Path, changes: Sequence[Change], step: int) -> list[Cha
 
 
 def read_changes(folder: Path) -> tuple[Change, ...]:
-    """Return the changes of a run in order; invalid lines, such as an incomplete last one, are skipped."""
+    """Return the changes of a run in order; invalid lines, such as an incomplete last one, are skipped.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
     try:
-        lines = (folder / FILE).read_bytes().splitlines()
-    except OSError:
+        lines = list(json_lines.read(folder / FILE))
+    except FileNotFoundError:
         return ()
-    changes = []
-    for line in lines:
-        try:
-            change = Change(**json.loads(line))
-        except (ValueError, TypeError, RecursionError):
-            continue
-        if type(change.step) is int and isinstance(change.path, str):
-            changes.append(change)
-    return tuple(changes)
+    except OSError as error:
+        raise CheckpointError(f"{folder / FILE} cannot be read: {reason(error)}", hint="move it away") from error
+    known = Change.__dataclass_fields__.keys()
+    valid = [values for values in lines if values.keys() == known and isinstance(values["path"], str)]
+    return tuple(Change(**values) for values in valid)
 
 
 def shorten(value: Any) -> str:

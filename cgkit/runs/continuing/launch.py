@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cgkit.errors import CheckpointError, UsageError
 from cgkit.files.atomic import replace_text
+from cgkit.files.reading import read_object, reason
 from cgkit.models.address import RESOLVED
 
 FILE = "launch.json"
@@ -65,7 +66,7 @@ def read_launch(folder: Path) -> Launch:
         CheckpointError: the file of the options is damaged.
     """
     try:
-        values = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        values = read_object(folder / FILE)
         overrides, plugins = (tuple(map(str, values[key])) for key in ("overrides", "plugins"))
         return Launch(overrides, plugins, None if values["device"] is None else str(values["device"]))
     except FileNotFoundError:
@@ -74,6 +75,6 @@ def read_launch(folder: Path) -> Launch:
             raise UsageError(f"{folder} does not say how it was started", hint=hint) from None
         hint = "pass a spec, or a folder that cgkit run has written"
         raise UsageError(f"{folder} is not a run folder", hint=hint) from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         hint = f"pass the spec: cgkit run SPEC --output {folder}"
-        raise CheckpointError(f"{folder / FILE} is damaged: {error!r}", hint=hint) from error
+        raise CheckpointError(f"{folder / FILE} is damaged: {reason(error)}", hint=hint) from error

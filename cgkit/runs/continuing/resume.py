@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cgkit.engine.component_checks import plugin_at_fault
 from cgkit.errors import (
     CgkitError,
     CgkitWarning,
@@ -17,9 +18,11 @@ from cgkit.errors import (
     SpecError,
     UsageError,
     did_you_mean,
+    is_out_of_memory,
 )
 from cgkit.models.provenance import OBSERVERS
 from cgkit.plugins import Plugins
+from cgkit.registry import Component, describe_exception
 from cgkit.runs.continuing.changes import Change, difference, is_within, shorten
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.loading import located
@@ -89,12 +92,22 @@ def refuse_other_spec(
     """
     before, now = _to_mapping(_bring_up_to_date(remembered, plugins)), _to_mapping(spec.to_json())
     _check_declared(declared, [before, _to_mapping(spec.model_dump(mode="json"))])
-    changes = [change for change in difference(before, now) if not _is_equivalent_at(change)]
-    changes = [change for change in changes if not is_within(change.path, (*MAY_CHANGE, *MAY_CHANGE_IN_DATA))]
+    changes = _affecting(before, now)
     refused = [change for change in changes if _find_reason(change.path) or not is_within(change.path, declared)]
     if refused:
         raise SpecError(located(_explain(refused, folder), layers))
     return changes
+
+
+def affecting_changes(old: Mapping[str, Any], new: Mapping[str, Any], plugins: Plugins) -> list[Change]:
+    """Return the differences between two resolved specs that affect what is learned."""
+    before, now = (_to_mapping(_bring_up_to_date(spec, plugins)) for spec in (old, new))
+    return _affecting(before, now)
+
+
+def _affecting(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+    changes = [change for change in difference(before, now) if not _is_equivalent_at(change)]
+    return [change for change in changes if not is_within(change.path, (*MAY_CHANGE, *MAY_CHANGE_IN_DATA))]
 
 
 def _check_declared(declared: Sequence[str], specs: Sequence[Mapping[str, Any]]) -> None:
@@ -200,6 +213,25 @@ def misfits_explained(changes: Sequence[Change]) -> Iterator[None]:
         raise CheckpointError(
             f"the saved state does not fit the changed {paths}: {error.message}",
             hint="change it back, or choose another --output",
+        ) from error
+
+
+@contextmanager
+def odd_state_explained(folder: Path, step: int, components: Iterable[Component]) -> Iterator[None]:
+    """Turn what the values of a checkpoint cause that no run has written into a `CheckpointError`."""
+    try:
+        yield
+    except CgkitError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
+        blamed = plugin_at_fault(error, components)
+        if blamed is not None:
+            raise blamed from error
+        raise CheckpointError(
+            f"the checkpoint of step {step} in {folder} holds a state that no run saves: {describe_exception(error)}",
+            hint="remove it to continue from the one before",
         ) from error
 
 

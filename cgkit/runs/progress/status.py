@@ -44,7 +44,7 @@ class Status:
         self._write(progress, state=state, exit_code=exit_code, saved_step=saved_step, **more)
 
     def _write(self, progress: Progress, **values: Any) -> None:
-        if not self._enabled:
+        if not self._enabled or not self._folder.is_in_place:  # a run whose folder was removed says so itself
             return
         self._written = time.monotonic()
         try:
