@@ -77,7 +77,7 @@ def counts() -> list[Count]:
     folder, size = largest_folder(modules)
     entered = functions_until_the_first_step()
     return [
-        Count("lines of cgkit/", sum(len(text.splitlines()) for text in modules.values()), 41_900),
+        Count("lines of cgkit/", sum(len(text.splitlines()) for text in modules.values()), 43_000),
         Count("modules", len(modules)),
         Count(
             "median lines of a module", sorted(len(text.splitlines()) for text in modules.values())[len(modules) // 2]
@@ -93,7 +93,7 @@ def counts() -> list[Count]:
         ),
         Count("lines of the longest function", max(lengths), 60),
         Count("modules in import cycles, imports for types included", len(circular_modules(modules)), 0),
-        Count("functions and comprehensions entered by `cgkit run` until the first step", len(entered["entered"]), 740),
+        Count("functions and comprehensions entered by `cgkit run` until the first step", len(entered["entered"]), 760),
         Count("module and class bodies executed until then", entered["bodies"]),
         Count("times the spec is read", entered["reads"], 1),
     ]

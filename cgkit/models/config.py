@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -12,6 +11,7 @@ from typing import Any
 from cgkit.checkpoints import strict_json
 from cgkit.checkpoints.durable import Content, read_content
 from cgkit.errors import CheckpointError
+from cgkit.files.reading import read_bytes, require_regular
 from cgkit.models.info import DIRECTIONS, FORMAT, MODEL, RAW
 
 CONFIG = "config.json"
@@ -70,9 +70,7 @@ def read_config(folder: Path) -> Config:
     """
     file = folder / CONFIG
     try:
-        check_regular(file)
-        with file.open("rb") as stream:
-            return parse_config(stream.read(MAX_BYTES + 1), str(file))
+        return parse_config(read_bytes(file, MAX_BYTES), str(file))
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no model: there is no {CONFIG}") from None
     except OSError as error:
@@ -113,7 +111,7 @@ def check_weights(file: Path, files: Mapping[str, Content]) -> None:
         CheckpointError: its size or its digest differs.
         OSError: it cannot be read.
     """
-    check_regular(file)
+    require_regular(file)
     if not files:
         return
     recorded, size, hint = files[file.name], file.stat().st_size, "copy or download the model again"
@@ -122,17 +120,6 @@ def check_weights(file: Path, files: Mapping[str, Content]) -> None:
     if read_content(file) != recorded:
         problem = f"{file} is damaged or was replaced: its SHA-256 is not the one in {CONFIG}"
         raise CheckpointError(problem, hint=hint)
-
-
-def check_regular(file: Path) -> None:
-    """Refuse a pipe, a device or a folder, which opening or reading could block.
-
-    Raises:
-        CheckpointError: the path is none of a regular file.
-        OSError: there is no such file.
-    """
-    if not stat.S_ISREG(file.stat().st_mode):
-        raise CheckpointError(f"{file} is not a regular file")
 
 
 def without_places(value: Any) -> Any:

@@ -127,7 +127,7 @@ def test_an_odd_configuration_is_refused_with_a_sentence(
     [
         (lambda text: text.replace('"step": 1', '"step": NaN'), "NaN is not a JSON number"),
         (lambda text: text.replace('"step": 1', '"step": 1, "step": 2'), "duplicate key 'step'"),
-        (lambda text: text + " " * MAX_BYTES, "larger than 1 MiB"),
+        (lambda text: text + " " * MAX_BYTES, "larger than 1 MB"),
         (lambda text: "[" * 100_000, "nested too deeply"),
     ],
 )
@@ -145,14 +145,14 @@ def test_json_that_is_not_strict_is_refused(
 def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(model: Path, plugins: Plugins, name: str) -> None:
     (model / name).unlink()
     os.mkfifo(model / name)
-    with pytest.raises(CheckpointError, match="is not a regular file"):
+    with pytest.raises(CheckpointError, match="not a regular file"):
         Translator.load(model, plugins=plugins)
 
 
 def test_a_device_in_place_of_a_file_is_refused(model: Path, plugins: Plugins) -> None:
     (model / "config.json").unlink()
     (model / "config.json").symlink_to(os.devnull)
-    with pytest.raises(CheckpointError, match="is not a regular file"):
+    with pytest.raises(CheckpointError, match="not a regular file"):
         read_model(model, plugins)
 
 
