@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,40 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
         values = _parse(line)
         if values is not None:
             yield values
+
+
+def read_evenly(file: Path, word: bytes, most: int) -> tuple[int, Iterator[dict[str, Any]]]:
+    """Read a file that may have millions of lines of one kind: at most `most` of them, at even distances, and the last.
+
+    Args:
+        file: the file.
+        word: what every line of that kind contains; lines without it are all read.
+        most: how many to read.
+
+    Returns:
+        Every how many-th line of that kind is read, and the objects of all lines that are, in order.
+
+    Raises:
+        OSError: as for `read`.
+    """
+    if require_regular(file).st_size > LARGEST:
+        raise OSError(errno.EFBIG, f"larger than {LARGEST / 1e6:.0f} MB", str(file))
+    with file.open("rb") as stream:
+        count = sum(word in line for line in stream)
+    every = max(1, -(-count // most))
+    return every, _read_every(file, word, every, count)
+
+
+def _read_every(file: Path, word: bytes, every: int, count: int) -> Iterator[dict[str, Any]]:
+    number = 0
+    with file.open("rb") as stream:
+        for line in stream:
+            if word in line:
+                number += 1
+                if number % every and number != count:
+                    continue
+            if (values := _parse(line)) is not None:
+                yield values
 
 
 def rewind(file: Path, step: int) -> None:

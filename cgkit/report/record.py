@@ -26,6 +26,10 @@ from cgkit.runs.folder import RunFolder
 HISTORY = "metrics.jsonl"
 MOMENT = ("epoch", "time")
 """Recorded values that say when something was recorded; they are no part of the history."""
+RECORDS = 20_000
+"""The most records of losses that are read; more can be neither seen nor told apart in a chart."""
+REGULAR = b'"learning_rate"'
+"""What every record of losses contains, and no record of scores."""
 LARGEST = 1e30
 """Values with a larger magnitude are treated as not finite, so that the axes of charts need not cover them."""
 T = TypeVar("T")
@@ -46,7 +50,7 @@ class Record:
         notes: the health notes, in order.
         changes: the changes of the spec and of the images during the training, in order.
         sheets: the sample sheets by step.
-        problems: a sentence for each missing or damaged file, by file name.
+        problems: a sentence for each file that is missing, damaged or shown in part, by its name.
         place: the step of the checkpoint at which the run is shown, `best` or `last`; empty for all of the run.
     """
 
@@ -120,7 +124,7 @@ def read_record(run: Path | str) -> Record:
         read_or_note("spec.toml", lambda: _read_text(path / WRITTEN) or _read_text(path / "spec.toml"), ""),
         read_or_note(RESOLVED, folder.remembered_spec, {}),
         read_or_note("environment.json", folder.environment, {}),
-        read_or_note(HISTORY, lambda: _read_history(path / HISTORY), {}),
+        read_or_note(HISTORY, lambda: _read_history(path / HISTORY, problems), {}),
         read_or_note(EVALUATION, lambda: _read_evaluation(address, step), None),
         read_or_note(NOTES, lambda: read_notes(path), (), needed=False),
         read_or_note(CHANGES, lambda: read_changes(path), (), needed=False),
@@ -147,11 +151,14 @@ def _read_text(file: Path) -> str:
         return ""
 
 
-def _read_history(file: Path) -> dict[str, dict[int, float | None]]:
+def _read_history(file: Path, problems: dict[str, str]) -> dict[str, dict[int, float | None]]:
     history: dict[str, dict[int, float | None]] = {}
     if not os.path.lexists(file):
         return history
-    for values in json_lines.read(file):
+    every, lines = json_lines.read_evenly(file, REGULAR, RECORDS)
+    if every > 1:
+        problems[file.name] = f"Of the losses, one of {every} records is shown, because there are so many."
+    for values in lines:
         step = values.pop("step")
         for name, value in values.items():
             if name in MOMENT:

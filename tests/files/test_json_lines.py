@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cgkit.files import json_lines
 
@@ -24,3 +27,19 @@ def test_a_line_that_json_cannot_express_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         json_lines.append(tmp_path / "lines.jsonl", {"step": 1, "loss": float("nan")})
     assert (tmp_path / "lines.jsonl").read_text() == ""
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 20))
+def test_reading_evenly_keeps_the_last_and_all_lines_of_other_kinds(kinds: list[bool], most: int) -> None:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "lines.jsonl"
+        for step, regular in enumerate(kinds):
+            json_lines.append(file, {"step": step, "loss" if regular else "score": 1.0})
+        every, lines = json_lines.read_evenly(file, b'"loss"', most)
+        read = [line["step"] for line in lines]
+    regular = [step for step, kind in enumerate(kinds) if kind]
+    assert [step for step in read if not kinds[step]] == [step for step, kind in enumerate(kinds) if not kind]
+    kept = [step for step in read if kinds[step]]
+    assert kept == [step for n, step in enumerate(regular, 1) if n % every == 0 or n == len(regular)]
+    assert len(kept) <= most + 1
+    assert read == sorted(read)

@@ -131,3 +131,15 @@ def test_a_page_that_translates_is_linked(run_folder: Path) -> None:
     assert "page.html" not in write_report(run_folder).read_text()
     (run_folder / "page.html").write_text("<!doctype html>")
     assert '<a href="page.html">page.html</a>' in write_report(run_folder).read_text()
+
+
+def test_of_very_many_records_some_are_shown_and_the_page_says_so(run_folder: Path) -> None:
+    history = run_folder / "metrics.jsonl"
+    lines = [json.loads(line) for line in history.read_text().splitlines()]
+    regular = next(line for line in lines if "learning_rate" in line)
+    with history.open("w") as stream:
+        stream.writelines(json.dumps({**regular, "step": step}) + "\n" for step in range(1, 60_001))
+        stream.writelines(json.dumps(line) + "\n" for line in lines if "learning_rate" not in line)
+    page = write_report(run_folder).read_text()
+    assert "Of the losses, one of 3 records is shown, because there are so many." in page
+    assert "PSNR" in page
