@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from cgkit.abilities import better_of
+from cgkit.contracts import Source
 from cgkit.data.framing import COVERING
 from cgkit.errors import Problem
 from cgkit.evaluation.numbers import Number
@@ -94,8 +95,8 @@ class BestModel:
 def check_best_metric(
     settings: Evaluation,
     metrics: Sequence[Measured],
+    source: Source,
     *,
-    aligned: bool,
     channels: tuple[int, int],
     trained: Sequence[str],
 ) -> list[Problem]:
@@ -108,7 +109,7 @@ def check_best_metric(
     computed = {
         metric.name: metric
         for metric in metrics
-        if metric.applies(aligned=aligned, channels=channels, both_directions=both)
+        if metric.applies(source, channels, both_directions=both)
     }
     if settings.best not in computed:
         known = ", ".join(computed) or "none"
