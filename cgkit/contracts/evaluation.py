@@ -57,8 +57,8 @@ class Metric(Protocol):
       number for each image, `(N,)`. Computed if the test images are aligned.
     - `"source"`: called as `(translations, sources)`; returns `(N,)`. Computed if both domains have the same channels.
     - `"cycle"`: called with a `Cycle`; returns one number for each image, `(N,)`.
-    - `"objects"`: called as `(translations, objects)` with an `Objects`; returns `(N,)`. Computed if the source knows the
-      objects in its test images.
+    - `"objects"`: called as `(translations, objects)` with an `Objects`; returns `(N,)`. Computed if the source knows
+      the objects in its test images.
     - `"domain"`: called as `(translations, real)` with the features of two sets of images, `(N, D)` and `(M, D)`, N and
       M at least 2; returns a scalar. A method `features(images)` turns `(N, C, H, W)` into `(N, D)`.
 

@@ -15,7 +15,6 @@ from cgkit.demo.palette import PALETTES, Season
 from cgkit.demo.sky import paint_sky
 from cgkit.demo.trees import BROADLEAVES, CONIFERS, paint_trees
 
-
 SHOWN = 0.1
 """By how much an object must change the colour of a pixel that shows it."""
 

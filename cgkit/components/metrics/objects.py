@@ -22,8 +22,7 @@ Share = Annotated[float, Gt(0), Le(1)]
 class Invented:
     """Number of objects that a translation shows where the truth has none.
 
-    Counted is each patch in the colour of a kind that the domain has, if it is large enough and touches no true object
-    of that kind.
+    Counted is each patch in the colour of a kind that the domain has, if it is large enough and touches no true object.
 
     Args:
         reach: largest distance of a pixel's colour to that of the kind, in RGB of [0, 1].
@@ -39,12 +38,12 @@ class Invented:
 
     def __call__(self, translations: Tensor, objects: Objects, /) -> Tensor:
         """Return one number per image, `(N,)`, for translations `(N, C, H, W)` in [0, 1]."""
-        labels = objects.labels.to(translations.device)
+        labels = objects.labels.to(translations)
+        true = max_pool2d(labels, 3, 1, 1) > 0  # with their neighbours
         counts = torch.zeros(len(translations), device=translations.device)
         for kind in objects.kinds:
             if objects.side in kind.sides:
                 patches = find_patches(_shows(translations, kind, self._reach))
-                true = max_pool2d(_mask(labels, kind).float(), 3, 1, 1) > 0  # what touches an object belongs to it
                 least = self._area * patches[0].numel()
                 counts += torch.stack([_count_apart(*each, least) for each in zip(patches, true, strict=True)])
         return counts
@@ -107,10 +106,6 @@ def _shows(images: Tensor, kind: ObjectKind, reach: float) -> Tensor:
         raise ValueError(f"objects are recognised by their colour, which images of {images.shape[1]} channels lack")
     colour = torch.tensor(kind.colour, device=images.device).view(1, 3, 1, 1)
     return (images - colour).square().sum(1, keepdim=True) <= reach * reach
-
-
-def _mask(labels: Tensor, kind: ObjectKind) -> Tensor:
-    return (labels >= kind.numbers.start) & (labels < kind.numbers.stop)
 
 
 def _count_apart(patches: Tensor, true: Tensor, least: float) -> Tensor:

@@ -106,11 +106,7 @@ def check_best_metric(
     if not set(DIRECTIONS[settings.direction]) & set(trained):
         return [Problem("evaluation.direction", f"only {' and '.join(trained)} is trained", "set another direction")]
     both = len(trained) == 2
-    computed = {
-        metric.name: metric
-        for metric in metrics
-        if metric.applies(source, channels, both_directions=both)
-    }
+    computed = {metric.name: metric for metric in metrics if metric.applies(source, channels, both_directions=both)}
     if settings.best not in computed:
         known = ", ".join(computed) or "none"
         message = f'"{settings.best}" is not among the metrics that are computed for these images: {known}'
