@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from cgkit.contracts import ExportedDirection, Metric, ModelFacts, Recognised, Size
+    from cgkit.contracts import ExportedDirection, Metric, ModelFacts, ObjectKind, Recognised, Size
 
 
 def stride_of(generator: object) -> int:
@@ -138,13 +138,18 @@ def ignored_by(source: object) -> Mapping[str, str]:
     return dict(getattr(source, "ignored", {}))
 
 
+def objects_of(source: object) -> Sequence[ObjectKind]:
+    """Return the kinds of objects whose places in test images a source knows; empty if it knows none."""
+    return tuple(getattr(source, "objects", ()))
+
+
 def order_of(domain: object) -> Callable[[int, int], Sequence[int]] | None:
     """Return the method that determines the order of a domain's images in an epoch; None if the domain has none."""
     return cast("Callable[[int, int], Sequence[int]] | None", getattr(domain, "order", None))
 
 
 def compared_by(metric: object) -> str:
-    """Return what a metric compares: `truth`, `source`, `cycle` or `domain`."""
+    """Return what a metric compares: `truth`, `source`, `cycle`, `objects` or `domain`."""
     return str(getattr(metric, "compares", "truth"))
 
 

@@ -94,6 +94,8 @@ def _register_metrics(registries: Registries) -> None:
     add("fid", f"{package}.fid:FrechetDistance")
     add("cycle", f"{package}.cycles:CycleConsistency", fallback=True)
     add("source-similarity", f"{package}.source_similarity:SourceSimilarity", fallback=True)
+    add("invented", f"{package}.objects:Invented")
+    add("lost", f"{package}.objects:Lost")
     add("cycle-after-jpeg", f"{package}.cycles:CycleAfterJpeg")
     add("cycle-after-blur", f"{package}.cycles:CycleAfterBlur")
     add("cycle-after-noise", f"{package}.cycles:CycleAfterNoise")

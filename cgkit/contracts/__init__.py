@@ -39,10 +39,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cgkit.contracts.evaluation import Compared, Cycle, Metric, Tracker
+from cgkit.contracts.evaluation import Compared, Cycle, Metric, Objects, Tracker
 from cgkit.contracts.exporters import ExportedDirection, Exporter, ModelFacts, SamplePair
 from cgkit.contracts.formats import FileModel, Format, ImageHeader, Layout, OpenImage, Reading, Statistics
-from cgkit.contracts.images import Augmentation, Domain, ImageRecord, Role, Source
+from cgkit.contracts.images import Augmentation, Domain, ImageRecord, ObjectKind, Role, Source
 from cgkit.contracts.kinds import KINDS, Kind, kind_named
 from cgkit.contracts.losses import AdversarialLoss, ReconstructionLoss
 from cgkit.contracts.networks import Discriminator, Generator, Recognised
@@ -91,6 +91,8 @@ __all__ = [
     "Metric",
     "ModelFacts",
     "Need",
+    "ObjectKind",
+    "Objects",
     "OpenImage",
     "Optimizer",
     "Options",

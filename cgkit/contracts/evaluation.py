@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from cgkit.contracts.images import ObjectKind
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,24 @@ class Cycle:
     back: Callable[[Tensor], Tensor]
 
 
-Compared = Literal["truth", "source", "cycle", "domain"]
+@dataclass(frozen=True)
+class Objects:
+    """The objects that correct translations show.
+
+    Attributes:
+        references: the correct translations, `(N, C, H, W)` in [0, 1].
+        labels: the number of the object that each pixel shows, or 0; int64 `(N, 1, H, W)`.
+        kinds: the kinds of objects in both domains.
+        side: the domain of the translations, `"a"` or `"b"`.
+    """
+
+    references: Tensor
+    labels: Tensor
+    kinds: Sequence[ObjectKind]
+    side: Literal["a", "b"]
+
+
+Compared = Literal["truth", "source", "cycle", "objects", "domain"]
 
 
 class Metric(Protocol):
@@ -38,6 +57,8 @@ class Metric(Protocol):
       number for each image, `(N,)`. Computed if the test images are aligned.
     - `"source"`: called as `(translations, sources)`; returns `(N,)`. Computed if both domains have the same channels.
     - `"cycle"`: called with a `Cycle`; returns one number for each image, `(N,)`.
+    - `"objects"`: called as `(translations, objects)` with an `Objects`; returns `(N,)`. Computed if the source knows
+      the objects in its test images.
     - `"domain"`: called as `(translations, real)` with the features of two sets of images, `(N, D)` and `(M, D)`, N and
       M at least 2; returns a scalar. A method `features(images)` turns `(N, C, H, W)` into `(N, D)`.
 

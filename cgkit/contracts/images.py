@@ -67,6 +67,23 @@ class ImageRecord:
     extras: Mapping[str, ImageRecord] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ObjectKind:
+    """A kind of objects in the images of a source that knows where each of them is.
+
+    Attributes:
+        name: what an object is called, such as `"house"`.
+        colour: red, green and blue in [0, 1]. Nothing but these objects has a similar colour.
+        sides: the domains that have such objects: `"a"`, `"b"` or `"ab"`.
+        numbers: the numbers of these objects in the `label` of a test image; another number for each object.
+    """
+
+    name: str
+    colour: tuple[float, float, float]
+    sides: Literal["a", "b", "ab"]
+    numbers: range
+
+
 class Domain(Protocol):
     """The images of one domain, by index. A domain must be picklable and fast to index.
 
@@ -94,6 +111,8 @@ class Source(Protocol):
         names: what domains a and b are called, for people to read: `("horse", "zebra")`.
         ignored: the files among the images that are not images, by the folder or archive they are in, as text:
             `{"photos": "4 .heic, 1 .gif"}`. `cgkit check` and `cgkit run` report them.
+        objects: the kinds of objects whose places are known, a sequence of `ObjectKind`. The test images are then
+            aligned, and each has an extra `label` with the number of the object that each pixel shows, or 0.
     """
 
     aligned: bool

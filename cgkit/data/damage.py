@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from cgkit.abilities import ignored_by, order_of
-from cgkit.contracts import Domain, ImageRecord, Source
+from cgkit.abilities import ignored_by, objects_of, order_of
+from cgkit.contracts import Domain, ImageRecord, ObjectKind, Source
 from cgkit.data.preparation import Preparation
 from cgkit.errors import DamagedImageError, DataError
 from cgkit.images.admission import inspect_image
@@ -72,11 +72,13 @@ class Remaining:
         aligned: whether the test images are aligned.
         left_out: what is wrong with each image that is left out.
         ignored: the files that are not images, as the source names them.
+        objects: the kinds of objects in the test images.
     """
 
     aligned: bool
     left_out: tuple[str, ...]
     ignored: Mapping[str, str]
+    objects: Sequence[ObjectKind]
     _train: tuple[Domain, Domain] = field(repr=False)
     _test: tuple[Domain, Domain] = field(repr=False)
 
@@ -122,8 +124,8 @@ def leave_out_damaged(
         kept.append(Kept(domain, damaged, headers))
     if messages:
         report(f"damaged images are left out: {list_damaged(messages)}")
-    others = ignored_by(source)
-    return Remaining(bool(source.aligned), messages, others, (kept[0], kept[1]), (kept[2], kept[3]))
+    facts = bool(source.aligned), messages, ignored_by(source), objects_of(source)
+    return Remaining(*facts, (kept[0], kept[1]), (kept[2], kept[3]))
 
 
 def _find_damaged(

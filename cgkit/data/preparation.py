@@ -72,7 +72,19 @@ class Preparation:
         An image is only scaled to cover the size if the framing does not say how it scales (see
         `cgkit.contracts.Augmentation`).
         """
-        image, scaled_size = self.load(record, pixels), scaler_of(self.framing)
+        return self._frame_for_testing(self.load(record, pixels), record.name)
+
+    def label_for_testing(self, record: ImageRecord) -> Tensor:
+        """Return the label of a test image, int64 `(1, H, W)`, framed like the image; 0 everywhere if it has none."""
+        label = record.extras.get("label")
+        if label is None:
+            return torch.zeros(1, *self.size, dtype=torch.int64)
+        values = self.load(label, PixelFormat(channels=1))[None]
+        moved = extra_images.move_labels(values, lambda image: self._frame_for_testing(image[0], record.name)[None])
+        return (moved[0] * extra_images.CLASSES).round().long()
+
+    def _frame_for_testing(self, image: Tensor, name: str) -> Tensor:
+        scaled_size = scaler_of(self.framing)
         if scaled_size is None:
             return cover(image, self.size)
         with _failures_explained(f"framing {self.framed_as}"):
@@ -80,7 +92,7 @@ class Preparation:
         try:
             return crop_scaled(image, scaled, self.size)
         except ValueError as error:
-            raise DataError(f"{record.name}: {error}") from error
+            raise DataError(f"{name}: {error}") from error
 
     @property
     def framing_of_tests(self) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cgkit.abilities import better_of
-from cgkit.contracts import Cycle, Metric
+from cgkit.contracts import Cycle, Metric, Objects
 from cgkit.data.randomness import derive_seed, generator, seeded
 from cgkit.errors import PluginError
 from cgkit.evaluation.numbers import Number
@@ -30,6 +30,7 @@ class TranslatedBatch:
         sources: the source images.
         translations: their translations.
         references: the ground truth; None if unknown.
+        objects: the objects that the ground truth shows; None if unknown.
         translate_back: the function that translates in the opposite direction; None if the model has no such direction.
     """
 
@@ -37,6 +38,7 @@ class TranslatedBatch:
     sources: Tensor
     translations: Tensor
     references: Tensor | None
+    objects: Objects | None
     translate_back: Translate | None
 
     @cached_property
@@ -62,6 +64,7 @@ class ImageAccumulator:
 
     If the ground truth is known, there is a baseline. For metrics that compare translations with their sources, it is
     the score of the ground truth; for metrics that compare translations with the ground truth, that of the sources.
+    Metrics of objects have both baselines.
     """
 
     name: str
@@ -73,7 +76,8 @@ class ImageAccumulator:
 
     def __post_init__(self) -> None:
         self._values: list[Tensor] = []
-        self._baseline: list[Tensor] = []
+        self._real: list[Tensor] = []
+        self._untranslated: list[Tensor] = []
 
     def add(self, batch: TranslatedBatch) -> None:
         """Add a batch.
@@ -84,18 +88,22 @@ class ImageAccumulator:
         if self.compares == "cycle":
             self._values.append(self._measure(batch, batch.cycle))
             return
-        other = batch.references if self.compares == "truth" else batch.sources
+        others = {"truth": batch.references, "source": batch.sources, "objects": batch.objects}
+        other = others[self.compares]
         self._values.append(self._measure(batch, batch.translations, other))
         if batch.references is not None and batch.references.shape == batch.sources.shape:
-            pair = (batch.sources, batch.references)
-            self._baseline.append(self._measure(batch, *(pair if self.compares == "truth" else pair[::-1])))
+            if self.compares != "truth":
+                self._real.append(self._measure(batch, batch.references, other))
+            if self.compares != "source":
+                self._untranslated.append(self._measure(batch, batch.sources, other))
 
     def compute(self) -> Number:
         """Return the mean over all images, with its interval and baseline."""
         values = torch.cat(self._values)
         random = generator(self.seed, f"interval-{self.name}-{self.direction}")
-        baseline = float(torch.cat(self._baseline).mean()) if self._baseline else None
-        real, untranslated = (baseline, None) if self.compares == "source" else (None, baseline)
+        real, untranslated = (
+            float(torch.cat(baseline).mean()) if baseline else None for baseline in (self._real, self._untranslated)
+        )
         interval = interval_of_mean(values, random)
         better = better_of(self.metric)
         value = float(values.mean())

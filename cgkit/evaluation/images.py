@@ -10,7 +10,7 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
-from cgkit.contracts import Domain, Source
+from cgkit.contracts import Domain, ImageRecord, Source
 from cgkit.data.damage import read_kept
 from cgkit.data.preparation import Preparation
 from cgkit.images.pixels import PixelFormat
@@ -31,6 +31,14 @@ class Images:
     def __getitem__(self, indices: slice) -> Tensor:
         """Return a batch `(N, C, H, W)`."""
         read = partial(self.preparation.for_testing, pixels=self.pixels)
+        return torch.stack([read_kept(self.domain, index, read) for index in range(*indices.indices(len(self)))])
+
+    def labels(self, indices: slice) -> Tensor:
+        """Return the labels of a batch, int64 `(N, 1, H, W)`."""
+
+        def read(record: ImageRecord) -> Tensor:
+            return self.preparation.label_for_testing(record)
+
         return torch.stack([read_kept(self.domain, index, read) for index in range(*indices.indices(len(self)))])
 
     def batches(self, size: int) -> Iterator[Tensor]:

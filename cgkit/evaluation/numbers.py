@@ -25,8 +25,8 @@ class Number:
         value: the mean over the test images, or the score of the whole set.
         interval: the 95% interval of the value, estimated by resampling the test images; None if there are too few.
         real: the score of real images in place of the translations: of the ground truth if the metric compares
-            translations with their sources, or of training images if it compares sets. None if there are no such
-            images.
+            translations with their sources or counts objects, or of training images if it compares sets. None if there
+            are no such images.
         untranslated: the score of the untranslated sources; None if the metric cannot compare them.
         better: whether higher or lower values are better; None if neither.
         protocol: everything else that the value depends on.

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cgkit.abilities import compared_by, enough_images, extractor_of
-from cgkit.contracts import Metric
+from cgkit.abilities import compared_by, enough_images, extractor_of, objects_of
+from cgkit.contracts import Metric, Objects, Source
 from cgkit.errors import CgkitError
 from cgkit.evaluation.gathering import Accumulator, ImageAccumulator, SetAccumulator, Translate, TranslatedBatch
 from cgkit.evaluation.images import MeasuredImages
@@ -33,10 +33,12 @@ class Measured:
         """What the metric compares translations with; see `cgkit.contracts.Metric`."""
         return compared_by(self.metric)
 
-    def applies(self, *, aligned: bool, channels: tuple[int, int], both_directions: bool = True) -> bool:
+    def applies(self, source: Source, channels: tuple[int, int], *, both_directions: bool = True) -> bool:
         """Return whether the metric can be computed on the test images, with a model of one or of both directions."""
         if self.compares == "truth":
-            return aligned
+            return bool(source.aligned)
+        if self.compares == "objects":
+            return bool(objects_of(source))
         if self.compares == "cycle":
             return both_directions
         return self.compares != "source" or channels[0] == channels[1]
@@ -87,9 +89,9 @@ class Scoring:
     def _score(self, way: str, translate: Mapping[str, Translate], metrics: Sequence[Measured]) -> Iterator[Number]:
         source, target = way[0], way[-1]
         sources, references = self._images.of("test", source), self._images.of("test", target)
-        facts: dict[str, Any] = {"aligned": self._images.aligned, "channels": self._images.channels}
-        facts["both_directions"] = len(translate) == 2
-        applying = [measured for measured in metrics if measured.applies(**facts)]
+        facts, both = (self._images.source, self._images.channels), len(translate) == 2
+        applying = [measured for measured in metrics if measured.applies(*facts, both_directions=both)]
+        counting = any(measured.compares == "objects" for measured in applying)
         accumulators: dict[str, Accumulator] = {}
         for measured in applying:
             with self._drop_on_error(measured.name, accumulators):
@@ -99,7 +101,9 @@ class Scoring:
             indices = slice(start, start + BATCH)
             images = sources[indices]
             truths = references[indices] if self._images.aligned else None
-            batch = TranslatedBatch(start, images, translate[way](images), truths, translate.get(f"{target}2{source}"))
+            objects = self._objects(target, indices) if counting else None
+            back = translate.get(f"{target}2{source}")
+            batch = TranslatedBatch(start, images, translate[way](images), truths, objects, back)
             for name, accumulator in list(accumulators.items()):
                 with self._drop_on_error(name, accumulators):
                     accumulator.add(batch)
@@ -108,6 +112,11 @@ class Scoring:
             with self._drop_on_error(name, accumulators):
                 yield accumulator.compute()
         self._report_few_images([measured for measured in applying if measured.name in accumulators])
+
+    def _objects(self, side: str, indices: slice) -> Objects:
+        """Return the objects in test images of a domain."""
+        images, kinds = self._images.of("test", side), objects_of(self._images.source)
+        return Objects(images[indices], images.labels(indices), kinds, "a" if side == "a" else "b")
 
     def _report_few_images(self, metrics: Sequence[Measured]) -> None:
         count = min(len(self._images.of("test", side)) for side in "ab")

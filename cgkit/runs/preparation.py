@@ -147,9 +147,12 @@ def _resolve(
 
 def _check_components(spec: Spec, assembly: Assembly) -> None:
     problems = _check_strides(spec, assembly) or unfit_components(spec, assembly)
-    aligned, channels, trained = bool(assembly.source.aligned), spec.data.channels, assembly.objective.directions
     problems += check_best_metric(
-        spec.evaluation, assembly.metrics, aligned=aligned, channels=channels, trained=trained
+        spec.evaluation,
+        assembly.metrics,
+        assembly.source,
+        channels=spec.data.channels,
+        trained=assembly.objective.directions,
     )
     if problems:
         raise SpecError(problems)

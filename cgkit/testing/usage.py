@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cgkit.abilities import compared_by, needs_of, preparer_of, wants_real_logits
-from cgkit.contracts import AdversarialLoss, Augmentation, Cycle, Given
+from cgkit.contracts import AdversarialLoss, Augmentation, Cycle, Given, ObjectKind, Objects
 from cgkit.data.randomness import seeded
 from cgkit.testing.subject import Subject, functional, scales_of
 
@@ -93,7 +93,16 @@ def run_metric(metric: Any, translations: Tensor, others: Tensor) -> Any:
             return metric(metric.features(translations), metric.features(others))
         if compared_by(metric) == "cycle":
             return metric(Cycle(others, translations, translations, lambda images: images))
+        if compared_by(metric) == "objects":
+            return metric(translations, _red_objects(others))
         return metric(translations, others)
+
+
+def _red_objects(references: Tensor) -> Objects:
+    """Return a red object in the left third of each image; what is red in the rest is none."""
+    labels = torch.zeros_like(references[:, :1], dtype=torch.int64)
+    labels[..., : references.shape[-1] // 3] = 1
+    return Objects(references, labels, [ObjectKind("object", (0.9, 0.2, 0.2), "ab", range(1, 2))], "b")
 
 
 def outcome(subject: Subject, component: Any) -> list[Tensor]:

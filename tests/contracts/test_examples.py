@@ -32,8 +32,9 @@ def test_every_example_is_valid(file: Path, plugins: Plugins) -> None:
 SMALLER = ["train.steps=1", "data.train=4", "data.test=2", "generator.width=2", "discriminator.width=2"]
 
 
-def test_the_example_that_needs_no_data_trains(plugins: Plugins, tmp_path: Path) -> None:
-    assert run(EXAMPLES / "seasons.toml", overrides=SMALLER, output=tmp_path / "run", plugins=plugins).step == 1
+@pytest.mark.parametrize("name", ["seasons", "hallucination"])
+def test_an_example_that_needs_no_data_trains(name: str, plugins: Plugins, tmp_path: Path) -> None:
+    assert run(EXAMPLES / f"{name}.toml", overrides=SMALLER, output=tmp_path / "run", plugins=plugins).step == 1
 
 
 @pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)

@@ -10,9 +10,10 @@ import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
-from cgkit.contracts import ImageRecord, Size
+from cgkit.contracts import ImageRecord, ObjectKind, Size
+from cgkit.demo import objects as demo_objects
 from cgkit.demo.palette import Season
-from cgkit.demo.scene import paint_scene
+from cgkit.demo.scene import label_scene, paint_scene, seasonal_objects
 
 EDITION = 2
 """The version of the painter, incremented whenever a change alters the pictures."""
@@ -37,14 +38,19 @@ class Seasons:
         train: number of training images of each domain; no scene is in both domains.
         test: number of test images of each domain; every scene is in both domains.
         seed: the seed from which scenes are generated, independent of the run's seed.
+        objects: whether there are cabins in both seasons, tents in summer only, and snowmen in winter only. Each test
+            image then has a label that tells what each pixel shows, for the metrics `invented` and `lost`.
     """
 
     aligned = True
     names = ("summer", "winter")
 
-    def __init__(self, size: Size, *, train: Images = 600, test: Images = 64, seed: Seed = 0) -> None:
-        self._train = Scenes("summer", size, seed, 0, train), Scenes("winter", size, seed, 1, train)
-        self._test = Scenes("summer", size, seed, 2, test), Scenes("winter", size, seed, 2, test)
+    def __init__(
+        self, size: Size, *, train: Images = 600, test: Images = 64, seed: Seed = 0, objects: bool = False
+    ) -> None:
+        self.objects: tuple[ObjectKind, ...] = demo_objects.KINDS if objects else ()
+        self._train = Scenes("summer", size, seed, 0, train, objects), Scenes("winter", size, seed, 1, train, objects)
+        self._test = Scenes("summer", size, seed, 2, test, objects), Scenes("winter", size, seed, 2, test, objects)
 
     def train(self) -> tuple[Scenes, Scenes]:
         """Return the training images: some scenes in summer, and different scenes in winter."""
@@ -65,6 +71,7 @@ class Scenes:
         seed: the seed from which the scenes are generated.
         split: 0 for the training scenes of domain a, 1 for those of domain b, 2 for the test scenes.
         count: number of scenes.
+        objects: whether there are objects on the meadows; test scenes then have labels.
     """
 
     season: Season
@@ -72,6 +79,7 @@ class Scenes:
     seed: int
     split: int
     count: int
+    objects: bool = False
     _painted: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -81,23 +89,34 @@ class Scenes:
         if not 0 <= index < self.count:
             raise IndexError(f"there are {self.count} scenes, so there is no scene {index}")
         number = SPLITS * index + self.split
-        return ImageRecord(f"scene-{number:06}", render=partial(self.paint, number))
+        name, extras = f"scene-{number:06}", {}
+        if self.objects and self.split == SPLITS - 1:
+            extras["label"] = ImageRecord(f"{name}-label", render=partial(self.label, number))
+        return ImageRecord(name, render=partial(self.paint, number), extras=extras)
 
     def fingerprint(self) -> str:
         """Return a string that changes whenever the pictures change."""
         height, width = self.size
-        return f"seasons-{EDITION} {self.season} {height}x{width} seed={self.seed} split={self.split} n={self.count}"
+        objects = f" objects-{demo_objects.EDITION}" if self.objects else ""
+        place = f"{height}x{width} seed={self.seed} split={self.split} n={self.count}"
+        return f"seasons-{EDITION} {self.season} {place}{objects}"
 
     def paint(self, number: int) -> NDArray[np.float32]:
         """Return the picture of a scene as float32 `(3, height, width)` in [0, 1], rounded to multiples of 1/255."""
         # The cache stores uint8, so a picture is rounded even when it is first read; all reads are then equal.
         pixels = self._painted.get(number)
         if pixels is None:
-            picture = paint_scene(self.seed, number, self.size, self.season)
+            objects = seasonal_objects(self.seed, number, self.season) if self.objects else ()
+            picture = paint_scene(self.seed, number, self.size, self.season, objects)
             pixels = (picture * np.float32(255) + np.float32(0.5)).astype(np.uint8)
             if (len(self._painted) + 1) * pixels.nbytes <= MEMORY:
                 self._painted[number] = pixels
         return pixels.astype(np.float32) / np.float32(255)
+
+    def label(self, number: int) -> NDArray[np.float32]:
+        """Return the number of the object that each pixel shows, as grey `(1, height, width)`: the number by 255."""
+        labels: NDArray[np.float32] = label_scene(self.seed, number, self.size, self.season) / np.float32(255)
+        return labels
 
     def __getstate__(self) -> dict[str, Any]:
         # The cache is not sent to worker processes, which paint their own pictures.

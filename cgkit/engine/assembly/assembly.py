@@ -84,7 +84,7 @@ def assemble(spec: Spec, plugins: Plugins, *, fresh: bool = True, memory: int | 
         schedules={name: builder.schedule(name) for name in NETWORKS},
         source=source,
         preparations=(preparation_a, preparation_b),
-        metrics=builder.metrics(aligned=bool(source.aligned)),
+        metrics=builder.metrics(source),
         components=builder.components,
     )
 
@@ -114,7 +114,7 @@ def assemble_for_evaluation(spec: Spec, plugins: Plugins, *, fallbacks: bool = T
     """
     builder = Builder(spec, plugins)
     source = builder.source()
-    metrics = builder.metrics(aligned=bool(source.aligned), fallbacks=fallbacks)
+    metrics = builder.metrics(source, fallbacks=fallbacks)
     augmentations = builder.augmentations()
     preparation_a, preparation_b = (_preparation(builder, augmentations[side]) for side in "ab")
     preparations = _preparations_of_tests(source, (preparation_a, preparation_b))

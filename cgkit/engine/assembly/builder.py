@@ -92,11 +92,11 @@ class Builder:
             source: Source = self.component("sources", "data", Use(name=data.source, **data.options), data.size)
         return source
 
-    def metrics(self, *, aligned: bool, fallbacks: bool = True) -> tuple[Measured, ...]:
+    def metrics(self, source: Source, *, fallbacks: bool = True) -> tuple[Measured, ...]:
         """Return the spec's metrics; if none of these applies to the images, add the fallback metrics."""
         uses, data = self._spec.metric or (), self._spec.data
         metrics = [self._metric(f"metric.{number}", use) for number, use in enumerate(uses)]
-        if fallbacks and uses and not any(m.applies(aligned=aligned, channels=data.channels) for m in metrics):
+        if fallbacks and uses and not any(m.applies(source, data.channels) for m in metrics):
             others = self._registries.metrics.fallbacks()
             metrics += [self._metric(f"metric.{other.name}", _use_defaults(other, data.size)) for other in others]
         return tuple(metrics)

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from cgkit.abilities import better_of
+from cgkit.contracts import Source
 from cgkit.data.framing import COVERING
 from cgkit.errors import Problem
 from cgkit.evaluation.numbers import Number
@@ -94,8 +95,8 @@ class BestModel:
 def check_best_metric(
     settings: Evaluation,
     metrics: Sequence[Measured],
+    source: Source,
     *,
-    aligned: bool,
     channels: tuple[int, int],
     trained: Sequence[str],
 ) -> list[Problem]:
@@ -105,11 +106,7 @@ def check_best_metric(
     if not set(DIRECTIONS[settings.direction]) & set(trained):
         return [Problem("evaluation.direction", f"only {' and '.join(trained)} is trained", "set another direction")]
     both = len(trained) == 2
-    computed = {
-        metric.name: metric
-        for metric in metrics
-        if metric.applies(aligned=aligned, channels=channels, both_directions=both)
-    }
+    computed = {metric.name: metric for metric in metrics if metric.applies(source, channels, both_directions=both)}
     if settings.best not in computed:
         known = ", ".join(computed) or "none"
         message = f'"{settings.best}" is not among the metrics that are computed for these images: {known}'

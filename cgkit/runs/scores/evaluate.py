@@ -157,10 +157,11 @@ def _report_inapplicable(
     reasons = {
         "truth": "the test images are not aligned",
         "source": "the channel counts differ",
+        "objects": "the source does not know the objects in its test images; that of seasons does with objects = true",
         "cycle": f"the model only translates {info.directions[0]}",
     }
     both = len(info.directions) == 2
     for metric in assembly.metrics:
-        applies = metric.applies(aligned=images.aligned, channels=images.channels, both_directions=both)
+        applies = metric.applies(images.source, images.channels, both_directions=both)
         if metric.name in requested and not applies:
             report(f"{metric.name} is not computed: {reasons[metric.compares]}")

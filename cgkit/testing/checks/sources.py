@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cgkit.abilities import order_of
+from cgkit.abilities import objects_of, order_of
 from cgkit.contracts import Domain, ImageRecord, Source
 from cgkit.testing.check import NotApplicableError, check
 from cgkit.testing.subject import Subject
@@ -103,6 +103,26 @@ def aligned_tests_are_of_equal_length(subject: Subject) -> None:
     assert not aligned or equal, (
         f"its test images are aligned, but the domains have {lengths[0]} and {lengths[1]} of them"
     )
+
+
+@check("sources")
+def known_objects_have_labels(subject: Subject) -> None:
+    """If a source knows objects, its test images are aligned, and have labels with numbers of its kinds of objects."""
+    source = subject.build()
+    kinds = objects_of(source)
+    if not kinds:
+        raise NotApplicableError
+    assert source.aligned, "it has objects, but its test images are not aligned"
+    for side, domain in zip("ab", source.test(), strict=True):
+        numbers = {0}.union(*(kind.numbers for kind in kinds if side in kind.sides))
+        for record in first_records(domain):
+            label = record.extras.get("label")
+            assert label is not None, f"it has objects, but its test image {record.name} has no label"
+            if label.render is not None:
+                found = {int(number) for number in np.unique(np.round(label.render() * 255))}
+                assert found <= numbers, (
+                    f"{record.name} of domain {side} is labelled {sorted(found - numbers)}, which no object has there"
+                )
 
 
 @check("sources")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from cgkit.contracts import Cycle
+from cgkit.contracts import Cycle, Objects
 from tests.testing.broken.registry import breaks, breaks_only, good
 
 
@@ -37,6 +37,17 @@ class CycleDifference:
 
     def __call__(self, cycle: Cycle) -> Tensor:
         return (cycle.back(cycle.translations) - cycle.sources).abs().mean((1, 2, 3))
+
+
+@good("metrics")
+class ObjectDifference:
+    """Mean absolute difference from the truth at its objects."""
+
+    compares = "objects"
+    better = "lower"
+
+    def __call__(self, translations: Tensor, objects: Objects) -> Tensor:
+        return ((translations - objects.references).abs() * (objects.labels > 0)).mean((1, 2, 3))
 
 
 @good("metrics")

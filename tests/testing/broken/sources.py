@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cgkit.contracts import ImageRecord
+from cgkit.contracts import ImageRecord, ObjectKind
 from tests.testing.broken.registry import COUNT, breaks, breaks_only, good
 
 
@@ -128,6 +128,22 @@ class SameFingerprints(Source):
 
     def fingerprint(self, domain: Greys) -> str:
         return "the same"
+
+
+@breaks_only("sources", "known-objects-have-labels")
+class WithoutLabels(Source):
+    """Knows objects, but labels no pixel."""
+
+    objects = (ObjectKind("ball", (1, 0, 0), "ab", range(1, 3)),)
+
+
+@breaks("sources", "known-objects-have-labels")
+class UnknownNumbers(WithoutLabels):
+    """Labels pixels with a number that no object has."""
+
+    def record(self, index: int, level: float) -> ImageRecord:
+        extras = {"label": ImageRecord(f"grey-{index}-label", render=Grey(9 / 255))}
+        return replace(super().record(index, level), extras=extras)
 
 
 @breaks_only("sources", "an-order-of-its-own-is-a-permutation")
