@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -139,7 +140,9 @@ class Validation:
                 changes=[str(change.without_places()) for change in read_changes(self._context.folder.path)],
             )
         except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "free some space" if full else "remove what is in its place, or make it writable"
             raise ResourceError(
-                f"{folder} cannot be written: {error.strerror or error}",
-                hint=f"step {trainer.step_number} is saved: free some space, and run again to resume",
+                f"{error.filename2 or folder} cannot be written: {error.strerror or error}",
+                hint=f"step {trainer.step_number} is saved: {remedy}, and run again to resume",
             ) from error
