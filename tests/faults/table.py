@@ -53,7 +53,7 @@ TABLE = (
     Row("spec.resolved.json", "run", ALL, 0, "it is used as the newest checkpoint has it"),
     Row("spec.resolved.json", "run", "folder", 7, "spec.resolved.json cannot be written to: Is a directory"),
     Row("spec.resolved.json", "runs", ALL, 0, "spec.resolved.json "),
-    Row("spec.toml", "run", ALL, 2, "spec.toml: "),
+    Row("spec.toml", "run", ALL, 2, "spec.toml:"),
     Row("status.json", "run", "folder", 0, "status.json cannot be written: "),
     Row("status.json", "runs", DAMAGED, 0, "status.json cannot be read: "),
     Row("status.json", "watch", "missing", 5, "is not a run folder"),
