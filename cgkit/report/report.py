@@ -49,8 +49,7 @@ def render_report(
     record: Record, plugins: Plugins, template: str = "report.html", package: str = "cgkit.report", **values: Any
 ) -> str:
     """Return the report page as HTML, or a page whose template extends it and takes more values."""
-    shown, labels = gallery(record.sheets), labels_of(record.spec)
-    data = gallery_data(shown, record)
+    labels = labels_of(record.spec)
     numbers = record.evaluation.numbers if record.evaluation is not None else ()
     metrics = {number.name for number in numbers} | set(record.metrics)
     return render(
@@ -60,10 +59,8 @@ def render_report(
         record=record,
         state=state_of(record),
         facts=facts_of(record),
-        gallery=shown,
         labels=labels,
-        gallery_data=data,
-        elapsed=data["times"][-1] if data["times"] else "",
+        **_describe_samples(record),
         charts=charts_of(record.history, metrics, labels),
         scales=scales_of(numbers, labels),
         summaries=summaries_of(metrics, plugins),
@@ -74,6 +71,12 @@ def render_report(
         page=PAGE if (record.folder / PAGE).is_file() else "",
         HISTORY=HISTORY,
     )
+
+
+def _describe_samples(record: Record) -> dict[str, Any]:
+    shown = gallery(record.sheets)
+    data = gallery_data(shown, record)
+    return {"gallery": shown, "gallery_data": data, "elapsed": data["times"][-1] if data["times"] else ""}
 
 
 def gallery_data(shown: Gallery | None, record: Record) -> dict[str, Any]:

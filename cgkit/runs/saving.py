@@ -162,10 +162,7 @@ class SavedState:
         refuse_other_plugins(providers, context.spec, context.plugins, folder.path)
         former = former_optimizers(state.get("spec", {}), context.spec, context.plugins)
         trainer.load(step, checkpoint.tensors, state["trainer"], former)
-        earlier, now = count_ranks(checkpoint.tensors.get("pool", {})), context.processes.count
-        if earlier not in (0, now):
-            text = f"the number of processes was {earlier} and is now {now}"
-            context.reporter.message(f"{text}: they share out the image pools, so results are not those of {earlier}")
+        self._mention_other_processes(checkpoint)
         data.resume(step, state.get("order"), changed=bool(changes))
         trainer.steps = data.steps
         self.step = self.tried = step
@@ -177,3 +174,9 @@ class SavedState:
         else:
             context.reporter.message(f"resuming {folder.path} at step {step} of {data.steps}")
         return changes
+
+    def _mention_other_processes(self, checkpoint: Checkpoint) -> None:
+        earlier, now = count_ranks(checkpoint.tensors.get("pool", {})), self._context.processes.count
+        if earlier not in (0, now):
+            text = f"the number of processes was {earlier} and is now {now}: they share out the image pools"
+            self._context.reporter.message(f"{text}, so results are not those of {earlier}")

@@ -26,12 +26,11 @@ def connection_within(limits: Limits) -> type[H11Protocol]:
             self.loop.call_later(TICK, self._look)
 
         def _look(self) -> None:
-            # Data that nobody reads keeps a closed connection open.
             if self.transport.is_closing() and not self.transport.get_write_buffer_size():
-                return
-            answered = self.cycle is None or self.cycle.response_complete
+                return  # data that nobody reads would keep a closed connection open
             # An idle connection is closed by the timer that uvicorn starts after an answer.
-            waits_for_head = answered and self.timeout_keep_alive_task is None
+            is_answered = self.cycle is None or self.cycle.response_complete
+            waits_for_head = is_answered and self.timeout_keep_alive_task is None
             self._without_head = self._without_head + TICK if waits_for_head else 0.0
             self._without_reading = self._without_reading + TICK if self.flow.write_paused else 0.0
             if self._without_head > limits.headers or self._without_reading > limits.transfer:
