@@ -11,6 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from zlib import crc32
 
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES, errno.EPERM)
+"""What file systems say that cannot sync, or of folders in which this user may write but not read."""
+
 
 @contextmanager
 def replacing(path: Path, suffix: str = "") -> Iterator[Path]:
@@ -61,7 +64,7 @@ def replace_text(path: Path, text: str) -> None:
 
 def sync(path: Path) -> None:
     """Wait until the content of a file is on disk."""
-    with path.open("r+b") as file:  # Windows syncs only files that are open for writing
+    with path.open("r+b") as file, _syncing():  # Windows syncs only files that are open for writing
         os.fsync(file.fileno())
 
 
@@ -69,11 +72,18 @@ def sync_folder(path: Path) -> None:
     """Wait until everything created, renamed or removed in a folder is on disk."""
     if sys.platform == "win32":  # Windows cannot open folders, and they need no sync there
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    with _syncing():
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _syncing() -> Iterator[None]:
     try:
-        os.fsync(descriptor)
+        yield
     except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
+        if error.errno not in _CANNOT_SYNC:
             raise
-    finally:
-        os.close(descriptor)

@@ -157,7 +157,10 @@ class RunFolder:
 
     def labels(self) -> dict[str, str]:
         """Return what a person calls the directions and domains: `a2b` is, for example, "horse to zebra"."""
-        return labels_of(self.remembered_spec() or {})
+        try:
+            return labels_of(self.remembered_spec() or {})
+        except CheckpointError:  # commands that need more than words say so
+            return labels_of({})
 
     def made_with(self) -> dict[str, str] | None:
         """Return the versions, by name, of the plugins used at the start of the run; None if unknown."""

@@ -27,9 +27,10 @@ def halve(file: Path) -> None:
 
 
 def flip_bit(file: Path) -> None:
+    """Flip a bit in the middle; or in the first byte of a text, where it makes a difference whatever follows."""
     content = bytearray(file.read_bytes())
     if content:
-        content[len(content) // 2] ^= 0x10
+        content[0 if file.suffix in (".json", ".jsonl", ".toml", ".html") else len(content) // 2] ^= 0x10
     file.write_bytes(content)
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-DAMAGED = "empty half folder loop device pipe"
-"""Faults after which a file cannot be read; a flipped bit may leave JSON that can be."""
-ALL = f"missing flipped {DAMAGED}"
+DAMAGED = "empty half flipped folder loop device pipe"
+ALL = f"missing {DAMAGED}"
 NO_FILE = "folder device pipe"
-NO_RUN_WRITES = "folder loop device"
 
 
 @dataclass(frozen=True)
@@ -29,24 +27,33 @@ class Row:
         return command == self.command and fault in self.faults.split() and fnmatch(file, self.files)
 
 
+USES = ("translate", "evaluate", "export")
+
 TABLE = (
-    Row(".lock", "run", NO_RUN_WRITES, 7, ".lock cannot be written to: "),
+    Row(".lock", "run", "folder loop device", 7, ".lock cannot be written to: "),
+    Row("best/*", "run", "folder", 7, " is saved: remove what is in its place"),
     Row("changes.jsonl", "run", "folder loop device pipe", 5, "changes.jsonl cannot be read: "),
     Row("checkpoints/step-000000006/*", "run", ALL, 0, "skipped a damaged checkpoint: "),
-    Row("environment.json", "run", f"flipped {DAMAGED}", 0, "environment.json cannot be read: "),
+    Row("environment.json", "run", DAMAGED, 0, "environment.json cannot be read: "),
     Row("environment.json", "run", "folder", 7, "environment.json cannot be written to: Is a directory"),
+    Row("evaluation.json", "compare", ALL, 0, "evaluation.json"),
     Row("evaluation.json", "evaluate", "folder", 7, "evaluation.json cannot be written: Is a directory"),
     Row("evaluation.json", "run", "folder", 7, "evaluation.json cannot be written: Is a directory"),
-    Row("evaluation.json", "compare", f"missing {DAMAGED}", 0, "evaluation.json"),
     Row("health.jsonl", "run", "folder loop device pipe", 0, "health, in rewind, failed: "),
     Row("launch.json", "run", "missing", 2, "does not say how it was started; pass its spec: "),
     Row("launch.json", "run", DAMAGED, 5, "launch.json is damaged: "),
     Row("metrics.jsonl", "run", NO_FILE, 0, "tracker jsonl, in rewind, failed: "),
+    Row("model/*", "run", "folder", 7, " is saved: remove what is in its place"),
+    *(Row("model/config.json", command, ALL, 5, "config.json") for command in USES),
+    *(Row("model/model.safetensors", command, ALL, 5, "model.safetensors") for command in USES),
     Row("report.html", "run", NO_FILE, 0, "report.html exists and is not a report"),
     Row("report.html", "report", NO_FILE, 2, "report.html exists and is not a report"),
-    Row("spec.resolved.json", "runs", f"missing flipped {DAMAGED}", 0, "spec.resolved.json "),
-    Row("spec.resolved.json", "run", f"missing flipped {DAMAGED}", 0, "it is restored from the newest checkpoint"),
+    Row("spec.resolved.json", "compare", ALL, 0, "spec.resolved.json"),
+    Row("spec.resolved.json", "evaluate", ALL, 0, "it is used as the newest checkpoint has it"),
+    Row("spec.resolved.json", "run", ALL, 0, "it is used as the newest checkpoint has it"),
     Row("spec.resolved.json", "run", "folder", 7, "spec.resolved.json cannot be written to: Is a directory"),
+    Row("spec.resolved.json", "runs", ALL, 0, "spec.resolved.json "),
+    Row("spec.toml", "run", ALL, 2, "spec.toml:"),
     Row("status.json", "run", "folder", 0, "status.json cannot be written: "),
     Row("status.json", "runs", DAMAGED, 0, "status.json cannot be read: "),
     Row("status.json", "watch", "missing", 5, "is not a run folder"),

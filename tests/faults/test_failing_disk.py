@@ -89,7 +89,7 @@ def test_any_call_to_the_disk_may_fail(
     expected, count = weights(straight), len(disk.calls)
     assert count > 100
     codes = set()
-    for fail_at in range(1, count + 1, 1 if EVERY else 29):
+    for fail_at in range(1, count + 1, 1 if EVERY else 53):
         run = tmp_path / "run"
         with failing(run, fail_at, number) as disk, time_limit(60):
             result = cgkit("--no-plugins", "run", tiny_spec, *SETTINGS, "--output", run)

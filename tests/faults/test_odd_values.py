@@ -73,3 +73,14 @@ def test_no_file_with_another_value_is_a_surprise(
     (run / name).write_text(json.dumps(value))
     answers(cgkit, run, intact, "runs", "watch", "compare", "report")
     (run / name).write_text(before)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_flipped_bit_is_a_surprise(cgkit: Callable[..., Result], intact: Path, tmp_path: Path, name: str) -> None:
+    run = copy(intact / "run", tmp_path / "runs" / "run")
+    content = (run / name).read_bytes()
+    for number in range(24):
+        flipped = bytearray(content)
+        flipped[(number * len(content)) // 24] ^= 1 << number % 8
+        (run / name).write_bytes(flipped)
+        answers(cgkit, run, intact, "runs", "watch", "compare", "report")

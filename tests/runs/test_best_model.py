@@ -116,7 +116,7 @@ def test_a_model_that_cannot_be_written_costs_no_step(
     result = cgkit("run", tiny_spec, "--output", folder, *overrides)
     assert result.code == 7
     assert f"{folder / name} cannot be written: " in result.err
-    assert f"step {step} is saved: free some space, and run again" in result.err
+    assert f"step {step} is saved: remove what is in its place, or make it writable, and run again" in result.err
     assert int(list_checkpoints(folder / "checkpoints")[-1].name[-6:]) == step
     (folder / name).unlink()
     run(tiny_spec, overrides=[*KEEPING, f"train.steps={step}"], output=folder, plugins=plugins)

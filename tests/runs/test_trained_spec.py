@@ -36,7 +36,7 @@ def test_a_lost_spec_is_restored_from_the_checkpoint(cgkit: Run, run: Path, cont
     result = cgkit("run", run, "--set", "train.steps=5")
     assert result.code == 0, result.err
     assert "spec.resolved.json" in result.err
-    assert "it is restored from the newest checkpoint" in result.err
+    assert "it is used as the newest checkpoint has it" in result.err
     before["train"]["steps"] = 5
     assert json.loads(resolved(run).read_text()) == before
 

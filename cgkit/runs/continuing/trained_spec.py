@@ -43,7 +43,7 @@ def trained_spec(
     if not isinstance(saved, dict):
         return remembered
     if remembered is None:
-        report(f"{file} {problem}; it is restored from the newest checkpoint")
+        report(f"{file} {problem}; it is used as the newest checkpoint has it")
         return saved
     _refuse_edited(folder, saved, remembered, plugins)
     return remembered

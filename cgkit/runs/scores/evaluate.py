@@ -28,6 +28,7 @@ from cgkit.options import REQUIRED, options_of
 from cgkit.plugins import Plugins, load_plugins
 from cgkit.runs.continuing.changes import is_within, with_hint_on_moved_data
 from cgkit.runs.continuing.resume import FIXED
+from cgkit.runs.continuing.trained_spec import trained_spec
 from cgkit.runs.folder import RunFolder
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.merging import combine
@@ -72,7 +73,7 @@ def evaluate(
     """
     plugins = plugins or load_plugins()
     address = Address.parse(run)
-    spec = _resolve(RunFolder(address.folder), metrics, overrides, plugins)
+    spec = _resolve(RunFolder(address.folder), metrics, overrides, plugins, report)
     model = open_model(address, plugins)
     info = model.info
     assembly, pixels = _assemble(spec, plugins, not metrics, report), pixel_formats(spec.data)
@@ -119,8 +120,14 @@ def _override(values: dict[str, Any], overrides: Sequence[str], plugins: Plugins
     return combine([Layer("the run's spec", values, folder=Path.cwd(), lines={}), *layers], plugins.registries)
 
 
-def _resolve(folder: RunFolder, metrics: Sequence[str], overrides: Sequence[str], plugins: Plugins) -> Spec:
-    values = folder.remembered_spec()
+def _resolve(
+    folder: RunFolder,
+    metrics: Sequence[str],
+    overrides: Sequence[str],
+    plugins: Plugins,
+    report: Callable[[str], None],
+) -> Spec:
+    values = trained_spec(folder, plugins, report)
     if values is None:
         raise no_run_folder(folder.path)
     values.pop("plugins", None)  # no hook is called here

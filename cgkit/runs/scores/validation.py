@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -137,7 +138,13 @@ class Validation:
                 changes=[str(change.without_places()) for change in read_changes(self._context.folder.path)],
             )
         except OSError as error:
-            raise ResourceError(
-                f"{folder} cannot be written: {error.strerror or error}",
-                hint=f"step {trainer.step_number} is saved: free some space, and run again to resume",
-            ) from error
+            raise _not_written(error, folder, trainer.step_number) from error
+
+
+def _not_written(error: OSError, folder: Path, step: int) -> ResourceError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "free some space" if full else "remove what is in its place, or make it writable"
+    return ResourceError(
+        f"{error.filename2 or folder} cannot be written: {error.strerror or error}",
+        hint=f"step {step} is saved: {remedy}, and run again to resume",
+    )
