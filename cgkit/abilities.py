@@ -158,6 +158,11 @@ def better_of(metric: Metric) -> Literal["higher", "lower"] | None:
     return cast('Literal["higher", "lower"] | None', getattr(metric, "better", None))
 
 
+def combiner_of(metric: object) -> Callable[[Tensor], Tensor] | None:
+    """Return the method by which a metric turns the rows of all images into its score; None if that is their mean."""
+    return cast("Callable[[Tensor], Tensor] | None", getattr(metric, "combine", None))
+
+
 def extractor_of(metric: object) -> str | None:
     """Return the description of a metric's feature extractor; None if the metric has none."""
     extractor = getattr(metric, "extractor", None)

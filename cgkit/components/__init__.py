@@ -92,6 +92,11 @@ def _register_metrics(registries: Registries) -> None:
     add("perceptual", f"{package}.perceptual:PerceptualDistance")
     add("kid", f"{package}.kid:KernelDistance", fallback=True)
     add("fid", f"{package}.fid:FrechetDistance")
+    for name in ("precision", "recall", "density", "coverage"):
+        add(name, f"{package}.neighbours:{name.title()}")
+    add("pixel-accuracy", f"{package}.segmentation:PixelAccuracy")
+    add("class-accuracy", f"{package}.segmentation:ClassAccuracy")
+    add("mean-iou", f"{package}.segmentation:MeanIou")
     add("cycle", f"{package}.cycles:CycleConsistency", fallback=True)
     add("source-similarity", f"{package}.source_similarity:SourceSimilarity", fallback=True)
     add("invented", f"{package}.objects:Invented")

@@ -62,7 +62,9 @@ class Metric(Protocol):
     - `"domain"`: called as `(translations, real)` with the features of two sets of images, `(N, D)` and `(M, D)`, N and
       M at least 2; returns a scalar. A method `features(images)` turns `(N, C, H, W)` into `(N, D)`.
 
-    Optional attributes:
+    Optional attributes and methods:
+        combine(rows): for metrics of images whose score is not a mean. Calls then return one row per image, `(N, D)`,
+            such as counts of pixels, and this method turns the rows of any number of images into the score, a scalar.
         better: `"higher"` or `"lower"`, depending on which values are better; None, the default, if neither are.
         extractor: a description of the feature extractor with its version or checksum, recorded with each score.
             Metrics with the same extractor share the features of every image.

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from cgkit.abilities import better_of
+from cgkit.abilities import better_of, combiner_of
 from cgkit.contracts import Cycle, Metric, Objects
 from cgkit.data.randomness import derive_seed, generator, seeded
 from cgkit.errors import PluginError
 from cgkit.evaluation.numbers import Number
-from cgkit.evaluation.resampling import interval_of_mean, interval_of_sets
+from cgkit.evaluation.resampling import interval_of_images, interval_of_sets
 
 Translate = Callable[[Tensor], Tensor]
 """A function that translates images `(N, C, H, W)` in [0, 1]."""
@@ -60,7 +60,7 @@ class Accumulator(Protocol):
 
 @dataclass
 class ImageAccumulator:
-    """Accumulates a metric that gives one number per image; the score is the mean of these numbers.
+    """Accumulates a metric that gives one number per image; the score is their mean, unless the metric combines rows.
 
     If the ground truth is known, there is a baseline. For metrics that compare translations with their sources, it is
     the score of the ground truth; for metrics that compare translations with the ground truth, that of the sources.
@@ -78,6 +78,7 @@ class ImageAccumulator:
         self._values: list[Tensor] = []
         self._real: list[Tensor] = []
         self._untranslated: list[Tensor] = []
+        self._combine = combiner_of(self.metric)
 
     def add(self, batch: TranslatedBatch) -> None:
         """Add a batch.
@@ -98,24 +99,34 @@ class ImageAccumulator:
                 self._untranslated.append(self._measure(batch, batch.sources, other))
 
     def compute(self) -> Number:
-        """Return the mean over all images, with its interval and baseline."""
+        """Return the score of all images, with its interval and baseline."""
         values = torch.cat(self._values)
         random = generator(self.seed, f"interval-{self.name}-{self.direction}")
         real, untranslated = (
-            float(torch.cat(baseline).mean()) if baseline else None for baseline in (self._real, self._untranslated)
+            float(self._summarise(torch.cat(baseline))) if baseline else None
+            for baseline in (self._real, self._untranslated)
         )
-        interval = interval_of_mean(values, random)
+        value = float(self._summarise(values))
+        interval = interval_of_images(values, random, self._summarise)
         better = better_of(self.metric)
-        value = float(values.mean())
         return Number(self.name, self.direction, value, interval, real, untranslated, better, self.protocol)
 
     def _measure(self, batch: TranslatedBatch, *images: Any) -> Tensor:
         with seeded(derive_seed(self.seed, f"metric-{self.name}-{self.direction}", batch.start)):
             values = self.metric(*images)
-        expected = (len(batch.sources),)
-        if not isinstance(values, Tensor) or values.shape != expected:
+        count, dimensions = len(batch.sources), 1 if self._combine is None else 2
+        if not isinstance(values, Tensor) or values.ndim != dimensions or len(values) != count:
+            expected = f"({count},)" if self._combine is None else f"({count}, D)"
             raise PluginError(f'metric "{self.name}" returned {_describe(values)}, expected shape {expected}')
         return _check_finite(values.detach().double().cpu())
+
+    def _summarise(self, values: Tensor) -> Tensor:
+        if self._combine is None:
+            return values.mean()
+        score = self._combine(values)
+        if not isinstance(score, Tensor) or score.ndim:
+            raise PluginError(f'metric "{self.name}" combined rows into {_describe(score)}, expected a scalar')
+        return _check_finite(score)
 
 
 @dataclass

@@ -42,8 +42,14 @@ class Number:
     protocol: Mapping[str, Any]
 
     def field(self, name: str) -> Any:
-        """Return the value of a field named by `differing`: an attribute or an entry of the protocol."""
-        return getattr(self, name) if name in _OWN_FIELDS else self.protocol.get(name)
+        """Return the value of a field named by `differing`: an attribute or an entry of the protocol.
+
+        Options that are not set are left out, because an earlier version of the metric may not have had them.
+        """
+        value = getattr(self, name) if name in _OWN_FIELDS else self.protocol.get(name)
+        if name == "options" and isinstance(value, Mapping):
+            return {option: setting for option, setting in value.items() if setting is not None}
+        return value
 
     def to_json(self) -> dict[str, Any]:
         """Return the number as JSON values."""

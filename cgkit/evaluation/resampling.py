@@ -14,14 +14,22 @@ LEVELS = torch.tensor([0.025, 0.975], dtype=torch.float64)
 Interval = tuple[float, float]
 
 
-def interval_of_mean(values: Tensor, random: torch.Generator) -> Interval | None:
-    """Return the percentile bootstrap interval (Efron, 1979) of the mean of `(N,)` values; None for N < 2."""
+def interval_of_images(
+    values: Tensor, random: torch.Generator, statistic: Callable[[Tensor], Tensor] = torch.mean
+) -> Interval | None:
+    """Return the percentile bootstrap interval (Efron, 1979) of a statistic of values by image; None for N < 2.
+
+    Args:
+        values: one number or row per image, `(N,)` or `(N, D)`.
+        random: draws the images.
+        statistic: returns a scalar; the mean by default.
+    """
     count = len(values)
     if count < 2:
         return None
     values = values.double()
-    means = torch.stack([values[torch.randint(count, (count,), generator=random)].mean() for _ in range(DRAWS)])
-    low, high = means.quantile(LEVELS).tolist()
+    drawn = [values[torch.randint(count, (count,), generator=random)] for _ in range(DRAWS)]
+    low, high = torch.stack([statistic(images).double() for images in drawn]).quantile(LEVELS).tolist()
     return low, high
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cgkit.components.metrics.fid import FrechetDistance
 from cgkit.components.metrics.kid import KernelDistance
-from cgkit.evaluation.resampling import interval_of_mean, interval_of_sets
+from cgkit.evaluation.resampling import interval_of_images, interval_of_sets
 
 
 def seeded_generator(seed: int) -> torch.Generator:
@@ -18,19 +18,19 @@ def seeded_generator(seed: int) -> torch.Generator:
 def test_about_95_of_100_intervals_contain_the_true_mean() -> None:
     hits = 0
     for seed in range(100):
-        low, high = interval_of_mean(torch.randn(40, generator=seeded_generator(seed)) + 3, seeded_generator(seed))
+        low, high = interval_of_images(torch.randn(40, generator=seeded_generator(seed)) + 3, seeded_generator(seed))
         hits += low <= 3 <= high
     assert 88 <= hits <= 99
 
 
 def test_intervals_depend_only_on_the_seed() -> None:
     values = torch.randn(20, generator=seeded_generator(0))
-    assert interval_of_mean(values, seeded_generator(1)) == interval_of_mean(values, seeded_generator(1))
-    assert interval_of_mean(values, seeded_generator(1)) != interval_of_mean(values, seeded_generator(2))
+    assert interval_of_images(values, seeded_generator(1)) == interval_of_images(values, seeded_generator(1))
+    assert interval_of_images(values, seeded_generator(1)) != interval_of_images(values, seeded_generator(2))
 
 
 def test_too_few_images_give_no_interval() -> None:
-    assert interval_of_mean(torch.ones(1), seeded_generator(0)) is None
+    assert interval_of_images(torch.ones(1), seeded_generator(0)) is None
     few, many = torch.rand(3, 2), torch.rand(9, 2)
     assert interval_of_sets(KernelDistance(), few, many, seeded_generator(0)) is None
     assert interval_of_sets(KernelDistance(), many, few, seeded_generator(0)) is None

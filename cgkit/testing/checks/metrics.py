@@ -7,7 +7,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from cgkit.abilities import compared_by
+from cgkit.abilities import combiner_of, compared_by
 from cgkit.contracts import Compared
 from cgkit.data.randomness import seeded
 from cgkit.testing.check import NotApplicableError, check
@@ -33,7 +33,10 @@ def metrics_say_what_they_compare(subject: Subject) -> None:
 
 @check("metrics")
 def metrics_give_a_number_an_image(subject: Subject) -> None:
-    """A metric returns (N,) finite numbers for colour and for grey images, whether they are equal or different."""
+    """A metric returns (N,) finite numbers for colour and for grey images, whether they are equal or different.
+
+    If it has a method `combine`, it returns (N, D), which the method turns into a scalar.
+    """
     metric = subject.build()
     if compared_by(metric) == "domain":
         raise NotApplicableError
@@ -42,7 +45,15 @@ def metrics_give_a_number_an_image(subject: Subject) -> None:
         for name, translations, others in (("noise", noise, other), ("equal images", noise, noise.clone())):
             values = _compute(metric, translations, others)
             assert isinstance(values, Tensor), f"returns a {type(values).__name__} instead of a tensor"
-            assert values.shape == (3,), f"returns shape {tuple(values.shape)} for 3 images; expected (3,)"
+            shape = tuple(values.shape)
+            if (combine := combiner_of(metric)) is None:
+                assert shape == (3,), f"returns shape {shape} for 3 images; expected (3,)"
+            else:
+                rows = values.ndim == 2 and len(values) == 3
+                assert rows, f"returns shape {shape} for 3 images; expected (3, D), because it has a method combine"
+                score = combine(values)
+                assert isinstance(score, Tensor), f"combine returns a {type(score).__name__} instead of a tensor"
+                assert score.shape == (), f"combine returns shape {tuple(score.shape)}; expected a scalar"
             assert torch.isfinite(values).all(), f"is not finite for {name}"
 
 
@@ -72,10 +83,13 @@ def metrics_of_sets_give_one_number(subject: Subject) -> None:
 
 @check("metrics")
 def metrics_tell_good_from_bad(subject: Subject) -> None:
-    """Values differ between equal and different images, and an image's value is independent of the batch."""
+    """Values differ between equal and different images, and an image's value is independent of the batch.
+
+    For sets, the different images are almost black, so that they are far from noise in any features.
+    """
     metric = subject.build()
     noise, _ = _make_noise(3)
-    mixed = noise.clone()
+    mixed = noise.clone() if compared_by(metric) != "domain" else noise * 0.1
     mixed[1] = 1 - mixed[1].roll(5, -1)
     equal, different = _compute(metric, noise.clone(), noise), _compute(metric, mixed, noise)
     assert not torch.equal(equal, different), "returns the same value for equal and different images"
