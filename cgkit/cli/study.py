@@ -49,8 +49,11 @@ def command(
     from cgkit.studies import collect, read_study, run_study
     from cgkit.studies.page import write_study_page
     from cgkit.studies.running import look, refuse_others
+    from cgkit.studies.statistics import import_stats
 
     plugins, read = console.plugins(context), read_study(study)
+    if len(read.seeds) > 1:
+        import_stats()  # before training takes hours
     folder = output or Path("studies") / read.name
     with console.working("reading the runs"):
         found = look(read, folder, plugins)

@@ -46,7 +46,7 @@ def paired_p(values: Mapping[int, float], others: Mapping[int, float]) -> float 
     differences = [values[seed] - others[seed] for seed in values if seed in others]
     if len(differences) < 2 or stdev(differences) == 0:
         return None
-    return float(_import_stats().ttest_1samp(differences, 0.0).pvalue)
+    return float(import_stats().ttest_1samp(differences, 0.0).pvalue)
 
 
 def adjust(p_values: Sequence[float | None]) -> list[float | None]:
@@ -61,10 +61,15 @@ def adjust(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def _student(quantile: float, freedom: int) -> float:
-    return float(_import_stats().t.ppf(quantile, freedom))
+    return float(import_stats().t.ppf(quantile, freedom))
 
 
-def _import_stats() -> Any:
+def import_stats() -> Any:
+    """Return SciPy's statistics, which results of several seeds need.
+
+    Raises:
+        UsageError: SciPy is not installed.
+    """
     try:
         from scipy import stats
     except ModuleNotFoundError as error:

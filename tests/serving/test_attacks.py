@@ -8,6 +8,7 @@ import io
 import shutil
 import socket
 import struct
+import sys
 import tempfile
 import threading
 import time
@@ -309,3 +310,12 @@ def test_what_cannot_be_served_is_an_error(trained: Path, tmp_path: Path, cgkit:
         2,
         f"error: {tmp_path / 'none'} is not a folder; pass the folder that contains the runs\n",
     )
+
+
+def test_without_its_packages_a_sentence_says_what_to_install(
+    trained: Path, cgkit: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    result = cgkit("serve", trained)
+    assert result.code == 2
+    assert 'cgkit serve needs uvicorn; pip install "cgkit[serve]"' in result.err

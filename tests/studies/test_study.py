@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -209,3 +210,12 @@ def test_a_mistake_in_the_file_is_an_error(cgkit: Cli, tmp_path: Path, old: str,
     assert result.code == 2
     assert error in result.err
     assert not (tmp_path / "out").exists()
+
+
+def test_without_scipy_a_sentence_says_what_to_install(
+    cgkit: Cli, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    result = cgkit("study", study, "--output", study.parent / "out", "--results")
+    assert result.code == 2
+    assert 'pip install "cgkit[study]"' in result.err
