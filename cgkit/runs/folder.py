@@ -234,6 +234,21 @@ class RunFolder:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         replace_text(self.path / "status.json", _to_json({**values, "at": now, "pid": os.getpid()}))
 
+    def thin_samples(self, keep: int) -> int:
+        """Remove every second sample sheet if there are more than `keep`, but not the first and the last.
+
+        Returns:
+            The number of sheets removed.
+
+        Raises:
+            OSError: a sheet cannot be removed.
+        """
+        sheets = list(self.samples().values())
+        removed = sheets[1:-1:2] if len(sheets) > keep else []
+        for sheet in removed:
+            sheet.unlink()
+        return len(removed)
+
     def write_sample(self, step: int, sheet: Sheet) -> Path:
         """Write the sample sheet of a step; return its file."""
         folder = self.path / "samples"

@@ -268,6 +268,8 @@ class Run:
             observers.samples_drawn(images)
         try:
             file = self.folder.write_sample(self.step, self._samples.sheet(images))
+            if removed := self.folder.thin_samples(self.spec.samples.keep):
+                self._context.reporter.message(f"{removed} older sample sheets were removed: samples.keep")
         except OSError as error:
             self._context.reporter.warning(f"the samples of step {self.step} cannot be written: {error}")
         else:

@@ -231,6 +231,12 @@ class Samples(Table):
         default=10.0, gt=0, le=1e6, description="The longest time between two sheets, in minutes of training."
     )
     count: int = Field(default=4, ge=1, le=64, description="Number of test images of each domain on a sheet.")
+    keep: int = Field(
+        default=500,
+        ge=3,
+        le=1_000_000,
+        description="Most sheets to keep. If there are more, every second one is removed, but not the first and the last.",
+    )
 
 
 class Log(Table):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import cgkit
+from cgkit.display.terminal import TerminalReporter
 from cgkit.hookspecs import RunView
 from cgkit.images.sheet import GAP, HEADER
 from cgkit.plugins import load_plugins
@@ -66,3 +67,16 @@ def test_the_first_step_has_a_sheet_and_time_adds_others(
     plugins.manager.register(seen)
     run(tiny_spec, output=tmp_path / "run", overrides=[f"samples.minutes={minutes}"], plugins=plugins)
     assert list(RunFolder(tmp_path / "run").samples()) == list(seen.sheets) == expected
+
+
+def test_only_some_of_many_sheets_are_kept_among_them_the_first_and_the_last(
+    tiny_spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = ["train.steps=12", "samples.every=1", "samples.keep=5"]
+    with TerminalReporter() as reporter:
+        folder = run(tiny_spec, overrides=overrides, output=tmp_path / "run", reporter=reporter).folder
+    kept = list(RunFolder(folder).samples())
+    assert kept[0] == 1
+    assert kept[-1] == 12
+    assert 3 <= len(kept) <= 5
+    assert "2 older sample sheets were removed: samples.keep" in capsys.readouterr().err
