@@ -235,7 +235,7 @@ class Samples(Table):
         default=500,
         ge=3,
         le=1_000_000,
-        description="Most sheets to keep. If there are more, every second one is removed, but not the first and the last.",
+        description="Most sheets to keep; if there are more, every second one is removed, except the first and last.",
     )
 
 

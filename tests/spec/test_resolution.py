@@ -65,7 +65,7 @@ def test_every_component_is_named_and_every_option_filled_in(load):
         "optimizer": {side: {"name": "adam", "betas": [0.5, 0.999]} for side in ("generators", "discriminators")},
         "schedule": {"generators": {"name": "linear"}, "discriminators": {"name": "linear"}},
         "checkpoint": {"every": 1000, "keep": 3},
-        "samples": {"every": 500, "minutes": 10.0, "count": 4},
+        "samples": {"every": 500, "minutes": 10.0, "count": 4, "keep": 500},
         "log": {"every": 10, "patience": 30.0},
         "evaluation": {"count": 64, "seed": 0, "direction": "both"},
         "metric": [{"name": "psnr"}],
