@@ -54,7 +54,7 @@ SLOWER = {
     "evaluate": ("spec.resolved.json",),
     "export": ("model/config.json",),
 }
-"""Other commands, with the files on which the short form tries them; the long form (`make faults`) tries them on all."""
+"""Other commands, with the files on which the short form tries them; `make faults` tries them on all."""
 
 EVERY = "CGKIT_FAULTS" in os.environ
 
