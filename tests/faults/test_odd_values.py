@@ -16,6 +16,8 @@ from tests.faults.faults import COMMANDS, copy, time_limit
 
 FILES = ("changes.jsonl", "environment.json", "evaluation.json", "health.jsonl", "metrics.jsonl", "spec.resolved.json")
 FILES = (*FILES, "status.json", "launch.json")
+pytestmark = pytest.mark.slow
+
 ODD = (None, True, -1, 0, 10**400, 1e308, float("nan"), "", "\ud800\n\x1b[31m", [], [[]], {}, {"a": None}, "2026-01-01")
 
 values = st.recursive(

@@ -124,7 +124,7 @@ def test_two_models_do_not_mix_in_one_folder(image_folder: Folder, tmp_path: Pat
     first = translate_files(make_translator(nn.Identity()), [inputs], out, batch=1)
     next(first)
     other = RecordingNegative()
-    other.register_buffer("weight", torch.zeros(1))  # by which models are told apart
+    other.register_buffer("weight", torch.zeros(1))  # which distinguishes the models
     list(translate_files(make_translator(other), [inputs], out, overwrite=True))
     with pytest.raises(UsageError, match="another model, or another direction, has begun to write"):
         list(first)
