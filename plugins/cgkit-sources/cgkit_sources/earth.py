@@ -28,6 +28,9 @@ FILES = {
 BLOCK = 3
 """Height and width of a block, in tiles. All tiles of a block are in one split, so that no two splits share a pixel."""
 
+SHARES = {"test": 1, "a": 3, "b": 3}
+"""The shares of the tiles for testing, and for training in domains a and b."""
+
 Corner = tuple[int, int]
 """The upper row and the left column of a tile or a block."""
 
@@ -147,20 +150,18 @@ def split_blocks(photograph: NDArray[np.uint8], tile: int) -> dict[str, list[Cor
         land = [(y, x) for y, x in inside if _is_land(sea, ice, y, x, tile)]
         if land:
             tiles.append(land)
-    if len(tiles) < len(_PARTS):
+    if len(tiles) < len(SHARES):
         raise DataError(f"only {len(tiles)} blocks of {block}x{block} pixels have land", hint="set data.tile lower")
     split: dict[str, list[Corner]] = {"a": [], "b": [], "test": []}
-    for number, place in enumerate(np.random.default_rng(0).permutation(len(tiles))):
-        split[_PARTS[number % len(_PARTS)]] += tiles[place]
+    for place in np.random.default_rng(0).permutation(len(tiles)):
+        neediest = min(SHARES, key=lambda part: len(split[part]) / SHARES[part])
+        split[neediest] += tiles[place]
     return {part: sorted(corners) for part, corners in split.items()}
-
-
-_PARTS = ("test", "a", "b", "a", "b", "a", "b")
 
 
 def _sea_and_ice(photograph: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     red, blue = (photograph[..., channel].astype(np.int16) for channel in (0, 2))
-    sea = (blue > red + 8) & (photograph.sum(-1, dtype=np.int16) < 160)
+    sea = (blue > red + 8) & (photograph.sum(-1, dtype=np.int16) < 330)
     return sea, photograph.min(-1) > 215
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from cgkit.contracts import ImageRecord
 
 
-
 @dataclass(frozen=True)
 class Pictures:
     """Pictures of one domain.
