@@ -1,4 +1,4 @@
-"""Fonts under the SIL Open Font License: downloaded once from the npm registry, checked, and kept in the user's cache."""
+"""Fonts under the SIL Open Font License: downloaded once from npm, checked, and kept in the user's cache."""
 
 from __future__ import annotations
 

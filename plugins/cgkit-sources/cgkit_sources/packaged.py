@@ -32,7 +32,7 @@ def packaged_files(module: str, package: str, extra: str, digests: dict[str, str
         if digest_of(folder / name) != digest:
             raise DataError(
                 f"{folder / name} is not the file that scores refer to: its SHA-256 differs",
-                hint=f"install another version of {package}, or set data.folder to a folder of your own with such files",
+                hint=f"install another version of {package}, or set data.folder to a folder of your own",
             )
     return folder
 

@@ -111,7 +111,7 @@ def test_another_file_in_a_package_is_refused() -> None:
 def test_a_font_that_cannot_be_downloaded_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(DataError, match="ma-shan-zheng cannot be downloaded from https://registry.npmjs.org"):
+    with pytest.raises(DataError, match=r"ma-shan-zheng cannot be downloaded from https://registry\.npmjs\.org"):
         fonts.get_font("brush")
     assert list(tmp_path.iterdir()) == []
 
