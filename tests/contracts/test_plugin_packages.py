@@ -27,7 +27,7 @@ EXAMPLES = [
     if "requires" in tomllib.loads(file.read_text())
 ]
 
-UNAVAILABLE = re.compile(r"no (chromium|firefox) with its \w+driver is installed|cannot be downloaded")
+UNAVAILABLE = re.compile(r"no (chromium|firefox) with its \w+driver is installed|cannot be downloaded|is not installed")
 """What tests may be skipped for, because this computer lacks it."""
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
