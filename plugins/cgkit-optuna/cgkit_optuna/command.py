@@ -58,12 +58,14 @@ def tune(
 
     sweep, plugins = read_sweep(file), loaded_plugins(context)
     folder = output or Path("sweeps") / file.stem
-    steps, better = _check(sweep, plugins)
+    spec, better = _check(sweep, plugins)
     if dry_run:
-        _say(_describe(sweep, steps, better, folder))
+        _say(_describe(sweep, spec.train.steps, better, folder))
         return 0
     folder.mkdir(parents=True, exist_ok=True)
-    study = open_study(sweep, folder, storage, better, patience)
+    study = open_study(
+        sweep, folder, identity=sweep.identity(spec.to_json()), storage=storage, better=better, patience=patience
+    )
     trainer = Trainer(study, sweep, folder, plugins, device, _say, _warn)
     return _work(study, trainer, patience)
 
@@ -101,8 +103,8 @@ def _work(study: optuna.Study, trainer: Trainer, patience: int) -> int:
     return 0
 
 
-def _check(sweep: Sweep, plugins: Any) -> tuple[int | None, str]:
-    """Check the spec with the extreme values of each parameter; return its steps, and which scores are better."""
+def _check(sweep: Sweep, plugins: Any) -> tuple[Any, str]:
+    """Check the spec with the extreme values of each parameter; return it, and which scores are better."""
     from cgkit import load_spec
     from cgkit.errors import UsageError
     from cgkit_optuna.sweep import override
@@ -116,7 +118,7 @@ def _check(sweep: Sweep, plugins: Any) -> tuple[int | None, str]:
     if better is None:
         problem = f"{sweep.metric} does not declare whether higher or lower values are better"
         raise UsageError(problem, hint='set better = "higher" or "lower" in the sweep')
-    return spec.train.steps, better
+    return spec, better
 
 
 def _describe(sweep: Sweep, steps: int | None, better: str, folder: Path) -> str:

@@ -25,12 +25,15 @@ STEPS = "steps"
 """The attribute of a trial with the number of steps that it has trained."""
 
 
-def open_study(sweep: Sweep, folder: Path, storage: str | None, better: str, patience: int) -> optuna.Study:
+def open_study(
+    sweep: Sweep, folder: Path, *, identity: str, storage: str | None, better: str, patience: int
+) -> optuna.Study:
     """Return the study of a sweep, which is created unless it exists.
 
     Args:
         sweep: the sweep.
         folder: the folder of the sweep, which exists.
+        identity: the digest of all that must be the same for all trials.
         storage: the address of the database; by default the file `study.db` in the folder.
         better: whether `higher` or `lower` scores are better.
         patience: the seconds after which a trial is taken over if its process gives no sign of life.
@@ -58,12 +61,13 @@ def open_study(sweep: Sweep, folder: Path, storage: str | None, better: str, pat
                 pruner=_pruner(sweep),
                 load_if_exists=True,
             )
-            if study.user_attrs.setdefault(IDENTITY, sweep.identity()) == sweep.identity():
-                study.set_user_attr(IDENTITY, sweep.identity())
+            known = study.user_attrs.get(IDENTITY)
+            if known is None:
+                study.set_user_attr(IDENTITY, identity)
     except optuna.exceptions.StorageInternalError as error:
         reason = str(error.__cause__ or error).splitlines()[0]
         raise ResourceError(f"{address} cannot be opened: {reason}") from error
-    if study.user_attrs[IDENTITY] != sweep.identity():
+    if known not in (None, identity):
         problem = f"{folder} has the trials of another sweep: the spec, the metric, the seed or a range was different"
         raise UsageError(problem, hint="choose another --output; only `trials` may change")
     return study

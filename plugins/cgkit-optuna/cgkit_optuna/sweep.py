@@ -94,11 +94,14 @@ class Sweep(Table):
     parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
     pruning: Pruning | None = None
 
-    def identity(self) -> str:
-        """Return a digest of all that the trials of one study have to share; their number may grow."""
-        values = self.model_dump(mode="json", exclude={"trials", "spec"})
-        spec = self.spec.read_bytes()
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode() + spec).hexdigest()
+    def identity(self, spec: dict[str, Any]) -> str:
+        """Return a digest of all that the trials of one study have to share; their number may grow.
+
+        Args:
+            spec: the resolved spec as JSON values.
+        """
+        values = {**self.model_dump(mode="json", exclude={"trials"}), "spec": spec}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def read_sweep(file: Path) -> Sweep:
