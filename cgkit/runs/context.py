@@ -41,6 +41,7 @@ class RunContext:
         left_out: what is wrong with each damaged image that is left out.
         launch: the options with which the run was started.
         started: what the networks of a new run took from elsewhere.
+        until: the step at which the run stops, if it is not to go on to its end.
     """
 
     spec: Spec
@@ -55,6 +56,7 @@ class RunContext:
     left_out: Sequence[str] = ()
     launch: Launch = field(default_factory=Launch)
     started: tuple[Started, ...] = ()
+    until: int | None = None
 
     @cached_property
     def providers(self) -> Mapping[str, str]:

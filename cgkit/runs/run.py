@@ -170,13 +170,15 @@ class Run:
         self._context.reporter.progress(self.progress)
         if self.step >= self.steps or self._validation.patience_is_over:
             return False
+        if self._is_far_enough:
+            return True
         alone = self._processes.count == 1
         with self.batches(lambda: stop.requested_for(0 if alone else STOP_PATIENCE)) as all_batches:
             for batches in all_batches:
                 self._stopwatch.images_arrived()
                 losses = self.trainer.step(batches, stop=stop.requested)
                 # Several ranks have to agree on a stop, and they do so in the next step.
-                stopping = stop.requested if alone else self.trainer.stop_agreed
+                stopping = (stop.requested if alone else self.trainer.stop_agreed) or self._is_far_enough
                 self._stopwatch.step_finished()
                 self._saved.unrecorded[self.step] = losses
                 observers.step_finished(batches)
@@ -187,6 +189,10 @@ class Run:
                     return not ended
         self._stop_without_images(observers)
         return True
+
+    @property
+    def _is_far_enough(self) -> bool:
+        return self._context.until is not None and self.step >= self._context.until
 
     def _stop_without_images(self, observers: Observers) -> None:
         """Save the state after the last step, because a stop was requested while the run waited for images."""

@@ -36,6 +36,7 @@ def run(
     changes: Sequence[str] = (),
     output: Path | str | None = None,
     device: str | None = None,
+    until: int | None = None,
     plugins: Plugins | None = None,
     reporter: Reporter | None = None,
 ) -> Outcome:
@@ -49,6 +50,8 @@ def run(
             the run folder, which then continues with the new values.
         output: the run folder; by default the folder in `runs/` that has the spec's name, or `spec` if it is a folder.
         device: `cpu`, `cuda` or `cuda:N`; by default CUDA if available.
+        until: the step at which the run is saved and stops as if it were asked to, unless it ends before. Called again,
+            it goes on as if it had never stopped: schedules follow the steps of the spec.
         plugins: the loaded plugins; by default all that are installed.
         reporter: shows the run to its user, for example `cgkit.display.reporter.Silence()`. By default, the run is
             shown in a terminal or in a Jupyter notebook, and its warnings are Python's (`RunWarning`).
@@ -69,7 +72,7 @@ def run(
         if earlier != Launch():
             shown.message(f"{named} was started with {earlier}")
         launch = earlier.followed_by(overrides, plugins.files, device)
-        return _run_shown(layers, folder, plugins, launch, shown, changes)
+        return _run_shown(layers, folder, plugins, launch, shown, changes, until)
 
 
 def _refuse_workers() -> None:
@@ -88,6 +91,7 @@ def _run_shown(
     launch: Launch,
     reporter: Reporter,
     changes: Sequence[str],
+    until: int | None,
 ) -> Outcome:
     if rank() == 0:
         folder.refuse_if_in_use()
@@ -109,6 +113,7 @@ def _run_shown(
             left_out=prepared.left_out,
             launch=launch,
             started=prepared.started,
+            until=until,
         )
         run = Run(context)
         reporter.begin(*header(context, run, prepared.images))

@@ -164,6 +164,18 @@ def test_an_extended_run_equals_one_that_was_long_from_the_start(tmp_path: Path,
     assert all(torch.equal(tensors[name], expected[name]) for name in expected)
 
 
+def test_a_run_in_parts_stops_where_it_is_told_and_equals_one_in_one_part(
+    tmp_path: Path, eventful: Path, uninterrupted: Path
+) -> None:
+    folder = tmp_path / "run"
+    for until, step in ((7, 7), (7, 7), (3, 7), (16, 16)):
+        outcome = run(eventful, output=folder, until=until)
+        assert (outcome.state, outcome.step) == ("stopped", step)
+        assert final_step(folder) == f"step-{step:09d}"
+    assert run(eventful, output=folder, until=24).state == "finished"
+    assert_same_run(folder, uninterrupted)
+
+
 def test_saving_more_often_changes_nothing(eventful: Path, uninterrupted: Path, tmp_path: Path) -> None:
     overrides = ["checkpoint.every=1", "samples.every=3", "evaluation.every=7"]
     folder = run(eventful, overrides=overrides, output=tmp_path / "run").folder
