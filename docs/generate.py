@@ -44,8 +44,9 @@ def pages() -> dict[str, str]:
         "reference/components.md": _describe_components,
         "reference/python.md": inventory.page,
         "plugins/conformance.md": _describe_conformance,
-        "results/README.md": _describe_results,
     }
+    if any((DOCS / "results").glob("*.json")):
+        generators["results/README.md"] = _describe_results
     return {path: HEADER + "\n\n".join(page()) + "\n" for path, page in generators.items()}
 
 
