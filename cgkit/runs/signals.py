@@ -16,6 +16,8 @@ INTERVAL = 1.0
 class StopRequest:
     """A context in which SIGTERM, SIGHUP and the first Ctrl-C only set `requested`; another Ctrl-C interrupts.
 
+    A handler that the program around had set is called too, because the run may end by itself before it stops.
+
     Args:
         answer: called once, in another thread, as soon as a stop is requested.
         is_asked: returns whether another process asks for a stop.
@@ -62,6 +64,9 @@ class StopRequest:
             raise KeyboardInterrupt
         if not self._requested:
             self._request()
+        previous = self._previous.get(signal.Signals(number))
+        if callable(previous) and previous is not signal.default_int_handler:
+            previous(number, frame)
 
     def _request(self) -> None:
         self._requested = True

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,8 +70,28 @@ def tune(
     study = open_study(
         sweep, folder, identity=sweep.identity(spec.to_json()), storage=storage, better=better, patience=patience
     )
-    trainer = Trainer(study, sweep, folder, plugins, device, _say, _warn)
-    return _work(study, trainer, patience)
+    with _signals() as received:
+        trainer = Trainer(study, sweep, folder, plugins, device, _say, _warn, lambda: bool(received))
+        return _work(study, trainer, patience)
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect the signals that ask to stop; a second Ctrl-C interrupts at once."""
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and number in received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+    previous = {number: signal.signal(number, handle) for number in wanted}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _work(study: optuna.Study, trainer: Trainer, patience: int) -> int:
@@ -79,16 +103,16 @@ def _work(study: optuna.Study, trainer: Trainer, patience: int) -> int:
     from cgkit_optuna.trial import StoppedError
 
     waited_until: float | None = None
-    while True:
+    while not trainer.is_stopping():
         fail_stale_trials(study)
         states = count_trials(study)
         finished, running = sum(states[state] for state in FINISHED), states[TrialState.RUNNING]
         if finished >= trainer.sweep.trials:
-            break
+            return _summarise(study, trainer)
         if not states[TrialState.WAITING] and finished + running >= trainer.sweep.trials:
             waited_until = waited_until or time.monotonic() + patience + 1
             if time.monotonic() >= waited_until:
-                break
+                return _summarise(study, trainer)
             time.sleep(min(1.0, patience / 5))
             continue
         waited_until = None
@@ -96,11 +120,10 @@ def _work(study: optuna.Study, trainer: Trainer, patience: int) -> int:
             study.optimize(trainer, n_trials=1)
         except StoppedError as stop:
             try_again(study, study.get_trials(deepcopy=False)[stop.number])
-            _say("stopped and saved; to continue, run the same command again")
-            return STOPPED
+            break
         _write_best(study, trainer)
-    _summarise(study, trainer)
-    return 0
+    _say("stopped and saved; to continue, run the same command again")
+    return STOPPED
 
 
 def _check(sweep: Sweep, plugins: Any) -> tuple[Any, str]:
@@ -160,7 +183,7 @@ def _write_best(study: optuna.Study, trainer: Trainer) -> None:
     replace_text(trainer.folder / "best.toml", f"{header}\n{body}")
 
 
-def _summarise(study: optuna.Study, trainer: Trainer) -> None:
+def _summarise(study: optuna.Study, trainer: Trainer) -> int:
     from optuna.trial import TrialState
 
     from cgkit_optuna.study import count_trials, folder_of, steps_trained
@@ -179,6 +202,7 @@ def _summarise(study: optuna.Study, trainer: Trainer) -> None:
         _say(f"its spec: {trainer.folder / 'best.toml'}")
     else:
         _warn("no trial is complete, so there is no best one")
+    return 0
 
 
 def _say(text: str) -> None:

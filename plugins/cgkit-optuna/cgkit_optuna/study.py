@@ -131,4 +131,7 @@ def steps_trained(study: optuna.Study) -> int:
 def _pruner(sweep: Sweep) -> BasePruner:
     if sweep.pruning is None:
         return NopPruner()
-    return SuccessiveHalvingPruner(min_resource=sweep.pruning.first, reduction_factor=sweep.pruning.factor)
+    pruning = sweep.pruning
+    return SuccessiveHalvingPruner(
+        min_resource=pruning.first, reduction_factor=pruning.factor, bootstrap_count=pruning.bootstrap
+    )

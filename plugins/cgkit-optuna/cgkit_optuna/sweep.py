@@ -61,10 +61,11 @@ class Parameter(Table):
 
 
 class Pruning(Table):
-    """Successive halving: of the trials that reach a rung, about one in `factor` goes on."""
+    """Successive halving: about one in `factor` of the trials at a rung goes on, none of the first `bootstrap`."""
 
     first: Annotated[int, Field(ge=1)]
     factor: Annotated[int, Field(ge=2, le=100)] = 4
+    bootstrap: Annotated[int, Field(ge=0, le=10_000)] = 0
 
     def rungs(self) -> Iterator[int]:
         """Yield the steps of the rungs, without end."""

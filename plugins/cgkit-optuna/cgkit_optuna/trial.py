@@ -20,7 +20,7 @@ from cgkit_optuna.sweep import Sweep, override
 
 
 class StoppedError(Exception):
-    """A signal stopped the run of a trial, which is saved."""
+    """A signal stopped a trial, whose run is saved."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -39,6 +39,7 @@ class Trainer:
         device: the device to train on; see `cgkit.run`.
         say: called with one line for each event.
         warn: called with one line for each warning of a run.
+        is_stopping: returns whether a signal has asked to stop, also while no run was training.
     """
 
     study: optuna.Study
@@ -48,6 +49,7 @@ class Trainer:
     device: str | None
     say: Callable[[str], None]
     warn: Callable[[str], None]
+    is_stopping: Callable[[], bool]
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Train a trial to its end, and return its score.
@@ -86,6 +88,8 @@ class Trainer:
             if rung is None or outcome.step < rung:
                 raise StoppedError(trial.number)
             self._report(trial, folder, rung)
+            if self.is_stopping():
+                raise StoppedError(trial.number)
         raise AssertionError("a run ends at some rung")
 
     def _run(self, folder: Path, settings: list[str], rung: int | None) -> Any:
