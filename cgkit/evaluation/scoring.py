@@ -19,6 +19,9 @@ from cgkit.evaluation.numbers import Number
 
 BATCH = 8
 
+NO_OBJECTS = "the source does not know the objects in its test images; seasons does with objects = true"
+"""Why a metric of objects is not computed."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -69,10 +72,13 @@ class Scoring:
         self._real_features: dict[tuple[str, str, str], Tensor] = {}
 
     def check(self, metrics: Sequence[Measured]) -> None:
-        """Report the metrics whose features cannot be computed here, for example because a package is missing."""
+        """Report the metrics that cannot be computed, because a package is missing or the source knows no objects."""
         for measured in metrics:
-            with self._drop_on_error(measured.name, {}):
-                extractor_of(measured.metric)
+            if measured.applies(self._images.source, self._images.channels):
+                with self._drop_on_error(measured.name, {}):
+                    extractor_of(measured.metric)
+            elif measured.compares == "objects":
+                self._report_once(f"{measured.name} is not computed: {NO_OBJECTS}")
 
     @torch.inference_mode()
     def scores(self, translate: Mapping[str, Translate], metrics: Sequence[Measured]) -> tuple[Number, ...]:

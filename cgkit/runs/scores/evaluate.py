@@ -18,7 +18,7 @@ from cgkit.engine.precision import choose_device, choose_precision
 from cgkit.errors import CgkitError, DataError, UsageError
 from cgkit.evaluation.images import MeasuredImages
 from cgkit.evaluation.record import Evaluation, weights_name, write_evaluation
-from cgkit.evaluation.scoring import Scoring
+from cgkit.evaluation.scoring import NO_OBJECTS, Scoring
 from cgkit.models.address import Address
 from cgkit.models.folder import no_run_folder
 from cgkit.models.inference import translations_by
@@ -164,7 +164,7 @@ def _report_inapplicable(
     reasons = {
         "truth": "the test images are not aligned",
         "source": "the channel counts differ",
-        "objects": "the source does not know the objects in its test images; that of seasons does with objects = true",
+        "objects": NO_OBJECTS,
         "cycle": f"the model only translates {info.directions[0]}",
     }
     both = len(info.directions) == 2

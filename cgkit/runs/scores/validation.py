@@ -45,8 +45,7 @@ class Validation:
 
     def check(self) -> None:
         """Warn of metrics that cannot be computed here, before the training takes hours."""
-        source, channels = self._context.assembly.source, self._context.spec.data.channels
-        self._scoring.check([one for one in self._context.assembly.metrics if one.applies(source, channels)])
+        self._scoring.check(self._context.assembly.metrics)
 
     def evaluate(self) -> tuple[dict[str, float], bool]:
         """Score the model on rank 0, and compare it with the best so far.

@@ -64,15 +64,20 @@ def test_tiles_of_the_earth_share_no_pixel_with_tiles_of_another_split() -> None
             assert apart.min() >= 128
 
 
-def test_the_sea_of_photographs_is_sea_on_maps() -> None:
+def test_the_sea_of_photographs_is_sea_on_their_own_maps() -> None:
+    # Not all of it: the map shows many lakes like land.
     photographs, maps = opened(Earth).test()
-    found = []
-    for index in range(len(photographs)):
-        photograph, relief = (picture(domain, index) for domain in (photographs, maps))
-        sea = (photograph[2] > photograph[0] + 0.2) & (photograph.sum(0) < 1)
-        found.append(relief[2][sea] > 0.9)
-    assert np.concatenate(found).size > 10_000
-    assert np.concatenate(found).mean() > 0.9
+
+    def agreement(shift: int) -> float:
+        found = []
+        for index in range(len(photographs)):
+            photograph, relief = picture(photographs, index), picture(maps, (index + shift) % len(maps))
+            sea = (photograph[2] > photograph[0] + 0.2) & (photograph.sum(0) < 1)
+            found.append(relief[2][sea] > 0.9)
+        return float(np.concatenate(found).mean())
+
+    assert agreement(0) > 0.7
+    assert agreement(len(maps) // 2) < 0.4
 
 
 def test_slices_of_a_test_block_are_apart_from_training_slices() -> None:

@@ -122,9 +122,14 @@ def test_scores_have_an_interval_and_both_baselines() -> None:
     assert found["invented", "b2a"].value == found["lost", "a2b"].value == 0
 
 
-def test_without_known_objects_they_are_not_counted() -> None:
+def test_without_known_objects_they_are_not_counted_which_is_said() -> None:
     images = MeasuredImages(Seasons(SIZE, test=2), (PixelFormat(3),) * 2, (Preparation(SIZE),) * 2, 2)
-    assert Scoring(images, 0, print).scores({"a2b": lambda x: x}, [Measured("lost", Lost(), {})]) == ()
+    messages: list[str] = []
+    scoring = Scoring(images, 0, messages.append)
+    scoring.check([Measured("lost", Lost(), {})])
+    assert scoring.scores({"a2b": lambda x: x}, [Measured("lost", Lost(), {})]) == ()
+    assert "lost is not computed: the source does not know the objects" in messages[0]
+    assert "objects = true" in messages[0]
 
 
 def test_patches_that_touch_at_a_corner_are_one() -> None:
