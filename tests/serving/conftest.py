@@ -54,7 +54,11 @@ class Server:
     url: str
     folder: Path
     token: str = ""
-    errors: Path = field(default_factory=Path)
+    scratch: Path = field(default_factory=Path)
+
+    def kept(self) -> list[Path]:
+        """Return the files of translations that exist now."""
+        return list(self.scratch.glob("cgkit-serve-*/*/*"))
 
     @property
     def port(self) -> int:
@@ -107,7 +111,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def launch(folder: Path, *options: str) -> Server:
     """Start a server, and wait until it accepts connections."""
     errors = folder.with_name(f"{folder.name}-errors.txt")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    scratch = folder.with_name(f"{folder.name}-scratch")
+    scratch.mkdir()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(scratch)}
     command = [sys.executable, "-m", "cgkit", "serve", str(folder), "--port", "0", *options]
     with errors.open("w") as stream:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True, env=environment)
@@ -115,7 +121,7 @@ def launch(folder: Path, *options: str) -> Server:
     url = process.stdout.readline().strip()
     assert url.startswith("http://"), errors.read_text()
     token = url.partition("token=")[2]
-    return Server(process, url.partition("?")[0], folder, token, errors)
+    return Server(process, url.partition("?")[0], folder, token, scratch)
 
 
 def end(server: Server) -> None:
