@@ -35,8 +35,8 @@ def read_bytes(file: Path, limit: int = SMALL) -> bytes:
     # If a pipe has taken the place of the file since, opening it does not wait for a writer.
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
-        _require_regular(os.fstat(descriptor), file)
-        content = stream.read(limit + 1)
+        size = _require_regular(os.fstat(descriptor), file).st_size
+        content = stream.read(min(size, limit) + 1)  # which reserves as much memory as it may read
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"larger than {limit / 1e6:.0f} MB", str(file))
     return content
