@@ -14,7 +14,7 @@ from cgkit.cli import console, options
 @click.argument("name", metavar="USER/NAME")
 @click.option("--private", is_flag=True, help="Let only you, and those whom you admit, see the model.")
 @click.option("--revision", metavar="BRANCH", help="Branch to upload to, created if necessary. [default: main]")
-@click.option("--page", is_flag=True, help="Add a web page that translates images; needs a plugin such as cgkit-page.")
+@click.option("--page", is_flag=True, help="Add a web page that translates images, if a plugin writes one.")
 @click.option("--dry-run", is_flag=True, help="List the files with their sizes, and send nothing.")
 @options.as_json
 @click.pass_context
