@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import sys
 import tarfile
 import urllib.request
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from pathlib import Path
 
 from cgkit.errors import DataError, ResourceError
 from cgkit.files.atomic import replacing
+from cgkit.files.cache import cache_folder
 
 _TIMEOUT = 60
 
@@ -83,17 +82,6 @@ def get_font(hand: str) -> Path:
     return file
 
 
-def cache_folder() -> Path:
-    """Return the folder for what was downloaded, as the conventions of the operating system have it."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cgkit-sources"
-
-
 def _download(font: Font) -> bytes:
     try:
         with urllib.request.build_opener().open(font.address, timeout=_TIMEOUT) as response:
@@ -137,5 +125,5 @@ def _keep(file: Path, files: dict[str, bytes]) -> None:
     except OSError as error:
         raise ResourceError(
             f"{file.parent} cannot be written: {error.strerror or error}",
-            hint="set XDG_CACHE_HOME to another folder",
+            hint="set CGKIT_CACHE to another folder",
         ) from error
