@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cgkit.errors import CheckpointError
 from cgkit.files.atomic import replacing
-from cgkit.files.reading import parse_json, read_bytes, require_regular
+from cgkit.files.reading import parse_json, read_bytes, reason, require_regular
 
 LARGEST = 1 << 30
 """The most bytes of a file, enough for millions of lines."""
@@ -45,6 +46,20 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
         values = _parse(line)
         if values is not None:
             yield values
+
+
+def read_record(file: Path) -> list[dict[str, Any]]:
+    """Return the objects of a file that a run keeps (see `read`); none if there is no such file.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    try:
+        return list(read(file))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {reason(error)}", hint="move it away") from error
 
 
 def read_evenly(file: Path, word: bytes, most: int) -> tuple[int, Iterator[dict[str, Any]]]:

@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cgkit.errors import CheckpointError
 from cgkit.files import json_lines
-from cgkit.files.reading import reason
 
 FILE = "health.jsonl"
 
@@ -62,13 +60,7 @@ def read_notes(folder: Path) -> tuple[Note, ...]:
     Raises:
         CheckpointError: the file cannot be read.
     """
-    try:
-        lines = list(json_lines.read(folder / FILE))
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise CheckpointError(f"{folder / FILE} cannot be read: {reason(error)}", hint="move it away") from error
-    return tuple(Note(**values) for values in lines if _is_note(values))
+    return tuple(Note(**values) for values in json_lines.read_record(folder / FILE) if _is_note(values))
 
 
 def _is_note(values: dict[str, Any]) -> bool:

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cgkit.errors import CheckpointError, DataError, ResourceError
+from cgkit.errors import DataError, ResourceError
 from cgkit.files import json_lines
 from cgkit.files.atomic import replace_text
-from cgkit.files.reading import reason
 from cgkit.models.config import without_places
 
 FILE = "changes.jsonl"
@@ -89,13 +88,7 @@ def read_changes(folder: Path) -> tuple[Change, ...]:
     Raises:
         CheckpointError: the file cannot be read.
     """
-    try:
-        lines = list(json_lines.read(folder / FILE))
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise CheckpointError(f"{folder / FILE} cannot be read: {reason(error)}", hint="move it away") from error
-    known = Change.__dataclass_fields__.keys()
+    lines, known = json_lines.read_record(folder / FILE), Change.__dataclass_fields__.keys()
     valid = [values for values in lines if values.keys() == known and isinstance(values["path"], str)]
     return tuple(Change(**values) for values in valid)
 
