@@ -62,7 +62,7 @@ def command(
         _print_plan(context, read, found, device)
         return 0
     if not only_results:
-        found = run_study(read, folder, plugins, _reporter, device=device, retry=retry, began=_announce)
+        found = run_study(read, found, folder, plugins, _reporter, device=device, retry=retry, began=_announce)
     results = collect(read, found)
     page = write_study_page(results, folder / PAGE, plugins)
     _write_json(results, folder / RESULTS)

@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from cgkit.errors import ResourceError, UsageError
@@ -33,7 +33,7 @@ class Address:
     host: str = "127.0.0.1"
     port: int = 8765
     token: str | None = None
-    hosts: tuple[str, ...] = field(default=())
+    hosts: tuple[str, ...] = ()
 
 
 def serve(

@@ -45,11 +45,6 @@ class Workers:
         for worker in self._workers:
             await worker.stop()
 
-    @property
-    def waiting(self) -> int:
-        """The number of translations that have a place."""
-        return self._taken
-
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
         """Take a place in the queue.

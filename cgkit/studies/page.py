@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cgkit.display.durations import format_duration
-from cgkit.errors import CgkitError, UsageError
+from cgkit.errors import CgkitError
 from cgkit.plugins import Plugins
 from cgkit.report.comparison import compare
 from cgkit.report.comparison_page import STYLES, rows_of
@@ -84,7 +84,7 @@ def _show_pictures(results: Results, data: str) -> dict[str, Any]:
             continue
         try:
             comparison = compare([found.folder for found in finished])
-        except (CgkitError, UsageError) as error:
+        except CgkitError as error:
             return {"directions": nothing, "sides": {}, "seed": seed, "remarks": [str(error)]}
         rows = rows_of(comparison.images, tuple(found.planned.variant for found in finished))
         return {"directions": rows, "sides": comparison.sides, "seed": seed, "remarks": comparison.images.remarks}

@@ -80,6 +80,7 @@ def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -
 
 def run_study(
     study: Study,
+    found: Sequence[Found],
     output: Path,
     plugins: Plugins,
     reporter: Callable[[], AbstractContextManager[Reporter]],
@@ -94,6 +95,7 @@ def run_study(
 
     Args:
         study: the study.
+        found: what there is of its runs (see `look`).
         output: the folder of the study.
         plugins: the loaded plugins.
         reporter: returns what shows one run.
@@ -106,7 +108,6 @@ def run_study(
         UsageError: a folder of the study holds a run of another spec.
         ResourceError: the disk is full, or cannot be written to.
     """
-    found = look(study, output, plugins)
     refuse_others(found)
     states = ("missing", "unfinished", *(("failed",) if retry else ()))
     todo = [each for each in found if each.state in states]
