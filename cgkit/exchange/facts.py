@@ -16,7 +16,7 @@ from cgkit.errors import CgkitWarning, CheckpointError
 from cgkit.evaluation.record import read_evaluation, weights_name
 from cgkit.images.sheet import Column, Sheet, list_sheets, read_sheet
 from cgkit.models.address import Address
-from cgkit.models.card import model_card, rows_of
+from cgkit.models.card import HEADER, read_card, rows_of
 from cgkit.models.info import ModelInfo, Weights
 from cgkit.spec.images import labels_of
 
@@ -39,21 +39,16 @@ def facts_of(
     averaged = info.averaged if weights is None else weights == "ema"
     return ModelFacts(
         name=info.spec.name,
-        card=_card(address, info),
+        card=_describe(read_card(address.model(), info)),
         licence=info.spec.license,
         scores=_scores(address, info, averaged, directions),
         samples=tuple(samples_of(address, info.step, directions)),
     )
 
 
-def _card(address: Address, info: ModelInfo) -> str:
-    """Return the card in the model's folder, which its author may have edited, or a new one."""
-    folder = address.model()
-    try:
-        text = (folder / "README.md").read_text(encoding="utf-8") if folder else model_card(info)
-    except (OSError, ValueError):
-        text = model_card(info)
-    text = re.sub(r"\A---\n.*?^---\n", "", text, count=1, flags=re.DOTALL | re.MULTILINE)
+def _describe(card: str) -> str:
+    """Return a card without its header and its scores."""
+    text = HEADER.sub("", card, count=1)
     return re.sub(r"^## Scores\n.*?(?=^## |\Z)", "", text, count=1, flags=re.DOTALL | re.MULTILINE).strip()
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from cgkit.evaluation.numbers import Number
 from cgkit.models.info import ModelInfo
 from cgkit.spec.images import labels_of
+
+CARD = "README.md"
+HEADER = re.compile(r"\A---\n.*?^---\n", re.DOTALL | re.MULTILINE)
+"""The YAML header of a card."""
 
 
 def model_card(info: ModelInfo, scores: Sequence[Number] = (), changes: Sequence[str] = ()) -> str:
@@ -23,6 +29,14 @@ def model_card(info: ModelInfo, scores: Sequence[Number] = (), changes: Sequence
     description = "\n".join((_description(info), *(f"- changed {_to_plain(change)}" for change in changes)))
     parts = (f"# {info.spec.name}", description, _usage(info), *_scores(scores))
     return f"---\n{_header(info, scores)}---\n" + "\n\n".join(parts) + "\n"
+
+
+def read_card(folder: Path | None, info: ModelInfo) -> str:
+    """Return the card in a model's folder, which its author may have edited; a new one if there is none."""
+    try:
+        return model_card(info) if folder is None else (folder / CARD).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return model_card(info)
 
 
 def _header(info: ModelInfo, scores: Sequence[Number]) -> str:

@@ -6,16 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cgkit.models.card import model_card
+from cgkit.models.card import HEADER, model_card
 from cgkit.models.info import ModelInfo
 from cgkit.spec.images import labels_of
 
-CARD = "README.md"
 PAGE = "page.html"
 """The file of the web page that translates images."""
 
 _USE = re.compile(r"^ {4}cgkit translate THIS_FOLDER .*\n", re.MULTILINE)
-_HEADER = re.compile(r"\A---\n.*?^---\n", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,8 @@ def hub_card(
         samples: test images with their translations.
         page: whether a web page is uploaded too.
     """
-    if not _HEADER.match(text):  # with which the hub finds the licence, the library and the kind of model
-        header = _HEADER.match(model_card(info))
+    if not HEADER.match(text):  # with which the hub finds the licence, the library and the kind of model
+        header = HEADER.match(model_card(info))
         text = (header[0] if header else "") + text
     use = "\n".join(_use(info, name, packages, page=page)) + "\n"
     # Once only: a card that was uploaded before already says it.

@@ -9,19 +9,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cgkit.abilities import assembler_of
 from cgkit.checkpoints.durable import read_content
 from cgkit.errors import UsageError
 from cgkit.exchange.exporting import export_model
 from cgkit.exchange.facts import samples_of
 from cgkit.models.address import Address
-from cgkit.models.card import model_card
+from cgkit.models.card import CARD, read_card
 from cgkit.models.config import CONFIG, read_config
 from cgkit.models.folder import write_model
 from cgkit.models.info import MODEL, RAW, ModelInfo
 from cgkit.models.opening import Model, open_model
 from cgkit.packages import PAGES
 from cgkit.plugins import Plugins
-from cgkit.sharing.card import CARD, PAGE, Sample, hub_card
+from cgkit.sharing.card import PAGE, Sample, hub_card
 from cgkit.spec.providers import providers_used
 
 SAMPLES = "samples"
@@ -67,7 +68,7 @@ def gather(address: str | os.PathLike[str], name: str, plugins: Plugins, workspa
     config = replace(config, files=config.files or {file: read_content(folder / file) for file in names})
     samples = list(_samples(place, model.info))
     packages = providers_used(model.info.spec, plugins, without=("data",))
-    card = hub_card(_read_card(folder, model.info), model.info, name, packages, samples, page=page)
+    card = hub_card(read_card(folder, model.info), model.info, name, packages, samples, page=page)
     for label, text in {CONFIG: config.encode().decode(), CARD: card}.items():
         _refuse_places(text, folder / label)
     files: dict[str, Path | bytes] = {CONFIG: config.encode(), CARD: card.encode()}
@@ -94,13 +95,6 @@ def _write_or_check(place: Address, model: Model, plugins: Plugins, temporary: P
     return temporary
 
 
-def _read_card(folder: Path, info: ModelInfo) -> str:
-    try:
-        return (folder / CARD).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return model_card(info)
-
-
 def _samples(place: Address, info: ModelInfo) -> Iterator[Sample]:
     numbers: Counter[str] = Counter()
     for pair in samples_of(place, info.step, info.directions):
@@ -121,8 +115,8 @@ def _refuse_places(text: str, file: Path) -> None:
 
 def _write_page(address: str | os.PathLike[str], file: Path, plugins: Plugins) -> Path:
     for component in plugins.registries.exporters:
-        target = component.load()
-        if hasattr(target, "assemble") and getattr(target, "suffix", None) == file.suffix:
+        exporter = component.load()
+        if assembler_of(exporter) is not None and getattr(exporter, "suffix", None) == file.suffix:
             export_model(address, file, format=component.qualified_name, plugins=plugins)
             return file
     raise UsageError("no plugin writes a model as a web page", hint=f"pip install {PAGES}, or leave --page out")
