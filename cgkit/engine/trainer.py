@@ -23,6 +23,7 @@ from cgkit.engine.image_pool import ImagePools
 from cgkit.engine.moving_average import MovingAverage
 from cgkit.engine.objective import Losses
 from cgkit.engine.optimizers import Build, Optimizers
+from cgkit.engine.pools_of_ranks import gather_pools, share_pools
 from cgkit.engine.precision import Precision
 from cgkit.spec import Spec
 from cgkit.spec.model import Train
@@ -225,11 +226,7 @@ class Trainer:
         files: dict[str, dict[str, Tensor]] = {"model": saved_state(self.model)}
         files["optimizer"] = self.optimizers.tensors()
         files["components"] = saved_state(self.objective.parts)
-        files["pool"] = {
-            _name_pool(domain, rank): images
-            for domain, own in self.image_pools.tensors().items()
-            for rank, images in enumerate(self.processes.gather(own))
-        }
+        files["pool"] = gather_pools(self.image_pools, self.processes)
         if self.moving_average:
             files["ema"] = saved_state(self.moving_average.networks)
         return files
@@ -279,25 +276,12 @@ class Trainer:
             load_saved_state(networks, tensors.get("ema", {}), left_out_digest(networks), what="ema")
             self.moving_average.updates = int(state["ema_updates"])
         self.optimizers.load(tensors.get("optimizer", {}), state["optimizers"], optimizers)
-        stored = tensors.get("pool", {})
-        self.image_pools.load({domain: self._share_pool(stored, domain) for domain in "ab"}, self.precision.device)
+        pools = share_pools(tensors.get("pool", {}), self.processes, self.image_pools.capacity)
+        self.image_pools.load(pools, self.precision.device)
         self._pending = self._recorded = None  # a recorded step would go on with the optimisers' earlier state
         launch_from_host(self._gradients)
         self._has_failed = self._is_updating = False
         self.step_number = step
-
-    def _share_pool(self, stored: Mapping[str, Tensor], domain: str) -> Tensor | None:
-        """Return the saved images of this rank's pool; another number of ranks shares out all images evenly.
-
-        All ranks must have equally many, since they exchange equally many in each step. The rest is dropped.
-        """
-        pools = [stored[name] for rank in range(len(stored)) if (name := _name_pool(domain, rank)) in stored]
-        rank, count = self.processes.rank, self.processes.count
-        if len(pools) in (0, count):
-            return pools[rank] if pools else None
-        images = torch.cat(pools)
-        share = min(len(images) // count, self.image_pools.capacity)
-        return images[rank * share : (rank + 1) * share] if share else None
 
     def _compute_gradients(self, batches: Sequence[Batch]) -> None:
         """Compute gradients and losses for the batches of a step."""
@@ -343,13 +327,3 @@ class Trainer:
     def _seed_draws(self) -> None:
         """Seed torch's global random state, used by dropout, penalties and the discriminators' augmentations."""
         torch.manual_seed(derive_seed(self._seed, "step", self.step_number, *self.processes.stream))
-
-
-def count_ranks(pools: Mapping[str, Tensor]) -> int:
-    """Return the number of ranks that saved their image pools; 0 if there are no pools."""
-    return max((sum(name.partition(".")[0] == domain for name in pools) for domain in "ab"), default=0)
-
-
-def _name_pool(domain: str, rank: int) -> str:
-    """Return the name of a rank's pool in the file `pool`: `a` or `b` for rank 0, `a.1` or `b.1` for rank 1, etc."""
-    return f"{domain}.{rank}" if rank else domain

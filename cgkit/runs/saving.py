@@ -12,7 +12,8 @@ from torch import Tensor
 from cgkit.checkpoints import Checkpoint, read_latest, write_checkpoint
 from cgkit.data.training import TrainingData
 from cgkit.engine.assembly import former_optimizers
-from cgkit.engine.trainer import Trainer, count_ranks
+from cgkit.engine.pools_of_ranks import count_ranks
+from cgkit.engine.trainer import Trainer
 from cgkit.errors import CheckpointError, ResourceError
 from cgkit.models.provenance import made_with, refuse_other_plugins
 from cgkit.runs.context import RunContext

@@ -46,6 +46,20 @@ def one(browser: Any, selector: str) -> Any:
     return browser.find_element("css selector", selector)
 
 
+def wait_for_state(browser: Any, state: str) -> None:
+    """Wait until the page, which reloads itself if the run's state changes, shows a state."""
+    wait_until(lambda: browser.execute_script("return document.body.dataset.state") == state)
+
+
+def press(browser: Any, selector: str) -> None:
+    """Click on a button as soon as it can be seen, even if the page reloads itself meanwhile."""
+    from selenium.common.exceptions import ElementNotInteractableException, StaleElementReferenceException
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    reloads = [ElementNotInteractableException, StaleElementReferenceException]
+    WebDriverWait(browser, 60, ignored_exceptions=reloads).until(lambda _: one(browser, selector).click() is None)
+
+
 def silent(browser: Any) -> bool:
     return browser.get_log("browser") == []
 
@@ -210,13 +224,11 @@ def test_a_run_is_continued_and_stopped_by_its_buttons(browser: Any, start: Star
     status = run / "status.json"
     status.write_text(json.dumps({**json.loads(status.read_text()), "state": "stopped"}))
     browser.get(f"{server.url}runs/tiny")
-    wait_until(lambda: one(browser, "[data-do=continue]").is_displayed())
-    one(browser, "[data-do=continue]").click()
+    press(browser, "[data-do=continue]")
     try:
-        wait_until(lambda: one(browser, "body").get_attribute("data-state") == "running")
-        wait_until(lambda: one(browser, "[data-do=stop]").is_displayed())
-        one(browser, "[data-do=stop]").click()
-        wait_until(lambda: one(browser, "body").get_attribute("data-state") == "stopped")
+        wait_for_state(browser, "running")
+        press(browser, "[data-do=stop]")
+        wait_for_state(browser, "stopped")
     finally:
         server.ask("POST", "/api/runs/tiny/stop")
     wait_until(lambda: server.get("/api/runs/tiny").json["state"] == "stopped")
