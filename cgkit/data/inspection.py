@@ -14,6 +14,7 @@ from cgkit.errors import DataError
 from cgkit.images.admission import inspect_image
 from cgkit.images.encoded import EncodedImage
 from cgkit.images.formats import Formats
+from cgkit.images.known_headers import KnownHeaders, known_headers
 from cgkit.images.pixels import WRITTEN_AS, PixelFormat, misfit
 from cgkit.images.reading import extremes_of
 
@@ -71,6 +72,13 @@ def check_images(
         formats: The available formats; by default those that ship with cgkit.
     """
     pixels = pixels or PixelFormat()
+    with known_headers(pixels, formats) as headers:
+        return _check(records, pixels, headers, at_least, formats)
+
+
+def _check(
+    records: Iterable[ImageRecord], pixels: PixelFormat, headers: KnownHeaders, at_least: Size, formats: Formats | None
+) -> Inspection:
     problems: list[DataError] = []
     sizes: list[Size] = []
     depths: dict[str, Path] = {}
@@ -84,7 +92,7 @@ def check_images(
         try:
             file = record.path or fetch(record.name, cast("Callable[[], bytes]", record.encoded))
             fetched = fetched or record.path is None
-            header = inspect_image(file, pixels, formats)
+            header = headers.inspect(file) if isinstance(file, Path) else inspect_image(file, pixels, formats)
             if not pixels.has_range_of(header.depth):  # reported below, only for the first such file
                 undeclared = undeclared or file
                 continue

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from cgkit.errors import DataError
 
@@ -41,6 +41,17 @@ def list_images(folder: Path, *, recursive: bool = True, without: Path | None = 
 def survey(folder: Path, *, recursive: bool = True, without: Path | None = None) -> tuple[list[Path], Counter[str]]:
     """Return the image files in a folder, sorted by relative path, and how many other files it has, by suffix.
 
+    See `survey_names` for the arguments and errors.
+    """
+    names, others = survey_names(folder, recursive=recursive, without=without)
+    return [folder / name for name in names], others
+
+
+def survey_names(
+    folder: Path, *, recursive: bool = True, without: Path | None = None
+) -> tuple[list[str], Counter[str]]:
+    """Return the paths of the image files relative to a folder, sorted, and how many other files it has, by suffix.
+
     Hidden files and folders are skipped. Links are followed, but a folder that can be reached by several paths is
     listed only once.
 
@@ -54,21 +65,33 @@ def survey(folder: Path, *, recursive: bool = True, without: Path | None = None)
     """
     if not folder.is_dir():
         raise DataError(f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}", hint=_advise(folder))
-    images, others = divide(folder, recursive=recursive, without=without)
-    if not images:
+    names, others = _divide(folder, recursive, without)
+    if not names:
         count = f"its {others.total()} files" if others.total() > 1 else "its file"
         reason = f"none of {count} ends in {' '.join(_suffixes.get())}" if others else "it has no visible files"
         raise DataError(f"{folder} contains no images: {reason}")
-    return images, others
+    return names, others
 
 
 def divide(folder: Path, *, recursive: bool = True, without: Path | None = None) -> tuple[list[Path], Counter[str]]:
     """Return what `survey` does, but no error if there are no images."""
-    files: dict[bool, list[Path]] = {True: [], False: []}
-    for file in _visible(folder, recursive, without):
-        files[file.name.lower().endswith(_suffixes.get())].append(file)
-    images = sorted(files[True], key=lambda file: file.relative_to(folder).as_posix())
-    return images, Counter(file.suffix.lower() for file in files[False])
+    names, others = _divide(folder, recursive, without)
+    return [folder / name for name in names], others
+
+
+def _divide(folder: Path, recursive: bool, without: Path | None) -> tuple[list[str], Counter[str]]:
+    images: list[str] = []
+    others: Counter[str] = Counter()
+    suffixes = _suffixes.get()
+    for name in _names(folder, "", recursive, _identify(without)):
+        file = name.rpartition("/")[2]
+        if file.startswith("."):
+            continue
+        if file.lower().endswith(suffixes):
+            images.append(name)
+        else:
+            others[PurePath(file).suffix.lower()] += 1
+    return sorted(images), others
 
 
 def _advise(folder: Path) -> str | None:
@@ -93,11 +116,8 @@ def _identify(folder: Path | None) -> set[tuple[int, int]]:
     return {(status.st_dev, status.st_ino)}
 
 
-def _visible(folder: Path, recursive: bool, without: Path | None) -> Iterator[Path]:
-    return (file for file in _files(folder, recursive, _identify(without)) if not file.name.startswith("."))
-
-
-def _files(folder: Path, recursive: bool, visited: set[tuple[int, int]]) -> Iterator[Path]:
+def _names(folder: Path, prefix: str, recursive: bool, visited: set[tuple[int, int]]) -> Iterator[str]:
+    """Yield the paths of files relative to the folder that the walk began in: `prefix` and a name."""
     try:
         status = folder.stat()
         if (status.st_dev, status.st_ino) in visited:
@@ -108,9 +128,9 @@ def _files(folder: Path, recursive: bool, visited: set[tuple[int, int]]) -> Iter
         raise DataError(f"{folder} cannot be read: {error.strerror or error}") from error
     for entry in entries:
         if not _is_folder(entry):
-            yield folder / entry.name
+            yield prefix + entry.name
         elif recursive and not entry.name.startswith("."):
-            yield from _files(folder / entry.name, recursive, visited)
+            yield from _names(folder / entry.name, f"{prefix}{entry.name}/", recursive, visited)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

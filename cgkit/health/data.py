@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from cgkit.contracts import Domain
@@ -21,6 +22,9 @@ This is five times the number in the published recipe: 200 epochs, for data sets
 CONTINUE = "a run continues with --change data"
 AUGMENT = 'add [[augmentation]] with name = "diff-augment" (--change augmentation)'
 """Advice against discriminators that memorise images."""
+
+COMPARED = 20_000
+"""The maximum number of files that are read whole to find identical ones, unless all have the same size."""
 
 NAMED = 3
 """The maximum number of files that a message names."""
@@ -64,36 +68,42 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
     Only files of equal size are read. The two splits of a domain are not compared if they are the same images.
     """
     notes = []
-    shared = _find_shared(train[0], train[1])
+    shared, rest = _find_shared(train[0], train[1])
     if shared:
-        message = f"{_list_names(shared)} in both domains: translation cannot be learned from identical images"
+        message = f"{_list_names(shared)} in both domains{rest}: translation cannot be learned from identical images"
         notes.append(Note(0, "duplicates", None, message, f"remove them from one of the domains; {CONTINUE}"))
     for side, trained, tested in zip("ab", train, test, strict=True):
         if trained.fingerprint() == tested.fingerprint():
             continue
-        shared = _find_shared(trained, tested)
+        shared, rest = _find_shared(trained, tested)
         if shared:
-            sets = f"both the training and the test images of domain {side}"
+            sets = f"both the training and the test images of domain {side}{rest}"
             message = f"{_list_names(shared)} among {sets}: scores will be too good"
             notes.append(Note(0, "duplicates", None, message, f"remove them from the training images; {CONTINUE}"))
     return notes
 
 
-def _find_shared(one: Domain, other: Domain) -> list[str]:
-    """Return the names of the files in `other` that have the same content as a file in `one`."""
-    sizes: dict[int, list[Path]] = defaultdict(list)
-    for path in _iterate_files(one):
-        sizes[path.stat().st_size].append(path)
-    digests: dict[int, set[bytes]] = {}
+def _find_shared(one: Domain, other: Domain) -> tuple[list[str], str]:
+    """Return the names of the files in `other` that have the same content as a file in `one`.
+
+    Of many files, only those of some sizes are compared; then a remark for messages is returned, too.
+    """
+    mine, others = _group_by_size(one), _group_by_size(other)
+    common = sorted(mine.keys() & others.keys(), key=lambda size: hashlib.sha256(b"%d" % size).digest())
+    counts = accumulate(len(mine[size]) + len(others[size]) for size in common)
+    sizes = [size for size, count in zip(common, counts, strict=True) if count <= COMPARED] or common[:1]
     shared = []
-    for path in _iterate_files(other):
-        size = path.stat().st_size
-        if size in sizes:
-            if size not in digests:
-                digests[size] = {_hash_file(candidate) for candidate in sizes[size]}
-            if _hash_file(path) in digests[size]:
-                shared.append(path.name)
-    return shared
+    for size in sizes:
+        digests = {_hash_file(path) for path in mine[size]}
+        shared += [path.name for path in others[size] if _hash_file(path) in digests]
+    return sorted(shared), "" if len(sizes) == len(common) else " (not all files were compared)"
+
+
+def _group_by_size(domain: Domain) -> dict[int, list[Path]]:
+    groups: dict[int, list[Path]] = defaultdict(list)
+    for path in _iterate_files(domain):
+        groups[path.stat().st_size].append(path)
+    return groups
 
 
 def _iterate_files(domain: Domain) -> Iterator[Path]:

@@ -11,9 +11,9 @@ from statistics import median, multimode
 from cgkit.contracts import ImageHeader
 from cgkit.errors import DataError
 from cgkit.files.image_files import describe_kinds, survey
-from cgkit.images.admission import inspect_image
 from cgkit.images.formats import Formats
-from cgkit.images.pixels import Range
+from cgkit.images.known_headers import known_headers
+from cgkit.images.pixels import PixelFormat, Range
 from cgkit.images.reading import extremes_of
 
 SAMPLE_SIZE = 64
@@ -70,11 +70,12 @@ def survey_folder(folder: Path, formats: Formats) -> tuple[FolderSurvey, list[Da
     errors: list[DataError] = []
     with formats.listed():
         paths, ignored = survey(folder)
-    for path in paths:
-        try:
-            headers[path] = inspect_image(path, formats=formats)
-        except DataError as error:
-            errors.append(error)
+    with known_headers(PixelFormat(), formats) as known:
+        for path in paths:
+            try:
+                headers[path] = known.inspect(path)
+            except DataError as error:
+                errors.append(error)
     if not headers:
         raise errors[0]
     sides = [min(header.width, header.height) for header in headers.values()]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cgkit.components.sources.folder import ImageFiles
 from cgkit.components.sources.seasons import Seasons
-from cgkit.health.data import duplicates, starved
+from cgkit.health.data import COMPARED, duplicates, starved
 from cgkit.spec import Spec
 from tests.health.test_watch import RUN
 
@@ -44,6 +44,18 @@ def test_a_training_image_among_the_test_images_is_found(image_folder: Callable[
     (test_b / "leaked.png").write_bytes((train[1].folder / "image-2.png").read_bytes())
     (note,) = duplicates(train, (files(test_a), files(test_b)))
     assert "leaked.png is among both the training and the test images of domain b" in note.message
+
+
+def test_of_very_many_files_some_are_compared_and_the_note_says_so(tmp_path: Path) -> None:
+    count = COMPARED // 2 + 100
+    for side in "ab":
+        (tmp_path / side).mkdir()
+        for number in range(count):
+            (tmp_path / side / f"{number}.png").write_bytes(b"x" * (1 + number % 50))
+    both = files(tmp_path / "a"), files(tmp_path / "b")
+    (note,) = duplicates(both, both)
+    assert "in both domains (not all files were compared): " in note.message
+    assert 0 < int(note.message.split(" more are")[0].rpartition(" ")[2].replace(",", "")) < count
 
 
 def test_rendered_images_have_no_files_to_compare() -> None:

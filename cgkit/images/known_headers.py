@@ -1,0 +1,143 @@
+"""Remember the headers of large folders of images, so that 200,000 files are not all opened at every start.
+
+A header is used again only if the file has the same size and times, and the formats are those that read it. Reading an
+image never relies on it. The database lies in the cache folder, and may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from cgkit.contracts import ImageHeader
+from cgkit.files.cache import cache_folder
+from cgkit.images.admission import inspect_image
+from cgkit.images.formats import Formats, built_in
+from cgkit.images.pixels import PixelFormat
+
+FILE = "headers.sqlite"
+WORTH_IT = 1000
+"""How many headers of a folder must be new for it to be remembered; fewer are read in a moment."""
+
+_TABLE = """
+create table if not exists headers (
+    reader text, folder text, name text, state text, header text, primary key (reader, folder, name)
+) without rowid
+"""
+_Known = dict[str, tuple[str, str]]
+"""By file name: size and times of the file, and its header as JSON."""
+
+
+class KnownHeaders:
+    """Reads headers of image files, or remembers them.
+
+    Args:
+        pixels: the pixel format of the domain.
+        formats: the available formats; by default those that ship with cgkit.
+    """
+
+    def __init__(self, pixels: PixelFormat, formats: Formats | None = None) -> None:
+        self._pixels = pixels
+        self._formats = formats or built_in()
+        self._reader = _identify_reader(pixels, self._formats)
+        self._known: dict[str, _Known] = {}
+        self._new: dict[str, _Known] = {}
+        self._parsed: dict[str, ImageHeader] = {}
+
+    def inspect(self, path: Path) -> ImageHeader:
+        """Return the header of an image file, as `inspect_image` does.
+
+        Raises:
+            DataError: the file cannot be read, or fails a check.
+        """
+        state = _describe_state(path)
+        folder, name = os.path.split(path)
+        if folder not in self._known:
+            self._known[folder] = _load(self._reader, folder)
+            self._new[folder] = {}
+        known = self._known[folder].get(name)
+        if known is not None and known[0] == state:
+            return self._parse(known[1])
+        header = inspect_image(path, self._pixels, self._formats)
+        if state is not None:
+            self._new[folder][name] = state, json.dumps(asdict(header))
+        return header
+
+    def save(self) -> None:
+        """Remember the headers that were read."""
+        rows = [
+            (self._reader, folder, name, *entry)
+            for folder, new in self._new.items()
+            if self._reader is not None and len(new) >= WORTH_IT
+            for name, entry in new.items()
+        ]
+        if rows:
+            # A cache that cannot be written only costs time.
+            with suppress(sqlite3.Error, OSError), _database() as database, database:
+                database.executemany("insert or replace into headers values (?, ?, ?, ?, ?)", rows)
+
+    def _parse(self, text: str) -> ImageHeader:
+        """Return a header; headers of many images are the same."""
+        if text not in self._parsed:
+            values = json.loads(text)
+            self._parsed[text] = ImageHeader(**{**values, "notes": tuple(values["notes"])})
+        return self._parsed[text]
+
+
+@contextmanager
+def known_headers(pixels: PixelFormat, formats: Formats | None = None) -> Iterator[KnownHeaders]:
+    """Remember headers from earlier `with` blocks, and those that are read in this one."""
+    headers = KnownHeaders(pixels, formats)
+    try:
+        yield headers
+    finally:
+        headers.save()
+
+
+def _describe_state(path: Path) -> str | None:
+    """Return what changes with a file: size and times; None if it has none, or is no regular file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - of perhaps 200,000 files
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+
+
+def _identify_reader(pixels: PixelFormat, formats: Formats) -> str | None:
+    """Return what a header depends on besides its file: formats, their versions, and how the spec reads files.
+
+    None if a format is no package's, so that it has no version.
+    """
+    entries = [(entry.name, entry.provider, entry.chosen) for entry in formats.entries]
+    packages = sorted({"pillow", *(provider for _, provider, _ in entries)})
+    try:
+        return json.dumps([asdict(pixels.reading), entries, [(package, version(package)) for package in packages]])
+    except (PackageNotFoundError, ValueError):
+        return None
+
+
+def _load(reader: str | None, folder: str) -> _Known:
+    if reader is None or not (cache_folder() / FILE).exists():
+        return {}
+    with suppress(sqlite3.Error, OSError), _database() as database:
+        query = "select name, state, header from headers where reader = ? and folder = ?"
+        return {name: (state, header) for name, state, header in database.execute(query, (reader, folder))}
+    return {}
+
+
+@contextmanager
+def _database() -> Iterator[sqlite3.Connection]:
+    file = cache_folder() / FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(_TABLE)
+        yield database
