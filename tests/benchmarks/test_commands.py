@@ -57,6 +57,17 @@ def test_startup_compares_with_importing_torch(benchmark: Benchmark) -> None:
         assert row["of importing torch"] == pytest.approx(row["time"]["median"] / baseline["time"]["median"])
 
 
+def test_soak_measures_memory_files_threads_and_disk_over_time(benchmark: Benchmark) -> None:
+    results = benchmark("soak", "--steps", 300, "--every", 20)
+    assert 5 <= len(results["rows"]) <= 10
+    for row in results["rows"]:
+        assert row["memory, MB"] > 100
+        assert row["open files"] >= 3
+        assert row["threads"] >= 1
+    first, last = results["rows"][0], results["rows"][-1]
+    assert last["records and samples, MB"] > first["records and samples, MB"]
+
+
 def test_serving_compares_many_clients_with_one(benchmark: Benchmark) -> None:
     results = benchmark("serving", "--clients", 4, "--minutes", 0.03, "--width", 4, "--blocks", 1, "--sides", 32)
     alone, many = results["rows"]
