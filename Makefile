@@ -20,6 +20,22 @@ test:  ## run all tests on two cores
 faults:  ## break run folders, checkpoints and the disk in every way that the tests know
 	CGKIT_FAULTS=1 pytest -n 2 --timeout 3600 tests/faults
 
+fuzz:  ## read damaged files of every kind, for CGKIT_FUZZ seconds each (60)
+	CGKIT_FUZZ=$${CGKIT_FUZZ:-60} pytest -n 2 tests/fuzz
+
+soak:  ## train 100,000 tiny steps, and see whether anything grows
+	python benchmarks/soak.py
+
+lock:  ## write down the versions of the environment that the tests run in, after `pip install -e ".[test]"`
+	python tests/write_lock.py
+
+audit:  ## look for known vulnerabilities in these versions; needs pip-audit
+	pip-audit -r tests/lock.txt --no-deps --disable-pip
+
+release:  ## build the packages, and a bill of materials of the versions they were tested with; needs build and cyclonedx-bom
+	python -m build
+	cyclonedx-py requirements tests/lock.txt --pyproject pyproject.toml --output-file dist/cgkit.cdx.json
+
 check:  ## check style, types, imports, spelling and counts
 	ruff check . && ruff format --check . && mypy && $(packages-mypy) && lint-imports && codespell && python docs/counts.py
 
@@ -46,4 +62,4 @@ page-picture:  ## make README's picture of a page from runs/earth and photograph
 	cgkit export runs/earth --format page --output earth.html
 	python docs/make_page_picture.py earth.html photograph.png
 
-.PHONY: help install fast test faults check counts format demo docs picture report-picture page-picture
+.PHONY: help install fast test faults fuzz soak lock audit release check counts format demo docs picture report-picture page-picture
