@@ -87,7 +87,7 @@ def _train(folder: Path, steps: int, every: int) -> list[dict[str, float]]:
             if (run / "checkpoints").exists():  # training has begun
                 try:
                     measured.append(_measure(process.pid, run))
-                except FileNotFoundError:  # the process has just ended, or a checkpoint was just pruned
+                except (FileNotFoundError, KeyError):  # the process has just ended, or a checkpoint was just pruned
                     continue
             time.sleep(min(2.0, steps / 1000))
     if process.returncode:
