@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ COMPILER_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the compilers a cache of this test session, which its processes share.
+    """Find out whether long tests are asked for; give the compilers a cache of this session, which its processes share.
 
     A test that is killed while torch compiles leaves a damaged library behind, which must not outlive the session.
     """
@@ -73,6 +74,10 @@ def pytest_configure(config: pytest.Config) -> None:
         # Triton's kernels are tested on the CPU. It reads this when it is imported.
         os.environ["TRITON_INTERPRET"] = "1"
     if not hasattr(config, "workerinput"):
+        asked_for = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.markexpr
+        config.option.long = bool(config.option.long or config.option.list_long or asked_for)
+        if config.option.list_long:
+            config.pluginmanager.register(LongTests())
         folder = tempfile.mkdtemp(prefix="cgkit-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         for variable in COMPILER_CACHES:
@@ -105,16 +110,47 @@ FAST = ("contracts/test_language.py", "contracts/test_structure.py", "runs/test_
 """Exceptions to these."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark slow tests, so that `make fast` leaves them out."""
-    tests = Path(__file__).parent
+LONG = Path(__file__).with_name("long.json")
+"""The tests that take more than `LONG_SECONDS`, written by `make list-long`. A bare `pytest` leaves them out."""
+
+LONG_SECONDS = 3.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options for long tests."""
+    parser.addoption("--long", action="store_true", help="run the long tests, too, which a file or -m includes anyway")
+    parser.addoption("--list-long", action="store_true", help="run all tests, and list the long ones in tests/long.json")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark slow tests, so that `make fast` leaves them out, and leave out long ones unless they are asked for."""
     without_gpu = pytest.mark.skip(reason="needs a GPU")
     for item in items:
-        path = item.path.relative_to(tests).as_posix() if item.path.is_relative_to(tests) else ""
+        path = item.nodeid.removeprefix("tests/")
         if path.startswith("gpu/") and not torch.cuda.is_available():
             item.add_marker(without_gpu)
         if path.startswith(SLOW) and not path.startswith(FAST):
             item.add_marker(pytest.mark.slow)
+    if not config.option.long:
+        long_tests = set(json.loads(LONG.read_text()))
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in long_tests])
+        items[:] = [item for item in items if item.nodeid not in long_tests]
+
+
+class LongTests:
+    """Lists the tests that take long."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add the time of a part of a test."""
+        self.seconds[report.nodeid] += report.duration  # type: ignore[assignment]
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the list."""
+        found = sorted(test for test, seconds in self.seconds.items() if seconds > LONG_SECONDS)
+        LONG.write_text(json.dumps(found, indent=0) + "\n")
 
 
 @dataclass(frozen=True)
