@@ -119,7 +119,9 @@ LONG_SECONDS = 3.0
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options for long tests."""
     parser.addoption("--long", action="store_true", help="run the long tests, too, which a file or -m includes anyway")
-    parser.addoption("--list-long", action="store_true", help="run all tests, and list the long ones in tests/long.json")
+    parser.addoption(
+        "--list-long", action="store_true", help="run all tests, and list the long ones in tests/long.json"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

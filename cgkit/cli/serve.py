@@ -19,7 +19,7 @@ from cgkit.cli import console
     "--token",
     envvar="CGKIT_TOKEN",
     show_envvar=True,
-    help="Token that clients need. [default: a random one if other machines can connect]",
+    help="Token that clients need, at least 16 characters. [default: a random one if other machines can connect]",
 )
 @click.option(
     "--allow-host",
@@ -62,7 +62,7 @@ def command(
 
     Images can be translated with any model of a run, on the page or by programs (/openapi.json), and runs can be
     stopped and continued. Other machines can connect only with --host, and need the token that is printed. Ctrl-C ends
-    the server after the translations that were accepted; runs go on.
+    the server after the translations that were accepted, a second Ctrl-C at once; runs go on.
     """
     from cgkit.serving import Address, Limits, serve
 
@@ -76,6 +76,7 @@ def command(
         devices=devices or (None,),
         installed=not context.find_root().ensure_object(dict).get("no_plugins"),
         ready=_announce,
+        stopping=_announce_end,
     )
     console.message("stopped")
 
@@ -83,3 +84,8 @@ def command(
 def _announce(url: str) -> None:
     click.echo(url)
     console.message("open this address in a browser; Ctrl-C stops the server")
+
+
+def _announce_end(count: int) -> None:
+    if count:
+        console.message(f"stopping after {count} translation{'s' * (count != 1)}; Ctrl-C again stops at once")

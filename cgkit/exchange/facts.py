@@ -16,7 +16,7 @@ from cgkit.errors import CgkitWarning, CheckpointError
 from cgkit.evaluation.record import read_evaluation, weights_name
 from cgkit.images.sheet import Column, Sheet, list_sheets, read_sheet
 from cgkit.models.address import Address
-from cgkit.models.card import HEADER, read_card, rows_of
+from cgkit.models.card import HEADER, licence_in, read_card, rows_of
 from cgkit.models.info import ModelInfo, Weights
 from cgkit.spec.images import labels_of
 
@@ -37,18 +37,19 @@ def facts_of(
     """
     address = Address.parse(run_or_model)
     averaged = info.averaged if weights is None else weights == "ema"
+    card = read_card(address.model(), info)
     return ModelFacts(
         name=info.spec.name,
-        card=_describe(read_card(address.model(), info)),
-        licence=info.spec.license,
+        card=_describe(card),
+        licence=licence_in(card) or info.spec.license,
         scores=_scores(address, info, averaged, directions),
         samples=tuple(samples_of(address, info.step, directions)),
     )
 
 
 def _describe(card: str) -> str:
-    """Return a card without its header and its scores."""
-    text = HEADER.sub("", card, count=1)
+    """Return a card without its header, its scores, and the command, which needs the model's folder."""
+    text = re.sub(r"^    cgkit translate THIS_FOLDER .*\n*", "", HEADER.sub("", card, count=1), flags=re.MULTILINE)
     return re.sub(r"^## Scores\n.*?(?=^## |\Z)", "", text, count=1, flags=re.DOTALL | re.MULTILINE).strip()
 
 

@@ -39,6 +39,13 @@ def read_card(folder: Path | None, info: ModelInfo) -> str:
         return model_card(info)
 
 
+def licence_in(card: str) -> str | None:
+    """Return the licence that the header of a card states; None if it states none."""
+    header = HEADER.match(card)
+    stated = re.search(r"^license:[ \t]*['\"]?([^'\"\n]+)", header[0], re.MULTILINE) if header else None
+    return stated[1].strip() if stated else None
+
+
 def _header(info: ModelInfo, scores: Sequence[Number]) -> str:
     values: dict[str, str | list[str]] = {"library_name": "cgkit", "pipeline_tag": "image-to-image"}
     if info.spec.license is not None:
@@ -112,7 +119,9 @@ def rows_of(scores: Sequence[Number]) -> list[tuple[str, ...]]:
         )
         for score in scores
     ]
-    return [header, *rows] if rows else []
+    # Columns that no score has say nothing.
+    used = [index for index in range(len(header)) if index < 3 or any(row[index] for row in rows)]
+    return [tuple(row[index] for index in used) for row in (header, *rows)] if rows else []
 
 
 def _table(scores: Sequence[Number]) -> str:

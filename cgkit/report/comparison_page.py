@@ -38,8 +38,14 @@ def write_comparison(comparison: Comparison, output: Path, *, plugins: Plugins |
     return write_page(output, render_comparison(comparison, plugins or load_plugins()))
 
 
-def render_comparison(comparison: Comparison, plugins: Plugins) -> str:
-    """Return the comparison page as HTML."""
+def render_comparison(
+    comparison: Comparison,
+    plugins: Plugins,
+    template: str = "comparison.html",
+    package: str = "cgkit.report",
+    **values: Any,
+) -> str:
+    """Return the comparison page as HTML, or a page whose template extends it and takes more values."""
     facts = [facts_of(record) for record in comparison.records]
     runs = [
         {"label": label, "style": index % STYLES, "state": state_of(record), "facts": facts[index]}
@@ -47,7 +53,9 @@ def render_comparison(comparison: Comparison, plugins: Plugins) -> str:
     ]
     loss_differences = [key for key in comparison.differences if key.partition(".")[0] in LOSS_TABLES]
     return render(
-        "comparison.html",
+        template,
+        package,
+        **values,
         title=" and ".join(comparison.labels) if len(runs) == 2 else f"{len(runs)} runs",
         runs=runs,
         facts=list(dict.fromkeys(name for run_facts in facts for name in run_facts)),

@@ -12,8 +12,8 @@ from cgkit.report.record import Record, number_or_none
 STATES = {
     "running": ("Training", "Training is in progress, unless its process was killed."),
     "finished": ("Finished", ""),
-    "stopped": ("Stopped", "Training was stopped, and its state was saved; run the same command to resume it."),
-    "interrupted": ("Interrupted", "Training was ended at once; run the same command to resume from its checkpoint."),
+    "stopped": ("Stopped", "Training was stopped, and its state was saved. To resume it: cgkit run {folder}"),
+    "interrupted": ("Interrupted", "Training was ended at once. To resume from its checkpoint: cgkit run {folder}"),
     "diverged": ("Diverged", "A loss or a gradient became infinite or NaN."),
     "failed": ("Failed", "Training failed with an error."),
 }
@@ -26,7 +26,7 @@ def state_of(record: Record) -> dict[str, str]:
     label, description = STATES.get(name, (name.capitalize(), "The state of this run is unknown."))
     error = str(record.status.get("error") or "")
     kind = name if name in STATES else "unknown"
-    return {"kind": kind, "label": label, "description": description, "error": error}
+    return {"kind": kind, "label": label, "description": description.format(folder=record.folder), "error": error}
 
 
 def facts_of(record: Record) -> dict[str, str]:

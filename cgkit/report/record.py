@@ -95,6 +95,10 @@ class Record:
         )
 
 
+MISSING = {"evaluation.json": "This run has not been scored yet."}
+"""What to say if a file is missing that a run writes late."""
+
+
 def read_record(run: Path | str) -> Record:
     """Read a run folder, or what it contains up to a kept checkpoint: `RUN@STEP`, `RUN@best` or `RUN@last`.
 
@@ -115,7 +119,7 @@ def read_record(run: Path | str) -> Record:
             problems[name] = str(error)
             return default
         if needed and not value:
-            problems[name] = f"No {name} in this run folder."
+            problems[name] = MISSING.get(name, f"No {name} in this run folder.")
         return value or default
 
     record = Record(

@@ -67,22 +67,24 @@ class Access:
 
     def _check(self, scope: Scope) -> Response | None:
         """Return the answer to a request that is not passed on."""
-        headers = Headers(scope=scope)
+        request, headers = HTTPConnection(scope), Headers(scope=scope)
         host = headers.get("host", "")
         if not self._is_own(host):
             hint = "to allow it, start cgkit serve with --allow-host"
-            return RequestError(421, f"this server is not called {host[:100]!r}", hint).response()
+            return RequestError(421, f"this server is not called {host[:100]!r}", hint).response(request)
         if scope["method"] not in SAFE and not _comes_from(host, headers):
-            return RequestError(403, "this request comes from the page of another server").response()
+            return RequestError(403, "this request comes from the page of another server").response(request)
         if self._token is None:
             return None
         query = parse_qs(scope["query_string"].decode("latin-1"))
         if scope["method"] == "GET" and self._is_token(query.get("token", [""])[0]):
             return _remember(scope, query, str(self._token))
-        if any(map(self._is_token, _tokens(HTTPConnection(scope)))):
+        tokens = [*query.get("token", []), *_tokens(request)]
+        if any(map(self._is_token, tokens)):
             return None
+        message = "this token is not that of the server" if tokens else "this server needs a token"
         hint = "open the address that cgkit serve printed, or send the header Authorization: Bearer TOKEN"
-        return RequestError(401, "this server needs a token", hint, {"www-authenticate": "Bearer"}).response()
+        return RequestError(401, message, hint, {"www-authenticate": "Bearer"}).response(request)
 
     def _is_own(self, host: str) -> bool:
         """Return whether a host is this machine: an address that DNS cannot change, or a known name."""

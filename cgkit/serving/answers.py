@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from cgkit.report.page import render
 
 
 class RequestError(Exception):
@@ -27,9 +29,11 @@ class RequestError(Exception):
         self.hint = hint
         self.headers = dict(headers or {})
 
-    def response(self) -> Response:
-        """Return the answer to the client."""
+    def response(self, request: HTTPConnection) -> Response:
+        """Return the answer to the client: a page if a browser asked for one, otherwise JSON."""
         content = {"error": self.message, **({"hint": self.hint} if self.hint else {})}
+        if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
+            return HTMLResponse(render("error.html", "cgkit.serving", **content), self.status, headers=self.headers)
         return JSONResponse(content, self.status, headers=self.headers)
 
 
@@ -49,4 +53,4 @@ def _clean(value: Any) -> Any:
 async def respond(request: Request, error: Exception) -> Response:
     """Answer a request that raised a `RequestError`."""
     assert isinstance(error, RequestError)
-    return error.response()
+    return error.response(request)

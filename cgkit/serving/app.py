@@ -68,12 +68,14 @@ def build_app(
             finally:
                 await workers.stop()
 
-    return Starlette(
+    app = Starlette(
         routes=_routes(Pages(catalog, plugins, limits), Runs(catalog, arguments), translating, limits),
         middleware=[Middleware(Access, hosts=hosts, token=token)],
         exception_handlers={RequestError: respond, HTTPException: _respond_unknown},
         lifespan=run_workers,
     )
+    app.state.workers = workers
+    return app
 
 
 def _routes(pages: Pages, runs: Runs, translating: Translating, limits: Limits) -> list[Route]:
@@ -97,4 +99,7 @@ def _routes(pages: Pages, runs: Runs, translating: Translating, limits: Limits) 
 
 async def _respond_unknown(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return RequestError(error.status_code, error.detail, headers=error.headers).response()
+    messages = {404: "there is no such page", 405: f"this address does not take {request.method}"}
+    hint = {405: "openapi.json lists what each address takes"}.get(error.status_code, "")
+    message = messages.get(error.status_code, error.detail)
+    return RequestError(error.status_code, message, hint, error.headers).response(request)

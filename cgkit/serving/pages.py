@@ -53,7 +53,7 @@ class Pages:
             record = read_record(listed.folder)
         except CgkitError as error:
             raise RequestError(409, error.message, error.hint or "") from error
-        values: dict[str, Any] = {"run": summarise(name, listed), "limits": self._limits}
+        values: dict[str, Any] = {"run": summarise(name, listed), "limits": self._limits, "hidden_facts": ("Steps",)}
         return _page(render_report(record, self._plugins, "run.html", PACKAGE, **values))
 
     def compare(self, request: Request) -> Response:
@@ -63,7 +63,9 @@ class Pages:
             raise RequestError(400, f"a comparison needs from 2 to {MAX_COMPARED} runs", "/compare?run=A&run=B")
         folders: list[Path | str] = [_at(self._catalog.run(name.partition("@")[0]).folder, name) for name in names]
         try:
-            return _page(render_comparison(compare(folders), self._plugins))
+            runs = list(dict.fromkeys(name.partition("@")[0] for name in names))
+            compared = compare(folders)
+            return _page(render_comparison(compared, self._plugins, "compared.html", PACKAGE, names=runs))
         except CgkitError as error:
             raise RequestError(409, error.message, error.hint or "") from error
 

@@ -120,7 +120,10 @@ def _describe_models(listed: Listed) -> dict[str, Any]:
         models.append({"at": "", "step": written_step(listed.folder / "model"), "kind": "final"})
     if (listed.folder / "best").is_dir():
         models.append({"at": "best", "step": written_step(listed.folder / "best"), "kind": "best"})
-    models += [{"at": str(step), "step": step, "kind": "checkpoint"} for step in reversed(address.steps)]
+    # The last checkpoint of a finished run is its final model.
+    final = {model["step"] for model in models if model["kind"] == "final"}
+    steps = [step for step in reversed(address.steps) if step not in final]
+    models += [{"at": str(step), "step": step, "kind": "checkpoint"} for step in steps]
     return {"models": models}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from cgkit.errors import ResourceError, UsageError
 from cgkit.plugins import Plugins
@@ -45,8 +46,11 @@ def serve(
     devices: Sequence[str | None] = (None,),
     installed: bool = True,
     ready: Callable[[str], None] = lambda url: None,
+    stopping: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Serve the runs below some folders until SIGINT or SIGTERM; then finish the requests that were accepted.
+
+    A second signal ends them at once, with status 503.
 
     Args:
         folders: run folders, and folders that contain them.
@@ -56,6 +60,7 @@ def serve(
         devices: the devices to translate on, with one process each; None for the default.
         installed: whether processes of the server load installed plugins.
         ready: called with the URL once the server accepts connections.
+        stopping: called at the first signal, with the number of translations that the server still finishes.
 
     Raises:
         UsageError: a package or a folder is missing, or the address or the token cannot be used.
@@ -87,11 +92,30 @@ def serve(
         limit_concurrency=limits.connections,
         timeout_graceful_shutdown=int(limits.seconds),
     )
-    name = f"[{address.host}]" if ":" in address.host else address.host
-    url = f"http://{name}:{listening.getsockname()[1]}/"
+    url = f"http://{_choose_name(address.host)}:{listening.getsockname()[1]}/"
     ready(url if token is None else f"{url}?token={token}")
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, number: int, frame: FrameType | None) -> None:
+            if self.should_exit:
+                app.state.workers.abandon()
+            else:
+                stopping(app.state.workers.taken)
+                super().handle_exit(number, frame)
+
     with _signals_end_the_server():
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config).run(sockets=[listening])
+
+
+def _choose_name(host: str) -> str:
+    """Return the name of a host in a URL; if the server listens at all addresses, that of this machine."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        return socket.gethostname()
+    return f"[{host}]" if address.version == 6 else host
 
 
 @contextmanager

@@ -163,7 +163,11 @@ def _read_options(query: Mapping[str, str]) -> tuple[dict[str, Any], str, str]:
         if name in query:
             options[name] = _choose(name, query[name], words)
     if "scale" in query and query["scale"] != "native":
-        options["scale"] = query["scale"] if query["scale"] == "trained" else _number(query, "scale", 0.01, MAX_SCALE)
+        options["scale"] = (
+            query["scale"]
+            if query["scale"] == "trained"
+            else _number(query, "scale", 0.01, MAX_SCALE, "native, trained or ")
+        )
     if "max_side" in query:
         options["max_side"] = int(_number(query, "max_side", 1, MAX_SIDE))
     place = query.get("at", "")
@@ -181,11 +185,11 @@ def _choose(name: str, text: str, words: tuple[str, ...]) -> str:
     return text
 
 
-def _number(query: Mapping[str, str], name: str, smallest: float, largest: float) -> float:
+def _number(query: Mapping[str, str], name: str, smallest: float, largest: float, words: str = "") -> float:
     try:
         value = float(query[name])
     except ValueError:
         value = float("nan")
     if not smallest <= value <= largest:
-        raise RequestError(400, f"{name} is a number from {smallest:g} to {largest:g}")
+        raise RequestError(400, f"{name} is {words}a number from {smallest:g} to {largest:g}")
     return value

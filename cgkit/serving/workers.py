@@ -32,10 +32,14 @@ class Workers:
         self._limits = limits
         self._workers = [_Worker(device, arguments) for device in devices]
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
-        self._taken = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_abandoned = False
+        self.taken = 0
+        """How many translations were accepted and are not finished."""
 
     async def start(self) -> None:
         """Start the processes, so that the first client need not wait for torch."""
+        self._loop = asyncio.get_running_loop()
         for worker in self._workers:
             await worker.start()
             self._idle.put_nowait(worker)
@@ -45,6 +49,13 @@ class Workers:
         for worker in self._workers:
             await worker.stop()
 
+    def abandon(self) -> None:
+        """End the processes at once, so that accepted translations fail with 503; a signal handler may call this."""
+        self._is_abandoned = True
+        if self._loop is not None:
+            for worker in self._workers:
+                self._loop.call_soon_threadsafe(worker.kill)
+
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
         """Take a place in the queue.
@@ -52,14 +63,14 @@ class Workers:
         Raises:
             RequestError: there is none.
         """
-        if self._taken >= self._limits.queue:
+        if self.taken >= self._limits.queue:
             hint = f"ask again in {RETRY} seconds"
-            raise RequestError(429, f"{self._taken} translations are waiting", hint, {"retry-after": RETRY})
-        self._taken += 1
+            raise RequestError(429, f"{self.taken} translations are waiting", hint, {"retry-after": RETRY})
+        self.taken += 1
         try:
             yield
         finally:
-            self._taken -= 1
+            self.taken -= 1
 
     async def translate(self, request: Mapping[str, Any], has_left: Callable[[], Awaitable[bool]]) -> dict[str, Any]:
         """Wait for a worker, and translate; return its reply (see `cgkit.serving.worker`).
@@ -73,6 +84,8 @@ class Workers:
         """
         worker = await self._idle.get()
         try:
+            if self._is_abandoned:
+                raise RequestError(503, "the server was stopped")
             if await has_left():
                 raise RequestError(499, "the client has left")
             reply = await worker.ask(request, self._limits.seconds)
@@ -80,7 +93,9 @@ class Workers:
             await worker.stop()
             message = f"the translation took more than {self._limits.seconds:g} seconds"
             raise RequestError(504, message, "send a smaller image, or start with a longer --time-limit") from None
-        except RequestError:
+        except RequestError as error:
+            if self._is_abandoned:
+                raise RequestError(503, "the server was stopped") from error
             raise
         except BaseException:
             await worker.stop()  # its reply would be taken for that to the next request
@@ -122,10 +137,14 @@ class _Worker:
             )
         return self._process
 
-    async def stop(self) -> None:
+    def kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
+
+    async def stop(self) -> None:
+        self.kill()
+        if self._process is not None:
             await self._process.wait()
         self._process = None
 

@@ -75,8 +75,11 @@ def push(
     client = None if dry_run else _client()
     with TemporaryDirectory(prefix="cgkit-push-") as workspace:
         contents = gather(run_or_model, name, plugins, Path(workspace), page=page)
-        if contents.info.spec.license is None:
-            _warn("the model has no licence, so nobody may use it: set license in the spec, or in its README.md")
+        if contents.licence is None:
+            _warn(
+                "the model has no licence, so nobody may use it: add a line such as license: mit to the header of its "
+                "README.md, or for a run: cgkit run RUN --set license=mit"
+            )
         if client is None:
             return Pushed(contents.sizes)
         with hub_errors_explained(name, revision):

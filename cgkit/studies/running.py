@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cgkit.display.reporter import Reporter
-from cgkit.errors import CgkitError, ResourceError, RunFolderInUseError, UsageError
+from cgkit.errors import CgkitError, Problem, ResourceError, RunFolderInUseError, SpecError, UsageError
 from cgkit.plugins import Plugins
 from cgkit.report.facts import training_time
 from cgkit.report.record import read_record
@@ -19,8 +19,8 @@ from cgkit.runs.folder import RunFolder
 from cgkit.runs.start import run
 from cgkit.spec.loading import read_layers, resolve_spec
 from cgkit.spec.merging import combine
-from cgkit.spec.reading import read_layer
-from cgkit.studies.study import PlannedRun, Study
+from cgkit.spec.reading import read_layer, read_override
+from cgkit.studies.study import ALONE, PlannedRun, Study
 
 State = Literal["missing", "unfinished", "running", "finished", "failed", "other"]
 
@@ -53,13 +53,24 @@ def look(study: Study, output: Path, plugins: Plugins) -> list[Found]:
     Raises:
         SpecError: the base spec, or an override of a variant or of a data set, is invalid.
     """
-    return [look_at(study, planned, output, plugins) for planned in study.runs()]
+    found: list[Found] = []
+    problems: dict[str, Problem] = {}
+    for planned in study.runs():
+        try:
+            found.append(look_at(study, planned, output, plugins))
+        except SpecError as error:
+            problems |= {str(problem): problem for problem in error.problems}
+    if problems:
+        raise SpecError(list(problems.values()))
+    return found
 
 
 def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -> Found:
     """Return what there is of one run."""
     folder = RunFolder(output / planned.path)
-    layers = read_layers(study.base, planned.overrides)
+    label = f"{study.file}: {planned.variant}" + ("" if planned.data == ALONE else f", {planned.data}")
+    overrides = [replace(read_override(text), label=label) for text in planned.overrides]
+    layers = [*read_layers(study.base), *overrides]
     wanted = combine(layers, plugins.registries)
     resolve_spec(wanted, plugins, layers)
     if folder.is_in_use():

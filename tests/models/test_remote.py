@@ -238,7 +238,7 @@ def test_more_bytes_than_the_disk_has_room_for_are_not_asked_for(site: Site, mod
         ("http://example.com/model/", "is not encrypted"),
         ("https://anna:secret@example.com/model/", "has no user name"),
         ("https://example.com/model/?token=1", r"no \?"),
-        ("https://example.com/model/#sha256=12", "optionally with #sha256="),
+        ("https://example.com/model/#sha256=12", "64 hexadecimal digits"),
         ("https:///model", "names no server"),
         ("https://[::1/model", "is not a URL"),
         ("hf:horses", "USER/NAME"),

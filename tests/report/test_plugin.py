@@ -97,5 +97,5 @@ def test_a_stopped_run_has_a_report(tiny_spec: Path, tmp_path: Path, own_plugins
     outcome = cgkit.run(tiny_spec, output=tmp_path / "run", plugins=own_plugins)
     assert outcome.state == "stopped"
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "run the same command to resume it" in page
+    assert "To resume it: cgkit run " in page
     assert "3 of 4" in page

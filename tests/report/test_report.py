@@ -43,7 +43,7 @@ def test_reports_are_deterministic(finished: Path, tmp_path: Path) -> None:
     [
         ({"state": "running", "step": 0, "steps": 900}, "4 of 900"),
         ({"state": "stopped", "step": 3, "steps": 4}, "3 of 4"),
-        ({"state": "stopped"}, "run the same command to resume it"),
+        ({"state": "stopped"}, "To resume it: cgkit run "),
         ({"state": "diverged", "error": "cycle_forward is nan"}, "cycle_forward is nan"),
         ({"state": "failed", "error": "no memory"}, "no memory"),
         ({"state": "odd"}, "The state of this run is unknown."),

@@ -82,6 +82,10 @@ class Server:
     def translate(self, image: bytes, run: str = "tiny", query: str = "", **headers: str) -> Answer:
         return self.ask("POST", f"/api/runs/{run}/translate{query and '?'}{query}", image, **headers)
 
+    def errors(self) -> str:
+        """Return what the server printed to stderr."""
+        return self.folder.with_name(f"{self.folder.name}-errors.txt").read_text()
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(60)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from cgkit import Translator
-from tests.serving.conftest import Server, Start, png, wait_until
+from tests.serving.conftest import Answer, Server, Start, png, wait_until
 
 
 def test_runs_are_listed_with_state_progress_and_scores(server: Server) -> None:
@@ -28,7 +28,7 @@ def test_runs_are_listed_with_state_progress_and_scores(server: Server) -> None:
 
 def test_a_run_names_the_models_that_can_translate(server: Server) -> None:
     models = server.get("/api/runs/tiny").json["models"]
-    assert [(model["at"], model["step"]) for model in models] == [("", 4), ("4", 4), ("2", 2)]
+    assert [(model["at"], model["step"]) for model in models] == [("", 4), ("2", 2)]
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_what_a_translation_loses_is_said_to_every_client(server: Server) -> Non
     ("query", "error"),
     [
         ("direction=c2d", "direction is a2b or b2a"),
-        ("scale=-1", "scale is a number from 0.01 to 16"),
-        ("scale=nan", "scale is a number from 0.01 to 16"),
+        ("scale=-1", "scale is native, trained or a number from 0.01 to 16"),
+        ("scale=nan", "scale is native, trained or a number from 0.01 to 16"),
         ("sclae=2", "there is no option 'sclae'"),
         ("at=first", "at is best, last or the step of a checkpoint"),
         ("format=../x", "format is the suffix of an image file, such as png"),
@@ -103,7 +103,7 @@ def test_an_unknown_run_or_address_is_an_error_in_json(server: Server) -> None:
         "error": "there is no such run",
         "hint": "GET /api/runs lists all",
     }
-    assert server.get("/nothing").json == {"error": "Not Found"}
+    assert server.get("/nothing").json == {"error": "there is no such page"}
     assert server.get("/api/runs/tiny/translate").status == 405
 
 
@@ -175,6 +175,48 @@ def test_a_stopped_server_answers_what_it_has_accepted(start: Start) -> None:
     for thread in threads:
         thread.join()
     assert answers == [200, 200, 200]
+
+
+def test_a_second_signal_ends_what_was_accepted_at_once(start: Start) -> None:
+    server = start()
+    answers: list[Answer] = []
+    image = png(4000, 4000)
+    threads = [threading.Thread(target=lambda: answers.append(server.translate(image))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(server.kept()) >= 3)
+    server.process.send_signal(signal.SIGINT)
+    wait_until(lambda: "stopping after 3 translations" in server.errors())
+    assert server.stop() == 0
+    for thread in threads:
+        thread.join()
+    assert [answer.status for answer in answers] == [503, 503, 503]
+    assert answers[0].json == {"error": "the server was stopped"}
+    assert "Traceback" not in server.errors()
+    assert server.errors().endswith("stopped\n")
+
+
+def test_a_browser_gets_a_page_for_an_error_and_a_program_json(server: Server) -> None:
+    for path in ("/nothing", "/runs/nothing", "/compare?run=tiny"):
+        page = server.get(path, Accept="text/html,*/*")
+        assert page.headers["content-type"].startswith("text/html")
+        assert b'<a href="/">Runs</a>' in page.body
+        answer = server.get(path)
+        assert page.status == answer.status >= 400
+        assert answer.json["error"].encode()[1:] in page.body
+    assert server.get("/api/runs/nothing", Accept="text/html").json["error"]
+
+
+def test_a_comparison_leads_back_to_its_runs(server: Server) -> None:
+    page = server.get("/compare?run=tiny&run=tiny@2&run=other-tiny").body.decode()
+    for link in ('<a href="/">', '<a href="/runs/tiny">', '<a href="/runs/other-tiny">'):
+        assert page.count(link) == 1
+
+
+def test_the_page_of_a_run_does_not_contradict_itself(server: Server) -> None:
+    page = server.get("/runs/tiny").body.decode()
+    assert "<dt>Steps</dt>" not in page
+    assert "unless its process was killed" not in page
 
 
 def test_a_worker_that_dies_is_replaced(start: Start) -> None:

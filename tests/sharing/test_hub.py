@@ -125,6 +125,9 @@ def test_a_second_push_replaces_the_first_and_removes_what_the_model_no_longer_h
     other = run(tmp_path / "spec.toml", overrides=["seed=4", "samples.count=1"], output=tmp_path / "other").folder
     result = cgkit("push", other, NAME)
     assert "has no licence" in result.err
+    card = other / "model" / "README.md"
+    card.write_text(card.read_text().replace("---\n", "---\nlicense: mit\n", 1))
+    assert "has no licence" not in cgkit("push", other, NAME, "--dry-run").err
     files = hub.repositories[NAME].files("main") or {}
     assert {name for name in files if not name.startswith("samples")} == {
         *(".gitattributes", "README.md", "config.json", "model.safetensors", "notes.txt")

@@ -199,7 +199,7 @@ def test_two_processes_share_a_study(cgkit_process: Callable[..., subprocess.Pop
         ("seeds = [0, 1]", "sedes = [0, 1]", 'study.toml:5: sedes: unknown key; did you mean "seeds"?'),
         ("seeds = [0, 1]", "seeds = [1, 1]", "study.toml:5: seeds: a seed is named twice"),
         ('"no-cycle"]', '"no-cycles"]', "expected[1]: there is no variant 'no-cycles'"),
-        ("objective.cycle = 0", "objective.cicle = 0", "objective.cicle: unknown key"),
+        ("objective.cycle = 0", "objective.cicle = 0", "study.toml: no-cycle: objective.cicle: unknown key"),
         ('base = "spec.toml"', 'base = "none.toml"', "none.toml: there is no such file"),
         ('name = "small"', 'name = "../small"', "study.toml:2: name"),
     ],

@@ -85,9 +85,12 @@ def _parse(address: str) -> _Place:
         raise UsageError(f"{url} is not a URL: it names no server")
     if parts.scheme != "https" and host not in LOCAL:
         raise UsageError(f"{url} is not encrypted, so anyone on the way could replace the model", hint="use https")
-    if parts.username is not None or parts.query or (fragment and pin is None):
-        hint = "write it as https://HOST/FOLDER/, optionally with #sha256= and the 64 digits of its config.json"
-        raise UsageError("the URL of a model has no user name, no ? and no other #", hint=hint)
+    if fragment and pin is None:
+        hint = "after #sha256= stand the 64 hexadecimal digits that sha256sum config.json prints"
+        raise UsageError(f"{address} has no valid checksum after the #", hint=hint)
+    if parts.username is not None or parts.query:
+        hint = "write it as https://HOST/FOLDER/, optionally followed by #sha256= and the digest of its config.json"
+        raise UsageError("the URL of a model has no user name and no ?", hint=hint)
     path = quote(parts.path.removesuffix(CONFIG).rstrip("/") + "/", safe="/%:@!$&'()*+,;=~")
     return _Place(urlunsplit((parts.scheme, parts.netloc, path, "", "")), pin[1] if pin else None)
 

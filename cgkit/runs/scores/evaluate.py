@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from cgkit.runs.folder import RunFolder
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.merging import combine
 from cgkit.spec.reading import Layer, read_override
+from cgkit.spec.start import is_remote
 
 ALL = "all"
 """The name that stands for the metrics of the spec and every other registered metric that requires no options."""
@@ -71,6 +73,8 @@ def evaluate(
         SpecError: a metric does not exist, or a plugin that the run used is missing.
         UsageError: no metric could be computed, or the device does not exist.
     """
+    if is_remote(os.fspath(run)):
+        raise UsageError(f"{run} is a model, but scoring needs the test images of a run", hint="pass a run folder")
     plugins = plugins or load_plugins()
     address = Address.parse(run)
     spec = _resolve(RunFolder(address.folder), metrics, overrides, plugins, report)

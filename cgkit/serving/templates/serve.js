@@ -91,6 +91,7 @@
       buttons[1].hidden = running || run.state === "finished" || run.state === "damaged";
       const list = JSON.stringify(run.models);
       if (list !== known) models.forEach((select) => showModels(select, run.models));
+      document.getElementById("drop").toggleAttribute("aria-disabled", !run.models.length);
       document.getElementById("said").textContent = run.models.length ? "" : "This run has no model yet: wait for its first checkpoint.";
       document.getElementById("versions").hidden = run.models.length < 2;
       known = list;
@@ -126,6 +127,7 @@
     const drop = document.getElementById("drop");
     let last = Promise.resolve();
     const add = (files) => {
+      if (drop.hasAttribute("aria-disabled")) return;
       for (const file of files) {
         const result = createResult(file);
         const options = new FormData(form);
@@ -165,6 +167,11 @@
   }
 
   async function translate(file, options, { box, bar, status }) {
+    if (!file.size) {
+      status.textContent = "this file is empty";
+      status.className = "error";
+      return;
+    }
     const query = new URLSearchParams({ name: file.name });
     for (const key of ["direction", "at", "scale"]) if (options.get(key)) query.set(key, options.get(key));
     status.textContent = "translating ...";
@@ -174,7 +181,8 @@
       const translation = await response.blob();
       const remarks = JSON.parse(response.headers.get("x-cgkit-remarks") || "[]");
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      status.textContent = [`step ${response.headers.get("x-cgkit-step")}, ${seconds} s`, ...remarks].join("; ");
+      const direction = document.querySelector(`[name=direction] option[value="${options.get("direction")}"]`).textContent;
+      status.textContent = [direction, `step ${response.headers.get("x-cgkit-step")}, ${seconds} s`, ...remarks].join(", ");
       const name = /filename\*=UTF-8''([^;]+)/.exec(response.headers.get("content-disposition") || "");
       show(file, translation, name ? decodeURIComponent(name[1]) : file.name, { box, bar });
     } catch (error) {

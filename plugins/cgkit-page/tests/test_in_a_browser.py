@@ -166,9 +166,18 @@ def test_an_image_that_cannot_be_read_is_explained(export: Export, visit: Visit,
     page = visit(export("seasons"))
     page.add(tmp_path / "broken.png")
     page.wait(lambda: page.states() == ["failed"])
-    assert "broken.png is not an image that this browser can read" in page["status"].text
+    assert "broken.png: this browser cannot read it as an image" in page["status"].text
     page.add(paint(tmp_path / "good.png", 24, 32))
     page.wait(lambda: page.states() == ["failed", "done"])
+
+
+def test_the_status_is_that_of_the_image_that_is_shown(export: Export, visit: Visit, tmp_path: Path) -> None:
+    page = visit(export("seasons"))
+    page.add(paint(tmp_path / "first.png", 24, 32), paint(tmp_path / "second.png", 24, 32))
+    page.finish(2)
+    page.wait(lambda: page["status"].text.startswith("first.png: translated to winter"))
+    page.all("input[value=b2a]")[0].click()
+    page.wait(lambda: page["status"].text.startswith("first.png: translated to summer"))
 
 
 def test_hostile_texts_are_shown_and_not_executed(exported: Callable[..., Path], visit: Visit, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ let isWorking = false;
 
 const byId = (id) => document.getElementById(id);
 
-function say(text) {
+function say(text, isError = false) {
   byId("status").textContent = text;
+  byId("status").classList.toggle("error", isError);
 }
 
 // Results are kept for each direction, scale and size.
@@ -62,27 +63,34 @@ function next() {
 async function work() {
   isWorking = true;
   let image;
+  let failure = "";
   while ((image = next())) {
     const key = settingsKey();
     try {
       byId("working").hidden = false;
       image.results.set(key, await translate(image, key));
       image.state.textContent = "done";
+      image.state.classList.remove("error");
       sayDone(image, key);
     } catch (error) {
+      const isError = !(error instanceof Cancelled);
       image.failed = key;
-      image.state.textContent = error instanceof Cancelled ? "cancelled" : "failed";
-      say(error instanceof Cancelled ? `${image.name}: cancelled` : `${image.name}: ${error.message}`);
+      image.state.textContent = isError ? "failed" : "cancelled";
+      image.state.classList.toggle("error", isError);
+      failure = isError ? `${image.name}: ${error.message}` : "";
+      say(failure || `${image.name}: cancelled`, isError);
     }
     if (image === chosen && key === settingsKey() && image.results.has(key)) await showResult(image);
   }
   byId("working").hidden = true;
   isWorking = false;
+  // The last image that was translated may not be the one that is shown.
+  if (!failure && chosen?.results.has(settingsKey())) sayDone(chosen, settingsKey());
 }
 
 async function translate(image, key) {
   report(image, null, "reading");
-  const pixels = await readPixels(image.file, image.name);
+  const pixels = await readPixels(image.file);
   const isAnimated = (await countFrames(image.file)) > 1;
   if (image.failed === key) throw new Cancelled();
   image.note = [
@@ -118,7 +126,7 @@ function scaleNote({ width, height }) {
 async function showResult(image) {
   const key = settingsKey();
   const result = image.results.get(key);
-  const before = await readPixels(image.file, image.name);
+  const before = await readPixels(image.file);
   const after = await createImageBitmap(result.blob);
   if (image !== chosen || key !== settingsKey()) return;
   compare(before, after, result.names);

@@ -1,12 +1,12 @@
 // Images as the browser reads and writes them.
 
 // Return the pixels of an image file, upright and in sRGB; explain why if the browser cannot read it.
-async function readPixels(blob, name) {
+async function readPixels(blob) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(blob, { imageOrientation: "from-image", premultiplyAlpha: "none" });
   } catch {
-    throw new Error(`${name} is not an image that this browser can read; save it as PNG or JPEG`);
+    throw new Error(`this browser cannot read it as an image; save it as PNG or JPEG`);
   }
   try {
     const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
@@ -14,7 +14,7 @@ async function readPixels(blob, name) {
     context.drawImage(bitmap, 0, 0);
     return context.getImageData(0, 0, bitmap.width, bitmap.height);
   } catch {
-    throw new Error(`${name} has ${bitmap.width} x ${bitmap.height} pixels, more than this browser can handle`);
+    throw new Error(`it has ${bitmap.width} x ${bitmap.height} pixels, more than this browser can handle`);
   } finally {
     bitmap.close();
   }
