@@ -81,7 +81,7 @@ def check_extras(
         formats: The formats in which image files may be.
     """
     problems: list[DataError] = []
-    for record in records:
+    for record in records if needed else ():
         paths = {name: record.extras[name].path for name in needed if name in record.extras}
         files = {name: path for name, path in paths.items() if path is not None}
         try:

@@ -30,6 +30,9 @@ NAMED = 3
 """The maximum number of files that a message names."""
 
 
+_BySize = dict[int, list[Path]]
+
+
 def starved(circumstances: Circumstances) -> list[Note]:
     """Return a note for each domain whose images are shown too often without augmentation (see `SHOWINGS`)."""
     train = circumstances.spec.train
@@ -68,14 +71,15 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
     Only files of equal size are read. The two splits of a domain are not compared if they are the same images.
     """
     notes = []
-    shared, rest = _find_shared(train[0], train[1])
+    sizes = [_group_by_size(domain) for domain in train]
+    shared, rest = _find_shared(*sizes)
     if shared:
         message = f"{_list_names(shared)} in both domains{rest}: translation cannot be learned from identical images"
         notes.append(Note(0, "duplicates", None, message, f"remove them from one of the domains; {CONTINUE}"))
-    for side, trained, tested in zip("ab", train, test, strict=True):
+    for side, trained, tested, size in zip("ab", train, test, sizes, strict=True):
         if trained.fingerprint() == tested.fingerprint():
             continue
-        shared, rest = _find_shared(trained, tested)
+        shared, rest = _find_shared(size, _group_by_size(tested))
         if shared:
             sets = f"both the training and the test images of domain {side}{rest}"
             message = f"{_list_names(shared)} among {sets}: scores will be too good"
@@ -83,12 +87,11 @@ def duplicates(train: tuple[Domain, Domain], test: tuple[Domain, Domain]) -> lis
     return notes
 
 
-def _find_shared(one: Domain, other: Domain) -> tuple[list[str], str]:
-    """Return the names of the files in `other` that have the same content as a file in `one`.
+def _find_shared(mine: _BySize, others: _BySize) -> tuple[list[str], str]:
+    """Return the names of the files in `others` that have the same content as a file in `mine`.
 
     Of many files, only those of some sizes are compared; then a remark for messages is returned, too.
     """
-    mine, others = _group_by_size(one), _group_by_size(other)
     common = sorted(mine.keys() & others.keys(), key=lambda size: hashlib.sha256(b"%d" % size).digest())
     counts = accumulate(len(mine[size]) + len(others[size]) for size in common)
     sizes = [size for size, count in zip(common, counts, strict=True) if count <= COMPARED] or common[:1]
@@ -99,7 +102,7 @@ def _find_shared(one: Domain, other: Domain) -> tuple[list[str], str]:
     return sorted(shared), "" if len(sizes) == len(common) else " (not all files were compared)"
 
 
-def _group_by_size(domain: Domain) -> dict[int, list[Path]]:
+def _group_by_size(domain: Domain) -> _BySize:
     groups: dict[int, list[Path]] = defaultdict(list)
     for path in _iterate_files(domain):
         groups[path.stat().st_size].append(path)

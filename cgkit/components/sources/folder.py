@@ -136,6 +136,8 @@ class ImageFiles:
 
     def __getitem__(self, index: int) -> ImageRecord:
         name = self.names[index]
+        if not self.extras:
+            return ImageRecord(name, path=self.folder / name)
         own = {extra: files[name] for extra, files in self.extras.items() if name in files}
         records = {extra: ImageRecord(file.name, path=file) for extra, file in own.items()}
         return ImageRecord(name, path=self.folder / name, extras=records)
