@@ -14,8 +14,11 @@ install:  ## install for development
 fast:  ## run the tests that need no training
 	pytest -n 2 -m "not slow and not gpu"
 
-test:  ## run all tests on two cores
-	pytest -n 2
+test:  ## run all tests on two cores; `pytest -n 2` leaves out those that take long
+	pytest -n 2 --long
+
+list-long:  ## run all tests, and list in tests/long.json those that take more than three seconds
+	pytest -n 2 --list-long
 
 faults:  ## break run folders, checkpoints and the disk in every way that the tests know
 	CGKIT_FAULTS=1 pytest -n 2 --timeout 3600 tests/faults
@@ -62,4 +65,4 @@ page-picture:  ## make README's picture of a page from runs/earth and photograph
 	cgkit export runs/earth --format page --output earth.html
 	python docs/make_page_picture.py earth.html photograph.png
 
-.PHONY: help install fast test faults fuzz soak lock audit release check counts format demo docs picture report-picture page-picture
+.PHONY: help install fast test list-long faults fuzz soak lock audit release check counts format demo docs picture report-picture page-picture

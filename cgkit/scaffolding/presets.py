@@ -101,7 +101,7 @@ PRESETS: Mapping[str, Preset] = {
     "16-bit": Preset(
         "scans and measurements of more than 8 bits",
         {
-            "train.precision": ("fp32", "bf16 distinguishes only some hundred levels: docs/guide/own-images.md"),
+            "train.precision": ("fp32", "bf16 distinguishes only some hundred levels: docs/images/own-images.md"),
             "generator.upsample": SMOOTH,
             "train.ema": EMA,
         },

@@ -11,10 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from cgkit.errors import ResourceError, UsageError
 from cgkit.plugins import Plugins
 from cgkit.serving.limits import Limits
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from cgkit.serving.workers import Workers
 
 SHORTEST = 16
 """The fewest characters of a token."""
@@ -95,16 +101,23 @@ def serve(
     url = f"http://{_choose_name(address.host)}:{listening.getsockname()[1]}/"
     ready(url if token is None else f"{url}?token={token}")
 
+    with _signals_end_the_server():
+        _build_server(config, app.state.workers, stopping).run(sockets=[listening])
+
+
+def _build_server(config: uvicorn.Config, workers: Workers, stopping: Callable[[int], None]) -> uvicorn.Server:
+    """Return a server that finishes its translations at the first signal, and ends them at the second."""
+    import uvicorn
+
     class Server(uvicorn.Server):
         def handle_exit(self, number: int, frame: FrameType | None) -> None:
             if self.should_exit:
-                app.state.workers.abandon()
+                workers.abandon()
             else:
-                stopping(app.state.workers.taken)
+                stopping(workers.taken)
                 super().handle_exit(number, frame)
 
-    with _signals_end_the_server():
-        Server(config).run(sockets=[listening])
+    return Server(config)
 
 
 def _choose_name(host: str) -> str:

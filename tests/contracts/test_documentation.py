@@ -244,7 +244,7 @@ def test_all_settings_that_may_change_between_two_starts_are_named() -> None:
 
 
 def test_the_limits_on_images_are_those_of_the_code() -> None:
-    text = text_of("guide/own-images.md")
+    text = text_of("images/own-images.md")
     assert [name for name in FORMATS if name.lower() not in text.lower().replace("jpeg 2000", "jpeg2000")] == []
     assert f"{MAX_PIXELS // 10**6} million pixels and {MAX_BYTES // 10**6} MB" in text
 
