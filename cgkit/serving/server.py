@@ -100,7 +100,6 @@ def serve(
     )
     url = f"http://{_choose_name(address.host)}:{listening.getsockname()[1]}/"
     ready(url if token is None else f"{url}?token={token}")
-
     with _signals_end_the_server():
         _build_server(config, app.state.workers, stopping).run(sockets=[listening])
 
