@@ -73,8 +73,7 @@ def evaluate(
         SpecError: a metric does not exist, or a plugin that the run used is missing.
         UsageError: no metric could be computed, or the device does not exist.
     """
-    if is_remote(os.fspath(run)):
-        raise UsageError(f"{run} is a model, but scoring needs the test images of a run", hint="pass a run folder")
+    _refuse_remote(run)
     plugins = plugins or load_plugins()
     address = Address.parse(run)
     spec = _resolve(RunFolder(address.folder), metrics, overrides, plugins, report)
@@ -101,6 +100,11 @@ def evaluate(
     evaluation = Evaluation(info.step, weights_name(info.averaged), scores)
     write_evaluation(address.scores_folder(info.step), evaluation)
     return evaluation
+
+
+def _refuse_remote(run: str | os.PathLike[str]) -> None:
+    if is_remote(os.fspath(run)):
+        raise UsageError(f"{run} is a model, but scoring needs the test images of a run", hint="pass a run folder")
 
 
 def _assemble(spec: Spec, plugins: Plugins, fallbacks: bool, report: Callable[[str], None]) -> EvaluationAssembly:
