@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,6 @@ from cgkit.describe.type_names import bounds, type_name
 from cgkit.options import REQUIRED, Option, options_of
 from cgkit.plugins import load_plugins
 from cgkit.registry import Component, Registry
-from cgkit.report.axes import format_number
 from cgkit.spec.model import ARRAYS, COMPONENT_TABLES, SIDES, Spec
 from cgkit.spec.tables import Use
 from cgkit.testing import Check
@@ -32,6 +30,7 @@ from cgkit.testing.check import all_checks
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))  # to import the other modules of this folder
 import inventory  # noqa: E402
+import results  # noqa: E402
 
 HEADER = "<!-- Written by docs/generate.py: change the code, not this page. -->\n\n"
 
@@ -46,44 +45,8 @@ def pages() -> dict[str, str]:
         "plugins/conformance.md": _describe_conformance,
     }
     if any((DOCS / "results").glob("*.json")):
-        generators["results/README.md"] = _describe_results
+        generators["results/README.md"] = results.page
     return {path: HEADER + "\n\n".join(page()) + "\n" for path, page in generators.items()}
-
-
-def _describe_results() -> Iterator[str]:
-    """Describe the results of studies, which are JSON files as `cgkit study` writes them."""
-    yield "# Results of studies"
-    yield (
-        "Each table is made of a JSON file in this folder, which `cgkit study` wrote. The studies are in "
-        "`examples/studies`. [Studies](../guide/studies.md) says what intervals and p mean."
-    )
-    for file in sorted((DOCS / "results").glob("*.json")):
-        results = json.loads(file.read_text(encoding="utf-8"))
-        yield f"## {results['study']}"
-        yield results["description"]
-        seeds = ", ".join(map(str, results["seeds"]))
-        hours = results["training_seconds"] / 3600
-        command, devices = f"cgkit study examples/studies/{file.stem}.toml", ", ".join(results["devices"])
-        yield f"`{command}`; seeds {seeds}; {hours:.1f} hours of training on {devices}."
-        for table in results["tables"]:
-            yield _format_result(table, results["expected"])
-
-
-def _format_result(table: Mapping[str, Any], expected: Sequence[str]) -> str:
-    """Return a table of a study as Markdown."""
-    better = f", {table['better']} is better" if table["better"] else ""
-    base = "" if table["untranslated"] is None else f"; untranslated {format_number(table['untranslated'])}"
-    lines = [f"**{table['metric']} {table['direction']}, {table['data']}**{better}{base}", ""]
-    lines += ["| variant | mean | 95% interval | difference | p |", "|---|---|---|---|---|"]
-    for entry in table["entries"]:
-        interval = " to ".join(map(format_number, entry["interval"])) if entry["interval"] else ""
-        difference = "" if entry["difference"] is None else f"{entry['difference']:+.3g}"
-        p = "" if entry["p"] is None else f"{entry['p']:.3f}"
-        lines.append(f"| {entry['variant']} | {format_number(entry['mean'])} | {interval} | {difference} | {p} |")
-    if expected:
-        found = [entry["variant"] for entry in table["entries"] if entry["variant"] in expected]
-        lines += ["", f"Expected: {' > '.join(expected)}. Found: {' > '.join(found)}."]
-    return "\n".join(lines)
 
 
 def _describe_spec() -> Iterator[str]:
