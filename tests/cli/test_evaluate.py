@@ -24,6 +24,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(folder / "spec.toml", output=folder / "run").folder
 
 
+def test_a_model_on_a_server_is_refused_before_it_is_downloaded(cgkit: Cli) -> None:
+    result = cgkit("evaluate", "hf:anna/horses")
+    assert result.code == 2
+    assert "scoring needs the test images of a run" in result.err
+
+
 def test_evaluate_reproduces_the_scores_from_the_end_of_training(cgkit: Cli, trained: Path) -> None:
     after_training = json.loads((trained / "evaluation.json").read_text())
     assert [after_training[key] for key in ("format", "step", "weights")] == [2, 4, "trained"]
