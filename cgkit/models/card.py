@@ -84,6 +84,8 @@ def _training(info: ModelInfo, labels: Mapping[str, str]) -> Iterable[str]:
     height, width = data.size
     yield f"- trained for {info.step} steps on {width}x{height} pixels, seed {info.spec.seed}{averaged}"
     scales = {labels["a"]: data.trained_scale.a, labels["b"]: data.trained_scale.b}
+    if all(scale == (1, 1) for scale in scales.values()):
+        return
     shown = (
         f"{'unknown' if scale is None else ' x '.join(f'{factor:.3g}' for factor in scale)} in {label}"
         for label, scale in scales.items()

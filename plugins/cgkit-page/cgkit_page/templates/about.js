@@ -17,7 +17,7 @@ function describeModel(facts, onSample) {
   for (const { names, difference } of facts.directions) {
     if (difference !== null) {
       const levels = (255 * difference).toFixed(2);
-      const text = `${names[0]} to ${names[1]}: differs from the trained network by at most ${levels} of 255 levels.`;
+      const text = `${names[0]} to ${names[1]}: translations by this page differ from those of the trained network by at most ${levels} of 255 levels.`;
       show("card", element("p", text, "small"));
     }
   }
