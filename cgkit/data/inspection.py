@@ -101,7 +101,8 @@ def _check(
         except DataError as error:
             problems.append(error)
             continue
-        depths.setdefault(header.depth, Path(str(file)))
+        if header.depth not in depths:
+            depths[header.depth] = Path(str(file))
         channels.add(header.channels)
         notes.update(header.notes)
         if record.path is None:

@@ -57,8 +57,9 @@ class KnownHeaders:
         Raises:
             DataError: the file cannot be read, or fails a check.
         """
-        state = _describe_state(path)
-        folder, name = os.path.split(path)
+        text = str(path)
+        state = _describe_state(text)
+        folder, _, name = text.rpartition(os.sep)
         if folder not in self._known:
             self._known[folder] = _load(self._reader, folder)
             self._new[folder] = {}
@@ -101,7 +102,7 @@ def known_headers(pixels: PixelFormat, formats: Formats | None = None) -> Iterat
         headers.save()
 
 
-def _describe_state(path: Path) -> str | None:
+def _describe_state(path: str) -> str | None:
     """Return what changes with a file: size and times; None if it has none, or is no regular file."""
     try:
         status = os.stat(path)  # noqa: PTH116 - of perhaps 200,000 files

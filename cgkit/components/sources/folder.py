@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -143,7 +144,11 @@ class ImageFiles:
         return ImageRecord(name, path=self.folder / name, extras=records)
 
     def fingerprint(self) -> str:
-        """Return a digest of the names and file sizes."""
+        """Return a digest of the names and file sizes, as they are when it is first asked for."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         for name in self.names:
             size = os.stat(f"{self.folder}/{name}").st_size  # noqa: PTH116 - of perhaps 200,000 files
