@@ -32,6 +32,8 @@ def page() -> Iterator[str]:
         yield f"`{command}`; seeds {seeds}; {hours:.1f} hours of training on {devices}."
         if results["missing"]:
             yield f"{len(results['missing'])} runs are missing."
+        if (remarks := file.with_suffix(".txt")).exists():
+            yield remarks.read_text(encoding="utf-8").strip()
         if results["expected"]:
             yield f"Does the expected order hold: {' > '.join(results['expected'])}?"
             yield _format_orders(results)
