@@ -47,7 +47,7 @@ def command(
         from cgkit.runs.scores.evaluate import evaluate
         from cgkit.spec.images import in_words
 
-        labels = RunFolder(Address.parse(run).folder).labels()
+        labels = RunFolder(Address.of_run(run).folder).labels()
         evaluation = evaluate(
             run,
             metrics=names,

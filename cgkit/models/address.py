@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgkit.checkpoints import Checkpoint, finished_name, list_checkpoints, read_checkpoint, read_latest, step_of
-from cgkit.errors import CgkitWarning, CheckpointError
+from cgkit.errors import CgkitWarning, CheckpointError, UsageError
 from cgkit.models.folder import no_run_folder, written_step
 from cgkit.models.remote.fetching import fetch
 from cgkit.spec.start import is_remote
@@ -60,6 +60,21 @@ class Address:
         if re.fullmatch(r"[0-9]{1,15}", place):
             return cls(folder, int(place))
         raise cls(folder)._unknown(place)
+
+    @classmethod
+    def of_run(cls, text: str | os.PathLike[str]) -> Address:
+        """Return what `parse` does, but refuse a model on a server, which lacks the record and the images of a run.
+
+        Raises:
+            UsageError: the text denotes a model on a server.
+            CheckpointError: see `parse`.
+        """
+        if is_remote(os.fspath(text)):
+            hint = "pass the run's folder"
+            raise UsageError(
+                f"{text} is a model, but this needs its run, with the record and the test images", hint=hint
+            )
+        return cls.parse(text)
 
     def __str__(self) -> str:
         return f"{self.folder}" if self.place is None else f"{self.folder}@{self.place}"

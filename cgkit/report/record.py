@@ -95,7 +95,7 @@ class Record:
         )
 
 
-MISSING = {"evaluation.json": "This run has not been scored yet."}
+MISSING = {"evaluation.json": "This run has not been scored yet: there is no evaluation.json."}
 """What to say if a file is missing that a run writes late."""
 
 
@@ -105,7 +105,7 @@ def read_record(run: Path | str) -> Record:
     Raises:
         CheckpointError: the folder contains no files of a run, or the run has no such checkpoint.
     """
-    address, problems = Address.parse(run), dict[str, str]()
+    address, problems = Address.of_run(run), dict[str, str]()
     path, step = address.folder, address.step()
     folder = RunFolder(path)
 

@@ -27,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_model_on_a_server_is_refused_before_it_is_downloaded(cgkit: Cli) -> None:
     result = cgkit("evaluate", "hf:anna/horses")
     assert result.code == 2
-    assert "scoring needs the test images of a run" in result.err
+    assert "this needs its run, with the record and the test images" in result.err
 
 
 def test_evaluate_reproduces_the_scores_from_the_end_of_training(cgkit: Cli, trained: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_missing_file_is_reported_on_the_page(run_folder: Path, name: str) -> 
     if name == "spec.toml":
         (run_folder / "spec.original.toml").unlink()
     page = write_report(run_folder).read_text()
-    expected = {"evaluation.json": "This run has not been scored yet."}
+    expected = {"evaluation.json": "This run has not been scored yet: there is no evaluation.json."}
     assert expected.get(name, f"No {name} in this run folder.") in page
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from cgkit.runs.start import run
 from tests.conftest import TINY
 
-PAGE = Path(__file__).parents[2] / "docs" / "guide" / "containers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "models" / "containers.md"
 
 
 @pytest.fixture

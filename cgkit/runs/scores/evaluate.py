@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +33,6 @@ from cgkit.runs.folder import RunFolder
 from cgkit.spec import Spec, resolve_spec
 from cgkit.spec.merging import combine
 from cgkit.spec.reading import Layer, read_override
-from cgkit.spec.start import is_remote
 
 ALL = "all"
 """The name that stands for the metrics of the spec and every other registered metric that requires no options."""
@@ -73,9 +71,8 @@ def evaluate(
         SpecError: a metric does not exist, or a plugin that the run used is missing.
         UsageError: no metric could be computed, or the device does not exist.
     """
-    _refuse_remote(run)
     plugins = plugins or load_plugins()
-    address = Address.parse(run)
+    address = Address.of_run(run)
     spec = _resolve(RunFolder(address.folder), metrics, overrides, plugins, report)
     model = open_model(address, plugins)
     info = model.info
@@ -100,11 +97,6 @@ def evaluate(
     evaluation = Evaluation(info.step, weights_name(info.averaged), scores)
     write_evaluation(address.scores_folder(info.step), evaluation)
     return evaluation
-
-
-def _refuse_remote(run: str | os.PathLike[str]) -> None:
-    if is_remote(os.fspath(run)):
-        raise UsageError(f"{run} is a model, but scoring needs the test images of a run", hint="pass a run folder")
 
 
 def _assemble(spec: Spec, plugins: Plugins, fallbacks: bool, report: Callable[[str], None]) -> EvaluationAssembly:

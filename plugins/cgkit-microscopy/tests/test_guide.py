@@ -17,7 +17,7 @@ from .test_sources import with_tissue
 
 Cli = Callable[..., tuple[int, str]]
 
-GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "microscopy.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "images" / "microscopy.md"
 SMALLER = ("generator.width=2", "generator.blocks=1", "discriminator.width=2", "train.steps=1", "evaluation.count=2")
 
 
