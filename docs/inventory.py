@@ -49,6 +49,7 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit.cli.console": ("plugins",),
     "cgkit.display.reporter": ("Progress", "Reporter", "Silence"),
     "cgkit.runs.scores.evaluate": ("evaluate",),
+    "cgkit.studies": ("read_study",),
     "cgkit.options": ("options_of",),
     "cgkit.engine.assembly": ("build_generator",),
     "cgkit.data.loading": ("UnpairedImages", "training_batches"),
