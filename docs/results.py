@@ -51,7 +51,7 @@ def _find_study(name: str) -> str:
 def _format_orders(results: Mapping[str, Any]) -> str:
     """Return a table that says for each score of each data set whether the variants are in the expected order."""
     data = list(dict.fromkeys(table["data"] for table in results["tables"]))
-    scores = {f"{table['metric']} {table['direction']}": table["better"] for table in results["tables"]}
+    scores = list(dict.fromkeys(f"{table['metric']} {table['direction']}" for table in results["tables"]))
     orders = {
         (table["data"], f"{table['metric']} {table['direction']}"): _judge_order(table, results["expected"])
         for table in results["tables"]

@@ -16,7 +16,7 @@ from cgkit.errors import CgkitWarning, CheckpointError
 from cgkit.evaluation.record import read_evaluation, weights_name
 from cgkit.images.sheet import Column, Sheet, list_sheets, read_sheet
 from cgkit.models.address import Address
-from cgkit.models.card import HEADER, licence_in, read_card, rows_of
+from cgkit.models.card import HEADER, licence_of, read_card, rows_of
 from cgkit.models.info import ModelInfo, Weights
 from cgkit.spec.images import labels_of
 
@@ -41,7 +41,7 @@ def facts_of(
     return ModelFacts(
         name=info.spec.name,
         card=_describe(card),
-        licence=licence_in(card) or info.spec.license,
+        licence=licence_of(card, info),
         scores=_scores(address, info, averaged, directions),
         samples=tuple(samples_of(address, info.step, directions)),
     )

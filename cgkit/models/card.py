@@ -39,11 +39,11 @@ def read_card(folder: Path | None, info: ModelInfo) -> str:
         return model_card(info)
 
 
-def licence_in(card: str) -> str | None:
-    """Return the licence that the header of a card states; None if it states none."""
+def licence_of(card: str, info: ModelInfo) -> str | None:
+    """Return the licence of a model: that of its card's header, which its author may have edited, or of its spec."""
     header = HEADER.match(card)
     stated = re.search(r"^license:[ \t]*['\"]?([^'\"\n]+)", header[0], re.MULTILINE) if header else None
-    return stated[1].strip() if stated else None
+    return stated[1].strip() if stated else info.spec.license
 
 
 def _header(info: ModelInfo, scores: Sequence[Number]) -> str:

@@ -15,7 +15,7 @@ from cgkit.errors import UsageError
 from cgkit.exchange.exporting import export_model
 from cgkit.exchange.facts import samples_of
 from cgkit.models.address import Address
-from cgkit.models.card import CARD, licence_in, read_card
+from cgkit.models.card import CARD, licence_of, read_card
 from cgkit.models.config import CONFIG, read_config
 from cgkit.models.folder import write_model
 from cgkit.models.info import MODEL, RAW, ModelInfo
@@ -40,10 +40,10 @@ class Contents:
 
     @property
     def licence(self) -> str | None:
-        """The licence that the card states; None if there is none."""
+        """The licence of the model; None if there is none."""
         card = self.files.get(CARD, b"")
         text = card if isinstance(card, bytes) else card.read_bytes()
-        return licence_in(text.decode("utf-8", "replace")) or self.info.spec.license
+        return licence_of(text.decode("utf-8", "replace"), self.info)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -17,6 +17,7 @@ from cgkit.report.gauges import scale
 from cgkit.report.page import render, write_page
 from cgkit.report.pictures import Row
 from cgkit.studies.results import Results, Table
+from cgkit.studies.study import ALONE
 
 PACKAGE = "cgkit.studies"
 
@@ -39,7 +40,7 @@ def render_study_page(results: Results, plugins: Plugins) -> str:
     metrics = {table.metric for table in results.tables}
     parts = [
         {
-            "name": data,
+            "title": "Scores" if data == ALONE else data,
             "tables": [_show(table, styles, results) for table in results.tables if table.data == data],
             **_show_pictures(results, data),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import requires
+from importlib.metadata import metadata, requires
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -15,16 +15,14 @@ def test_the_lock_has_an_allowed_version_of_every_requirement() -> None:
     locked = dict(line.split("==") for line in lines)
     needed = [requirement for requirement in map(Requirement, requires("cgkit") or ()) if requirement.name != "cgkit"]
     assert len(needed) > 30
-    chosen = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": "test"}) or _is_extra(one)]
+    # `dev` is for developers alone, and `all` names other extras.
+    extras = set(metadata("cgkit").get_all("Provides-Extra") or ()) - {"dev", "all"}
+    chosen = [
+        one for one in needed if one.marker is None or any(map(one.marker.evaluate, ({"extra": e} for e in extras)))
+    ]
     missing = {
         str(requirement)
         for requirement in chosen
         if not requirement.specifier.contains(locked.get(canonicalize_name(requirement.name), "0"), prereleases=True)
     }
     assert missing == set()
-
-
-def _is_extra(requirement: Requirement) -> bool:
-    """Whether a requirement belongs to an extra that the tests need; `dev` is for developers alone."""
-    extras = ("docs", "heif", "hub", "metrics", "onnx", "serve", "study", "tensorboard", "tiff", "video")
-    return any(requirement.marker is not None and requirement.marker.evaluate({"extra": extra}) for extra in extras)
