@@ -70,14 +70,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "cgkit", "tune", "sweep.toml", "--device", "cpu", *arguments]
+def start(folder: Path, *arguments: str, sweep: str | Path = "sweep.toml") -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "cgkit", "tune", str(sweep), "--device", "cpu", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def tune(folder: Path, *arguments: str, code: int = 0) -> str:
-    process = start(folder, *arguments)
+def tune(folder: Path, *arguments: str, sweep: str | Path = "sweep.toml", code: int = 0) -> str:
+    process = start(folder, *arguments, sweep=sweep)
     _, errors = process.communicate()
     assert process.returncode == code, errors
     assert "Traceback" not in errors
@@ -245,3 +245,9 @@ def test_a_trial_that_diverges_is_pruned_and_plugin_files_are_used(
     assert "trial 0 diverged" in said
     assert "no trial is complete" in said
     assert study(folder).trials[0].state == TrialState.PRUNED
+
+
+def test_the_example_can_be_run(folder: Path) -> None:
+    said = tune(folder, "--dry-run", sweep=Path(__file__).parent.parent / "examples" / "sweep.toml")
+    assert "64 trials of" in said
+    assert "rungs: steps 10, 40 of 160" in said
