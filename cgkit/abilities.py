@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from cgkit.contracts import ExportedDirection, Metric, ModelFacts, ObjectKind, Recognised, Size
+    from cgkit.contracts import Domain, ExportedDirection, ImageRecord, Metric, ModelFacts, ObjectKind, Recognised, Size
 
 
 def stride_of(generator: object) -> int:
@@ -146,6 +146,14 @@ def objects_of(source: object) -> Sequence[ObjectKind]:
 def order_of(domain: object) -> Callable[[int, int], Sequence[int]] | None:
     """Return the method that determines the order of a domain's images in an epoch; None if the domain has none."""
     return cast("Callable[[int, int], Sequence[int]] | None", getattr(domain, "order", None))
+
+
+def paths_of(domain: Domain | Sequence[ImageRecord]) -> Iterable[str | None]:
+    """Return the paths of a domain's files, in the order of the indices; None for an image that is not a file."""
+    own = getattr(domain, "paths", None)
+    if own is not None:
+        return cast("Iterable[str]", own())
+    return (None if path is None else str(path) for path in (domain[index].path for index in range(len(domain))))
 
 
 def compared_by(metric: object) -> str:

@@ -87,7 +87,9 @@ class ObjectKind:
 class Domain(Protocol):
     """The images of one domain, by index. A domain must be picklable and fast to index.
 
-    Optional method:
+    Optional methods:
+        paths(): returns the paths of all files as text, in the order of the indices. It saves time if there are very
+            many files, all images being files.
         order(epoch, seed): returns all indices in the order in which that epoch shows the images. The order must depend
             on nothing but the arguments; by default, it is uniformly random. Define this method if images are faster to
             read in groups.

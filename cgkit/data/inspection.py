@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from cgkit.contracts import ImageHeader, ImageRecord, Size
+from cgkit.abilities import paths_of
+from cgkit.contracts import Domain, ImageHeader, ImageRecord, Size
 from cgkit.data.preparation import fetch
 from cgkit.errors import DataError
 from cgkit.images.admission import inspect_image
 from cgkit.images.encoded import EncodedImage
-from cgkit.images.formats import Formats
-from cgkit.images.known_headers import KnownHeaders, known_headers
+from cgkit.images.known_headers import KnownHeaders
 from cgkit.images.pixels import WRITTEN_AS, PixelFormat, misfit
 from cgkit.images.reading import extremes_of
 
@@ -55,30 +55,20 @@ class Inspection:
 
 
 def check_images(
-    records: Iterable[ImageRecord],
-    pixels: PixelFormat | None = None,
-    *,
-    at_least: Size = (1, 1),
-    formats: Formats | None = None,
+    domain: Domain | Sequence[ImageRecord], headers: KnownHeaders | None = None, *, at_least: Size = (1, 1)
 ) -> Inspection:
     """Read the header of every image file, and of the first image that a source fetches as bytes.
 
     Images that a source renders are skipped.
 
     Args:
-        records: The images of one domain.
-        pixels: The pixel format of the domain; by default 8-bit colour.
+        domain: The images of one domain.
+        headers: What reads the headers of the domain's files; by default 8-bit colour of the formats that ship with
+            cgkit.
         at_least: The minimum height and width, in pixels.
-        formats: The available formats; by default those that ship with cgkit.
     """
-    pixels = pixels or PixelFormat()
-    with known_headers(pixels, formats) as headers:
-        return _check(records, pixels, headers, at_least, formats)
-
-
-def _check(
-    records: Iterable[ImageRecord], pixels: PixelFormat, headers: KnownHeaders, at_least: Size, formats: Formats | None
-) -> Inspection:
+    headers = headers or KnownHeaders(PixelFormat())
+    pixels = headers.pixels
     problems: list[DataError] = []
     sizes: list[Size] = []
     depths: dict[str, Path] = {}
@@ -86,15 +76,16 @@ def _check(
     notes: Counter[str] = Counter()
     undeclared: Path | EncodedImage | None = None
     fetched = False
-    for record in records:
-        if record.path is None and (fetched or record.encoded is None):
+    for index, path in enumerate(paths_of(domain)):
+        if path is None and (fetched or domain[index].encoded is None):
             continue
+        file: str | EncodedImage
         try:
-            file = record.path or fetch(record.name, cast("Callable[[], bytes]", record.encoded))
-            fetched = fetched or record.path is None
-            header = headers.inspect(file) if isinstance(file, Path) else inspect_image(file, pixels, formats)
+            file = path or fetch(domain[index].name, cast("Callable[[], bytes]", domain[index].encoded))
+            fetched = fetched or path is None
+            header = headers.inspect(file) if isinstance(file, str) else inspect_image(file, pixels, headers.formats)
             if not pixels.has_range_of(header.depth):  # reported below, only for the first such file
-                undeclared = undeclared or file
+                undeclared = undeclared or (Path(file) if isinstance(file, str) else file)
                 continue
             if (problem := misfit(header, pixels)) is not None:
                 raise DataError(f"{file}: {problem.message}", hint=problem.hint)
@@ -105,13 +96,13 @@ def _check(
             depths[header.depth] = Path(str(file))
         channels.add(header.channels)
         notes.update(header.notes)
-        if record.path is None:
+        if path is None:
             continue
         if header.height < at_least[0] or header.width < at_least[1]:
-            problems.append(_describe_too_small(record.path, header, at_least))
+            problems.append(_describe_too_small(path, header, at_least))
         sizes.append((header.height, header.width))
     if undeclared is not None:
-        problems.insert(0, _describe_missing_range(undeclared, pixels, formats))
+        problems.insert(0, _describe_missing_range(undeclared, headers))
     counted = tuple(f"{note}: {count} image{'s' * (count != 1)}" for note, count in notes.items())
     return Inspection(tuple(problems), tuple(sizes), tuple(depths.items()), tuple(sorted(channels)), counted)
 
@@ -140,7 +131,7 @@ def common_depth(inspections: Sequence[Inspection]) -> str | None:
     return next(iter(depths), None)
 
 
-def _describe_too_small(path: Path, header: ImageHeader, at_least: Size) -> DataError:
+def _describe_too_small(path: str, header: ImageHeader, at_least: Size) -> DataError:
     needed = f"{at_least[1]}x{at_least[0]}"
     return DataError(
         f"{path}: {header.width}x{header.height} is smaller than the {needed} crop",
@@ -148,9 +139,9 @@ def _describe_too_small(path: Path, header: ImageHeader, at_least: Size) -> Data
     )
 
 
-def _describe_missing_range(path: Path | EncodedImage, pixels: PixelFormat, formats: Formats | None) -> DataError:
-    low, high = extremes_of(path, pixels, formats)
-    depth = inspect_image(path, pixels, formats).depth
+def _describe_missing_range(path: Path | EncodedImage, headers: KnownHeaders) -> DataError:
+    low, high = extremes_of(path, headers.pixels, headers.formats)
+    depth = inspect_image(path, headers.pixels, headers.formats).depth
     return DataError(
         f"{path}: contains {depth} values, here from {low:g} to {high:g}, but no range is declared for them",
         hint="declare it under [data]: range = [LOWEST, HIGHEST], or range = { b = [LOWEST, HIGHEST] } for one domain",

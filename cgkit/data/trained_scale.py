@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from cgkit.abilities import scaler_of
@@ -40,9 +41,11 @@ def measure_scale(
         indices = range(0, len(domain), -(-len(domain) // SAMPLES))
         shapes = [preparation.load(domain[index], pixels).shape for index in indices]
         sizes = [(shape[-2], shape[-1]) for shape in shapes]
-    pairs = [(size, scaled_size(size, preparation.size)) for size in sizes]
+    numbers = Counter(sizes)  # most images have one of a few sizes
+    pairs = [(size, scaled_size(size, preparation.size), number) for size, number in numbers.items()]
     vertical, horizontal = (
-        math.exp(sum(math.log(scaled[axis] / size[axis]) for size, scaled in pairs) / len(pairs)) for axis in (0, 1)
+        math.exp(sum(number * math.log(scaled[axis] / size[axis]) for size, scaled, number in pairs) / len(sizes))
+        for axis in (0, 1)
     )
     return round(vertical, 4), round(horizontal, 4)
 

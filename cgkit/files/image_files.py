@@ -34,17 +34,8 @@ def listing(suffixes: Sequence[str]) -> Iterator[None]:
 
 
 def list_images(folder: Path, *, recursive: bool = True, without: Path | None = None) -> list[Path]:
-    """Return the image files in a folder, sorted by relative path; see `survey` for the rest."""
-    return survey(folder, recursive=recursive, without=without)[0]
-
-
-def survey(folder: Path, *, recursive: bool = True, without: Path | None = None) -> tuple[list[Path], Counter[str]]:
-    """Return the image files in a folder, sorted by relative path, and how many other files it has, by suffix.
-
-    See `survey_names` for the arguments and errors.
-    """
-    names, others = survey_names(folder, recursive=recursive, without=without)
-    return [folder / name for name in names], others
+    """Return the image files in a folder, sorted by relative path; see `survey_names` for the rest."""
+    return [folder / name for name in survey_names(folder, recursive=recursive, without=without)[0]]
 
 
 def survey_names(
@@ -74,7 +65,7 @@ def survey_names(
 
 
 def divide(folder: Path, *, recursive: bool = True, without: Path | None = None) -> tuple[list[Path], Counter[str]]:
-    """Return what `survey` does, but no error if there are no images."""
+    """Return the image files and the other files as `survey_names` does, but no error if there are no images."""
     names, others = _divide(folder, recursive, without)
     return [folder / name for name in names], others
 

@@ -13,8 +13,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Self
 
 from cgkit.contracts import ImageHeader
 from cgkit.files.cache import cache_folder
@@ -22,21 +24,25 @@ from cgkit.images.admission import inspect_image
 from cgkit.images.formats import Formats, built_in
 from cgkit.images.pixels import PixelFormat
 
-FILE = "headers.sqlite"
+FILE = "image-headers.sqlite"
 WORTH_IT = 1000
 """How many headers of a folder must be new for it to be remembered; fewer are read in a moment."""
 
 _TABLE = """
-create table if not exists headers (
-    reader text, folder text, name text, state text, header text, primary key (reader, folder, name)
+create table if not exists files (
+    reader text, folder text, name text, size integer, modified integer, changed integer, header text,
+    primary key (reader, folder, name)
 ) without rowid
 """
-_Known = dict[str, tuple[str, str]]
-"""By file name: size and times of the file, and its header as JSON."""
+_State = tuple[int, int, int]
+"""The size of a file in bytes, and the times in ns at which its content and its entry were changed."""
+
+_Known = dict[str, tuple[_State, ImageHeader]]
+"""The files of a folder by name."""
 
 
 class KnownHeaders:
-    """Reads headers of image files, or remembers them.
+    """Reads headers of image files, or remembers them from earlier `with` blocks.
 
     Args:
         pixels: the pixel format of the domain.
@@ -44,73 +50,59 @@ class KnownHeaders:
     """
 
     def __init__(self, pixels: PixelFormat, formats: Formats | None = None) -> None:
-        self._pixels = pixels
-        self._formats = formats or built_in()
-        self._reader = _identify_reader(pixels, self._formats)
+        self.pixels = pixels
+        self.formats = formats or built_in()
+        self._reader = _identify_reader(pixels, self.formats)
         self._known: dict[str, _Known] = {}
         self._new: dict[str, _Known] = {}
-        self._parsed: dict[str, ImageHeader] = {}
 
-    def inspect(self, path: Path) -> ImageHeader:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._save()
+
+    def inspect(self, path: str) -> ImageHeader:
         """Return the header of an image file, as `inspect_image` does.
 
         Raises:
             DataError: the file cannot be read, or fails a check.
         """
-        text = str(path)
-        state = _describe_state(text)
-        folder, _, name = text.rpartition(os.sep)
+        state = _read_state(path)
+        folder, _, name = path.rpartition(os.sep)
         if folder not in self._known:
             self._known[folder] = _load(self._reader, folder)
             self._new[folder] = {}
         known = self._known[folder].get(name)
         if known is not None and known[0] == state:
-            return self._parse(known[1])
-        header = inspect_image(path, self._pixels, self._formats)
+            return known[1]
+        header = inspect_image(Path(path), self.pixels, self.formats)
         if state is not None:
-            self._new[folder][name] = state, json.dumps(asdict(header))
+            self._new[folder][name] = state, header
         return header
 
-    def save(self) -> None:
-        """Remember the headers that were read."""
+    def _save(self) -> None:
         rows = [
-            (self._reader, folder, name, *entry)
+            (self._reader, folder, name, *state, json.dumps(asdict(header)))
             for folder, new in self._new.items()
             if self._reader is not None and len(new) >= WORTH_IT
-            for name, entry in new.items()
+            for name, (state, header) in new.items()
         ]
         if rows:
             # A cache that cannot be written only costs time.
             with suppress(sqlite3.Error, OSError), _database() as database, database:
-                database.executemany("insert or replace into headers values (?, ?, ?, ?, ?)", rows)
-
-    def _parse(self, text: str) -> ImageHeader:
-        """Return a header; headers of many images are the same."""
-        if text not in self._parsed:
-            values = json.loads(text)
-            self._parsed[text] = ImageHeader(**{**values, "notes": tuple(values["notes"])})
-        return self._parsed[text]
+                database.executemany("insert or replace into files values (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
-@contextmanager
-def known_headers(pixels: PixelFormat, formats: Formats | None = None) -> Iterator[KnownHeaders]:
-    """Remember headers from earlier `with` blocks, and those that are read in this one."""
-    headers = KnownHeaders(pixels, formats)
-    try:
-        yield headers
-    finally:
-        headers.save()
-
-
-def _describe_state(path: str) -> str | None:
-    """Return what changes with a file: size and times; None if it has none, or is no regular file."""
+def _read_state(path: str) -> _State | None:
+    """Return what changes with a file; None if it has no such state, or is no regular file."""
     try:
         status = os.stat(path)  # noqa: PTH116 - of perhaps 200,000 files
     except (OSError, ValueError):
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _identify_reader(pixels: PixelFormat, formats: Formats) -> str | None:
@@ -130,9 +122,15 @@ def _load(reader: str | None, folder: str) -> _Known:
     if reader is None or not (cache_folder() / FILE).exists():
         return {}
     with suppress(sqlite3.Error, OSError), _database() as database:
-        query = "select name, state, header from headers where reader = ? and folder = ?"
-        return {name: (state, header) for name, state, header in database.execute(query, (reader, folder))}
+        query = "select name, size, modified, changed, header from files where reader = ? and folder = ?"
+        return {name: ((*state,), _parse(header)) for name, *state, header in database.execute(query, (reader, folder))}
     return {}
+
+
+@lru_cache(maxsize=1000)  # the headers of many images are the same
+def _parse(text: str) -> ImageHeader:
+    values = json.loads(text)
+    return ImageHeader(**{**values, "notes": tuple(values["notes"])})
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from cgkit.engine.memory import memory_errors_explained, memory_of, refuse_overs
 from cgkit.engine.objective import Objective
 from cgkit.engine.precision import choose_device
 from cgkit.errors import CgkitWarning, DamagedImageError, DataError, Problem, Problems, SpecError, UsageError
+from cgkit.images.known_headers import KnownHeaders
 from cgkit.models.provenance import refuse_other_plugins
 from cgkit.plugins import Plugins
 from cgkit.runs.continuing.changes import with_hint_on_moved_data
@@ -196,9 +197,10 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         domains, pixel, pixel[::-1], strict=True
     ):
         smallest = smallest_image(preparation.framing, spec.data.size)
-        train[side] = check_images(_records(train_images), pixels, at_least=smallest, formats=preparation.formats)
-        smallest = smallest if scaler_of(preparation.framing) else (1, 1)
-        test[side] = check_images(_records(test_images), pixels, at_least=smallest, formats=preparation.formats)
+        with KnownHeaders(pixels, preparation.formats) as headers:
+            train[side] = check_images(train_images, headers, at_least=smallest)
+            smallest = smallest if scaler_of(preparation.framing) else (1, 1)
+            test[side] = check_images(test_images, headers, at_least=smallest)
         found += [*train[side].problems, *test[side].problems]
         found += check_extras(_records(train_images), preparation.extras, pixels, partner, preparation.formats)
     _check_for_extras(spec, assembly)

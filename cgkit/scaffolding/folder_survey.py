@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,9 @@ from statistics import median, multimode
 
 from cgkit.contracts import ImageHeader
 from cgkit.errors import DataError
-from cgkit.files.image_files import describe_kinds, survey
+from cgkit.files.image_files import describe_kinds, survey_names
 from cgkit.images.formats import Formats
-from cgkit.images.known_headers import known_headers
+from cgkit.images.known_headers import KnownHeaders
 from cgkit.images.pixels import PixelFormat, Range
 from cgkit.images.reading import extremes_of
 
@@ -66,30 +67,32 @@ def survey_folder(folder: Path, formats: Formats) -> tuple[FolderSurvey, list[Da
     Raises:
         DataError: the folder contains no readable image.
     """
-    headers: dict[Path, ImageHeader] = {}
+    headers: list[ImageHeader] = []
+    files: dict[str, list[str]] = defaultdict(list)
     errors: list[DataError] = []
     with formats.listed():
-        paths, ignored = survey(folder)
-    with known_headers(PixelFormat(), formats) as known:
-        for path in paths:
+        names, ignored = survey_names(folder)
+    with KnownHeaders(PixelFormat(), formats) as known:
+        for path in (f"{folder}/{name}" for name in names):
             try:
-                headers[path] = known.inspect(path)
+                header = known.inspect(path)
             except DataError as error:
                 errors.append(error)
+                continue
+            headers.append(header)
+            files[header.depth].append(path)
     if not headers:
         raise errors[0]
-    sides = [min(header.width, header.height) for header in headers.values()]
-    depth = multimode(header.depth for header in headers.values())[0]
-    files = [path for path, header in headers.items() if header.depth == depth]
-    channels = _common_channels(list(headers.values()))
+    sides = [min(header.width, header.height) for header in headers]
+    depth = max(files, key=lambda each: len(files[each]))
     return FolderSurvey(
         count=len(headers),
         side=median(sides),
         smallest=min(sides),
-        aspect=_common_aspect(list(headers.values())),
-        channels=channels,
+        aspect=_common_aspect(headers),
+        channels=_common_channels(headers),
         depth=depth,
-        value_range=_value_range(files, depth, formats),
+        value_range=_value_range(files[depth], depth, formats),
         others=describe_kinds(ignored),
     ), errors
 
@@ -107,12 +110,12 @@ def _common_channels(headers: Sequence[ImageHeader]) -> int:
     return 1 if all(header.layout == "grey" for header in headers) else 3
 
 
-def _value_range(files: Sequence[Path], depth: str, formats: Formats) -> Range | None:
+def _value_range(files: Sequence[str], depth: str, formats: Formats) -> Range | None:
     """Return the range of the values (for uint16, that of the bits in use); None if the type implies the range."""
     if depth in ("bool", "uint8"):
         return None
     samples = files[:: -(-len(files) // SAMPLE_SIZE)]
-    lows, highs = zip(*(extremes_of(path, formats=formats) for path in samples), strict=True)
+    lows, highs = zip(*(extremes_of(Path(path), formats=formats) for path in samples), strict=True)
     low, high = min(lows), max(highs)
     if depth == "uint16":
         bits = max(8, int(high).bit_length())

@@ -10,6 +10,7 @@ from PIL import Image
 from cgkit.contracts import ImageRecord
 from cgkit.data.inspection import check_images, common_depth
 from cgkit.errors import DataError
+from cgkit.images.known_headers import KnownHeaders
 from cgkit.images.pixels import PixelFormat
 from tests.images.files import noise
 
@@ -60,7 +61,7 @@ class TestFitting:
     def test_another_number_of_bands_is_reported(self, tmp_path: Path) -> None:
         np.save(tmp_path / "a.npy", noise(4, 4, 13))
         np.save(tmp_path / "b.npy", noise(4, 4, 12))
-        (problem,) = check_images(records(tmp_path), PixelFormat(13)).problems
+        (problem,) = check_images(records(tmp_path), KnownHeaders(PixelFormat(13))).problems
         assert str(problem) == (
             f"{tmp_path / 'b.npy'}: has 12 channels, but its domain has 13; set data.channels, or remove the file"
         )
@@ -68,15 +69,15 @@ class TestFitting:
     def test_values_without_a_declared_range_are_reported_once(self, tmp_path: Path) -> None:
         for name, values in (("a", np.array([[-3.5, 700]])), ("b", np.zeros((2, 2)))):
             np.save(tmp_path / f"{name}.npy", values.astype(np.float32))
-        (problem,) = check_images(records(tmp_path), PixelFormat(1)).problems
+        (problem,) = check_images(records(tmp_path), KnownHeaders(PixelFormat(1))).problems
         assert "a.npy: contains float32 values, here from -3.5 to 700, but no range is declared" in str(problem)
         assert "range = [LOWEST, HIGHEST]" in str(problem)
-        assert check_images(records(tmp_path), PixelFormat(1, range=(-10, 800))).problems == ()
+        assert check_images(records(tmp_path), KnownHeaders(PixelFormat(1, range=(-10, 800)))).problems == ()
 
     def test_different_depths_in_one_domain_are_refused(self, tmp_path: Path) -> None:
         Image.fromarray(noise(4, 4)).save(tmp_path / "deep.png")
         Image.fromarray(noise(4, 4, depth="uint8")).save(tmp_path / "plain.png")
-        inspections = [check_images([record], PixelFormat(1)) for record in records(tmp_path)]
+        inspections = [check_images([record], KnownHeaders(PixelFormat(1))) for record in records(tmp_path)]
         with pytest.raises(DataError, match=r"different depths: .*deep\.png is uint16, .*plain\.png is uint8"):
             common_depth(inspections)
 
@@ -85,4 +86,5 @@ class TestFitting:
     )
     def test_depths_that_are_never_written_are_replaced(self, tmp_path: Path, depth: str, written: str) -> None:
         np.save(tmp_path / "x.npy", noise(4, 4, depth="int8").astype(depth))
-        assert common_depth([check_images(records(tmp_path), PixelFormat(1, range=(-200, 200)))]) == written
+        headers = KnownHeaders(PixelFormat(1, range=(-200, 200)))
+        assert common_depth([check_images(records(tmp_path), headers)]) == written

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cgkit.contracts import ImageRecord
 from cgkit.data.inspection import Inspection, check_images
-from cgkit.images.known_headers import FILE, WORTH_IT
+from cgkit.images.known_headers import FILE, WORTH_IT, KnownHeaders
 from cgkit.images.pixels import PixelFormat
 
 
@@ -31,7 +31,8 @@ def write_images(folder: Path, count: int) -> Path:
 
 
 def check(folder: Path, pixels: PixelFormat | None = None) -> Inspection:
-    return check_images((ImageRecord(file.name, path=file) for file in sorted(folder.glob("*.png"))), pixels)
+    with KnownHeaders(pixels or PixelFormat()) as headers:
+        return check_images([ImageRecord(file.name, path=file) for file in sorted(folder.glob("*.png"))], headers)
 
 
 def test_headers_of_many_images_are_remembered_and_are_the_same(cache: Path, tmp_path: Path) -> None:

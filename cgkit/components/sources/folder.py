@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -143,6 +143,11 @@ class ImageFiles:
         records = {extra: ImageRecord(file.name, path=file) for extra, file in own.items()}
         return ImageRecord(name, path=self.folder / name, extras=records)
 
+    def paths(self) -> Iterator[str]:
+        """Return the paths of all images, in the order of the indices."""
+        folder = str(self.folder).removesuffix("/") + "/"
+        return (folder + name for name in self.names)
+
     def fingerprint(self) -> str:
         """Return a digest of the names and file sizes, as they are when it is first asked for."""
         return self._fingerprint
@@ -150,8 +155,8 @@ class ImageFiles:
     @cached_property
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        for name in self.names:
-            size = os.stat(f"{self.folder}/{name}").st_size  # noqa: PTH116 - of perhaps 200,000 files
+        for name, path in zip(self.names, self.paths(), strict=True):
+            size = os.stat(path).st_size  # noqa: PTH116 - of perhaps 200,000 files
             digest.update(f"{name}\0{size}\n".encode("utf-8", "surrogateescape"))
         for extra, files in self.extras.items():
             for name, file in sorted(files.items()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -138,3 +139,15 @@ def an_order_of_its_own_is_a_permutation(subject: Subject) -> None:
             assert complete, f"its order for epoch {epoch} is not a permutation of its {len(domain)} images"
             second = [int(index) for index in domain.order(epoch, seed)]
             assert order == second, f"its order for epoch {epoch} changes from one call to the next"
+
+
+@check("sources")
+def its_paths_are_those_of_its_records(subject: Subject) -> None:
+    """`paths()` returns the path of every record, in the order of the indices."""
+    source = subject.build()
+    domains: list[Any] = [domain for domain in (*source.train(), *source.test()) if hasattr(domain, "paths")]
+    if not domains:
+        raise NotApplicableError
+    for domain in domains:
+        recorded = [domain[index].path for index in range(len(domain))]
+        assert [Path(path) for path in domain.paths()] == recorded, "its paths() are not the paths of its records"

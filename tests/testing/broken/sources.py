@@ -162,6 +162,21 @@ class ChangingOrder(Source):
         return super().order(count, next(COUNT), seed)
 
 
+class GreyFiles(Greys):
+    """Has a path for each image."""
+
+    def paths(self) -> list[str]:
+        return [f"grey-{index}.png" for index in range(self.count)]
+
+
+@breaks_only("sources", "its-paths-are-those-of-its-records")
+class WrongPaths(Source):
+    """Has paths, although its images are not files."""
+
+    def train(self) -> tuple[Greys, Greys]:
+        return GreyFiles(self, 0.0, 4), GreyFiles(self, 0.5, 3)
+
+
 @breaks_only("sources", "aligned-tests-are-of-equal-length")
 class UnequalTests(Source):
     """Declares that its test images are aligned, but has more in one domain."""
