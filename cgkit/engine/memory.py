@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from cgkit.data.randomness import seeded
 from cgkit.engine.cyclegan import CyclePass
 from cgkit.engine.objective.terms import Extras
 from cgkit.engine.step import Step
@@ -22,6 +24,9 @@ from cgkit.spec import Spec
 
 BALANCED_FROM = 256 * 256
 """The minimum number of pixels in a batch at which computing one cycle at a time is no slower on a CPU."""
+
+MOST_ACTIVATIONS = 1000
+"""A step of common networks keeps less than this many times the bytes of its images."""
 
 _CONTAINER = Path("/sys/fs/cgroup/memory.max")
 """Where Linux states the memory limit of a container."""
@@ -102,13 +107,66 @@ def refuse_oversized_batch(spec: Spec, memory: int | None, processes: int) -> No
     Raises:
         SpecError: the images and their translations, of which a step holds at least these, take more memory.
     """
-    height, width = spec.data.size
     images = spec.train.batch // processes
-    needed = 2 * images * sum(spec.data.channels) * height * width * 4
+    needed = 2 * images * 4 * sum(spec.data.channels) * math.prod(spec.data.size)
     if memory is not None and needed > memory:
-        message = (
-            f"{images} images of each domain of {width} x {height} pixels and their translations take "
-            f"{needed / 1e9:,.0f} GB, but there are {memory / 1e9:,.1f} GB of memory"
-        )
-        hint = "lower train.batch (and raise train.accumulate), or data.size"
-        raise SpecError([Problem("train.batch", message, hint, exit_code=ResourceError.exit_code)])
+        raise _refuse_batch(spec, f"{images} images of each domain", "and their translations take", needed, memory)
+
+
+def refuse_oversized_step(spec: Spec, generators: Sequence[nn.Module], memory: int | None, processes: int) -> None:
+    """Refuse a batch if the inputs of the generators' layers, which a step keeps for its gradients, do not fit.
+
+    Args:
+        generators: the generators a2b and b2a.
+
+    The other arguments are those of `refuse_oversized_batch`.
+
+    Raises:
+        SpecError: these inputs take more memory than there is.
+    """
+    images, channels, size = spec.train.batch // processes, spec.data.channels, spec.data.size
+    pair = 4 * sum(channels) * math.prod(size)
+    if memory is None or spec.train.memory == "low" or images * pair * MOST_ACTIVATIONS < memory:
+        return
+    kept = [_count_inputs(one, torch.zeros(1, count, *size)) for one, count in zip(generators, channels, strict=True)]
+    # Half precision halves activations; without both cycles, one of the generators may not be trained in a step.
+    cycle = spec.objective.cycle
+    values = images * (sum(kept) if cycle.forward and cycle.backward else max(kept))
+    needed = values * (4 if spec.train.precision == "fp32" else 2)
+    if needed > memory:
+        subject = f"a step with {images} images of each domain"
+        raise _refuse_batch(spec, subject, "takes more than", needed, memory, ', or set train.memory = "low"')
+
+
+def _refuse_batch(spec: Spec, subject: str, verb: str, needed: int, memory: int, advice: str = "") -> SpecError:
+    height, width = spec.data.size
+    problem = f"{subject} of {width} x {height} pixels {verb} {needed / 1e9:,.1f} GB"
+    return SpecError(
+        [
+            Problem(
+                "train.batch",
+                f"{problem}, but there are {memory / 1e9:,.1f} GB of memory",
+                f"lower train.batch (and raise train.accumulate), or data.size{advice}",
+                exit_code=ResourceError.exit_code,
+            )
+        ]
+    )
+
+
+@torch.no_grad()
+def _count_inputs(network: nn.Module, image: Tensor) -> int:
+    """Return how many values the layers with weights take in for an image, counting a tensor only once."""
+    inputs: dict[int, Tensor] = {}  # keeps the tensors, so that no two have the same place in memory
+
+    def note(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        inputs[arguments[0].data_ptr()] = arguments[0]
+
+    layers = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+    hooks = [layer.register_forward_pre_hook(note) for layer in network.modules() if isinstance(layer, layers)]
+    try:
+        with seeded(0):
+            network(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(values.numel() for values in inputs.values())

@@ -20,7 +20,7 @@ from cgkit.data.trained_scale import measure_scale, with_scales
 from cgkit.display.reporter import Reporter
 from cgkit.engine.assembly import Assembly, assemble
 from cgkit.engine.component_checks import unfit_components
-from cgkit.engine.memory import memory_errors_explained, memory_of, refuse_oversized_batch
+from cgkit.engine.memory import memory_errors_explained, memory_of, refuse_oversized_batch, refuse_oversized_step
 from cgkit.engine.objective import Objective
 from cgkit.engine.precision import choose_device
 from cgkit.errors import CgkitWarning, DamagedImageError, DataError, Problem, Problems, SpecError, UsageError
@@ -93,12 +93,14 @@ def prepare(
     chosen = choose_device(device)
     memory = memory_of(chosen)
     fresh = folder is None or not list_checkpoints(folder.checkpoints)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
     try:
-        refuse_oversized_batch(spec, memory, int(os.environ.get("WORLD_SIZE", "1")))
+        refuse_oversized_batch(spec, memory, processes)
         with memory_errors_explained():
             assembly = assemble(spec, plugins, fresh=fresh, memory=memory)
             started = start_from(spec.start, assembly.model, plugins) if spec.start and fresh else ()
             _check_components(spec, assembly)
+            refuse_oversized_step(spec, list(assembly.model.generators.values()), memory, processes)
             if spec.data.skip_damaged:
                 warn = reporter.warning if reporter is not None else lambda message: None
                 pixels = pixel_formats(spec.data)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from cgkit.engine.assembly import assemble
-from cgkit.engine.memory import spares_memory
+from cgkit.engine.memory import memory_of, refuse_oversized_step, spares_memory
 from cgkit.errors import SpecError
 from cgkit.plugins import Plugins
 from cgkit.spec import resolve_spec
@@ -59,6 +62,49 @@ def test_a_batch_larger_than_the_memory_is_refused_at_once(
     assert "train.batch: 65536 images of each domain of 4096 x 4096 pixels" in result.err
     assert "lower train.batch (and raise train.accumulate), or data.size" in result.err
     assert not (tiny_spec.parent / "runs").exists()
+
+
+def test_a_batch_whose_activations_do_not_fit_is_refused_before_they_fill_the_memory(
+    cgkit: Callable[..., Result], tiny_spec: Path
+) -> None:
+    memory = memory_of(torch.device("cpu"))
+    assert memory is not None
+    size = math.isqrt(memory // (65536 * 2 * 6 * 4 * 2)) // 4 * 4  # the images and their translations fill half of it
+    result = cgkit("check", tiny_spec, "--set", "train.batch=65536", "--set", f"data.size={size}")
+    assert result.code == 7
+    assert f"a step with 65536 images of each domain of {size} x {size} pixels takes more than" in result.err
+    assert 'set train.memory = "low"' in result.err
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [
+        {"name": "resnet", "width": 8, "blocks": 2},
+        {"name": "resnet", "width": 8, "blocks": 1, "upsample": "resize"},
+        {"name": "unet", "width": 8, "depth": 4},
+    ],
+    ids=str,
+)
+def test_a_refused_step_really_keeps_as_much_for_its_gradients(generator: dict[str, Any], plugins: Plugins) -> None:
+    values = {"data": {"source": "seasons", "size": 32}, "discriminator": {"name": "patch", "width": 4}}
+    train = {"batch": 1000, "precision": "fp32"}
+    spec = resolve_spec({**values, "generator": generator, "train": train}, plugins)
+    model = assemble(spec, plugins).model
+    kept: dict[int, Tensor] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        kept[tensor.data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        for network in model.generators.values():
+            network(torch.rand(1, 3, 32, 32))
+    weights = {weight.data_ptr() for weight in model.parameters()}
+    of_an_image = sum(tensor.nbytes for pointer, tensor in kept.items() if pointer not in weights)
+    refuse_oversized_step(spec, list(model.generators.values()), of_an_image * 1000, 1)
+    with pytest.raises(SpecError, match="a step with 1000 images of each domain"):
+        refuse_oversized_step(spec, list(model.generators.values()), of_an_image * 200, 1)
+    refuse_oversized_step(spec, list(model.generators.values()), of_an_image * 200, 8)
 
 
 @pytest.mark.parametrize(("kind", "place"), [("generator", "generator.a2b"), ("discriminator", "discriminator.a")])
