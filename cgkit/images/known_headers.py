@@ -121,7 +121,8 @@ def _identify_reader(pixels: PixelFormat, formats: Formats) -> str | None:
 def _load(reader: str | None, folder: str) -> _Known:
     if reader is None or not (cache_folder() / FILE).exists():
         return {}
-    with suppress(sqlite3.Error, OSError), _database() as database:
+    # A damaged cache only costs time.
+    with suppress(sqlite3.Error, OSError, ValueError, TypeError, KeyError), _database() as database:
         query = "select name, size, modified, changed, header from files where reader = ? and folder = ?"
         return {name: ((*state,), _parse(header)) for name, *state, header in database.execute(query, (reader, folder))}
     return {}

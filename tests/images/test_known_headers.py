@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,12 @@ def test_a_cache_that_cannot_be_written_makes_no_difference(tmp_path: Path, monk
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CGKIT_CACHE", str(tmp_path / "file" / "cache"))
     assert check(write_images(tmp_path / "images", WORTH_IT)).describe() == "20x10"
+
+
+@pytest.mark.parametrize("header", ["", "[]", "{}", "null", '{"notes": []}', b"\xff"])
+def test_a_damaged_entry_makes_no_difference(cache: Path, tmp_path: Path, header: str | bytes) -> None:
+    folder = write_images(tmp_path / "images", WORTH_IT)
+    check(folder)
+    with closing(sqlite3.connect(cache)) as database, database:
+        database.execute("update files set header = cast(? as text)", (header,))
+    assert check(folder).describe() == "20x10"
