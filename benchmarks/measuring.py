@@ -30,6 +30,19 @@ from cgkit.engine.trainer import Trainer
 from cgkit.plugins import load_plugins
 from cgkit.spec import resolve_spec
 
+TINY_NETWORKS = """
+[generator]
+name = "resnet"
+width = 4
+blocks = 1
+
+[discriminator]
+name = "patch"
+width = 4
+layers = 1
+"""
+"""The part of a spec for benchmarks in which training should cost little."""
+
 T = TypeVar("T")
 
 

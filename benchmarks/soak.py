@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measuring import report
+from measuring import TINY_NETWORKS, report
 
 SPEC = """
 [data]
@@ -23,16 +23,6 @@ size = 16
 train = 16
 test = 4
 workers = 0
-
-[generator]
-name = "resnet"
-width = 4
-blocks = 1
-
-[discriminator]
-name = "patch"
-width = 4
-layers = 1
 
 [train]
 steps = {steps}
@@ -78,7 +68,7 @@ def main() -> None:
 
 def _train(folder: Path, steps: int, every: int) -> list[dict[str, float]]:
     """Train, and return the figures of the process and its folder over time."""
-    (folder / "spec.toml").write_text(SPEC.format(steps=steps, every=every))
+    (folder / "spec.toml").write_text((SPEC + TINY_NETWORKS).format(steps=steps, every=every))
     run = folder / "run"
     command = [sys.executable, "-m", "cgkit", "run", str(folder / "spec.toml"), "--output", str(run)]
     measured = []
