@@ -30,7 +30,7 @@ def benchmark(tmp_path: Path) -> Benchmark:
         output = tmp_path / f"{name}.json"
         command = [sys.executable, str(FOLDER / f"{name}.py"), *map(str, options), "--output", str(output)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=280)
         assert done.returncode == 0, done.stderr[-3000:]
         document: dict[str, Any] = json.loads(output.read_text())
         assert document["title"].split()[0] in done.stdout

@@ -57,6 +57,20 @@ def test_startup_compares_with_importing_torch(benchmark: Benchmark) -> None:
         assert row["of importing torch"] == pytest.approx(row["time"]["median"] / baseline["time"]["median"])
 
 
+def test_large_compares_many_images_and_steps_with_few(benchmark: Benchmark) -> None:
+    results = benchmark("large", "--images", 30, "--lines", 200, "--pictures", 12)
+    assert [(row["many"], row["command"]) for row in results["rows"]] == [
+        ("images", "check, at first"),
+        ("images", "check, again"),
+        ("images", "run, again"),
+        ("steps", "report"),
+        ("steps", "compare"),
+        ("steps", "runs"),
+        ("steps", "run, which continues"),
+    ]
+    assert all(row["times"] > 0 and row["memory, times"] > 0 for row in results["rows"])
+
+
 def test_soak_measures_memory_files_threads_and_disk_over_time(benchmark: Benchmark) -> None:
     results = benchmark("soak", "--steps", 300, "--every", 20)
     assert 5 <= len(results["rows"]) <= 10
