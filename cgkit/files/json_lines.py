@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
-import math
+import os
 from collections.abc import Iterator, Mapping
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 from cgkit.errors import CheckpointError
-from cgkit.files.atomic import replacing
 from cgkit.files.reading import parse_json, read_bytes, reason, require_regular
 
 LARGEST = 1 << 30
@@ -97,22 +97,26 @@ def _read_every(file: Path, word: bytes, every: int, count: int) -> Iterator[dic
 
 
 def rewind(file: Path, step: int) -> None:
-    """Remove all lines with a step after `step` and all malformed lines; do nothing if there is no file.
+    """Remove the lines at the end that are malformed or whose step is after `step`; do nothing if there is no file.
+
+    Only these lines are read, so that a long run continues at once.
 
     Raises:
-        OSError: The file cannot be replaced; it is left unchanged.
+        OSError: The file cannot be changed; it is left as it is.
     """
-    if not file.exists():
+    if not file.exists() or require_regular(file).st_size == 0:
         return
-    require_regular(file)
-    with replacing(file) as temporary, file.open("rb") as old, temporary.open("wb") as new:
-        new.writelines(line for line in old if line.endswith(b"\n") and _step_of(line) <= step)
-
-
-def _step_of(line: bytes) -> float:
-    """Return the step of a line, or infinity if the line is malformed."""
-    values = _parse(line)
-    return math.inf if values is None else float(values["step"])
+    with file.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+        kept = size = len(content)
+        while kept:
+            start = content.rfind(b"\n", 0, kept - 1) + 1
+            line = content[start:kept]
+            values = _parse(line) if line.endswith(b"\n") else None
+            if values is not None and values["step"] <= step:
+                break
+            kept = start
+    if kept < size:
+        os.truncate(file, kept)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

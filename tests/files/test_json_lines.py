@@ -23,6 +23,20 @@ def test_rewinding_drops_later_and_malformed_lines(tmp_path: Path) -> None:
     assert [json.loads(line)["step"] for line in file.read_text(encoding="utf-8").splitlines()] == [0, 2, 3]
 
 
+@given(st.lists(st.integers(0, 9), max_size=20), st.integers(0, 9), st.binary(max_size=30))
+def test_rewinding_keeps_all_lines_up_to_a_step(steps: list[int], last: int, torn: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "lines.jsonl"
+        for step in sorted(steps):
+            json_lines.append(file, {"step": step})
+        with file.open("ab") as stream:
+            stream.write(torn.replace(b"\n", b" "))
+        json_lines.rewind(file, last)
+        json_lines.rewind(file, last)
+        json_lines.append(file, {"step": last})
+        assert [line["step"] for line in json_lines.read(file)] == [*(n for n in sorted(steps) if n <= last), last]
+
+
 def test_a_line_that_json_cannot_express_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         json_lines.append(tmp_path / "lines.jsonl", {"step": 1, "loss": float("nan")})

@@ -31,10 +31,10 @@ class JsonLines:
         json_lines.append(self.path, line)
 
     def rewind(self, step: int) -> None:
-        """Atomically remove the lines of all steps after `step` and any lines that cannot be parsed.
+        """Remove the lines of all steps after `step`, and lines after them that cannot be parsed.
 
         Raises:
-            OSError: the file cannot be replaced and is unchanged.
+            OSError: the file cannot be changed, and is as it was.
         """
         json_lines.rewind(self.path, step)
 

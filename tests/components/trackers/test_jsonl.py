@@ -76,19 +76,20 @@ def test_rewinding_without_records_does_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_rewind_or_record_leaves_the_file_unchanged(tmp_path):
+def test_on_a_full_disk_a_record_fails_and_changes_nothing_but_rewinding_works(tmp_path):
     tracker = JsonLines(tmp_path)
     for step in (10, 20):
         tracker.record(step, {"loss": 1.0})
     before = (tmp_path / "metrics.jsonl").read_bytes()
     script = "import sys, pathlib; from cgkit.components.trackers.jsonl import JsonLines; import resource, signal;"
     script += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10));"
-    for call in ("rewind(10)", "record(30, {})"):
-        process = subprocess.run(
-            [sys.executable, "-c", f"{script} JsonLines(pathlib.Path(sys.argv[1])).{call}", str(tmp_path)],
-            capture_output=True,
-            text=True,
-        )
-        assert process.stderr.splitlines()[-1].startswith("OSError")
-        assert (tmp_path / "metrics.jsonl").read_bytes() == before
-        assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+    def call(method):
+        program = f"{script} JsonLines(pathlib.Path(sys.argv[1])).{method}"
+        return subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True).stderr
+
+    assert call("record(30, {})").splitlines()[-1].startswith("OSError")
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+    assert call("rewind(10)") == ""
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before.splitlines(keepends=True)[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
