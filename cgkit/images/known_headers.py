@@ -30,7 +30,7 @@ WORTH_IT = 1000
 
 _TABLE = """
 create table if not exists files (
-    reader text, folder text, name text, size integer, modified integer, changed integer, header text,
+    reader text, folder blob, name blob, size integer, modified integer, changed integer, header text,
     primary key (reader, folder, name)
 ) without rowid
 """
@@ -83,14 +83,14 @@ class KnownHeaders:
 
     def _save(self) -> None:
         rows = [
-            (self._reader, folder, name, *state, json.dumps(asdict(header)))
+            (self._reader, os.fsencode(folder), os.fsencode(name), *state, json.dumps(asdict(header)))
             for folder, new in self._new.items()
             if self._reader is not None and len(new) >= WORTH_IT
             for name, (state, header) in new.items()
         ]
         if rows:
             # A cache that cannot be written only costs time.
-            with suppress(sqlite3.Error, OSError), _database() as database, database:
+            with suppress(sqlite3.Error, OSError, OverflowError), _database() as database, database:
                 database.executemany("insert or replace into files values (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
@@ -124,7 +124,8 @@ def _load(reader: str | None, folder: str) -> _Known:
     # A damaged cache only costs time.
     with suppress(sqlite3.Error, OSError, ValueError, TypeError, KeyError), _database() as database:
         query = "select name, size, modified, changed, header from files where reader = ? and folder = ?"
-        return {name: ((*state,), _parse(header)) for name, *state, header in database.execute(query, (reader, folder))}
+        rows = database.execute(query, (reader, os.fsencode(folder)))
+        return {os.fsdecode(name): ((*state,), _parse(header)) for name, *state, header in rows}
     return {}
 
 

@@ -96,3 +96,12 @@ def test_a_damaged_entry_makes_no_difference(cache: Path, tmp_path: Path, header
     with closing(sqlite3.connect(cache)) as database, database:
         database.execute("update files set header = cast(? as text)", (header,))
     assert check(folder).describe() == "20x10"
+
+
+def test_odd_names_and_dates_are_no_problem(cache: Path, tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "images \udcff", WORTH_IT)
+    (folder / "0000.png").rename(folder / "\udce4 \n.png")
+    assert [check(folder).describe() for _ in range(2)] == ["20x10", "20x10"]
+    assert cache.exists()
+    os.utime(folder / "0001.png", (0, 2**34))
+    assert [check(folder).describe() for _ in range(2)] == ["20x10", "20x10"]
