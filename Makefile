@@ -17,7 +17,7 @@ fast:  ## run the tests that need no training
 test:  ## run all tests on two cores; `pytest -n 2` leaves out those that take long
 	pytest -n 2 --long
 
-list-long:  ## run all tests, and list in tests/long.json those that take more than 1.5 seconds
+list-long:  ## run all tests, and list in tests/long.json those that take more than 1.25 seconds
 	pytest -n 2 --list-long
 
 faults:  ## break run folders, checkpoints and the disk in every way that the tests know

@@ -59,14 +59,8 @@ def main() -> None:
         os.environ["CGKIT_CACHE"] = str(Path(temporary) / "cache")
         rows = [*_with_many_images(Path(temporary), options.images)]
         rows += _with_a_long_run(Path(temporary), options.lines, options.pictures)
-    report(
-        "Many images and long runs",
-        rows,
-        options.output,
-        images=options.images,
-        lines=options.lines,
-        pictures=options.pictures,
-    )
+        sizes = {"images": options.images, "lines": options.lines, "pictures": options.pictures}
+        report("Many images and long runs", rows, options.output, **sizes)
 
 
 def _with_many_images(folder: Path, count: int) -> list[dict[str, Any]]:

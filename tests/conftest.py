@@ -113,7 +113,7 @@ FAST = ("contracts/test_language.py", "contracts/test_structure.py", "runs/test_
 LONG = Path(__file__).with_name("long.json")
 """The tests that take more than `LONG_SECONDS`, written by `make list-long`. A bare `pytest` leaves them out."""
 
-LONG_SECONDS = 1.5
+LONG_SECONDS = 1.25
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
