@@ -18,6 +18,7 @@ from cgkit.data.randomness import seeded
 from cgkit.engine.assembly import Assembly
 from cgkit.engine.cyclegan import CycleGAN, CyclePass
 from cgkit.engine.objective import DirectedTerm
+from cgkit.engine.trying import try_network
 from cgkit.errors import CgkitError, PluginError, Problem, is_out_of_memory, traceback_of
 from cgkit.registry import BUILT_IN, Component, describe_exception
 from cgkit.spec import Spec
@@ -40,7 +41,7 @@ def unfit_components(spec: Spec, assembly: Assembly) -> list[Problem]:
         ("discriminator.b", model.discriminators["b"], image_b, None),
     ):
         with _collect_problems(place, components, problems):
-            _check_output(components[place], _run(network, image), expected)
+            _check_output(components[place], try_network(network, image), expected)
     for place, distance in (("cycle_loss", objective.cycle_loss), ("identity_loss", objective.identity_loss)):
         with _collect_problems(place, components, problems), torch.no_grad(), seeded(0):
             _check_scalar(components[place], _copy(distance)(image_a, image_a))
@@ -80,16 +81,6 @@ def _try_term(term: DirectedTerm, model: CycleGAN, image_a: Tensor, image_b: Ten
             hint="create its layers in `prepare(generator, example)`",
         )
     return value
-
-
-def _run(network: nn.Module, image: Tensor) -> Any:
-    was_training = network.training
-    network.eval()
-    try:
-        with torch.no_grad(), seeded(0):
-            return network(image)
-    finally:
-        network.train(was_training)
 
 
 def _copy(loss: Any) -> Any:

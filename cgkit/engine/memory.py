@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cgkit.data.randomness import seeded
 from cgkit.engine.cyclegan import CyclePass
 from cgkit.engine.objective.terms import Extras
 from cgkit.engine.step import Step
+from cgkit.engine.trying import try_network
 from cgkit.errors import CgkitError, Problem, ResourceError, SpecError, is_out_of_memory
 from cgkit.registry import describe_exception
 from cgkit.spec import Spec
@@ -153,7 +153,6 @@ def _refuse_batch(spec: Spec, subject: str, verb: str, needed: int, memory: int,
     )
 
 
-@torch.no_grad()
 def _count_inputs(network: nn.Module, image: Tensor) -> int:
     """Return how many values the layers with weights take in for an image, counting a tensor only once."""
     inputs: dict[int, Tensor] = {}  # keeps the tensors, so that no two have the same place in memory
@@ -164,8 +163,7 @@ def _count_inputs(network: nn.Module, image: Tensor) -> int:
     layers = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
     hooks = [layer.register_forward_pre_hook(note) for layer in network.modules() if isinstance(layer, layers)]
     try:
-        with seeded(0):
-            network(image)
+        try_network(network, image)
     finally:
         for hook in hooks:
             hook.remove()
