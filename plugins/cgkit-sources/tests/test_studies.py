@@ -15,7 +15,7 @@ def test_every_run_of_the_ablation_is_valid() -> None:
     study = read_study(STUDIES / "paper-ablation.toml")
     plugins = load_plugins()
     specs = [load_spec(study.base, plugins, planned.overrides) for planned in study.runs()]
-    assert len(specs) == 60
+    assert len(specs) == 100
     assert {spec.data.source for spec in specs} == SOURCES
 
 
