@@ -73,7 +73,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not torch.cuda.is_available():
         # Triton's kernels are tested on the CPU. It reads this when it is imported.
         os.environ["TRITON_INTERPRET"] = "1"
-    if not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        config.option.long = config.workerinput["long"]
+    else:
         asked_for = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.markexpr
         config.option.long = bool(config.option.long or config.option.list_long or asked_for)
         if config.option.list_long:
@@ -122,6 +124,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--list-long", action="store_true", help="run all tests, and list the long ones in tests/long.json"
     )
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker whether long tests are asked for, which its own command line does not show."""
+    node.workerinput["long"] = node.config.option.long
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
