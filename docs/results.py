@@ -27,9 +27,9 @@ def page() -> Iterator[str]:
         yield f"## {results['study']}"
         yield results["description"]
         seeds = ", ".join(map(str, results["seeds"]))
-        hours, devices = results["training_seconds"] / 3600, ", ".join(results["devices"])
+        duration, devices = _format_time(results["training_seconds"]), ", ".join(results["devices"])
         command = f"cgkit study {_find_study(results['study'])}"
-        yield f"`{command}`; seeds {seeds}; {hours:.1f} hours of training on {devices}."
+        yield f"`{command}`; seeds {seeds}; {duration} of training on {devices}."
         if results["missing"]:
             yield f"{len(results['missing'])} runs are missing."
         if (remarks := file.with_suffix(".txt")).exists():
@@ -39,6 +39,10 @@ def page() -> Iterator[str]:
             yield _format_orders(results)
         for data in dict.fromkeys(table["data"] for table in results["tables"]):
             yield _format_scores([table for table in results["tables"] if table["data"] == data], data)
+
+
+def _format_time(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
 
 
 def _find_study(name: str) -> str:
