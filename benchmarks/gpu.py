@@ -2,10 +2,10 @@
 
     python benchmarks/gpu.py --minutes 6 --output gpu.json
 
-It runs the tests of the GPU; measures the training step, the loader, NCCL and the effect of bf16 on scores; and spends
-the minutes that are left on a training run, by default on the built-in images (--data gives a folder with trainA,
-trainB, testA and testB). Results are written after each part, so it can be stopped at any moment. It needs no network.
-`--dry-run` goes through all parts with tiny sizes on whatever device there is.
+It runs the tests of the GPU; measures the training step, the loader and NCCL; and spends the minutes that are left on a
+training run, by default on the built-in images (--data gives a folder with trainA, trainB, testA and testB). Results
+are written after each part, so it can be stopped at any moment. It needs no network. `--dry-run` goes through all parts
+with tiny sizes on whatever device there is.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Benchmark:
     def run(self) -> None:
         """Run all parts, one after the other; a part that fails is reported, and the next one runs."""
         self.say(f"On a GPU: {self.document['machine']['gpu'] or 'there is none'}, torch {torch.__version__}")
-        for part in (self.peaks, self.steps, self.tests, self.loader, self.nccl, self.scores, self.training):
+        for part in (self.peaks, self.steps, self.tests, self.loader, self.nccl, self.training):
             name = part.__name__
             if self.options.only and name not in self.options.only:
                 continue
@@ -272,35 +272,6 @@ class Benchmark:
         self.record("nccl", {"bytes": 4 * count, "seconds": seconds, "processes": 1})
         self.say(f"all-reduce in a group of one: {seconds * 1e3:.2f} ms")
 
-    def scores(self) -> None:
-        """Train the built-in example with several seeds in bf16 and fp32, all at the same time."""
-        steps = 2 if self.options.dry_run else 200
-        seeds = (0,) if self.options.dry_run else (0, 1, 2)
-        folder = self.options.output.with_suffix(".scores")
-        shutil.rmtree(folder, ignore_errors=True)
-        runs = {}
-        for precision in ("bf16", "fp32"):
-            for seed in seeds:
-                name = f"{precision}-{seed}"
-                settings = [f"train.steps={steps}", f"train.precision={precision}", f"seed={seed}", "data.workers=2"]
-                settings += ["checkpoint.every=1000", "samples.every=1000"]
-                if self.options.dry_run:
-                    settings += ["data.size=32", "data.train=4", "data.test=2", "evaluation.count=2"]
-                runs[name] = _start_run(ROOT / "examples" / "seasons.toml", folder / name, settings)
-        last = time.monotonic() + (300 if self.options.dry_run else self.options.score_seconds)
-        for name, run in runs.items():
-            try:
-                run.wait(timeout=max(0.1, last - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                run.kill()
-                run.wait()
-                self.say(f"{name} is left out, because the time for it is over")
-        scores = {name: _read_status(folder / name).get("scores") for name in runs}
-        shutil.rmtree(folder, ignore_errors=True)
-        self.record("scores", scores)
-        for name, numbers in scores.items():
-            self.say(f"{name}: " + ", ".join(f"{n['name']} {n['direction']} {n['value']:.4g}" for n in numbers or ()))
-
     def training(self) -> None:
         """Spend the remaining time on one training run; keep its last sheet."""
         left = self.end - time.monotonic() - 8
@@ -398,7 +369,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=6, help="time for everything")
     parser.add_argument("--test-seconds", type=float, default=100, help="time for the tests")
     parser.add_argument("--step-seconds", type=float, default=90, help="time for the table of steps")
-    parser.add_argument("--score-seconds", type=float, default=70, help="time for the runs whose scores are compared")
     parser.add_argument("--only", nargs="+", help="parts to run, instead of all")
     parser.add_argument("--data", type=Path, help="folder with trainA, trainB, testA and testB")
     parser.add_argument("--dry-run", action="store_true", help="tiny sizes, on any device")
