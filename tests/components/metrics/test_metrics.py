@@ -29,7 +29,7 @@ def test_metrics_return_one_finite_number_per_image_independent_of_the_batch(met
     assert scores.shape == shape[:1]
     assert scores.isfinite().all()
     alone = torch.cat([metric(translations[[n]], references[[n]]) for n in range(shape[0])])
-    assert torch.allclose(scores, alone)
+    assert torch.allclose(scores, alone, atol=1e-6)  # SSIM may be close to 0
     assert metric.compares == "truth"
 
 
