@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from cgkit.abilities import paths_of
 from cgkit.contracts import Domain, ImageHeader, ImageRecord, Size
@@ -25,17 +25,20 @@ class Inspection:
 
     Attributes:
         problems: An error for each unusable image, except that a missing range is reported only once.
-        sizes: Height and width of each image file that fits its domain, even if it is too small.
+        sizes: Height and width of the image files that fit their domain, even if they are too small, each with the
+            number of these files.
         depths: The types of values in these files, each with the first file that has it.
         channels: The numbers of channels in these files, each once, in ascending order.
         notes: What the files hold that is not used, and how many files do: `the first of its 2 pictures is used: 4`.
+        bytes: The size in bytes of each image's file, if all can be used; 0 for an image that is no file.
     """
 
     problems: tuple[DataError, ...]
-    sizes: tuple[Size, ...]
+    sizes: Mapping[Size, int]
     depths: tuple[tuple[str, Path], ...] = ()
     channels: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    bytes: array[int] = field(default_factory=lambda: array("q"))
 
     def describe(self) -> str:
         """Return the sizes as text: `256x256`, or `200x150 to 640x480` (width x height, smallest to largest)."""
@@ -68,43 +71,44 @@ def check_images(
         at_least: The minimum height and width, in pixels.
     """
     headers = headers or KnownHeaders(PixelFormat())
-    pixels = headers.pixels
     problems: list[DataError] = []
-    sizes: list[Size] = []
-    depths: dict[str, Path] = {}
-    channels: set[int] = set()
-    notes: Counter[str] = Counter()
-    undeclared: Path | EncodedImage | None = None
+    files: dict[ImageHeader, list[str | EncodedImage]] = defaultdict(list)
+    lengths = array("q")
     fetched = False
     for index, path in enumerate(paths_of(domain)):
-        if path is None and (fetched or domain[index].encoded is None):
-            continue
-        file: str | EncodedImage
+        length = 0
         try:
-            file = path or fetch(domain[index].name, cast("Callable[[], bytes]", domain[index].encoded))
-            fetched = fetched or path is None
-            header = headers.inspect(file) if isinstance(file, str) else inspect_image(file, pixels, headers.formats)
-            if not pixels.has_range_of(header.depth):  # reported below, only for the first such file
-                undeclared = undeclared or (Path(file) if isinstance(file, str) else file)
-                continue
-            if (problem := misfit(header, pixels)) is not None:
-                raise DataError(f"{file}: {problem.message}", hint=problem.hint)
+            if path is not None:
+                header, length = headers.inspect(path)
+                files[header].append(path)
+            elif not fetched and (encoded := domain[index].encoded) is not None:
+                image = fetch(domain[index].name, encoded)
+                fetched = True
+                files[inspect_image(image, headers.pixels, headers.formats)].append(image)
         except DataError as error:
             problems.append(error)
+        lengths.append(length)
+    undeclared = [header for header in files if not headers.pixels.has_range_of(header.depth)]
+    if undeclared:  # reported only for the first such file
+        problems.insert(0, _describe_missing_range(files[undeclared[0]][0], headers))
+    depths: dict[str, Path] = {}
+    sizes: Counter[Size] = Counter()
+    notes: Counter[str] = Counter()
+    channels: set[int] = set()
+    for header, found in files.items():
+        if (fault := misfit(header, headers.pixels)) is not None:
+            if header not in undeclared:
+                problems += [DataError(f"{file}: {fault.message}", hint=fault.hint) for file in found]
             continue
-        if header.depth not in depths:
-            depths[header.depth] = Path(str(file))
+        depths.setdefault(header.depth, Path(str(found[0])))
         channels.add(header.channels)
-        notes.update(header.notes)
-        if path is None:
-            continue
-        if header.height < at_least[0] or header.width < at_least[1]:
-            problems.append(_describe_too_small(path, header, at_least))
-        sizes.append((header.height, header.width))
-    if undeclared is not None:
-        problems.insert(0, _describe_missing_range(undeclared, headers))
+        notes.update(dict.fromkeys(header.notes, len(found)))
+        if not isinstance(found[0], EncodedImage):
+            sizes[header.height, header.width] += len(found)
+            if header.height < at_least[0] or header.width < at_least[1]:
+                problems += [_describe_too_small(str(file), header, at_least) for file in found]
     counted = tuple(f"{note}: {count} image{'s' * (count != 1)}" for note, count in notes.items())
-    return Inspection(tuple(problems), tuple(sizes), tuple(depths.items()), tuple(sorted(channels)), counted)
+    return Inspection(tuple(problems), sizes, tuple(depths.items()), tuple(sorted(channels)), counted, lengths)
 
 
 def common_depth(inspections: Sequence[Inspection]) -> str | None:
@@ -139,7 +143,8 @@ def _describe_too_small(path: str, header: ImageHeader, at_least: Size) -> DataE
     )
 
 
-def _describe_missing_range(path: Path | EncodedImage, headers: KnownHeaders) -> DataError:
+def _describe_missing_range(file: str | EncodedImage, headers: KnownHeaders) -> DataError:
+    path = Path(file) if isinstance(file, str) else file
     low, high = extremes_of(path, headers.pixels, headers.formats)
     depth = inspect_image(path, headers.pixels, headers.formats).depth
     return DataError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from cgkit.abilities import scaler_of
 from cgkit.contracts import Domain, Size
@@ -19,7 +19,7 @@ SAMPLES = 8
 
 
 def measure_scale(
-    domain: Domain, sizes: Sequence[Size], pixels: PixelFormat, preparation: Preparation
+    domain: Domain, sizes: Mapping[Size, int], pixels: PixelFormat, preparation: Preparation
 ) -> Factors | None:
     """Return the vertical and horizontal factor by which training scales the images of a domain.
 
@@ -27,7 +27,8 @@ def measure_scale(
 
     Args:
         domain: the training images.
-        sizes: the heights and widths of the image files; empty if the source does not read files.
+        sizes: the heights and widths of the image files, each with the number of these files; empty if the source does
+            not read files.
         pixels: the pixel format of the domain.
         preparation: how training images are prepared.
 
@@ -40,11 +41,11 @@ def measure_scale(
     if not sizes:
         indices = range(0, len(domain), -(-len(domain) // SAMPLES))
         shapes = [preparation.load(domain[index], pixels).shape for index in indices]
-        sizes = [(shape[-2], shape[-1]) for shape in shapes]
-    numbers = Counter(sizes)  # most images have one of a few sizes
-    pairs = [(size, scaled_size(size, preparation.size), number) for size, number in numbers.items()]
+        sizes = Counter((shape[-2], shape[-1]) for shape in shapes)
+    pairs = [(size, scaled_size(size, preparation.size), number) for size, number in sizes.items()]
+    count = sum(sizes.values())
     vertical, horizontal = (
-        math.exp(sum(number * math.log(scaled[axis] / size[axis]) for size, scaled, number in pairs) / len(sizes))
+        math.exp(sum(number * math.log(scaled[axis] / size[axis]) for size, scaled, number in pairs) / count)
         for axis in (0, 1)
     )
     return round(vertical, 4), round(horizontal, 4)

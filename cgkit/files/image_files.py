@@ -74,14 +74,11 @@ def _divide(folder: Path, recursive: bool, without: Path | None) -> tuple[list[s
     images: list[str] = []
     others: Counter[str] = Counter()
     suffixes = _suffixes.get()
-    for name in _names(folder, "", recursive, _identify(without)):
-        file = name.rpartition("/")[2]
-        if file.startswith("."):
-            continue
-        if file.lower().endswith(suffixes):
-            images.append(name)
-        else:
-            others[PurePath(file).suffix.lower()] += 1
+    for prefix, names in _walk(folder, "", recursive, _identify(without)):
+        found = [prefix + name for name in names if name.lower().endswith(suffixes)]
+        images += found
+        if len(found) < len(names):
+            others.update(PurePath(name).suffix.lower() for name in names if not name.lower().endswith(suffixes))
     return sorted(images), others
 
 
@@ -107,21 +104,20 @@ def _identify(folder: Path | None) -> set[tuple[int, int]]:
     return {(status.st_dev, status.st_ino)}
 
 
-def _names(folder: Path, prefix: str, recursive: bool, visited: set[tuple[int, int]]) -> Iterator[str]:
-    """Yield the paths of files relative to the folder that the walk began in: `prefix` and a name."""
+def _walk(folder: Path, prefix: str, recursive: bool, visited: set[tuple[int, int]]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the visible files of a folder and of those in it: what to put before their names, and the names."""
     try:
         status = folder.stat()
         if (status.st_dev, status.st_ino) in visited:
             return
         visited.add((status.st_dev, status.st_ino))
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror or error}") from error
-    for entry in entries:
-        if not _is_folder(entry):
-            yield prefix + entry.name
-        elif recursive and not entry.name.startswith("."):
-            yield from _names(folder / entry.name, f"{prefix}{entry.name}/", recursive, visited)
+    folders = {entry.name for entry in entries if _is_folder(entry)}
+    yield prefix, [entry.name for entry in entries if entry.name not in folders]
+    for name in sorted(folders) if recursive else ():
+        yield from _walk(folder / name, f"{prefix}{name}/", recursive, visited)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -164,8 +164,12 @@ def _notes(prepared: Prepared, steps: int) -> tuple[Note, ...]:
     spec, assembly = prepared.spec, prepared.assembly
     train, test = assembly.source.train(), assembly.source.test()
     sides = zip("ab", train, pixel_formats(spec.data), assembly.preparations, strict=True)
+    trained, tested = (
+        ((a, images["a"].bytes), (b, images["b"].bytes))
+        for (a, b), images in ((train, prepared.images), (test, prepared.test_images))
+    )
     flat = [flat_images(side, domain, pixels, preparation) for side, domain, pixels, preparation in sides]
-    notes = damaged(prepared.left_out) + starved(circumstances(spec, assembly, steps)) + duplicates(train, test)
+    notes = damaged(prepared.left_out) + starved(circumstances(spec, assembly, steps)) + duplicates(trained, tested)
     return (*notes, *(note for note in flat if note is not None))
 
 

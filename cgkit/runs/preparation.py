@@ -45,7 +45,7 @@ MAX_PROBLEMS = 10
 
 @dataclass(frozen=True)
 class Prepared:
-    """A valid spec, the objects built from it, and the inspections of the training images by domain.
+    """A valid spec, the objects built from it, and the inspections of the training and of the test images by domain.
 
     If the run is new, `started` says which weights its networks took from elsewhere.
     """
@@ -54,6 +54,7 @@ class Prepared:
     assembly: Assembly
     device: torch.device
     images: dict[str, Inspection]
+    test_images: dict[str, Inspection]
     started: tuple[Started, ...] = ()
 
     @property
@@ -106,7 +107,8 @@ def prepare(
                 pixels = pixel_formats(spec.data)
                 source = leave_out_damaged(assembly.source, pixels, assembly.preparations[0], warn)
                 assembly = replace(assembly, source=source)
-            images, depths = _inspect_images(spec, assembly)
+            images, test_images = _inspect_images(spec, assembly)
+        depths = _depths(spec, images, test_images)
         spec = _with_scales(with_depths(_with_names(spec, domain_names_of(assembly.source)), depths), assembly, images)
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
@@ -119,7 +121,7 @@ def prepare(
         for side, inspection in images.items():
             for note in inspection.notes:
                 reporter.message(f"domain {side}: {note}")
-    return Prepared(spec, assembly, chosen, images, started)
+    return Prepared(spec, assembly, chosen, images, test_images, started)
 
 
 def _resolve(
@@ -185,13 +187,14 @@ def _check_strides(spec: Spec, assembly: Assembly) -> list[Problem]:
     ]
 
 
-def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspection], dict[str, str | None]]:
+def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspection], dict[str, Inspection]]:
     """Read the header of every image, so that unusable images are reported before training starts.
 
     Returns:
-        Two mappings by domain: the inspections of the training images, and the number types of the image files.
+        The inspections of the training and of the test images, by domain.
     """
-    train, test = {}, {}
+    train: dict[str, Inspection] = {}
+    test: dict[str, Inspection] = {}
     found: list[DataError] = []
     pixel = pixel_formats(spec.data)
     domains = zip("ab", assembly.source.train(), assembly.source.test(), assembly.preparations, strict=True)
@@ -212,8 +215,13 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         damaged = any(isinstance(error, DamagedImageError) for error in found)
         hint = "or train without damaged images: --set data.skip_damaged=true" if damaged else None
         raise DataError(Problems.of([*problems[:MAX_PROBLEMS], *more]), hint=hint)
+    return train, test
+
+
+def _depths(spec: Spec, train: Mapping[str, Inspection], test: Mapping[str, Inspection]) -> dict[str, str | None]:
+    """Return the number types of the image files by domain."""
     declared = {"a": spec.data.depth.a, "b": spec.data.depth.b}
-    return train, {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
+    return {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
 
 
 def _with_names(spec: Spec, names: tuple[str, str] | None) -> Spec:

@@ -75,7 +75,7 @@ def survey_folder(folder: Path, formats: Formats) -> tuple[FolderSurvey, list[Da
     with KnownHeaders(PixelFormat(), formats) as known:
         for path in (f"{folder}/{name}" for name in names):
             try:
-                header = known.inspect(path)
+                header, _ = known.inspect(path)
             except DataError as error:
                 errors.append(error)
                 continue

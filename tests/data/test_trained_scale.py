@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from torch import Tensor, nn
 
@@ -40,11 +42,11 @@ def test_the_scale_is_the_mean_factor_of_the_framing(
     framing: nn.Module | None, sizes: list[tuple[int, int]], expected: tuple[float, float] | None
 ) -> None:
     domain = Seasons((16, 16), train=2, test=2).train()[0]
-    measured = measure_scale(domain, sizes, PixelFormat(), Preparation((64, 64), framing))
+    measured = measure_scale(domain, Counter(sizes), PixelFormat(), Preparation((64, 64), framing))
     assert measured == (None if expected is None else pytest.approx(expected, abs=1e-3))
 
 
 def test_images_that_are_not_files_are_loaded_to_measure_them() -> None:
     domain = Seasons((16, 16), train=20, test=2).train()[0]
-    assert measure_scale(domain, [], PixelFormat(), Preparation((16, 16))) == (1, 1)
-    assert measure_scale(domain, [], PixelFormat(), Preparation((32, 32))) == (2, 2)
+    assert measure_scale(domain, {}, PixelFormat(), Preparation((16, 16))) == (1, 1)
+    assert measure_scale(domain, {}, PixelFormat(), Preparation((32, 32))) == (2, 2)

@@ -154,10 +154,9 @@ class ImageFiles:
 
     @cached_property
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for name, path in zip(self.names, self.paths(), strict=True):
-            size = os.stat(path).st_size  # noqa: PTH116 - of perhaps 200,000 files
-            digest.update(f"{name}\0{size}\n".encode("utf-8", "surrogateescape"))
+        sizes = (os.stat(path).st_size for path in self.paths())  # noqa: PTH116 - of perhaps 200,000 files
+        text = "".join(f"{name}\0{size}\n" for name, size in zip(self.names, sizes, strict=True))
+        digest = hashlib.sha256(text.encode("utf-8", "surrogateescape"))
         for extra, files in self.extras.items():
             for name, file in sorted(files.items()):
                 digest.update(f"{extra}\0{name}\0{file.stat().st_size}\n".encode("utf-8", "surrogateescape"))
