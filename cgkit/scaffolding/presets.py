@@ -74,7 +74,7 @@ PRESETS: Mapping[str, Preset] = {
     "few-images": Preset(
         "a hundred images or fewer per domain",
         {"train.ema": EMA},
-        (KEEP, FLIP, ("diff-augment", {}, "helps with 20 to 100 images, harms with 400: docs/results, few-images; Zhao et al., NeurIPS 2020")),
+        (KEEP, FLIP, ("diff-augment", {}, "helps with 20 to 100 images, harms with 400: docs/results/README.md")),
     ),
     "photo-style": Preset(
         "paintings and photos, seasons, times of day",
