@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         config.option.long = config.workerinput["long"]
     else:
-        asked_for = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.markexpr
+        asked_for = config.args_source is pytest.Config.ArgsSource.ARGS
         config.option.long = bool(config.option.long or config.option.list_long or asked_for)
         if config.option.list_long:
             config.pluginmanager.register(LongTests())
@@ -120,7 +120,7 @@ LONG_SECONDS = 1.25
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options for long tests."""
-    parser.addoption("--long", action="store_true", help="run the long tests, too, which a file or -m includes anyway")
+    parser.addoption("--long", action="store_true", help="run the long tests, too, which naming a file includes anyway")
     parser.addoption(
         "--list-long", action="store_true", help="run all tests, and list the long ones in tests/long.json"
     )
