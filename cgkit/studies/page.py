@@ -61,17 +61,37 @@ def render_study_page(results: Results, plugins: Plugins) -> str:
 
 
 def _show(table: Table, styles: Mapping[str, int], results: Results) -> dict[str, Any]:
-    """Return a table, and its entries as gauges on one axis."""
+    """Return a table, its entries as gauges on one axis, and the baselines for which that axis has no room."""
+    far = _list_far_baselines(table)
+    number = table.number
+    drawn = replace(
+        number,
+        real=None if "real" in far else number.real,
+        untranslated=None if "untranslated" in far else number.untranslated,
+    )
     numbers = [
-        (entry.variant, styles[entry.variant], replace(table.number, value=entry.mean, interval=entry.interval))
+        (entry.variant, styles[entry.variant], replace(drawn, value=entry.mean, interval=entry.interval))
         for entry in table.entries
     ]
     expected = results.study.expected
     return {
         "table": table,
         "scale": scale(numbers),
+        "baselines": far,
         "order": table.order(expected),
         "disagreements": table.disagreements(expected),
+    }
+
+
+def _list_far_baselines(table: Table) -> dict[str, float]:
+    """Return the baselines so far away that, on one axis with them, all variants would look the same."""
+    ends = [end for entry in table.entries for end in (entry.mean, *(entry.interval or ()))]
+    low, high = min(ends), max(ends)
+    baselines = {"untranslated": table.number.untranslated, "real": table.number.real}
+    return {
+        name: value
+        for name, value in baselines.items()
+        if value is not None and not low - (high - low) <= value <= high + (high - low)
     }
 
 
