@@ -160,13 +160,10 @@ def _load(reader: str | None, folder: str) -> _Known:
         safe_open(file, "np") as saved,
     ):
         names = os.fsdecode(saved.get_tensor("names").tobytes()).split("\0")
-        headers = [_parse(values) for values in json.loads(saved.metadata()["headers"])]
+        saved_headers = json.loads(saved.metadata()["headers"])
+        headers = [ImageHeader(**{**values, "notes": tuple(values["notes"])}) for values in saved_headers]
         states = [array("q", saved.get_tensor(name).tobytes()) for name in STATE]
         known = _Known(names, states, [headers[number] for number in saved.get_tensor("headers").tolist()])
         if {len(known.headers), *map(len, states)} == {len(known.rows)}:
             return known
     return _Known()
-
-
-def _parse(values: dict[str, Any]) -> ImageHeader:
-    return ImageHeader(**{**values, "notes": tuple(values["notes"])})
