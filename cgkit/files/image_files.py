@@ -56,7 +56,7 @@ def survey_names(
     """
     if not folder.is_dir():
         raise DataError(f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}", hint=_advise(folder))
-    names, others = _divide(folder, recursive, without)
+    names, others = divide(folder, recursive=recursive, without=without)
     if not names:
         count = f"its {others.total()} files" if others.total() > 1 else "its file"
         reason = f"none of {count} ends in {' '.join(_suffixes.get())}" if others else "it has no visible files"
@@ -64,13 +64,8 @@ def survey_names(
     return names, others
 
 
-def divide(folder: Path, *, recursive: bool = True, without: Path | None = None) -> tuple[list[Path], Counter[str]]:
+def divide(folder: Path, *, recursive: bool = True, without: Path | None = None) -> tuple[list[str], Counter[str]]:
     """Return the image files and the other files as `survey_names` does, but no error if there are no images."""
-    names, others = _divide(folder, recursive, without)
-    return [folder / name for name in names], others
-
-
-def _divide(folder: Path, recursive: bool, without: Path | None) -> tuple[list[str], Counter[str]]:
     images: list[str] = []
     others: Counter[str] = Counter()
     suffixes = _suffixes.get()

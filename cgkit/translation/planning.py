@@ -85,8 +85,9 @@ def ignored_files(inputs: Sequence[Path], output: Path, whole: Callable[[Path], 
     """
     counts: Counter[str] = Counter()
     for folder in (given for given in inputs if given.is_dir() and not whole(given)):
-        images, others = divide(folder, without=_inside(folder, output))
+        names, others = divide(folder, without=_inside(folder, output))
         counts += others
+        images = [folder / name for name in names]
         counts[TRANSLATIONS] += len(images) - len(_without_translations(images, folder))
     return +counts
 
