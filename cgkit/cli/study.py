@@ -62,7 +62,7 @@ def command(
         _print_plan(context, read, found, device)
         return 0
     if not only_results:
-        found = run_study(read, found, folder, plugins, _reporter, device=device, retry=retry, began=_announce)
+        found = run_study(read, found, folder, plugins, _reporter, device=device, retry=retry, say=console.message)
     results = collect(read, found)
     page = write_study_page(results, folder / PAGE, plugins)
     _write_json(results, folder / RESULTS)
@@ -73,20 +73,21 @@ def command(
     for each in found:
         if each.state in ("failed", "other"):
             console.warning(f"{each.planned}: {each.note}")
+    for remark in results.remarks:
+        console.warning(remark)
     console.message(f"{results.count('finished')} of {len(found)} runs are finished; the page is at {page}")
-    unfinished = results.count("missing") + results.count("unfinished")
-    return STOPPED if unfinished and not only_results else 0
+    if only_results:
+        return 0
+    if results.count("missing") + results.count("unfinished"):
+        console.message("stopped and saved; the same command continues")
+        return STOPPED
+    return next((each.exit_code for each in found if each.state == "failed"), 0)
 
 
 def _reporter() -> AbstractContextManager[Reporter]:
     from cgkit.display.terminal import TerminalReporter
 
     return TerminalReporter(tracebacks=console.shows_tracebacks(), quiet=console.is_quiet())
-
-
-def _announce(found: Found, number: int, count: int) -> None:
-    verb = "continuing" if found.state == "unfinished" else "training"
-    console.message(f"run {number} of {count}: {verb} {found.planned}")
 
 
 def _print_plan(context: click.Context, study: Study, found: Sequence[Found], device: str | None) -> None:
@@ -120,13 +121,14 @@ def _print(results: Results) -> None:
     out = console.stdout()
     for table in results.tables:
         out.print(console.clean(_title(results.study, table)))
+        most = max(len(entry.values) for entry in table.entries)
         numeric = ("mean", "95% interval", "difference", "p")
         shown = console.table("rank", "variant", *numeric, right=("rank", *numeric))
         for entry in table.entries:
             low, high = map(format_number, entry.interval) if entry.interval else ("", "")
             shown.add_row(
                 "-" if entry.rank is None else str(entry.rank),
-                console.clean(entry.variant),
+                console.clean(entry.variant) + _count_seeds(len(entry.values), most),
                 format_number(entry.mean),
                 f"{low} to {high}" if low else "-",
                 "-" if entry.difference is None else f"{entry.difference:+.3g}",
@@ -139,6 +141,10 @@ def _print(results: Results) -> None:
             out.print(console.clean(f"other than expected, {worse} is above {better}, with intervals apart"))
         for remark in table.remarks:
             console.message(remark)
+
+
+def _count_seeds(seeds: int, most: int) -> str:
+    return f" ({seeds} of {most} seeds)" if seeds < most else ""
 
 
 def _title(study: Study, table: Table) -> str:

@@ -238,7 +238,9 @@ def _without_paths(values: Any, plugins: Plugins) -> Any:
     kept = {}
     for direction, table in values["generator"].items():
         kept[direction] = table
-        with suppress(CgkitError):  # an unknown generator is reported when the spec is resolved
+        if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+            continue  # reported, as is an unknown generator, when the spec is resolved
+        with suppress(CgkitError):
             options = options_of(plugins.registries.generators[table["name"]])
             paths = {name for name, option in options.items() if option.is_path and name in table}
             kept[direction] = {name: value for name, value in table.items() if name not in paths}

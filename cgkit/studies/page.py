@@ -17,7 +17,7 @@ from cgkit.report.gauges import scale
 from cgkit.report.page import render, write_page
 from cgkit.report.pictures import Row
 from cgkit.studies.results import Results, Table
-from cgkit.studies.study import ALONE
+from cgkit.studies.study import ALONE, write_overrides
 
 PACKAGE = "cgkit.studies"
 
@@ -51,10 +51,12 @@ def render_study_page(results: Results, plugins: Plugins) -> str:
         PACKAGE,
         study=study,
         styles=styles,
+        variants={name: list(write_overrides(overrides)) for name, overrides in study.variants.items()},
         parts=parts,
         summaries=summaries_of(metrics, plugins),
         training=format_duration(seconds),
         finished=results.count("finished"),
+        remarks=results.remarks,
         failed=[found for found in results.found if found.state == "failed"],
         missing=[found for found in results.found if found.state not in ("finished", "failed")],
     )

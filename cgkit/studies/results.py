@@ -14,9 +14,6 @@ from cgkit.studies.running import Found
 from cgkit.studies.statistics import Interval, adjust, interval_over, paired_p
 from cgkit.studies.study import Study
 
-CLOSE = 0.05
-"""The largest adjusted p-value of a difference that is called one."""
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -105,6 +102,14 @@ class Results:
     def count(self, state: str) -> int:
         """Return the number of runs in a state."""
         return sum(found.state == state for found in self.found)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences on metrics that the study names and no finished run has."""
+        absent = {*(self.study.metrics or ())} - {table.metric for table in self.tables}
+        return [
+            f'no finished run has {name}: add [[metric]] name = "{name}" to the base spec' for name in sorted(absent)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values."""

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cgkit.display.reporter import Reporter
-from cgkit.errors import CgkitError, Problem, ResourceError, RunFolderInUseError, SpecError, UsageError
+from cgkit.errors import (
+    CgkitError,
+    Problem,
+    ResourceError,
+    RunFolderInUseError,
+    SpecError,
+    UnknownComponentError,
+    UsageError,
+)
 from cgkit.plugins import Plugins
 from cgkit.report.facts import training_time
 from cgkit.report.record import read_record
@@ -19,8 +27,8 @@ from cgkit.runs.folder import RunFolder
 from cgkit.runs.start import run
 from cgkit.spec.loading import read_layers, resolve_spec
 from cgkit.spec.merging import combine
-from cgkit.spec.reading import read_layer, read_override
-from cgkit.studies.study import ALONE, PlannedRun, Study
+from cgkit.spec.reading import Layer, read_layer, read_override
+from cgkit.studies.study import ALONE, PlannedRun, Study, locate
 
 State = Literal["missing", "unfinished", "running", "finished", "failed", "other"]
 
@@ -35,6 +43,7 @@ class Found:
         state: `missing`; `unfinished` if it was stopped or killed; `running` in some process; `finished`; `failed`; or
             `other` if the folder holds a run of another spec.
         note: why it failed, or how its spec is different; empty otherwise.
+        exit_code: that with which it failed; 0 otherwise.
         seconds: the time it trained, if it is finished.
         device: the device that it trained on, if it is finished.
     """
@@ -43,6 +52,7 @@ class Found:
     folder: Path
     state: State
     note: str = ""
+    exit_code: int = 0
     seconds: float | None = None
     device: str = ""
 
@@ -51,10 +61,10 @@ def look(study: Study, output: Path, plugins: Plugins) -> list[Found]:
     """Return what there is of each run of a study.
 
     Raises:
-        SpecError: the base spec, or an override of a variant or of a data set, is invalid.
+        SpecError: the base spec, an override of a variant or of a data set, or the name of a metric is invalid.
     """
     found: list[Found] = []
-    problems: dict[str, Problem] = {}
+    problems = {str(problem): problem for problem in _find_unknown_metrics(study, plugins)}
     for planned in study.runs():
         try:
             found.append(look_at(study, planned, output, plugins))
@@ -65,14 +75,27 @@ def look(study: Study, output: Path, plugins: Plugins) -> list[Found]:
     return found
 
 
+def _find_unknown_metrics(study: Study, plugins: Plugins) -> tuple[Problem, ...]:
+    problems = []
+    for index, name in enumerate(study.metrics or ()):
+        try:
+            plugins.registries.metrics[name]
+        except UnknownComponentError as error:
+            problems.append(Problem(f"metrics.{index}", error.message, error.hint))
+    return locate(problems, study.layer).problems
+
+
 def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -> Found:
     """Return what there is of one run."""
     folder = RunFolder(output / planned.path)
-    label = f"{study.file}: {planned.variant}" + ("" if planned.data == ALONE else f", {planned.data}")
-    overrides = [replace(read_override(text), label=label) for text in planned.overrides]
+    tables = [f"data.{planned.data}"] * (planned.data != ALONE) + [f"variants.{planned.variant}"]
+    overrides = [replace(read_override(text), label=f"{study.file}: {tables[-1]}") for text in planned.overrides]
     layers = [*read_layers(study.base), *overrides]
     wanted = combine(layers, plugins.registries)
-    resolve_spec(wanted, plugins, layers)
+    try:
+        resolve_spec(wanted, plugins, layers)
+    except SpecError as error:
+        raise SpecError([_find_line(problem, tables, study.layer) for problem in error.problems]) from None
     if folder.is_in_use():
         return Found(planned, folder.path, "running")
     if not (folder.path / SPEC).exists():
@@ -82,11 +105,21 @@ def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -
         return Found(planned, folder.path, "other", note)
     status = folder.status()
     if status.get("state") in ("failed", "diverged"):
-        return Found(planned, folder.path, "failed", str(status.get("error") or status["state"]))
+        why = str(status.get("error") or status["state"])
+        return Found(planned, folder.path, "failed", why, int(status.get("exit_code") or 1))
     if status.get("state") != "finished":
         return Found(planned, folder.path, "unfinished")
     seconds, device = training_time(read_record(folder.path)), str(folder.environment().get("device", "unknown"))
     return Found(planned, folder.path, "finished", seconds=seconds, device=device)
+
+
+def _find_line(problem: Problem, tables: Sequence[str], layer: Layer) -> Problem:
+    """Return a problem of an override with its line in the file of the study."""
+    for table in tables:
+        if layer.nearest(f"{table}.{problem.path}").startswith(f"{table}."):
+            [located] = locate([replace(problem, path=f"{table}.{problem.path}")], layer).problems
+            return located
+    return problem
 
 
 def run_study(
@@ -98,7 +131,7 @@ def run_study(
     *,
     device: str | None = None,
     retry: bool = False,
-    began: Callable[[Found, int, int], None] = lambda found, number, count: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> list[Found]:
     """Train the missing runs one after the other, and continue those that were stopped; return what there is then.
 
@@ -112,7 +145,7 @@ def run_study(
         reporter: returns what shows one run.
         device: the device to train on; None for the default.
         retry: whether to train failed runs again.
-        began: called before each run, with its number and the number of all runs to train.
+        say: called with a sentence on each run: before it, if it failed, and if another process trains it.
 
     Raises:
         SpecError: the base spec or an override is invalid.
@@ -122,9 +155,14 @@ def run_study(
     refuse_others(found)
     states = ("missing", "unfinished", *(("failed",) if retry else ()))
     todo = [each for each in found if each.state in states]
-    failures: dict[PlannedRun, str] = {}
+    failures: dict[PlannedRun, CgkitError] = {}
     for number, each in enumerate(todo, 1):
-        began(each, number, len(todo))
+        now = look_at(study, each.planned, output, plugins).state
+        if now in ("running", "finished") and now != each.state:
+            say(f"{each.planned} is left to another process")
+            continue
+        verb = "continuing" if now == "unfinished" else "training"
+        say(f"run {number} of {len(todo)}: {verb} {each.planned}")
         try:
             with reporter() as shown:
                 options: dict[str, Any] = {"device": device, "plugins": plugins, "reporter": shown}
@@ -132,20 +170,22 @@ def run_study(
         except ResourceError:
             raise
         except RunFolderInUseError:
-            continue  # another process was quicker
+            say(f"{each.planned} is left to another process")
         except CgkitError as error:
-            failures[each.planned] = str(error)
+            failures[each.planned] = error
+            say(f"{each.planned} failed: {error}")
         else:
             if outcome.state == "stopped":
                 break
     return [_with_failure(each, failures) for each in look(study, output, plugins)]
 
 
-def _with_failure(found: Found, failures: Mapping[PlannedRun, str]) -> Found:
+def _with_failure(found: Found, failures: Mapping[PlannedRun, CgkitError]) -> Found:
     """Return what there is of a run that may have failed before it could write why."""
     if found.planned not in failures or found.state == "running":
         return found
-    return replace(found, state="failed", note=failures[found.planned])
+    error = failures[found.planned]
+    return replace(found, state="failed", note=str(error), exit_code=error.exit_code)
 
 
 def refuse_others(found: Iterable[Found]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from cgkit.errors import Problem, SpecError, problems_from
+from cgkit.errors import Problem, SpecError, UsageError, problems_from
 from cgkit.spec.reading import Layer, read_layer
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
@@ -75,6 +75,7 @@ class Study:
         baseline: the variant with which the others are compared.
         metrics: the metrics to show; all if it is None.
         expected: the order of variants that is expected, from best to worst, such as that of a publication.
+        layer: the file as it was read, with the lines of its values.
     """
 
     name: str
@@ -87,11 +88,12 @@ class Study:
     baseline: str
     metrics: tuple[str, ...] | None = None
     expected: tuple[str, ...] = ()
+    layer: Layer = field(kw_only=True, repr=False)
 
     def runs(self) -> list[PlannedRun]:
         """Return the runs, all variants and data sets of the first seed first, so that early results compare all."""
         return [
-            PlannedRun(data, variant, seed, (*_write(own), *_write(changed), f"seed={seed}"))
+            PlannedRun(data, variant, seed, (*write_overrides(own), *write_overrides(changed), f"seed={seed}"))
             for seed in self.seeds
             for data, own in self.data.items()
             for variant, changed in self.variants.items()
@@ -103,22 +105,22 @@ def read_study(file: Path) -> Study:
 
     Raises:
         SpecError: the file cannot be read or is invalid; the error lists all problems.
+        UsageError: the file is a spec.
     """
     layer = read_layer(file)
+    if "variants" not in layer.values and not {"generator", "train", "objective"}.isdisjoint(layer.values):
+        raise UsageError(f"{file} is a spec and describes no study", hint=f"train it: cgkit run {file}")
     try:
         read = _File.model_validate(layer.values)
     except ValidationError as error:
         found = problems_from(error, layer.values, lambda place: _File.model_fields if len(place) == 1 else ())
-        raise _locate(found.values(), layer) from None
+        raise locate(found.values(), layer) from None
     if problems := list(_find_problems(read)):
-        raise _locate(problems, layer)
-    return _build(read, file)
-
-
-def _build(read: _File, file: Path) -> Study:
+        raise locate(problems, layer)
     return Study(
         name=read.name,
         file=file,
+        layer=layer,
         base=(file.parent / read.base).resolve(),
         description=read.description.strip(),
         seeds=tuple(read.seeds),
@@ -132,7 +134,7 @@ def _build(read: _File, file: Path) -> Study:
 
 def _find_problems(read: _File) -> Iterator[Problem]:
     named = [("baseline", read.baseline)] if read.baseline is not None else []
-    named += [(f"expected[{index}]", name) for index, name in enumerate(read.expected)]
+    named += [(f"expected.{index}", name) for index, name in enumerate(read.expected)]
     for place, name in named:
         if name not in read.variants:
             yield Problem(place, f"there is no variant {name!r}", f"variants: {', '.join(read.variants)}")
@@ -142,19 +144,19 @@ def _find_problems(read: _File) -> Iterator[Problem]:
         yield Problem("variants", f"more than {MAX_RUNS} runs")
 
 
-def _locate(problems: Iterable[Problem], layer: Layer) -> SpecError:
+def locate(problems: Iterable[Problem], layer: Layer) -> SpecError:
     """Return the error with all problems, and their lines in the file."""
     return SpecError(
         [replace(each, file=layer.label, line=layer.lines.get(layer.nearest(each.path))) for each in problems]
     )
 
 
-def _write(overrides: Mapping[str, Any], place: str = "") -> Iterator[str]:
+def write_overrides(overrides: Mapping[str, Any], place: str = "") -> Iterator[str]:
     """Yield overrides as `path=value` texts; a table inside changes only the keys that it has."""
     for key, value in overrides.items():
         path = f"{place}.{key}" if place else key
         if isinstance(value, Mapping):
-            yield from _write(value, path)
+            yield from write_overrides(value, path)
         else:
             yield f"{path}={_as_toml(value)}"
 

@@ -160,14 +160,16 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(cgkit: Cli, tmp_path: Pa
     text = STUDY.replace("seeds = [0, 1]", "seeds = [0]") + '\n[variants.wild]\ncycle_loss.name = "exploding"\n'
     options = ("study", write(tmp_path, text), "--output", tmp_path / "out", "--plugin", tmp_path / "exploding.py")
     result = cgkit(*options)
-    assert result.code == 0
+    assert result.code == 6  # that of the run
     found = states(tmp_path / "out")
     assert found.pop("data/wild/seed-0") == "diverged"
     assert set(found.values()) == {"finished"}
     assert "wild, seed 0: " in result.err
     assert "2 of 3 runs are finished" in result.err
     assert list(json.loads((tmp_path / "out/study.json").read_text())["failed"]) == ["wild, seed 0"]
-    assert "training wild" not in cgkit(*options).err  # it would fail again
+    again = cgkit(*options)
+    assert "training wild" not in again.err  # it would fail again
+    assert again.code == 6
     assert "training wild" in cgkit(*options, "--retry").err
 
 
@@ -175,8 +177,8 @@ def test_a_run_that_cannot_start_is_named(cgkit: Cli, tmp_path: Path) -> None:
     text = STUDY.replace("seeds = [0, 1]", "seeds = [0]") + '\n[variants.empty]\ndata.source = "folder"\n'
     text += 'data.a = "nothing"\ndata.b = "nothing"\n'
     result = cgkit("study", write(tmp_path, text), "--output", tmp_path / "out")
-    assert result.code == 0
-    assert "warning: empty, seed 0: " in result.err
+    assert result.code == 3
+    assert result.err.index("empty, seed 0 failed: ") < result.err.index("warning: empty, seed 0: ")
     assert "nothing" in result.err
 
 
@@ -212,10 +214,15 @@ def test_two_processes_share_a_study(cgkit_process: Callable[..., subprocess.Pop
     [
         ("seeds = [0, 1]", "sedes = [0, 1]", 'study.toml:5: sedes: unknown key; did you mean "seeds"?'),
         ("seeds = [0, 1]", "seeds = [1, 1]", "study.toml:5: seeds: a seed is named twice"),
-        ('"no-cycle"]', '"no-cycles"]', "expected[1]: there is no variant 'no-cycles'"),
-        ("objective.cycle = 0", "objective.cicle = 0", "study.toml: no-cycle: objective.cicle: unknown key"),
+        ('"no-cycle"]', '"no-cycles"]', "study.toml:6: expected.1: there is no variant 'no-cycles'"),
+        ("objective.cycle = 0", "objective.cicle = 0", "study.toml:11: variants.no-cycle.objective.cicle: unknown key"),
         ('base = "spec.toml"', 'base = "none.toml"', "none.toml: there is no such file"),
         ('name = "small"', 'name = "../small"', "study.toml:2: name"),
+        (
+            "seeds = [0, 1]",
+            'metrics = ["pnsr"]',
+            'study.toml:5: metrics.0: no metric is called "pnsr"; did you mean "psnr"?',
+        ),
     ],
 )
 def test_a_mistake_in_the_file_is_an_error(cgkit: Cli, tmp_path: Path, old: str, new: str, error: str) -> None:
@@ -224,6 +231,26 @@ def test_a_mistake_in_the_file_is_an_error(cgkit: Cli, tmp_path: Path, old: str,
     assert result.code == 2
     assert error in result.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_spec_in_place_of_a_study_is_an_error(cgkit: Cli, tmp_path: Path) -> None:
+    result = cgkit("study", write(tmp_path).with_name("spec.toml"), "--output", tmp_path / "out")
+    assert result.code == 2
+    assert "spec.toml is a spec and describes no study; train it: cgkit run" in result.err
+
+
+def test_a_metric_that_no_run_has_is_named(cgkit: Cli, study: Path) -> None:
+    study.write_text(study.read_text().replace("seeds = [0, 1]", 'seeds = [0, 1]\nmetrics = ["fid", "psnr"]'))
+    result = cgkit("study", study, "--output", study.parent / "out", "--results")
+    assert result.code == 0
+    assert 'no finished run has fid: add [[metric]] name = "fid" to the base spec' in result.err
+    assert "no finished run has fid" in (study.parent / "out/study.html").read_text()
+
+
+def test_a_variant_with_fewer_seeds_says_so(cgkit: Cli, study: Path) -> None:
+    shutil.rmtree(study.parent / "out/data/full/seed-1")
+    result = cgkit("study", study, "--output", study.parent / "out", "--results")
+    assert result.out.count("full (1 of 2 seeds)") == 6
 
 
 def test_without_scipy_a_sentence_says_what_to_install(
