@@ -28,7 +28,7 @@ from cgkit.runs.start import run
 from cgkit.spec.loading import read_layers, resolve_spec
 from cgkit.spec.merging import combine
 from cgkit.spec.reading import Layer, read_layer, read_override
-from cgkit.studies.study import ALONE, PlannedRun, Study, locate
+from cgkit.studies.study import ALONE, PlannedRun, Study
 
 State = Literal["missing", "unfinished", "running", "finished", "failed", "other"]
 
@@ -82,7 +82,7 @@ def _find_unknown_metrics(study: Study, plugins: Plugins) -> tuple[Problem, ...]
             plugins.registries.metrics[name]
         except UnknownComponentError as error:
             problems.append(Problem(f"metrics.{index}", error.message, error.hint))
-    return locate(problems, study.layer).problems
+    return study.layer.error(problems).problems
 
 
 def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -> Found:
@@ -117,7 +117,7 @@ def _find_line(problem: Problem, tables: Sequence[str], layer: Layer) -> Problem
     """Return a problem of an override with its line in the file of the study."""
     for table in tables:
         if layer.nearest(f"{table}.{problem.path}").startswith(f"{table}."):
-            [located] = locate([replace(problem, path=f"{table}.{problem.path}")], layer).problems
+            [located] = layer.error([replace(problem, path=f"{table}.{problem.path}")]).problems
             return located
     return problem
 

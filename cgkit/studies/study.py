@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from cgkit.errors import Problem, SpecError, UsageError, problems_from
+from cgkit.errors import Problem, UsageError, problems_from
 from cgkit.spec.reading import Layer, read_layer
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
@@ -114,9 +114,9 @@ def read_study(file: Path) -> Study:
         read = _File.model_validate(layer.values)
     except ValidationError as error:
         found = problems_from(error, layer.values, lambda place: _File.model_fields if len(place) == 1 else ())
-        raise locate(found.values(), layer) from None
+        raise layer.error(found.values()) from None
     if problems := list(_find_problems(read)):
-        raise locate(problems, layer)
+        raise layer.error(problems)
     return Study(
         name=read.name,
         file=file,
@@ -142,13 +142,6 @@ def _find_problems(read: _File) -> Iterator[Problem]:
         yield Problem("seeds", "a seed is named twice")
     if len(read.seeds) * len(read.variants) * len(read.data) > MAX_RUNS:
         yield Problem("variants", f"more than {MAX_RUNS} runs")
-
-
-def locate(problems: Iterable[Problem], layer: Layer) -> SpecError:
-    """Return the error with all problems, and their lines in the file."""
-    return SpecError(
-        [replace(each, file=layer.label, line=layer.lines.get(layer.nearest(each.path))) for each in problems]
-    )
 
 
 def write_overrides(overrides: Mapping[str, Any], place: str = "") -> Iterator[str]:

@@ -221,7 +221,7 @@ def test_two_processes_share_a_study(cgkit_process: Callable[..., subprocess.Pop
         (
             "seeds = [0, 1]",
             'metrics = ["pnsr"]',
-            'study.toml:5: metrics.0: no metric is called "pnsr"; did you mean "psnr"?',
+            'metrics.0: no metric is called "pnsr"; did you mean "psnr"?',
         ),
     ],
 )

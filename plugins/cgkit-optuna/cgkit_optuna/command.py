@@ -17,7 +17,7 @@ from cgkit.cli.console import plugins as loaded_plugins
 if TYPE_CHECKING:
     import optuna
 
-    from cgkit_optuna.sweep import Sweep
+    from cgkit_optuna.sweep import Parameter, Sweep
     from cgkit_optuna.trial import Trainer
 
 STOPPED = 75
@@ -60,9 +60,11 @@ def tune(
     from cgkit_optuna.sweep import read_sweep
     from cgkit_optuna.trial import Trainer
 
+    if storage is not None and "://" not in storage:
+        raise click.BadParameter("should be a URL such as postgresql://host/name", param_hint="--storage")
     sweep, plugins = read_sweep(file), loaded_plugins(context)
     folder = output or Path("sweeps") / file.stem
-    spec, better = _check(sweep, plugins)
+    spec, better = _check(sweep, file, plugins)
     if dry_run:
         _say(_describe(sweep, spec.train.steps, better, folder))
         return 0
@@ -126,16 +128,24 @@ def _work(study: optuna.Study, trainer: Trainer, patience: int) -> int:
     return STOPPED
 
 
-def _check(sweep: Sweep, plugins: Any) -> tuple[Any, str]:
+def _check(sweep: Sweep, file: Path, plugins: Any) -> tuple[Any, str]:
     """Check the spec with the extreme values of each parameter; return it, and which scores are better."""
     from cgkit import load_spec
-    from cgkit.errors import UsageError
+    from cgkit.errors import Problem, SpecError, UsageError, dotted
+    from cgkit.spec.reading import read_layer
     from cgkit_optuna.sweep import override
 
     spec = load_spec(sweep.spec, plugins)
+    problems: dict[str, Problem] = {}
     for path, parameter in sweep.parameters.items():
         for value in parameter.extremes:
-            load_spec(sweep.spec, plugins, [override(path, value)])
+            try:
+                load_spec(sweep.spec, plugins, [override(path, value)])
+            except SpecError as error:
+                found = (Problem(dotted(("parameters", path)), each.message, each.hint) for each in error.problems)
+                problems |= {str(each): each for each in found}
+    if problems:
+        raise read_layer(file).error(problems.values())
     component = plugins.registries.metrics.choose(sweep.metric)
     better = sweep.better or getattr(component.load(), "better", None)
     if better is None:
@@ -146,7 +156,7 @@ def _check(sweep: Sweep, plugins: Any) -> tuple[Any, str]:
 
 def _describe(sweep: Sweep, steps: int | None, better: str, folder: Path) -> str:
     lines = [f"{sweep.trials} trials of {sweep.spec}, to {folder}; {better} {sweep.metric} is better"]
-    lines += [f"  {path}: {parameter.distribution}" for path, parameter in sweep.parameters.items()]
+    lines += [f"  {path}: {_format_values(parameter)}" for path, parameter in sweep.parameters.items()]
     if sweep.pruning is None:
         lines.append("no trial is pruned")
     elif steps is None:
@@ -157,8 +167,17 @@ def _describe(sweep: Sweep, steps: int | None, better: str, folder: Path) -> str
         parts = zip([0, *rungs], [*rungs, steps], shares, strict=True)
         least = sum(share * (end - start) for start, end, share in parts) / steps * sweep.trials
         lines.append(f"rungs: steps {', '.join(map(str, rungs)) or 'none'} of {steps}")
-        lines.append(f"if one in {sweep.pruning.factor} goes on: {least:.1f} times the steps of a complete trial")
+        price = f"at least {least:.1f} times the steps of a complete trial; the first trials go further than one in"
+        lines.append(f"{price} {sweep.pruning.factor}, as they have little to be compared with")
     return "\n".join(lines)
+
+
+def _format_values(parameter: Parameter) -> str:
+    """Return the values of a parameter as text: `0.0001 to 0.01, logarithmic`."""
+    if parameter.choices is not None:
+        return ", ".join(map(str, parameter.choices))
+    step = "" if parameter.step is None else f" in steps of {parameter.step:g}"
+    return f"{parameter.low:g} to {parameter.high:g}{step}" + (", logarithmic" if parameter.log else "")
 
 
 def _until(sweep: Sweep, steps: int) -> list[int]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +12,8 @@ from typing import Annotated, Any, Literal
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cgkit.errors import UsageError
+from cgkit.errors import Problem, dotted, problems_from
+from cgkit.spec.reading import read_layer
 
 Value = bool | int | float | str
 
@@ -109,32 +109,36 @@ def read_sweep(file: Path) -> Sweep:
     """Read the TOML file of a sweep; its spec is found relative to the file.
 
     Raises:
-        UsageError: the file cannot be read or is not valid.
+        SpecError: the file cannot be read or is not valid; the error lists all problems.
     """
+    layer = read_layer(file)
     try:
-        values: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-        sweep = Sweep.model_validate(values)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
+        sweep = Sweep.model_validate(layer.values)
     except ValidationError as error:
-        lines = [f"{file}: {'.'.join(map(str, one['loc']))}: {_reason(one['msg'])}" for one in error.errors()]
-        raise UsageError("\n".join(dict.fromkeys(lines))) from error
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise UsageError(f"{file} is not valid TOML: {error}") from error
-    fixed = [path for path in sweep.parameters if path.split(".")[:2] in (["train", "steps"], ["train", "epochs"])]
-    if fixed:
-        reason = f"{file}: parameters.{fixed[0]}: trials that train for different times cannot be compared"
-        raise UsageError(reason, hint="set it in the spec")
+        raise layer.error(problems_from(error, layer.values, _list_keys).values()) from None
+    problems = [
+        Problem(
+            dotted(("parameters", path)),
+            "trials that train for different times cannot be compared",
+            "set it in the spec",
+        )
+        for path in sweep.parameters
+        if path.split(".")[:2] in (["train", "steps"], ["train", "epochs"])
+    ]
     sweep = sweep.model_copy(update={"spec": file.parent / sweep.spec})
     if not sweep.spec.is_file():
-        raise UsageError(f"{file}: spec: there is no file {sweep.spec}")
+        problems.append(Problem("spec", f"there is no file {sweep.spec}"))
+    if problems:
+        raise layer.error(problems)
     return sweep
+
+
+def _list_keys(place: Sequence[str | int]) -> Iterable[str]:
+    """Return the keys that a table may have, given the place of a key in it."""
+    tables: dict[object, type[Table]] = {"pruning": Pruning, "parameters": Parameter}
+    return (Sweep if len(place) == 1 else tables[place[0]]).model_fields
 
 
 def override(path: str, value: Value) -> str:
     """Return a setting as `--set` takes it: `train.learning_rate=0.001`."""
     return f"{path}={json.dumps(value)}"
-
-
-def _reason(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Input should", "should")

@@ -19,6 +19,8 @@ from optuna.trial import TrialState
 
 from cgkit.cli import main
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
 SPEC = """
 name = "small"
 [data]
@@ -145,6 +147,30 @@ def test_a_stopped_or_killed_sweep_has_the_results_of_an_uninterrupted_one(folde
     assert len(list((folder / "sweeps" / "parts" / "trials").iterdir())) == 3
 
 
+def test_a_job_at_its_time_limit_is_requeued_and_goes_on(folder: Path) -> None:
+    (folder / "spec.toml").write_text(SPEC.replace("steps = 8", "steps = 40") + "[checkpoint]\nevery = 5\n")
+    (folder / "sweep.toml").write_text(SWEEP.partition("[pruning]")[0].replace("trials = 5", "trials = 1"))
+    (folder / "bin").mkdir()
+    (folder / "bin" / "cgkit").write_text(f'#!/bin/bash\nexec {sys.executable} -m cgkit "$@" --device cpu\n')
+    (folder / "bin" / "scontrol").write_text(f'#!/bin/bash\necho "$@" >> {folder / "requeued"}\n')
+    for command in (folder / "bin").iterdir():
+        command.chmod(0o755)
+    job = {"SLURM_ARRAY_JOB_ID": "42", "SLURM_ARRAY_TASK_ID": "3", "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+    environment = {**os.environ, **job, "OMP_NUM_THREADS": "1", "STORAGE": f"sqlite:///{folder / 'study.db'}"}
+    script = ["bash", str(EXAMPLES / "sweep.sh"), "sweep.toml", "sweeps/parts"]
+    process = subprocess.Popen(script, cwd=folder, env=environment)
+    await_checkpoint(folder / "sweeps" / "parts" / "trials" / "00000", later_than=0)
+    process.send_signal(signal.SIGTERM)  # as SLURM does, only to the script
+    assert process.wait() == 0
+    assert (folder / "requeued").read_text() == "requeue 42_3\n"
+    assert subprocess.run(script, cwd=folder, env=environment, check=False).returncode == 0
+    assert (folder / "sweeps" / "parts" / "best.toml").exists()
+    del environment["STORAGE"]
+    failed = subprocess.run(script, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+    assert failed.returncode != 0
+    assert "STORAGE: names no database" in failed.stderr
+
+
 def steps_of(folder: Path) -> int:
     """Return the step of the newest checkpoint of the first trial of the sweep in parts; 0 if there is none."""
     found = (folder / "sweeps" / "parts" / "trials" / "00000" / "checkpoints").glob("step-*[0-9]")
@@ -191,7 +217,7 @@ def test_a_dry_run_writes_nothing_and_says_what_pruning_saves(folder: Path) -> N
     ("old", "new", "message"),
     [
         ("low = 1, high = 2", "low = -1, high = 2", "blocks"),
-        ("low = 1, high = 2", "low = 3, high = 2", "parameters.generator.blocks"),
+        ("low = 1, high = 2", "low = 3, high = 2", 'sweep.toml:9: parameters."generator.blocks"'),
         ("low = 1, high = 2", "low = 1", "give either low and high, or choices"),
         ("train.learning_rate", "train.learning_rat", "did you mean"),
         ("train.learning_rate", "train.steps", "cannot be compared"),
@@ -200,7 +226,8 @@ def test_a_dry_run_writes_nothing_and_says_what_pruning_saves(folder: Path) -> N
         ('metric = "l1"', 'metric = "ssim"', "not among the metrics that"),
         ("spec.toml", "none.toml", "there is no file"),
         ("trials = 5", "trials = 0", "trials"),
-        ("[pruning]", "[prunning]", "prunning"),
+        ("[pruning]", "[prunning]", 'prunning: unknown key; did you mean "pruning"?'),
+        ("factor", "factr", 'pruning.factr: unknown key; did you mean "factor"?'),
         ("[pruning]", "[pruning", "not valid TOML"),
     ],
 )
@@ -248,6 +275,6 @@ def test_a_trial_that_diverges_is_pruned_and_plugin_files_are_used(
 
 
 def test_the_example_can_be_run(folder: Path) -> None:
-    said = tune(folder, "--dry-run", sweep=Path(__file__).parent.parent / "examples" / "sweep.toml")
+    said = tune(folder, "--dry-run", sweep=EXAMPLES / "sweep.toml")
     assert "64 trials of" in said
     assert "rungs: steps 10, 40 of 160" in said
