@@ -19,8 +19,10 @@ def page() -> Iterator[str]:
     """Describe the results of studies, which are JSON files as `cgkit study` writes them."""
     yield "# Results of studies"
     yield (
-        "Each table is made of a JSON file in this folder, which `cgkit study` wrote. In brackets stands the 95% "
-        "interval over other seeds and other test images; [studies](../guide/studies.md) says how it is computed."
+        "Each section is made of a JSON file in this folder, which `cgkit study` wrote. In brackets: the 95% interval "
+        "over other seeds and other test images, and the p-value of the difference to the baseline, whose name is in "
+        "italics; [studies](../guide/studies.md) says how they are computed. The best mean is bold, whether "
+        "or not it is certain. Times are those of the training, while other programs used the same machine."
     )
     for file in sorted((DOCS / "results").glob("*.json")):
         results = json.loads(file.read_text(encoding="utf-8"))
@@ -28,8 +30,8 @@ def page() -> Iterator[str]:
         yield results["description"]
         seeds = ", ".join(map(str, results["seeds"]))
         duration, devices = _format_time(results["training_seconds"]), ", ".join(results["devices"])
-        command = f"cgkit study {_find_study(results['study'])}"
-        yield f"`{command}`; seeds {seeds}; {duration} of training on {devices}."
+        study = _find_study(results["study"])
+        yield f"`cgkit study {study}`; seeds {seeds}; {duration} of training on {devices}. {_link(study, file)}"
         if results["missing"]:
             yield f"{len(results['missing'])} runs are missing."
         if (remarks := file.with_suffix(".txt")).exists():
@@ -38,7 +40,14 @@ def page() -> Iterator[str]:
             yield f"Does the expected order hold: {' > '.join(results['expected'])}?"
             yield _format_orders(results)
         for data in dict.fromkeys(table["data"] for table in results["tables"]):
-            yield _format_scores([table for table in results["tables"] if table["data"] == data], data)
+            yield _format_scores(
+                [table for table in results["tables"] if table["data"] == data], data, results["baseline"]
+            )
+
+
+def _link(study: str, file: Path) -> str:
+    """Return links to the file of a study, which says what it needs, and to its results."""
+    return f"[What it trains and needs](../../{study}); [all numbers]({file.name})."
 
 
 def _format_time(seconds: float) -> str:
@@ -83,16 +92,23 @@ def _are_apart(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
     return bool(one["interval"][0] > two["interval"][1] or two["interval"][0] > one["interval"][1])
 
 
-def _format_scores(tables: Sequence[Mapping[str, Any]], data: str) -> str:
+def _format_scores(tables: Sequence[Mapping[str, Any]], data: str, baseline: str) -> str:
     """Return the scores on one data set as a table, a row for each variant."""
     cells: dict[str, dict[str, str]] = {}
+    untranslated: dict[str, str] = {}
     for table in tables:
         score = f"{table['metric']} {table['direction']}"
         for entry in sorted(table["entries"], key=lambda entry: entry["rank"] or 0):
             interval = " to ".join(map(format_number, entry["interval"])) if entry["interval"] else ""
             mean = format_number(entry["mean"])
             mean = f"**{mean}**" if entry["rank"] == 1 else mean
-            cells.setdefault(entry["variant"], {})[score] = f"{mean} ({interval})" if interval else mean
+            interval += "" if entry["p"] is None else f"; p {entry['p']:.2g}"
+            name = f"*{entry['variant']}*" if entry["variant"] == baseline else entry["variant"]
+            cells.setdefault(name, {})[score] = f"{mean} ({interval})" if interval else mean
+        if table["untranslated"] is not None:
+            untranslated[score] = format_number(table["untranslated"])
+    if untranslated:
+        cells["untranslated images"] = untranslated
     scores = list(dict.fromkeys(score for row in cells.values() for score in row))
     titles = [f"{score}, {table['better']} is better" for score, table in zip(scores, tables, strict=True)]
     lines = [f"**{data}**", "", f"| variant | {' | '.join(titles)} |", f"|{'---|' * (len(scores) + 1)}"]

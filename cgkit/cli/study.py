@@ -16,7 +16,7 @@ from cgkit.cli.run import STOPPED
 if TYPE_CHECKING:
     from cgkit.display.reporter import Reporter
     from cgkit.studies import Results, Study
-    from cgkit.studies.results import Table
+    from cgkit.studies.results import Entry, Table
     from cgkit.studies.running import Found
 
 PAGE, RESULTS = "study.html", "study.json"
@@ -46,6 +46,7 @@ def command(
     Runs that are finished are kept, stopped ones are continued, and those of another process or machine that shares the
     folder are left to it. The results are printed, and written to study.json and study.html in the folder.
     """
+    from cgkit.files.atomic import replace_text
     from cgkit.studies import collect, read_study, run_study
     from cgkit.studies.page import write_study_page
     from cgkit.studies.running import look, refuse_others
@@ -65,7 +66,7 @@ def command(
         found = run_study(read, found, folder, plugins, _reporter, device=device, retry=retry, say=console.message)
     results = collect(read, found)
     page = write_study_page(results, folder / PAGE, plugins)
-    _write_json(results, folder / RESULTS)
+    replace_text(folder / RESULTS, json.dumps(results.to_json(), indent=2) + "\n")
     if as_json:
         console.print_json(results.to_json())
     else:
@@ -109,12 +110,6 @@ def _print_plan(context: click.Context, study: Study, found: Sequence[Found], de
         console.message("nothing to train")
 
 
-def _write_json(results: Results, file: Path) -> None:
-    from cgkit.files.atomic import replace_text
-
-    replace_text(file, json.dumps(results.to_json(), indent=2) + "\n")
-
-
 def _print(results: Results) -> None:
     from cgkit.report.axes import format_number
 
@@ -125,12 +120,11 @@ def _print(results: Results) -> None:
         numeric = ("mean", "95% interval", "difference", "p")
         shown = console.table("rank", "variant", *numeric, right=("rank", *numeric))
         for entry in table.entries:
-            low, high = map(format_number, entry.interval) if entry.interval else ("", "")
             shown.add_row(
                 "-" if entry.rank is None else str(entry.rank),
-                console.clean(entry.variant) + _count_seeds(len(entry.values), most),
+                console.clean(entry.variant) + _count_seeds(entry, most),
                 format_number(entry.mean),
-                f"{low} to {high}" if low else "-",
+                " to ".join(map(format_number, entry.interval or ())) or "-",
                 "-" if entry.difference is None else f"{entry.difference:+.3g}",
                 "-" if entry.p is None else f"{entry.p:.3f}",
             )
@@ -143,8 +137,8 @@ def _print(results: Results) -> None:
             console.message(remark)
 
 
-def _count_seeds(seeds: int, most: int) -> str:
-    return f" ({seeds} of {most} seeds)" if seeds < most else ""
+def _count_seeds(entry: Entry, most: int) -> str:
+    return f" ({len(entry.values)} of {most} seeds)" if len(entry.values) < most else ""
 
 
 def _title(study: Study, table: Table) -> str:

@@ -43,7 +43,7 @@ class Inspection:
     def describe(self) -> str:
         """Return the sizes as text: `256x256`, or `200x150 to 640x480` (width x height, smallest to largest)."""
         if not self.sizes:
-            return "generated"
+            return "rendered by the source"
         ordered = sorted(self.sizes, key=lambda size: size[0] * size[1])
         smallest, largest = (f"{width}x{height}" for height, width in (ordered[0], ordered[-1]))
         return smallest if smallest == largest else f"{smallest} to {largest}"
@@ -51,7 +51,7 @@ class Inspection:
     def describe_values(self) -> str:
         """Return the channels and types as text: `3 channels of uint8`, or `1 or 3 channels of uint16`."""
         if not self.sizes:
-            return "generated"
+            return "rendered by the source"
         channels = " or ".join(map(str, self.channels))
         depths = " and ".join(depth for depth, _ in self.depths)
         return f"{channels} channel{'s' * (channels != '1')} of {depths}"

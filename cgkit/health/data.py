@@ -32,7 +32,7 @@ NAMED = 3
 
 
 Files = tuple[Domain, Sequence[int]]
-"""The images of a domain, and the sizes of their files in bytes."""
+"""The images of a domain, and the sizes of their files in bytes, as an inspection has them."""
 
 _BySize = dict[int, list[str]]
 
@@ -73,10 +73,6 @@ def duplicates(train: tuple[Files, Files], test: tuple[Files, Files]) -> list[No
     """Return notes on identical files in both domains, or in the training and test images of one domain.
 
     Only files of equal size are read. The two splits of a domain are not compared if they are the same images.
-
-    Args:
-        train: the training images of both domains, and the sizes of their files in bytes.
-        test: likewise, the test images.
     """
     notes = []
     sizes = [_group_by_size(files) for files in train]

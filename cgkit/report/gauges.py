@@ -37,11 +37,6 @@ class Gauge:
     untranslated: float | None
 
     @property
-    def has_baselines(self) -> bool:
-        """Whether any baseline is drawn."""
-        return self.real is not None or self.untranslated is not None
-
-    @property
     def value(self) -> str:
         """The formatted value."""
         return format_number(self.number.value)

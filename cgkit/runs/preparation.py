@@ -108,7 +108,8 @@ def prepare(
                 source = leave_out_damaged(assembly.source, pixels, assembly.preparations[0], warn)
                 assembly = replace(assembly, source=source)
             images, test_images = _inspect_images(spec, assembly)
-        depths = _depths(spec, images, test_images)
+        declared = {"a": spec.data.depth.a, "b": spec.data.depth.b}
+        depths = {side: own or common_depth([images[side], test_images[side]]) for side, own in declared.items()}
         spec = _with_scales(with_depths(_with_names(spec, domain_names_of(assembly.source)), depths), assembly, images)
     except SpecError as error:
         raise SpecError(located(error.problems, layers)) from error
@@ -216,12 +217,6 @@ def _inspect_images(spec: Spec, assembly: Assembly) -> tuple[dict[str, Inspectio
         hint = "or train without damaged images: --set data.skip_damaged=true" if damaged else None
         raise DataError(Problems.of([*problems[:MAX_PROBLEMS], *more]), hint=hint)
     return train, test
-
-
-def _depths(spec: Spec, train: Mapping[str, Inspection], test: Mapping[str, Inspection]) -> dict[str, str | None]:
-    """Return the number types of the image files by domain."""
-    declared = {"a": spec.data.depth.a, "b": spec.data.depth.b}
-    return {side: depth or common_depth([train[side], test[side]]) for side, depth in declared.items()}
 
 
 def _with_names(spec: Spec, names: tuple[str, str] | None) -> Spec:

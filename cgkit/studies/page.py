@@ -63,14 +63,9 @@ def render_study_page(results: Results, plugins: Plugins) -> str:
 
 
 def _show(table: Table, styles: Mapping[str, int], results: Results) -> dict[str, Any]:
-    """Return a table, its entries as gauges on one axis, and the baselines for which that axis has no room."""
-    far = _list_far_baselines(table)
+    """Return a table, its entries as gauges on an axis of their own, and the baselines, which may be far away."""
     number = table.number
-    drawn = replace(
-        number,
-        real=None if "real" in far else number.real,
-        untranslated=None if "untranslated" in far else number.untranslated,
-    )
+    drawn = replace(number, real=None, untranslated=None)
     numbers = [
         (entry.variant, styles[entry.variant], replace(drawn, value=entry.mean, interval=entry.interval))
         for entry in table.entries
@@ -79,21 +74,9 @@ def _show(table: Table, styles: Mapping[str, int], results: Results) -> dict[str
     return {
         "table": table,
         "scale": scale(numbers),
-        "baselines": far,
+        "baselines": {"untranslated": number.untranslated, "real images": number.real},
         "order": table.order(expected),
         "disagreements": table.disagreements(expected),
-    }
-
-
-def _list_far_baselines(table: Table) -> dict[str, float]:
-    """Return the baselines so far away that, on one axis with them, all variants would look the same."""
-    ends = [end for entry in table.entries for end in (entry.mean, *(entry.interval or ()))]
-    low, high = min(ends), max(ends)
-    baselines = {"untranslated": table.number.untranslated, "real": table.number.real}
-    return {
-        name: value
-        for name, value in baselines.items()
-        if value is not None and not low - (high - low) <= value <= high + (high - low)
     }
 
 

@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cgkit.display.reporter import Reporter
-from cgkit.errors import (
-    CgkitError,
-    Problem,
-    ResourceError,
-    RunFolderInUseError,
-    SpecError,
-    UnknownComponentError,
-    UsageError,
-)
+from cgkit.errors import CgkitError, Problem, ResourceError, RunFolderInUseError, SpecError, UsageError
 from cgkit.plugins import Plugins
 from cgkit.report.facts import training_time
 from cgkit.report.record import read_record
@@ -80,14 +72,32 @@ def _find_unknown_metrics(study: Study, plugins: Plugins) -> tuple[Problem, ...]
     for index, name in enumerate(study.metrics or ()):
         try:
             plugins.registries.metrics[name]
-        except UnknownComponentError as error:
-            problems.append(Problem(f"metrics.{index}", error.message, error.hint))
+        except CgkitError as error:
+            problems.append(Problem.of(f"metrics.{index}", error))
     return study.layer.error(problems).problems
 
 
 def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -> Found:
     """Return what there is of one run."""
-    folder = RunFolder(output / planned.path)
+    folder, wanted = RunFolder(output / planned.path), _combine(study, planned, plugins)
+    if folder.is_in_use():
+        return Found(planned, folder.path, "running")
+    if not (folder.path / SPEC).exists():
+        return Found(planned, folder.path, "missing")
+    if changed := _compare(read_layer(folder.path / SPEC).values, wanted):
+        return Found(planned, folder.path, "other", f"was run with another {', '.join(changed[:3])}")
+    status = folder.status()
+    if status.get("state") in ("failed", "diverged"):
+        why = str(status.get("error") or status["state"])
+        return Found(planned, folder.path, "failed", why, int(status.get("exit_code") or 1))
+    if status.get("state") != "finished":
+        return Found(planned, folder.path, "unfinished")
+    device = str(folder.environment().get("device", "unknown"))
+    return Found(planned, folder.path, "finished", seconds=training_time(read_record(folder.path)), device=device)
+
+
+def _combine(study: Study, planned: PlannedRun, plugins: Plugins) -> dict[str, Any]:
+    """Return the valid spec of a run."""
     tables = [f"data.{planned.data}"] * (planned.data != ALONE) + [f"variants.{planned.variant}"]
     overrides = [replace(read_override(text), label=f"{study.file}: {tables[-1]}") for text in planned.overrides]
     layers = [*read_layers(study.base), *overrides]
@@ -96,21 +106,7 @@ def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -
         resolve_spec(wanted, plugins, layers)
     except SpecError as error:
         raise SpecError([_find_line(problem, tables, study.layer) for problem in error.problems]) from None
-    if folder.is_in_use():
-        return Found(planned, folder.path, "running")
-    if not (folder.path / SPEC).exists():
-        return Found(planned, folder.path, "missing")
-    if changed := _compare(read_layer(folder.path / SPEC).values, wanted):
-        note = f"was run with another {', '.join(changed[:3])}"
-        return Found(planned, folder.path, "other", note)
-    status = folder.status()
-    if status.get("state") in ("failed", "diverged"):
-        why = str(status.get("error") or status["state"])
-        return Found(planned, folder.path, "failed", why, int(status.get("exit_code") or 1))
-    if status.get("state") != "finished":
-        return Found(planned, folder.path, "unfinished")
-    seconds, device = training_time(read_record(folder.path)), str(folder.environment().get("device", "unknown"))
-    return Found(planned, folder.path, "finished", seconds=seconds, device=device)
+    return wanted
 
 
 def _find_line(problem: Problem, tables: Sequence[str], layer: Layer) -> Problem:

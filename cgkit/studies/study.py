@@ -117,6 +117,10 @@ def read_study(file: Path) -> Study:
         raise layer.error(found.values()) from None
     if problems := list(_find_problems(read)):
         raise layer.error(problems)
+    return _build(read, layer, file)
+
+
+def _build(read: _File, layer: Layer, file: Path) -> Study:
     return Study(
         name=read.name,
         file=file,

@@ -20,8 +20,8 @@ def test_check_reports_the_cost_of_a_run_and_writes_nothing(
     assert report["images"]["a"] == {
         "train": 12,
         "test": 4,
-        "sizes": "generated",
-        "values": "generated",
+        "sizes": "rendered by the source",
+        "values": "rendered by the source",
         "range": [0, 255],
     }
     assert report["steps"] == 4

@@ -43,7 +43,7 @@ def test_sizes_are_described(image_folder: Callable[..., Path]) -> None:
     folder = image_folder("b", 1, size=(8, 6))
     Image.new("RGB", (20, 10)).save(folder / "large.png")
     assert check_images(records(folder)).describe() == "8x6 to 20x10"
-    assert check_images([ImageRecord("x", render=lambda: None)]).describe() == "generated"
+    assert check_images([ImageRecord("x", render=lambda: None)]).describe() == "rendered by the source"
 
 
 class TestFitting:
@@ -55,7 +55,7 @@ class TestFitting:
         inspection = check_images(records(folder))
         assert inspection.describe_values() == "1 or 3 channels of uint8"
         assert common_depth([inspection]) == "uint8"
-        assert check_images([ImageRecord("x", render=lambda: None)]).describe_values() == "generated"
+        assert check_images([ImageRecord("x", render=lambda: None)]).describe_values() == "rendered by the source"
         assert common_depth([check_images([])]) is None
 
     def test_another_number_of_bands_is_reported(self, tmp_path: Path) -> None:

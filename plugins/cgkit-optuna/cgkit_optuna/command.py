@@ -131,7 +131,7 @@ def _work(study: optuna.Study, trainer: Trainer, patience: int) -> int:
 def _check(sweep: Sweep, file: Path, plugins: Any) -> tuple[Any, str]:
     """Check the spec with the extreme values of each parameter; return it, and which scores are better."""
     from cgkit import load_spec
-    from cgkit.errors import Problem, SpecError, UsageError, dotted
+    from cgkit.errors import Problem, SpecError, UsageError
     from cgkit.spec.reading import read_layer
     from cgkit_optuna.sweep import override
 
@@ -142,7 +142,7 @@ def _check(sweep: Sweep, file: Path, plugins: Any) -> tuple[Any, str]:
             try:
                 load_spec(sweep.spec, plugins, [override(path, value)])
             except SpecError as error:
-                found = (Problem(dotted(("parameters", path)), each.message, each.hint) for each in error.problems)
+                found = (Problem(f'parameters."{path}"', each.message, each.hint) for each in error.problems)
                 problems |= {str(each): each for each in found}
     if problems:
         raise read_layer(file).error(problems.values())

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cgkit.errors import Problem, dotted, problems_from
+from cgkit.errors import Problem, problems_from
 from cgkit.spec.reading import read_layer
 
 Value = bool | int | float | str
@@ -118,7 +118,7 @@ def read_sweep(file: Path) -> Sweep:
         raise layer.error(problems_from(error, layer.values, _list_keys).values()) from None
     problems = [
         Problem(
-            dotted(("parameters", path)),
+            f'parameters."{path}"',
             "trials that train for different times cannot be compared",
             "set it in the spec",
         )
