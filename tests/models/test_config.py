@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cgkit.errors import CheckpointError
+from cgkit.errors import CgkitError, CheckpointError
 from cgkit.models.config import MAX_BYTES, is_place, name_of, parse_config, without_places
 from cgkit.models.folder import read_model
 from cgkit.plugins import Plugins
@@ -119,6 +120,16 @@ def test_an_odd_configuration_is_refused_with_a_sentence(
 ) -> None:
     change(model, **values)
     with pytest.raises(CheckpointError, match=message):
+        read_model(model, plugins)
+
+
+@pytest.mark.parametrize("generator", [{}, {"a2b": {}}, {"a2b": 3}, {"a2b": {"name": 3}}, {"a2b": {"width": 4}}, "x"])
+def test_odd_generators_in_the_spec_of_a_model_are_no_surprise(
+    model: Path, plugins: Plugins, generator: object
+) -> None:
+    spec = json.loads((model / "config.json").read_text())["spec"]
+    change(model, spec={**spec, "generator": generator})
+    with contextlib.suppress(CgkitError):  # defaults complete some of them
         read_model(model, plugins)
 
 
