@@ -41,7 +41,7 @@ _State = tuple[int, int, int]
 
 
 class _Known:
-    """The headers of the files of a folder. Columns instead of a tuple for each file, which 200,000 times take long."""
+    """The headers of the files of a folder, in columns: a tuple for each of 200,000 files would take long to make."""
 
     def __init__(
         self, names: Iterable[str] = (), states: Sequence[array[int]] = (), headers: Iterable[ImageHeader] = ()

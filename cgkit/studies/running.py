@@ -88,8 +88,8 @@ def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -
         return Found(planned, folder.path, "other", f"was run with another {', '.join(changed[:3])}")
     status = folder.status()
     if status.get("state") in ("failed", "diverged"):
-        why = str(status.get("error") or status["state"])
-        return Found(planned, folder.path, "failed", why, int(status.get("exit_code") or 1))
+        why, code = str(status.get("error") or status["state"]), status.get("exit_code")
+        return Found(planned, folder.path, "failed", why, code if type(code) is int and code else 1)
     if status.get("state") != "finished":
         return Found(planned, folder.path, "unfinished")
     device = str(folder.environment().get("device", "unknown"))
@@ -110,8 +110,8 @@ def _combine(study: Study, planned: PlannedRun, plugins: Plugins) -> dict[str, A
 
 
 def _find_line(problem: Problem, tables: Sequence[str], layer: Layer) -> Problem:
-    """Return a problem of an override with its line in the file of the study."""
-    for table in tables:
+    """Return a problem with its line in the file of the study if it has none, because an override is wrong."""
+    for table in tables if problem.line is None else ():
         if layer.nearest(f"{table}.{problem.path}").startswith(f"{table}."):
             [located] = layer.error([replace(problem, path=f"{table}.{problem.path}")]).problems
             return located
