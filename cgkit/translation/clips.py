@@ -167,9 +167,11 @@ def _faults_explained(path: Path, kind: type[Exception]) -> Iterator[None]:
     except DataError as error:
         message = error.message if error.message.startswith(f"{path}: ") else f"{path}: {error.message}"
         raise DataError(message, hint=error.hint) from error
-    except (CgkitError, MemoryError):
+    except CgkitError:
         raise
     except kind as error:
+        if type(error) is MemoryError:  # FFmpeg's own, of another type, may be due to a size in a damaged file
+            raise
         raise DataError(f"{path}: cannot be read as a video: {reason(error)}") from error
 
 
