@@ -77,7 +77,7 @@ def counts() -> list[Count]:
     folder, size = largest_folder(modules)
     entered = functions_until_the_first_step()
     return [
-        Count("lines of cgkit/", sum(len(text.splitlines()) for text in modules.values()), 43_920),
+        Count("lines of cgkit/", sum(len(text.splitlines()) for text in modules.values()), 43_950),
         Count("modules", len(modules)),
         Count(
             "median lines of a module", sorted(len(text.splitlines()) for text in modules.values())[len(modules) // 2]

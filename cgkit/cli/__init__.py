@@ -21,6 +21,7 @@ from cgkit.errors import (
     CgkitWarning,
     DataError,
     PluginError,
+    ResourceError,
     SpecError,
     UsageError,
     did_you_mean,
@@ -119,10 +120,14 @@ _add_options(cli)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented exit code."""
     state: dict[str, Any] = {}
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell: >&-
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - until the process ends
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             code = cli.main(arguments, prog_name="cgkit", standalone_mode=False, obj=state)
+        sys.stdout.flush()
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
@@ -143,6 +148,10 @@ def main(arguments: list[str] | None = None) -> None:
                 console.print_json({"schema": 1, "error": {"exit_code": error.exit_code, "problems": problems}})
         code = error.exit_code
     except OSError as error:
+        if error.errno == errno.ENOSPC and error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            console.error("the output cannot be written: no space left on device")
+            sys.exit(ResourceError.exit_code)
         if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
             raise
         console.error(f"{error.filename}: {error.strerror}")  # no program can use such a path

@@ -46,6 +46,7 @@ def command(
     Runs that are finished are kept, stopped ones are continued, and those of another process or machine that shares the
     folder are left to it. The results are printed, and written to study.json and study.html in the folder.
     """
+    from cgkit.errors import ResourceError
     from cgkit.files.atomic import replace_text
     from cgkit.studies import collect, read_study, run_study
     from cgkit.studies.page import write_study_page
@@ -66,7 +67,10 @@ def command(
         found = run_study(read, found, folder, plugins, _reporter, device=device, retry=retry, say=console.message)
     results = collect(read, found)
     page = write_study_page(results, folder / PAGE, plugins)
-    replace_text(folder / RESULTS, json.dumps(results.to_json(), indent=2) + "\n")
+    try:
+        replace_text(folder / RESULTS, json.dumps(results.to_json(), indent=2) + "\n")
+    except OSError as error:
+        raise ResourceError(f"{folder / RESULTS} cannot be written: {error.strerror}") from error
     if as_json:
         console.print_json(results.to_json())
     else:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from cgkit.display.reporter import Reporter
 from cgkit.errors import CgkitError, Problem, ResourceError, RunFolderInUseError, SpecError, UsageError
+from cgkit.evaluation.record import read_evaluation
 from cgkit.plugins import Plugins
 from cgkit.report.facts import training_time
 from cgkit.report.record import read_record
@@ -80,6 +81,13 @@ def _find_unknown_metrics(study: Study, plugins: Plugins) -> tuple[Problem, ...]
 def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -> Found:
     """Return what there is of one run."""
     folder, wanted = RunFolder(output / planned.path), _combine(study, planned, plugins)
+    try:
+        return _look_into(folder, planned, wanted)
+    except CgkitError as error:  # a damaged file; the others go on
+        return Found(planned, folder.path, "failed", str(error), error.exit_code)
+
+
+def _look_into(folder: RunFolder, planned: PlannedRun, wanted: Mapping[str, Any]) -> Found:
     if folder.is_in_use():
         return Found(planned, folder.path, "running")
     if not (folder.path / SPEC).exists():
@@ -93,6 +101,7 @@ def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -
     if status.get("state") != "finished":
         return Found(planned, folder.path, "unfinished")
     device = str(folder.environment().get("device", "unknown"))
+    read_evaluation(folder.path)  # or else damaged scores would be found when all are collected
     return Found(planned, folder.path, "finished", seconds=training_time(read_record(folder.path)), device=device)
 
 

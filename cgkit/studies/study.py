@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from cgkit.errors import Problem, UsageError, problems_from
@@ -25,7 +26,7 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Name
-    base: str
+    base: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")]
     description: str = Field("", max_length=2000)
     seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field([0], min_length=1)
     baseline: Name | None = None
@@ -142,6 +143,8 @@ def _find_problems(read: _File) -> Iterator[Problem]:
     for place, name in named:
         if name not in read.variants:
             yield Problem(place, f"there is no variant {name!r}", f"variants: {', '.join(read.variants)}")
+    if len(read.variants) != len({name.lower() for name in read.variants}):
+        yield Problem("variants", "two names differ only in case, which some disks do not tell apart")
     if len(read.seeds) != len(set(read.seeds)):
         yield Problem("seeds", "a seed is named twice")
     if len(read.seeds) * len(read.variants) * len(read.data) > MAX_RUNS:
@@ -164,4 +167,4 @@ def _as_toml(value: Any) -> str:
         return "{" + ", ".join(f"{json.dumps(key)} = {_as_toml(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_as_toml, value)) + "]"
-    return json.dumps(value)
+    return tomli_w.dumps({"value": value}).partition(" = ")[2].strip()

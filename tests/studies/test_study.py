@@ -177,6 +177,25 @@ def test_a_study_that_has_changed_is_refused(cgkit: Cli, study: Path) -> None:
     assert "choose another --output" in result.err
 
 
+@pytest.mark.parametrize("name", ["status.json", "evaluation.json", "spec.toml"])
+def test_a_damaged_run_is_named_and_the_others_go_on(cgkit: Cli, study: Path, name: str) -> None:
+    (study.parent / "out/data/full/seed-0" / name).write_text("=")
+    shutil.rmtree(study.parent / "out/data/no-cycle/seed-1")
+    result = cgkit("study", study, "--output", study.parent / "out")
+    assert result.code in (2, 5)
+    assert "warning: full, seed 0: " in result.err
+    assert name in result.err
+    assert "3 of 4 runs are finished" in result.err
+
+
+def test_results_that_cannot_be_written_are_an_error(cgkit: Cli, study: Path) -> None:
+    (study.parent / "out/study.json").unlink()
+    (study.parent / "out/study.json").mkdir()
+    result = cgkit("study", study, "--output", study.parent / "out", "--results")
+    assert result.code == 7
+    assert "study.json cannot be written: Is a directory" in result.err
+
+
 def test_data_sets_are_compared_apart(cgkit: Cli, tmp_path: Path) -> None:
     text = STUDY.replace("seeds = [0, 1]", 'seeds = [0]\nmetrics = ["l1"]')
     text += "\n[data.small]\ndata.test = 2\n\n[data.large]\ndata.test = 4\n"
@@ -205,6 +224,9 @@ def test_two_processes_share_a_study(cgkit_process: Callable[..., subprocess.Pop
         ("objective.cycle = 0", "objective.cicle = 0", "study.toml:11: variants.no-cycle.objective.cicle: unknown key"),
         ('base = "spec.toml"', 'base = "none.toml"', "none.toml: there is no such file"),
         ('name = "small"', 'name = "../small"', "study.toml:2: name"),
+        ('base = "spec.toml"', 'base = "a\\u0000b"', "study.toml:4: base: "),
+        ("objective.cycle = 0", "train.steps = 1979-05-27", "study.toml:11: variants.no-cycle.train.steps: "),
+        ("[variants.no-cycle]", "[variants.FULL]\n\n[variants.no-cycle]", "two names differ only in case"),
         (
             "seeds = [0, 1]",
             'metrics = ["pnsr"]',
