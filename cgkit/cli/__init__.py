@@ -140,6 +140,8 @@ def main(arguments: list[str] | None = None) -> None:
         # It is not a failure if the program that reads the output has exited, as in `cgkit list-components | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except SystemExit as stop:  # click and rich exit with 1 for that reason, and plugins perhaps for others
+        code = 0 if isinstance(stop.__context__, BrokenPipeError) else stop.code
     except CgkitError as error:
         if console.rank() == 0 or not isinstance(error, SAME_ON_EVERY_RANK):
             console.error(str(error), traceback_of(error) if state.get("traceback") else "")

@@ -30,5 +30,6 @@ def test_a_closed_output_changes_no_exit_code(command: str, code: int) -> None:
     assert shell(command)[0] == code
 
 
-def test_a_reader_that_has_ended_is_no_error() -> None:
-    assert shell("list-components | head -c 1; exit ${PIPESTATUS[0]}") == (0, "")
+@pytest.mark.parametrize("command", ["list-components", "list-components --json"])
+def test_a_reader_that_has_ended_is_no_error(command: str) -> None:
+    assert shell(f"{command} | head -c 1; exit ${{PIPESTATUS[0]}}") == (0, "")
