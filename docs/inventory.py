@@ -51,6 +51,7 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
     "cgkit.cli.console": ("plugins",),
     "cgkit.display.reporter": ("Progress", "Reporter", "Silence"),
     "cgkit.runs.scores.evaluate": ("evaluate",),
+    "cgkit.spec.loading": ("located",),
     "cgkit.spec.reading": ("Layer", "read_layer"),
     "cgkit.studies": ("read_study",),
     "cgkit.options": ("options_of",),

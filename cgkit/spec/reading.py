@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,6 @@ class Layer:
         while path and path not in self.lines:
             path = path.rpartition(".")[0]
         return path
-
-    def error(self, problems: Iterable[Problem]) -> SpecError:
-        """Return the error with all problems of this layer, and their lines in its file."""
-        found = ((each, self.lines.get(self.nearest(each.path))) for each in problems)
-        return SpecError([replace(problem, file=self.label, line=line) for problem, line in found])
 
 
 def read_layer(file: Path) -> Layer:

@@ -18,7 +18,7 @@ from cgkit.runs.check import check_spec
 from cgkit.runs.continuing.launch import SPEC
 from cgkit.runs.folder import RunFolder
 from cgkit.runs.start import run
-from cgkit.spec.loading import read_layers, resolve_spec
+from cgkit.spec.loading import located, read_layers, resolve_spec
 from cgkit.spec.merging import combine
 from cgkit.spec.reading import Layer, read_layer, read_override
 from cgkit.studies.study import ALONE, PlannedRun, Study
@@ -68,14 +68,14 @@ def look(study: Study, output: Path, plugins: Plugins) -> list[Found]:
     return found
 
 
-def _find_unknown_metrics(study: Study, plugins: Plugins) -> tuple[Problem, ...]:
+def _find_unknown_metrics(study: Study, plugins: Plugins) -> list[Problem]:
     problems = []
     for index, name in enumerate(study.metrics or ()):
         try:
             plugins.registries.metrics[name]
         except CgkitError as error:
             problems.append(Problem.of(f"metrics.{index}", error))
-    return study.layer.error(problems).problems
+    return located(problems, [study.layer])
 
 
 def look_at(study: Study, planned: PlannedRun, output: Path, plugins: Plugins) -> Found:
@@ -122,8 +122,7 @@ def _find_line(problem: Problem, tables: Sequence[str], layer: Layer) -> Problem
     """Return a problem with its line in the file of the study if it has none, because an override is wrong."""
     for table in tables if problem.line is None else ():
         if layer.nearest(f"{table}.{problem.path}").startswith(f"{table}."):
-            [located] = layer.error([replace(problem, path=f"{table}.{problem.path}")]).problems
-            return located
+            return located([replace(problem, path=f"{table}.{problem.path}")], [layer])[0]
     return problem
 
 
@@ -163,7 +162,7 @@ def run_study(
     failures: dict[PlannedRun, CgkitError] = {}
     for number, each in enumerate(todo, 1):
         now = look_at(study, each.planned, output, plugins).state
-        if now in ("running", "finished") and now != each.state:
+        if now in ("running", "finished"):
             say(f"{each.planned} is left to another process")
             continue
         verb = "continuing" if now == "unfinished" else "training"

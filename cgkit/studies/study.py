@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from cgkit.errors import Problem, UsageError, problems_from
+from cgkit.errors import Problem, SpecError, UsageError, problems_from
+from cgkit.spec.loading import located
 from cgkit.spec.reading import Layer, read_layer
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
@@ -115,9 +116,9 @@ def read_study(file: Path) -> Study:
         read = _File.model_validate(layer.values)
     except ValidationError as error:
         found = problems_from(error, layer.values, lambda place: _File.model_fields if len(place) == 1 else ())
-        raise layer.error(found.values()) from None
+        raise SpecError(located(found.values(), [layer])) from None
     if problems := list(_find_problems(read)):
-        raise layer.error(problems)
+        raise SpecError(located(problems, [layer]))
     return _build(read, layer, file)
 
 

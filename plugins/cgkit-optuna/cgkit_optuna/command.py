@@ -132,6 +132,7 @@ def _check(sweep: Sweep, file: Path, plugins: Any) -> tuple[Any, str]:
     """Check the spec with the extreme values of each parameter; return it, and which scores are better."""
     from cgkit import load_spec
     from cgkit.errors import Problem, SpecError, UsageError
+    from cgkit.spec.loading import located
     from cgkit.spec.reading import read_layer
     from cgkit_optuna.sweep import override
 
@@ -145,7 +146,7 @@ def _check(sweep: Sweep, file: Path, plugins: Any) -> tuple[Any, str]:
                 found = (Problem(f'parameters."{path}"', each.message, each.hint) for each in error.problems)
                 problems |= {str(each): each for each in found}
     if problems:
-        raise read_layer(file).error(problems.values())
+        raise SpecError(located(problems.values(), [read_layer(file)]))
     component = plugins.registries.metrics.choose(sweep.metric)
     better = sweep.better or getattr(component.load(), "better", None)
     if better is None:

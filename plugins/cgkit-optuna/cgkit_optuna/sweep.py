@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cgkit.errors import Problem, problems_from
+from cgkit.errors import Problem, SpecError, problems_from
+from cgkit.spec.loading import located
 from cgkit.spec.reading import read_layer
 
 Value = bool | int | float | str
@@ -115,7 +116,7 @@ def read_sweep(file: Path) -> Sweep:
     try:
         sweep = Sweep.model_validate(layer.values)
     except ValidationError as error:
-        raise layer.error(problems_from(error, layer.values, _list_keys).values()) from None
+        raise SpecError(located(problems_from(error, layer.values, _list_keys).values(), [layer])) from None
     problems = [
         Problem(
             f'parameters."{path}"',
@@ -129,7 +130,7 @@ def read_sweep(file: Path) -> Sweep:
     if not sweep.spec.is_file():
         problems.append(Problem("spec", f"there is no file {sweep.spec}"))
     if problems:
-        raise layer.error(problems)
+        raise SpecError(located(problems, [layer]))
     return sweep
 
 
